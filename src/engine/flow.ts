@@ -1,0 +1,54 @@
+import type { Duration, EpochOptions, Operator, Sink, Source } from '../model/index.js'
+
+export interface FlowOptions {
+  readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: Duration }
+  /** How often a failing flow is tried again before it stops. Default 10. */
+  readonly attempts?: number
+  /** The name that dead letters of this flow go to. Default `<app>.<flow>.dead-letters`. */
+  readonly deadLetters?: string
+}
+
+/** A branch of a flow: which records it takes, and what becomes of them. */
+export interface Branch {
+  readonly name: string
+  /** Undefined takes what no branch before it took. */
+  readonly when: ((value: never, record: never) => boolean) | undefined
+  readonly stages: readonly Operator<never, unknown>[]
+  readonly end: FlowEnd
+}
+
+export interface Branches<in In> {
+  readonly branches: readonly Branch[]
+  readonly 'in'?: (value: In) => void
+}
+
+/** A source with stages of its own, as an input of `merge`. */
+export interface Input {
+  readonly source: Source<unknown>
+  readonly stages: readonly Operator<never, unknown>[]
+}
+
+/** Several inputs that flow as one. */
+export interface Merged<out Out> {
+  readonly inputs: readonly Input[]
+  readonly out?: () => Out
+}
+
+export type FlowEnd = Sink<never> | Branches<never>
+
+/** A declared flow: inputs, stages, an end. It does nothing until it is compiled and run. */
+export class Flow {
+  constructor(
+    readonly inputs: readonly Input[],
+    readonly stages: readonly Operator<never, unknown>[],
+    readonly end: FlowEnd,
+    readonly options: FlowOptions = {},
+  ) {}
+
+  /** The same flow with other options. */
+  with(options: FlowOptions): Flow {
+    return new Flow(this.inputs, this.stages, this.end, { ...this.options, ...options })
+  }
+}
+
+export type { EpochOptions }

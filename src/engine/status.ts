@@ -1,0 +1,62 @@
+import type { Guarantee, PartitionEnd, WeirError } from '../model/index.js'
+
+/**
+ * The life of a flow:
+ *
+ *   starting ──► assigning ──► running ◄──► retrying
+ *      ▲             ▲            │            │
+ *      └─────────────┴────────────┼────────────┤  (restart)
+ *                                 ▼            ▼
+ *                             draining ──► stopped | failed
+ */
+export type FlowState = 'starting' | 'assigning' | 'running' | 'retrying' | 'draining' | 'stopped' | 'failed'
+
+export interface StageCounts {
+  readonly stage: string
+  readonly kind: 'source' | 'operator' | 'sink'
+  in: number
+  out: number
+  rejected: number
+}
+
+export interface PartitionStatus extends PartitionEnd {
+  /** The highest event time seen, ms. */
+  readonly streamTime: number | undefined
+}
+
+/** What a flow tells of itself; read it as often as you like, nothing is computed before. */
+export interface FlowStatus {
+  readonly flow: string
+  readonly guarantee: Guarantee
+  readonly state: FlowState
+  /** When this state began, ms. */
+  readonly since: number
+  /** Why it is retrying or failed. */
+  readonly error: WeirError | undefined
+  /** Failures in a row. */
+  readonly failures: number
+  /** When an epoch was last committed, even an empty one, ms. */
+  readonly lastCommitAt: number | undefined
+  /** Up to where results are final, event time in ms; undefined before the first. */
+  readonly watermark: number | undefined
+  readonly stages: readonly StageCounts[]
+  readonly partitions: readonly PartitionStatus[]
+}
+
+/** What happened in one epoch, for metrics and logs. */
+export interface EpochReport {
+  readonly flow: string
+  readonly epoch: number
+  readonly records: number
+  /** From the subscription to the last acknowledgement, ms. */
+  readonly durationMs: number
+  /** The commit alone, ms. */
+  readonly commitMs: number
+}
+
+/** Where the engine tells what happens. */
+export interface Observer {
+  epoch?(report: EpochReport): void
+  state?(status: FlowStatus): void
+  rejected?(rejection: { flow: string; stage: string; error: WeirError; at: string; correlationId: string }): void
+}

@@ -1,0 +1,70 @@
+import type { Observable } from 'rxjs'
+import type { TopicPartition } from './partition.js'
+
+/** What is known of a source partition besides its stores. */
+export interface PartitionProgress {
+  /** The next offset to read. */
+  readonly position: number
+  /** The highest event time seen, ms; undefined before the first record. */
+  readonly streamTime?: number | undefined
+  /** Up to where results were final when this was committed, ms. */
+  readonly watermark?: number | undefined
+}
+
+export interface PartitionCommit extends TopicPartition {
+  /** The generation that `acquire` gave; an older one is refused. */
+  readonly generation: number
+  readonly progress: PartitionProgress
+  /** Numbers the chunks of a partition, counting up; given even when there is no chunk. */
+  readonly sequence: number
+  /** What the epoch changed in the stores, packed; empty when nothing did. */
+  readonly chunks: readonly Uint8Array[]
+  /** All chunks of a lower sequence are obsolete. */
+  readonly truncateBefore?: number | undefined
+}
+
+export interface EpochCommit {
+  /** `<app>.<flow>`, and the sub-topology where there are several. */
+  readonly task: string
+  readonly partitions: readonly PartitionCommit[]
+}
+
+export interface AcquiredPartition extends TopicPartition {
+  readonly generation: number
+  /** Undefined when this task never committed the partition. */
+  readonly progress?: PartitionProgress | undefined
+  /** The highest sequence in the log, or 0. */
+  readonly sequence: number
+}
+
+export interface StoredChunk {
+  readonly sequence: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * The transaction of one epoch. Sinks that write to the same system join it, so that rows, stores and positions become
+ * visible together or not at all.
+ */
+export interface EpochTransaction {
+  /**
+   * Makes the epoch durable.
+   * Errors: WEIR_CHECKPOINT_FENCED when a partition has a later generation, WEIR_CHECKPOINT_UNREACHABLE otherwise.
+   */
+  commit(commit: EpochCommit): Observable<never>
+  /** Undoes all that joined. Never fails; harmless after `commit`. */
+  rollback(): Observable<never>
+}
+
+/** Where positions and the changes of stores are committed together. One contract suite holds for every kind. */
+export interface CheckpointStore<T extends EpochTransaction = EpochTransaction> {
+  /** Completes when the store can be used; creates what it needs. */
+  open(): Observable<never>
+  /** Takes over partitions: bumps the generation of each, which fences off whoever had them. Emits them as one list. */
+  acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]>
+  /** The chunks of a partition in the order of their sequence, and within one in the order of the commit. */
+  load(task: string, partition: TopicPartition): Observable<StoredChunk>
+  /** Starts the transaction of the next epoch. Nothing is sent before something joins it or it commits. */
+  begin(): T
+  close(): Observable<never>
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+
+const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+export type Duration = number | `${number}${keyof typeof unitsMs}`
+
+/** `'500ms'`, `'30s'`, `'5m'`, `'1h'`, `'7d'`, or a number of ms. */
+export function durationMs(duration: Duration | string): number {
+  if (typeof duration === 'number') return duration
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration)
+  if (match === null) throw new TypeError(`'${duration}' is no duration: write '500ms', '30s', '5m', '1h' or '7d'`)
+  return Number(match[1]) * unitsMs[match[2] as keyof typeof unitsMs]
+}
+
+/** A duration in a stage's options; it comes out in ms. */
+export const duration = z
+  .custom<Duration>((value) => {
+    try {
+      return durationMs(value as Duration) >= 0
+    } catch {
+      return false
+    }
+  }, "expected a duration such as '500ms', '30s' or '5m'")
+  .transform((value) => durationMs(value))

@@ -1,0 +1,109 @@
+import { partitionName, type TopicPartition } from './partition.js'
+
+/**
+ * What to do about an error:
+ * `retry` replays the epoch, `restart` builds the task anew (its source and sinks too), `stop` ends the flow.
+ */
+export type Remedy = 'retry' | 'restart' | 'stop'
+
+/** Every error code, its remedy, and what it means. The reference page is generated from this table. */
+export const errorCodes = {
+  WEIR_CONFIG_INVALID: ['stop', 'The configuration, or the options of a stage, do not hold.'],
+  WEIR_CONFIG_NOT_FOUND: ['stop', 'No configuration file was found, or it could not be loaded.'],
+  WEIR_CONFIG_CONNECTION: ['stop', 'A stage names a connection that is not declared, or of another kind.'],
+  WEIR_CONFIG_ENVIRONMENT: ['stop', 'An environment variable or secret is missing or malformed.'],
+  WEIR_CONFIG_EMBEDDED: ['stop', 'An embedded server was asked for in production.'],
+  WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT: [
+    'stop',
+    'An aggregate over a whole topic was assigned only some of its partitions.',
+  ],
+  WEIR_STAGE_FAILED: ['retry', 'The code of a stage threw, and its policy is to fail.'],
+  WEIR_STAGE_TIMEOUT: ['retry', 'An asynchronous stage did not answer in time.'],
+  WEIR_RECORD_MALFORMED: ['retry', 'The bytes of a record could not be decoded.'],
+  WEIR_RECORD_INVALID: ['retry', 'A record does not match its schema.'],
+  WEIR_RECORD_LATE: ['retry', 'A record came after its window had closed.'],
+  WEIR_RECORD_NO_TIME: ['retry', 'No event time could be read from a record.'],
+  WEIR_RECORD_REFUSED: ['retry', 'The system behind a sink refused a record itself (a constraint, a type).'],
+  WEIR_SOURCE_UNREACHABLE: ['restart', 'The system behind a source can not be reached.'],
+  WEIR_SOURCE_STALLED: ['restart', 'A source has records to read, but none came for long.'],
+  WEIR_SINK_UNREACHABLE: ['retry', 'The system behind a sink can not be reached.'],
+  WEIR_SINK_FAILED: ['retry', 'A write was not acknowledged.'],
+  WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'The checkpoint store can not be reached.'],
+  WEIR_CHECKPOINT_FENCED: ['restart', 'A partition was taken over by another task of a later generation.'],
+  WEIR_CHECKPOINT_CORRUPT: ['stop', 'A chunk of state is of an unknown format, or can not be read.'],
+  WEIR_TASK_UNEXPECTED: ['retry', 'An error that no stage classified.'],
+} as const satisfies Record<string, readonly [Remedy, string]>
+
+export type ErrorCode = keyof typeof errorCodes
+
+export interface ErrorPlace {
+  readonly flow?: string
+  readonly stage?: string
+  readonly partition?: TopicPartition
+  readonly offset?: number
+}
+
+export interface ErrorDetails extends ErrorPlace {
+  /** What to do next, as a sentence. */
+  readonly hint?: string
+  readonly cause?: unknown
+  /** Overrides the remedy of the code. */
+  readonly remedy?: Remedy
+}
+
+/** Every error that Weir raises: a code, what was being done and what went wrong, where, and what to do next. */
+export class WeirError extends Error {
+  override readonly name = 'WeirError'
+  readonly remedy: Remedy
+  readonly hint: string | undefined
+  readonly place: ErrorPlace
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    { hint, cause, remedy, ...place }: ErrorDetails = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.remedy = remedy ?? errorCodes[code][0]
+    this.hint = hint
+    this.place = place
+  }
+
+  /** The same error, with what it did not know of its place. */
+  within(place: ErrorPlace): WeirError {
+    const located = new WeirError(this.code, this.message, {
+      ...place,
+      ...this.place,
+      remedy: this.remedy,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.cause === undefined ? {} : { cause: this.cause }),
+    })
+    if (this.stack !== undefined) located.stack = this.stack
+    return located
+  }
+}
+
+/** Makes a `WeirError` of anything thrown. */
+export function asWeirError(error: unknown, code: ErrorCode = 'WEIR_TASK_UNEXPECTED', place: ErrorPlace = {}): WeirError {
+  if (error instanceof WeirError) return error.within(place)
+  return new WeirError(code, messageOf(error), { ...place, cause: error })
+}
+
+/** The text of anything thrown; of an aggregate (a refused connection on every address) the first of its causes. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** One line: what failed, where, and what to do. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof WeirError)) return messageOf(error)
+  const { flow, stage, partition, offset } = error.place
+  const where = [
+    flow && `flow '${flow}'`,
+    stage && `stage '${stage}'`,
+    partition && `${partitionName(partition)}${offset === undefined ? '' : `@${offset}`}`,
+  ].filter(Boolean)
+  const suffix = where.length > 0 ? ` (${where.join(', ')})` : ''
+  return `${error.message}${suffix}${error.hint ? `. ${error.hint}` : ''}`
+}

@@ -1,0 +1,27 @@
+/**
+ * The vocabulary that all parts share: it imports no other folder.
+ *
+ *   record, partition   what flows, and where it came from
+ *   stage               sources, operators and sinks: how they are defined and what they are given
+ *   source              what a source at work promises the engine
+ *   connection          what several stages share to reach one system
+ *   checkpoint, store   where state and positions are kept, and state as a stage sees it
+ *   setting             values read from the environment
+ *   dead-letter         records that a stage rejected
+ *   errors              codes, remedies, places
+ *   clock, duration, log
+ */
+export * from './checkpoint.js'
+export * from './clock.js'
+export * from './connection.js'
+export * from './dead-letter.js'
+export * from './duration.js'
+export * from './errors.js'
+export * from './http-port.js'
+export * from './log.js'
+export * from './partition.js'
+export * from './record.js'
+export * from './setting.js'
+export * from './source.js'
+export * from './stage.js'
+export * from './store.js'

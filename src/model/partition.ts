@@ -1,0 +1,64 @@
+/** One partition of one source topic. Sources without partitions have a single one, numbered 0. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export function partitionName({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}
+
+/**
+ * A map from topic partitions that costs one comparison for each look-up while the topic stays the same,
+ * as it does for nearly every record.
+ */
+export class PartitionMap<T> {
+  private readonly topics = new Map<string, (T | undefined)[]>()
+  private lastTopic: string | undefined
+  private lastRow: (T | undefined)[] = []
+
+  get(topic: string, partition: number): T | undefined {
+    return this.row(topic)[partition]
+  }
+
+  set(topic: string, partition: number, value: T): void {
+    this.row(topic)[partition] = value
+  }
+
+  delete(topic: string, partition: number): void {
+    this.row(topic)[partition] = undefined
+  }
+
+  clear(): void {
+    this.topics.clear()
+    this.lastTopic = undefined
+    this.lastRow = []
+  }
+
+  *entries(): Generator<[TopicPartition, T]> {
+    for (const [topic, row] of this.topics) {
+      for (const [partition, value] of row.entries()) {
+        if (value !== undefined) yield [{ topic, partition }, value]
+      }
+    }
+  }
+
+  *values(): Generator<T> {
+    for (const [, value] of this.entries()) yield value
+  }
+
+  get size(): number {
+    let size = 0
+    for (const _ of this.entries()) size++
+    return size
+  }
+
+  private row(topic: string): (T | undefined)[] {
+    if (topic === this.lastTopic) return this.lastRow
+    let row = this.topics.get(topic)
+    if (row === undefined) this.topics.set(topic, (row = []))
+    this.lastTopic = topic
+    this.lastRow = row
+    return row
+  }
+}

@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import { messageOf, WeirError } from './errors.js'
+
+/** The variables a configuration may read: `process.env`, or what a test puts in its place. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+type Parse<T> = (text: string) => T
+
+/**
+ * A value that is read from the environment when the configuration is compiled, not when it is declared:
+ * `env('SERVER_PORT').int().default(8080)`. Any option of a stage or connection may be one.
+ */
+export class Setting<T = string> {
+  private constructor(
+    readonly name: string,
+    private readonly parse: Parse<T>,
+    private readonly fallback: { readonly value: T } | undefined,
+    /** Never shown in logs, errors or graphs; may also be given as the file that `<NAME>_FILE` names. */
+    readonly isSecret: boolean,
+  ) {}
+
+  static of(name: string, isSecret: boolean): Setting<string> {
+    return new Setting(name, (text) => text, undefined, isSecret)
+  }
+
+  /** The value when the variable is not set, or empty. */
+  default<const D>(value: D): Setting<Widen<D> | T> {
+    return new Setting<Widen<D> | T>(this.name, this.parse, { value: value as Widen<D> }, this.isSecret)
+  }
+
+  /** Undefined, instead of an error, when the variable is not set. */
+  optional(): Setting<T | undefined> {
+    return new Setting<T | undefined>(this.name, this.parse, { value: undefined }, this.isSecret)
+  }
+
+  int(): Setting<number> {
+    return this.as('a whole number', (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : undefined))
+  }
+
+  number(): Setting<number> {
+    return this.as('a number', (text) => (Number.isFinite(Number(text)) ? Number(text) : undefined))
+  }
+
+  boolean(): Setting<boolean> {
+    return this.as('true or false', (text) => booleans[text.toLowerCase()])
+  }
+
+  /** Comma-separated. */
+  list(): Setting<string[]> {
+    return this.as('a list', (text) => text.split(',').map((item) => item.trim()))
+  }
+
+  oneOf<const C extends string>(...choices: C[]): Setting<C> {
+    return this.as(`one of ${choices.join(', ')}`, (text) => choices.find((choice) => choice === text))
+  }
+
+  /** Makes another value of it, the default included. */
+  map<U>(project: (value: T) => U): Setting<U> {
+    const fallback = this.fallback
+    return new Setting<U>(
+      this.name,
+      (text) => project(this.parse(text)),
+      fallback && { get value() { return project(fallback.value) } },
+      this.isSecret,
+    )
+  }
+
+  /** Errors: WEIR_CONFIG_ENVIRONMENT when it is missing or malformed. */
+  read(environment: Environment): T {
+    const text = this.text(environment)
+    if (text === undefined || text === '') {
+      if (this.fallback !== undefined) return this.fallback.value
+      throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading the environment: ${this.name} is not set`, {
+        hint: `Set ${this.name}${this.isSecret ? `, or ${this.name}_FILE to a file that holds it` : ''}, or give it a default.`,
+      })
+    }
+    return this.parse(text)
+  }
+
+  private text(environment: Environment): string | undefined {
+    const text = environment[this.name]
+    const file = environment[`${this.name}_FILE`]
+    if (text !== undefined || file === undefined || file === '') return text
+    try {
+      return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    } catch (error) {
+      throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading ${this.name}_FILE: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  private as<U>(what: string, parse: (text: string) => U | undefined): Setting<U> {
+    const checked = (text: string) => {
+      const value = parse(text.trim())
+      if (value !== undefined) return value
+      const shown = this.isSecret ? 'its value' : `'${text}'`
+      throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading ${this.name}: ${shown} is not ${what}`, {
+        hint: `Set ${this.name} to ${what}.`,
+      })
+    }
+    return new Setting<U>(this.name, checked, undefined, this.isSecret)
+  }
+}
+
+type Widen<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T
+
+const booleans: Record<string, boolean | undefined> = {
+  true: true, '1': true, yes: true, on: true, false: false, '0': false, no: false, off: false,
+}
+
+/** A variable of the environment. */
+export const env = (name: string): Setting<string> => Setting.of(name, false)
+
+/** A variable that is never shown, and that `<NAME>_FILE` may give as a file. */
+export const secret = (name: string): Setting<string> => Setting.of(name, true)
+
+/** Options as a user may write them: any part of them may come from the environment. */
+export type Configurable<T> =
+  | Setting<T>
+  | (T extends (...args: never[]) => unknown ? T
+    : T extends readonly (infer I)[] ? readonly Configurable<I>[]
+    : T extends object ? { [K in keyof T]: Configurable<T[K]> }
+    : T)
+
+/** Replaces every setting inside plain objects and arrays by its value; anything else is left as it is. */
+export function resolveSettings(value: unknown, environment: Environment): unknown {
+  if (value instanceof Setting) return resolveSettings(value.read(environment), environment)
+  if (Array.isArray(value)) return value.map((item) => resolveSettings(item, environment))
+  if (!isPlainObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolveSettings(item, environment)]))
+}
+
+/** Every setting inside a value, for redaction and for `weir check`. */
+export function* settingsIn(value: unknown): Generator<Setting<unknown>> {
+  if (value instanceof Setting) yield value
+  else if (Array.isArray(value)) for (const item of value) yield* settingsIn(item)
+  else if (isPlainObject(value)) for (const item of Object.values(value)) yield* settingsIn(item)
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

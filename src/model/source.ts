@@ -1,0 +1,65 @@
+import type { Observable } from 'rxjs'
+import type { TopicPartition } from './partition.js'
+import type { StreamRecord } from './record.js'
+
+/** The next offset to read of one partition. */
+export interface Position extends TopicPartition {
+  readonly offset: number
+}
+
+/** One run of a source: it ends when it is full, when its time is over, or when it is cut. */
+export interface Epoch {
+  readonly number: number
+  /** How many more records it takes; 0 when it is full or cut. */
+  room(): number
+  /** Counts records and their bytes. */
+  take(records: number, bytes: number): void
+  /** Emits once, at once if it has happened already: the source completes as soon as it has nothing half-read. */
+  readonly cut$: Observable<unknown>
+}
+
+/** The group gave partitions to this task. Reading starts when `start` is called. */
+export interface Assigned {
+  readonly kind: 'assigned'
+  readonly partitions: readonly TopicPartition[]
+  /** How many partitions the topics have, all tasks together. */
+  readonly total: number
+  /** Starts to read: at the given positions, and where none is given at the group's or as the options say. */
+  start(positions: readonly Position[]): Observable<never>
+}
+
+/** The group takes partitions back. It waits until `release` is called. */
+export interface Revoked {
+  readonly kind: 'revoked'
+  readonly partitions: readonly TopicPartition[]
+  /** Another member may read them already: nothing can be committed any more. */
+  readonly lost: boolean
+  release(): Observable<never>
+}
+
+export type AssignmentChange = Assigned | Revoked
+
+/** How far a partition is read, and how far it reaches. */
+export interface PartitionEnd extends Position {
+  /** The offset that the next record written to it will get, as the broker said a moment ago. */
+  readonly end: number
+}
+
+/**
+ * A source at work in a task. All observables are cold; `assignments$` is subscribed first and for as long as the task
+ * runs, and leaving it disconnects.
+ */
+export interface SourceTask<V = unknown> {
+  /** Errors when the source has to be built anew: unreachable, stalled, fenced. */
+  readonly assignments$: Observable<AssignmentChange>
+  /** One epoch's records, emitted as they arrive. Completes when the epoch is full or cut. */
+  read(epoch: Epoch): Observable<StreamRecord<V>>
+  /** The next offset to read of every assigned partition, all emitted records counted. */
+  positions(): readonly Position[]
+  /** Goes back to these positions, because the epoch failed with this error. */
+  rewind(positions: readonly Position[], error: unknown): Observable<never>
+  /** Told after the epoch has been committed; mirrors the positions to the group, or answers the requests. */
+  commit(positions: readonly Position[]): Observable<never>
+  /** Asks how far each assigned partition reaches. Partitions that could not be asked are left out. */
+  ends(): Observable<readonly PartitionEnd[]>
+}

@@ -1,0 +1,184 @@
+import type { MonoTypeOperatorFunction, Observable, OperatorFunction } from 'rxjs'
+import { z } from 'zod'
+import type { EpochTransaction } from './checkpoint.js'
+import type { Clock } from './clock.js'
+import type { Connection } from './connection.js'
+import type { HttpServer } from './http-port.js'
+import type { Logger } from './log.js'
+import type { StreamRecord } from './record.js'
+import type { SourceTask } from './source.js'
+import type { Store, StoreCodec } from './store.js'
+
+/**
+ * What becomes of a record that a stage can't take: `fail` ends the epoch, `dead-letter` writes it to the dead-letter
+ * topic before the epoch commits, `skip` logs and counts it.
+ */
+export const rejectionPolicy = z.enum(['fail', 'dead-letter', 'skip'])
+export type RejectionPolicy = z.infer<typeof rejectionPolicy>
+
+/** What a flow promises of the effect of one record, whatever crashes. */
+export type Guarantee = 'exactly-once' | 'effectively-once' | 'at-least-once' | 'at-most-once'
+
+export interface StageContext {
+  readonly app: string
+  readonly flow: string
+  readonly stage: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** The opened connection of a kind: the one named, or else the only one there is. */
+  connection<C extends Connection>(kind: string, name?: string): C
+}
+
+export interface Rejecting {
+  /**
+   * Hands a record that this stage can't take to its policy. Returns when the record was taken care of, throws the
+   * error when the policy is `fail`.
+   */
+  reject(record: StreamRecord, error: unknown): void
+}
+
+/** Event time as a task knows it. */
+export interface StreamTime {
+  /** Says what `eventTime` was told. Without such a stage it is the source's timestamps, in order. */
+  configure(options: { outOfOrderMs: number; idleAfterMs: number }): void
+  /** How far a record may trail its partition's stream time before windows can have closed without it. */
+  readonly outOfOrderMs: number
+  /** Moves a partition's stream time; returns by how many ms this time trails it. */
+  observe(topic: string, partition: number, timestamp: number): number
+  /** No record at or before this time is awaited from any partition, ms. Changes only between epochs' records. */
+  watermark(): number
+  /** The watermark that was committed last, or -Infinity: results up to here are out. */
+  readonly closed: number
+}
+
+export interface OperatorContext extends StageContext, Rejecting {
+  readonly time: StreamTime
+  /** Declares a store of this stage. Call it while building. */
+  store<V>(name: string, codec: StoreCodec<V>): Store<V>
+}
+
+export interface SourceContext extends StageContext {
+  readonly http: HttpServer
+  /** The member id of this process in consumer groups, where it has a lasting one. */
+  readonly instance: string | undefined
+}
+
+export interface SinkContext extends StageContext, Rejecting {
+  /** The transaction of the running epoch, when this connection keeps the flow's checkpoints; else undefined. */
+  transaction(connection: Connection): EpochTransaction | undefined
+}
+
+/** A sink at work in a task. */
+export interface SinkTask<V = unknown> {
+  /** Completes when the sink can be written to: connected, tables created. */
+  open?(): Observable<never>
+  /** Subscribed once an epoch. Completes only when all that was written is acknowledged. */
+  write(records$: Observable<StreamRecord<V>>): Observable<unknown>
+  close?(): Observable<never>
+}
+
+interface Definition<Schema extends z.ZodType> {
+  readonly name: string
+  /** One line, for lists and graphs. */
+  readonly summary: string
+  /** The kind of connection it needs; options may then have a field `connection` that names one. */
+  readonly connection?: string
+  /** Every field has a description. */
+  readonly options: Schema
+  /** What a stage of this kind is about, for graphs: a topic, a table. */
+  detail?(options: z.output<Schema>): string
+}
+
+export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
+  readonly kind: 'source'
+  /** Whether it can go back to an earlier position, and so survive a crash. */
+  readonly replayable: boolean
+  /** The epochs that suit it, where they differ from the usual ones. */
+  readonly epoch?: EpochOptions
+  build(options: z.output<Schema>, context: SourceContext): SourceTask
+}
+
+export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
+  readonly kind: 'operator'
+  /** What becomes of a record it rejects, unless the option `onError` says otherwise. */
+  readonly onError?: RejectionPolicy
+  /** The stores it keeps, known without building it. */
+  stores?(options: z.output<Schema>): readonly string[]
+  /** Whether its results need all partitions of the source in one place. */
+  readonly global?: boolean
+  build(
+    options: z.output<Schema>,
+    context: OperatorContext,
+  ): OperatorFunction<StreamRecord, StreamRecord> | MonoTypeOperatorFunction<StreamRecord>
+}
+
+export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
+  readonly kind: 'sink'
+  readonly onError?: RejectionPolicy
+  /** What it promises; `joins` is whether it writes in the transaction that keeps the flow's checkpoints. */
+  guarantee(options: z.output<Schema>, joins: boolean): Guarantee
+  /** Whether it writes in the transaction of the checkpoint store when that is on the same connection. */
+  readonly transactional?: boolean
+  build(options: z.output<Schema>, context: SinkContext): SinkTask
+}
+
+/** How long an epoch lasts: whichever limit is reached first ends it. */
+export interface EpochOptions {
+  readonly maxRecords?: number
+  readonly maxBytes?: number
+  readonly everyMs?: number
+}
+
+interface Declared<D> {
+  readonly definition: D
+  readonly options: unknown
+  /** Where the user's code declared it, for error texts. */
+  readonly declaredAt: Error
+}
+
+declare const flowing: unique symbol
+
+/** A stage that produces records of `Out`. */
+export interface Source<out Out> extends Declared<SourceDefinition> {
+  readonly [flowing]?: () => Out
+}
+
+/** A stage that takes records of `In` and produces records of `Out`. */
+export interface Operator<in In, out Out> extends Declared<OperatorDefinition> {
+  readonly [flowing]?: (value: In) => Out
+}
+
+/** A stage that takes records of `In` out of the flow. */
+export interface Sink<in In> extends Declared<SinkDefinition> {
+  readonly [flowing]?: (value: In) => void
+}
+
+export type Stage = Source<unknown> | Operator<never, unknown> | Sink<never>
+
+/** A definition, and the untyped function that declares a stage of it; factories for users add the types. */
+export type Defined<D, S> = D & { declare(options: unknown): S }
+
+/** Defines a source. */
+export function defineSource<Schema extends z.ZodType>(definition: Omit<SourceDefinition<Schema>, 'kind'>) {
+  return defined<SourceDefinition<Schema>, Source<never>>({ ...definition, kind: 'source' })
+}
+
+/** Defines an operator. */
+export function defineOperator<Schema extends z.ZodType>(definition: Omit<OperatorDefinition<Schema>, 'kind'>) {
+  return defined<OperatorDefinition<Schema>, Operator<unknown, never>>({ ...definition, kind: 'operator' })
+}
+
+/** Defines a sink. */
+export function defineSink<Schema extends z.ZodType>(definition: Omit<SinkDefinition<Schema>, 'kind'>) {
+  return defined<SinkDefinition<Schema>, Sink<unknown>>({ ...definition, kind: 'sink' })
+}
+
+function defined<D, S>(definition: D): Defined<D, S> {
+  const declare = (options: unknown) => ({ definition, options, declaredAt: new Error('declared here') }) as S
+  return { ...definition, declare }
+}
+
+/** A function in a stage's options. */
+export function fn<F extends (...args: never[]) => unknown>() {
+  return z.custom<F>((value) => typeof value === 'function', 'expected a function')
+}

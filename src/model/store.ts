@@ -1,0 +1,55 @@
+import type { TopicPartition } from './partition.js'
+
+/** What a store's values look like on disk, and how a change of one is told apart from the whole. */
+export interface StoreCodec<V> {
+  /** Counts up when the stored form changes. */
+  readonly version: number
+  /** The whole value, as something MessagePack can carry. */
+  save(value: V): unknown
+  /** The inverse of `save`; `version` is the codec version that the value was saved under. */
+  load(saved: unknown, version: number): V
+  /**
+   * What changed since the last call of `save` or `changes`, when that is less than the whole: the new elements of a
+   * set, say. Without it the whole value is written.
+   */
+  changes?(value: V): unknown
+  /** Puts back what `changes` told. */
+  apply?(value: V, changes: unknown): V
+}
+
+/** A value in a store. Stages change `value` in place or replace it, and then `touch` the entry. */
+export interface Entry<V> {
+  value: V
+}
+
+/** A key that a store can hold: it goes into the changelog as it is. */
+export type StoreKey = string | number | null
+
+/**
+ * The part of a store that belongs to one source partition. Entries lie in segments, a window store's segment being
+ * the window's start, so that a closed window is dropped as one change. A store without windows has segment 0 only.
+ */
+export interface StorePartition<V> {
+  readonly partition: TopicPartition
+  segment(segment: number): ReadonlyMap<StoreKey, Entry<V>> | undefined
+  segments(): IterableIterator<number>
+  get(segment: number, key: StoreKey): Entry<V> | undefined
+  /** Adds an entry; it counts as touched. */
+  add(segment: number, key: StoreKey, value: V): Entry<V>
+  /** Marks an entry as changed in this epoch. */
+  touch(entry: Entry<V>): void
+  delete(segment: number, key: StoreKey): void
+  dropSegment(segment: number): void
+}
+
+/**
+ * Named keyed state, partitioned as its source is. It changes with the epoch: what an epoch changed is committed with
+ * its positions, or falls back with them.
+ */
+export interface Store<V> {
+  readonly name: string
+  /** The part of one source partition. Ask anew for each record: partitions come and go. */
+  of(topic: string, partition: number): StorePartition<V>
+  /** The parts of all partitions that are assigned here. */
+  partitions(): IterableIterator<StorePartition<V>>
+}
