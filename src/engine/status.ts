@@ -58,5 +58,7 @@ export interface EpochReport {
 export interface Observer {
   epoch?(report: EpochReport): void
   state?(status: FlowStatus): void
+  /** A value that the sink of this stage has written; a sample of them, a few a second. */
+  written?(written: { flow: string; stage: string; value: unknown }): void
   rejected?(rejection: { flow: string; stage: string; error: WeirError; at: string; correlationId: string }): void
 }

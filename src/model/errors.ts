@@ -13,6 +13,8 @@ export const errorCodes = {
   WEIR_CONFIG_CONNECTION: ['stop', 'A stage names a connection that is not declared, or of another kind.'],
   WEIR_CONFIG_ENVIRONMENT: ['stop', 'An environment variable or secret is missing or malformed.'],
   WEIR_CONFIG_EMBEDDED: ['stop', 'An embedded server was asked for in production.'],
+  WEIR_HTTP_PORT_TAKEN: ['stop', 'The port of the HTTP server can not be listened on.'],
+  WEIR_HTTP_ROUTE_TAKEN: ['stop', 'Two sources ask for the same route.'],
   WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT: [
     'stop',
     'An aggregate over a whole topic was assigned only some of its partitions.',

@@ -50,6 +50,11 @@ export interface PartitionEnd extends Position {
  * runs, and leaving it disconnects.
  */
 export interface SourceTask<V = unknown> {
+  /**
+   * What outlives the restarts of the task, such as a route. Subscribed from before the first `assignments$` until the
+   * flow has stopped or failed; an error is one of the flow.
+   */
+  readonly lifetime$?: Observable<never>
   /** Errors when the source has to be built anew: unreachable, stalled, fenced. */
   readonly assignments$: Observable<AssignmentChange>
   /** One epoch's records, emitted as they arrive. Completes when the epoch is full or cut. */

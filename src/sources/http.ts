@@ -1,0 +1,228 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { concat, defer, EMPTY, finalize, mergeMap, NEVER, Observable, of, takeUntil } from 'rxjs'
+import { z } from 'zod'
+import {
+  type Assigned,
+  type Configurable,
+  correlationHeader,
+  defineSource,
+  duration,
+  type Epoch,
+  type Header,
+  type HttpReply,
+  type HttpRequest,
+  type Position,
+  type Source,
+  type SourceContext,
+  type SourceTask,
+  StreamRecord,
+} from '../model/index.js'
+import { Intake, type Pending, unavailable } from './http/intake.js'
+import { validate } from './http/validate.js'
+
+/** Group commit: events that come so close after the first of an epoch share its commit. */
+const lingerMs = 2
+/** What accepted bodies may take of memory. */
+const backlogBytes = 64 * 1024 * 1024
+
+const schema = z.custom<StandardSchemaV1<unknown, unknown>>(
+  (value) => (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value,
+  'expected a schema: zod, or anything else that speaks Standard Schema',
+)
+
+const options = z
+  .strictObject({
+    path: z.string().startsWith('/').describe('The path of the route, such as `/activity`.'),
+    body: schema.describe('The schema of one event. A body is one event or an array of them.'),
+    maxEvents: z.number().int().min(1).default(1000).describe('How many events one request may carry.'),
+    bodyLimit: z.number().int().min(1).default(1_048_576).describe('The largest body, in bytes; a larger one gets 413.'),
+    backlog: z
+      .number()
+      .int()
+      .min(1)
+      .default(10_000)
+      .describe('How many events may be accepted and not yet committed; requests beyond get 503 and `Retry-After`.'),
+    answerWithin: duration.default(30_000).describe('How long a request may wait for its commit.'),
+  })
+  .refine(({ backlog, maxEvents }) => backlog >= maxEvents, {
+    path: ['backlog'],
+    message: 'expected at least `maxEvents`, or the largest request could never be taken',
+  })
+
+type Options = z.output<typeof options>
+
+export const httpPost = defineSource({
+  name: 'http.post',
+  summary: 'Takes events from POST requests, and answers when they are committed.',
+  options,
+  replayable: false,
+  epoch: { everyMs: 1000 },
+  detail: ({ path }) => `POST ${path}`,
+  build: (options, context) => new HttpTask(options, context),
+})
+
+export type HttpPostOptions<T> = Configurable<Omit<z.input<typeof options>, 'path' | 'body'>> & {
+  /** The schema of one event. */
+  readonly body: StandardSchemaV1<unknown, T>
+}
+
+export const http = {
+  /**
+   * A route that takes one event or an array of them as JSON. Values are what the schema makes of them; the timestamp
+   * is the time of arrival, the key is null, and the header `weir.correlation-id` follows the event.
+   *
+   * Answers: 202 when the epoch that holds the events has committed, 400 with every fault, 413 beyond `bodyLimit`,
+   * 503 with `Retry-After` when nothing was taken (backlog, a flow that stops), 500 when it could not be stored or
+   * that is in doubt. A caller that hangs up takes nothing back.
+   */
+  post<T>(path: string, options: HttpPostOptions<T>): Source<T> {
+    return httpPost.declare({ path, ...options })
+  },
+}
+
+class HttpTask implements SourceTask {
+  private readonly intake: Intake<unknown>
+  private readonly topic: string
+
+  constructor(
+    private readonly options: Options,
+    private readonly context: SourceContext,
+  ) {
+    this.intake = new Intake({ events: options.backlog, bytes: backlogBytes })
+    this.topic = `http:${options.path}`
+  }
+
+  readonly lifetime$ = defer(() =>
+    this.context.http
+      .serve({
+        method: 'POST',
+        path: this.options.path,
+        bodyLimit: this.options.bodyLimit,
+        handle: (request) => this.handle(request),
+      })
+      .pipe(finalize(() => this.intake.close())),
+  )
+
+  readonly assignments$ = defer(() =>
+    concat(of(this.assigned()), NEVER).pipe(finalize(() => this.intake.fail())),
+  )
+
+  read(epoch: Epoch): Observable<StreamRecord> {
+    return new Observable<StreamRecord>((subscriber) => {
+      let taken = 0
+      const fits = (events: number) => events <= epoch.room() || (taken === 0 && epoch.room() > 0)
+      const pump = () => {
+        for (let events = this.intake.peek(); events !== undefined; events = this.intake.peek()) {
+          if (subscriber.closed) return
+          if (!fits(events)) return subscriber.complete()
+          if (taken === 0) subscriber.add(this.context.clock.scheduler.schedule(() => subscriber.complete(), lingerMs))
+          taken += events
+          this.emit(epoch, (record) => subscriber.next(record))
+        }
+        if (epoch.room() === 0) subscriber.complete()
+      }
+      subscriber.add(() => this.intake.onArrival(undefined))
+      this.intake.onArrival(pump)
+      pump()
+    }).pipe(takeUntil(epoch.cut$))
+  }
+
+  positions(): readonly Position[] {
+    return [{ topic: this.topic, partition: 0, offset: this.intake.offset }]
+  }
+
+  rewind(positions: readonly Position[], error: unknown): Observable<never> {
+    return defer(() => {
+      this.intake.fail(error)
+      this.seek(positions)
+      return EMPTY
+    })
+  }
+
+  commit(positions: readonly Position[]): Observable<never> {
+    return defer(() => {
+      for (const { offset } of positions) this.intake.commit(offset)
+      return EMPTY
+    })
+  }
+
+  ends() {
+    const { topic, intake } = this
+    return defer(() => of([{ topic, partition: 0, offset: intake.offset, end: intake.offset + intake.waitingEvents }]))
+  }
+
+  private assigned(): Assigned {
+    return {
+      kind: 'assigned',
+      partitions: [{ topic: this.topic, partition: 0 }],
+      total: 1,
+      start: (positions) =>
+        defer(() => {
+          this.seek(positions)
+          return EMPTY
+        }),
+    }
+  }
+
+  private seek(positions: readonly Position[]): void {
+    for (const { offset } of positions) this.intake.offset = offset
+  }
+
+  private emit(epoch: Epoch, next: (record: StreamRecord) => void): void {
+    let offset = this.intake.offset
+    const request = this.intake.emit()
+    if (request === undefined) return
+    const { events, timestamp, headers, bytes } = request
+    epoch.take(events.length, bytes)
+    for (const value of events) {
+      next(new StreamRecord(null, value, timestamp, headers, { topic: this.topic, partition: 0, offset: offset++ }))
+    }
+  }
+
+  private handle(request: HttpRequest): Observable<HttpReply> {
+    const { body, bytes } = request
+    const { maxEvents } = this.options
+    const count = Array.isArray(body) ? body.length : 1
+    if (count > maxEvents) return of(badRequest([{ path: '', message: `expected at most ${maxEvents} events, got ${count}` }]))
+    if (count === 0) return of({ status: 202, body: { accepted: 0 } })
+    if (this.intake.isFull(count, bytes)) return of(unavailable('too many events wait to be stored'))
+    return validate(this.options.body, body).pipe(
+      mergeMap((result) => ('faults' in result ? of(badRequest(result.faults)) : this.accept(request, result.events)), 1),
+    )
+  }
+
+  private accept(request: HttpRequest, events: readonly unknown[]): Observable<HttpReply> {
+    const { clock } = this.context
+    return new Observable<HttpReply>((subscriber) => {
+      const pending: Pending<unknown> = {
+        events,
+        headers: recordHeaders(request),
+        correlationId: request.correlationId,
+        timestamp: clock.now(),
+        bytes: request.bytes,
+        answer: (reply) => {
+          subscriber.next(reply)
+          subscriber.complete()
+        },
+      }
+      const giveUp = () => pending.answer(this.overdue(pending))
+      subscriber.add(clock.scheduler.schedule(giveUp, this.options.answerWithin))
+      this.intake.accept(pending)
+    })
+  }
+
+  private overdue(pending: Pending<unknown>): HttpReply {
+    if (this.intake.withdraw(pending)) return unavailable('the flow took too long to take these events')
+    const error = 'it is not known whether these events were stored: the commit takes too long'
+    return { status: 500, body: { error, correlationId: pending.correlationId } }
+  }
+}
+
+function badRequest(faults: readonly object[]): HttpReply {
+  return { status: 400, body: { error: 'the body does not hold', faults } }
+}
+
+function recordHeaders({ correlationId, headers: { traceparent } }: HttpRequest): readonly Header[] {
+  const correlation = { [correlationHeader]: correlationId }
+  return typeof traceparent === 'string' ? [correlation, { traceparent }] : [correlation]
+}

@@ -1,0 +1,134 @@
+import { describeError, type Header, type HttpReply } from '../../model/index.js'
+
+/** A request whose events were accepted, and the caller who waits until they are committed. */
+export interface Pending<T> {
+  readonly events: readonly T[]
+  readonly headers: readonly Header[]
+  readonly correlationId: string
+  /** When it came, ms. */
+  readonly timestamp: number
+  readonly bytes: number
+  /** Answers the caller; only the first answer counts. */
+  answer(reply: HttpReply): void
+}
+
+export interface IntakeLimits {
+  /** How many events may be accepted and not yet committed. */
+  readonly events: number
+  /** Their bodies' bytes together. */
+  readonly bytes: number
+}
+
+/** How many tries of the task a request waits for before it is answered with 500. */
+const triesPerRequest = 3
+
+/**
+ * The requests of one route on their way through epochs:
+ *
+ *   accept ──► waiting ──► emitted ──► committed: 202
+ *                 │            └─────► failed:    500, for nobody knows whether the sink has it
+ *                 └──────────────────► 500 after three failed tries of the task, 503 when the flow ends
+ */
+export class Intake<T> {
+  private waiting: { readonly request: Pending<T>; tries: number }[] = []
+  private emitted: { readonly request: Pending<T>; readonly nextOffset: number }[] = []
+  private events = 0
+  private bytes = 0
+  private wake: (() => void) | undefined
+
+  /** The offset of the next event that is emitted. */
+  offset = 0
+
+  constructor(private readonly limits: IntakeLimits) {}
+
+  get waitingEvents(): number {
+    return this.waiting.reduce((sum, { request }) => sum + request.events.length, 0)
+  }
+
+  /** Whether that many more events have to be turned away. */
+  isFull(events: number, bytes: number): boolean {
+    return this.events + events > this.limits.events || this.bytes + bytes > this.limits.bytes
+  }
+
+  accept(request: Pending<T>): void {
+    this.waiting.push({ request, tries: 0 })
+    this.count(request, 1)
+    this.wake?.()
+  }
+
+  /** Calls back whenever a request comes, until told otherwise by `undefined`. */
+  onArrival(wake: (() => void) | undefined): void {
+    this.wake = wake
+  }
+
+  /** How many events the next request has; undefined when none waits. */
+  peek(): number | undefined {
+    return this.waiting[0]?.request.events.length
+  }
+
+  /** Takes the next request into the running epoch. */
+  emit(): Pending<T> | undefined {
+    const request = this.waiting.shift()?.request
+    if (request === undefined) return undefined
+    this.offset += request.events.length
+    this.emitted.push({ request, nextOffset: this.offset })
+    return request
+  }
+
+  /** The events before this offset are durable. */
+  commit(offset: number): void {
+    const kept = this.emitted.filter(({ nextOffset }) => nextOffset > offset)
+    for (const { request, nextOffset } of this.emitted) {
+      if (nextOffset <= offset) this.finish(request, { status: 202, body: { accepted: request.events.length } })
+    }
+    this.emitted = kept
+  }
+
+  /** A try of the task has failed: what was emitted is in doubt, what waits goes on waiting, though not for ever. */
+  fail(error?: unknown): void {
+    const reason = error === undefined ? 'the flow could not be started' : describeError(error)
+    this.abandon(`it is not known whether these events were stored: ${reason}`)
+    for (const entry of this.waiting) entry.tries++
+    const given = this.waiting.filter(({ tries }) => tries >= triesPerRequest)
+    this.waiting = this.waiting.filter(({ tries }) => tries < triesPerRequest)
+    for (const { request } of given) this.fault(request, `not stored after ${triesPerRequest} tries: ${reason}`)
+  }
+
+  /** A caller has waited long enough: takes a request back that no epoch has taken. Says whether it could. */
+  withdraw(request: Pending<T>): boolean {
+    const index = this.waiting.findIndex((entry) => entry.request === request)
+    if (index === -1) return false
+    this.waiting.splice(index, 1)
+    this.count(request, -1)
+    return true
+  }
+
+  /** The flow has ended. */
+  close(): void {
+    this.abandon('the flow stopped before these events were known to be stored')
+    for (const { request } of this.waiting.splice(0)) this.finish(request, unavailable('the flow has stopped'))
+  }
+
+  private abandon(reason: string): void {
+    for (const { request } of this.emitted.splice(0)) this.fault(request, reason)
+  }
+
+  private fault(request: Pending<T>, error: string): void {
+    this.finish(request, { status: 500, body: { error, correlationId: request.correlationId } })
+  }
+
+  private finish(request: Pending<T>, reply: HttpReply): void {
+    this.count(request, -1)
+    request.answer(reply)
+  }
+
+  private count({ events, bytes }: Pending<T>, sign: 1 | -1): void {
+    this.events += sign * events.length
+    this.bytes += sign * bytes
+  }
+}
+
+/** "Not now": nothing of the request was taken. */
+export function unavailable(error: string): HttpReply {
+  return { status: 503, headers: { 'retry-after': '1' }, body: { error } }
+}
