@@ -119,7 +119,7 @@ class HttpTask implements SourceTask {
           taken += events
           this.emit(epoch, (record) => subscriber.next(record))
         }
-        if (epoch.room() === 0) subscriber.complete()
+        if (epoch.room() <= 0) subscriber.complete()
       }
       subscriber.add(() => this.intake.onArrival(undefined))
       this.intake.onArrival(pump)

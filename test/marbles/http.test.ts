@@ -1,0 +1,264 @@
+import { concat, defer, map, mergeMap, NEVER, type Observable, of, repeat, take, tap } from 'rxjs'
+import { type RunHelpers, TestScheduler } from 'rxjs/testing'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import {
+  correlationOf,
+  type Epoch,
+  type HttpReply,
+  type HttpRequest,
+  type HttpRoute,
+  headerOf,
+  type SourceContext,
+  type SourceTask,
+  type StreamRecord,
+  silentLogger,
+  WeirError,
+} from '../../src/model/index.js'
+import { http, httpPost } from '../../src/sources/http.js'
+
+const Event = z.object({ user: z.string(), nested: z.object({ size: z.number() }).optional() })
+
+interface Kit extends RunHelpers {
+  readonly scheduler: TestScheduler
+  readonly task: SourceTask
+  readonly route: HttpRoute
+  /** Ends the flow: the route goes. */
+  end(): void
+  post(body: unknown, more?: Partial<HttpRequest>): Observable<HttpReply>
+  epoch(options?: { room?: number; cut$?: Observable<unknown> }): Epoch
+}
+
+function source(run: (kit: Kit) => void, options: object = {}) {
+  const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected))
+  scheduler.run((helpers) => {
+    const routes: HttpRoute[] = []
+    const serve = (route: HttpRoute) => defer(() => (routes.push(route), NEVER))
+    const clock = { now: () => scheduler.now(), scheduler }
+    const context = { clock, log: silentLogger, http: { serve } } as unknown as SourceContext
+    const task = httpPost.build(httpPost.options.parse({ path: '/events', body: Event, ...options }), context)
+    const lifetime = task.lifetime$?.subscribe()
+    const route = routes[0] as HttpRoute
+    run({
+      ...helpers,
+      scheduler,
+      task,
+      route,
+      end: () => lifetime?.unsubscribe(),
+      post: (body, more) => route.handle({ body, bytes: 10, headers: {}, correlationId: 'c1', ...more }),
+      epoch: ({ room = 100, cut$ = NEVER } = {}) => {
+        let left = room
+        return { number: 1, room: () => left, take: (records) => void (left -= records), cut$ }
+      },
+    })
+    scheduler.flush()
+    lifetime?.unsubscribe()
+  })
+}
+
+const user = (record: StreamRecord) => (record.value as { user: string }).user
+const status = ({ status }: HttpReply) => String(status)
+/** Each letter is a request of one event of that user. */
+const posts = ({ cold, post }: Kit, marbles: string) =>
+  cold(marbles).pipe(mergeMap((letter) => post({ user: letter }).pipe(map((reply) => `${letter}${reply.status}`)), 100))
+
+describe('an epoch', () => {
+  test('emits events as they come and ends 2 ms after its first one', () =>
+    source((kit) => {
+      kit.expectObservable(posts(kit, '-----ab-c'), '1s !').toBe('---------')
+      kit.expectObservable(kit.task.read(kit.epoch()).pipe(map(user))).toBe('-----ab|')
+    }))
+
+  test('ends when it is full, and leaves a request that has no room to the next', () =>
+    source((kit) => {
+      kit.post([{ user: 'a' }, { user: 'b' }]).subscribe()
+      kit.post([{ user: 'c' }, { user: 'd' }]).subscribe()
+      kit.expectObservable(kit.task.read(kit.epoch({ room: 3 })).pipe(map(user))).toBe('(ab|)')
+      kit.expectObservable(defer(() => kit.task.read(kit.epoch({ room: 2 }))).pipe(map(user))).toBe('(cd|)')
+    }))
+
+  test('takes a request whole when it alone is larger than the epoch', () =>
+    source((kit) => {
+      kit.post([{ user: 'a' }, { user: 'b' }]).subscribe()
+      kit.expectObservable(kit.task.read(kit.epoch({ room: 1 })).pipe(map(user))).toBe('(ab|)')
+    }))
+
+  test('waits for its cut while nothing comes', () =>
+    source((kit) => {
+      const cut$ = kit.hot('----x')
+      kit.expectObservable(kit.task.read(kit.epoch({ cut$ })).pipe(map(user))).toBe('----|')
+      kit.expectSubscriptions(cut$.subscriptions).toBe('^---!')
+    }))
+
+  test('that is cut already takes nothing', () =>
+    source((kit) => {
+      kit.post({ user: 'a' }).subscribe()
+      kit.expectObservable(kit.task.read(kit.epoch({ cut$: of('cut') })).pipe(map(user))).toBe('|')
+      expect(kit.task.positions()).toEqual([{ topic: 'http:/events', partition: 0, offset: 0 }])
+    }))
+
+  test('stops to emit when the pipe has gone', () =>
+    source((kit) => {
+      kit.post([{ user: 'a' }]).subscribe()
+      kit.post([{ user: 'b' }]).subscribe()
+      kit.expectObservable(kit.task.read(kit.epoch()).pipe(take(1), map(user))).toBe('(a|)')
+      kit.scheduler.schedule(() => expect(kit.task.positions()[0]?.offset).toBe(1), 1)
+    }))
+})
+
+describe('a record', () => {
+  test('has its time of arrival, correlation id, trace and origin', () =>
+    source((kit) => {
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+      const records: StreamRecord[] = []
+      kit.task.read(kit.epoch()).subscribe((record) => records.push(record))
+      kit.scheduler.schedule(() => kit.post([{ user: 'a' }, { user: 'b' }], { headers: { traceparent } }).subscribe(), 4)
+      kit.flush()
+      expect(records.map(({ key, value, timestamp, origin }) => ({ key, value, timestamp, origin }))).toEqual([
+        { key: null, value: { user: 'a' }, timestamp: 4, origin: { topic: 'http:/events', partition: 0, offset: 0 } },
+        { key: null, value: { user: 'b' }, timestamp: 4, origin: { topic: 'http:/events', partition: 0, offset: 1 } },
+      ])
+      expect(records.map(correlationOf)).toEqual(['c1', 'c1'])
+      expect(headerOf(records[0]?.headers ?? [], 'traceparent')).toBe(traceparent)
+    }))
+})
+
+describe('an answer', () => {
+  test('of 202 is given when the epoch has committed, and not before', () =>
+    source((kit) => {
+      const { task, cold } = kit
+      const commit$ = concat(cold('---|'), defer(() => task.commit(task.positions())))
+      const epochs$ = concat(defer(() => task.read(kit.epoch())).pipe(map(user)), commit$).pipe(repeat())
+      kit.expectObservable(epochs$, '---------------!').toBe('a----b')
+      const replies = { x: 'a202', y: 'b202' }
+      kit.expectObservable(posts(kit, 'a---b')).toBe('-----x----y', replies)
+    }))
+
+  test('tells how many events were accepted', () =>
+    source(({ expectObservable, post, task, epoch }) => {
+      const epoch$ = concat(task.read(epoch()), defer(() => task.commit(task.positions())))
+      expectObservable(post([{ user: 'a' }, { user: 'b' }])).toBe('--(r|)', { r: { status: 202, body: { accepted: 2 } } })
+      epoch$.subscribe()
+    }))
+
+  test('of 400 names every fault', () =>
+    source(({ expectObservable, post }) => {
+      const bodies$ = post([{ user: 'a' }, { user: 1, nested: { size: 'x' } }, {}])
+      const faults = [
+        { index: 1, path: 'user', message: 'Invalid input: expected string, received number' },
+        { index: 1, path: 'nested.size', message: 'Invalid input: expected number, received string' },
+        { index: 2, path: 'user', message: 'Invalid input: expected string, received undefined' },
+      ]
+      expectObservable(bodies$).toBe('(r|)', { r: { status: 400, body: { error: 'the body does not hold', faults } } })
+    }))
+
+  test('of 400 has no index when the body is one event', () =>
+    source(({ expectObservable, post }) => {
+      const faults$ = post('text').pipe(map(({ body }) => (body as { faults: unknown }).faults))
+      const faults = [{ path: '', message: 'Invalid input: expected object, received string' }]
+      expectObservable(faults$).toBe('(f|)', { f: faults })
+    }))
+
+  test('of 400 is given to more events than one request may carry', () =>
+    source(
+      ({ expectObservable, post }) => {
+        expectObservable(post([{ user: 'a' }, { user: 'b' }]).pipe(map(status))).toBe('(s|)', { s: '400' })
+      },
+      { maxEvents: 1 },
+    ))
+
+  test('of 503 tells when to come again while the backlog is full, until a commit makes room', () =>
+    source(
+      (kit) => {
+        kit.post([{ user: 'a' }, { user: 'b' }]).subscribe()
+        const full = { status: 503, headers: { 'retry-after': '1' }, body: { error: 'too many events wait to be stored' } }
+        kit.expectObservable(kit.post({ user: 'c' })).toBe('(r|)', { r: full })
+        const epoch$ = concat(kit.task.read(kit.epoch()), defer(() => kit.task.commit(kit.task.positions())))
+        epoch$.subscribe()
+        kit.expectObservable(kit.cold('---x').pipe(mergeMap(() => kit.post({ user: 'd' }), 1)), '10ms !').toBe('---')
+      },
+      { backlog: 2, maxEvents: 2, answerWithin: '1h' },
+    ))
+
+  test('of 503 is given to bodies that would take too much memory together', () =>
+    source(({ expectObservable, post }) => {
+      post({ user: 'a' }, { bytes: 60 * 1024 * 1024 }).subscribe()
+      expectObservable(post({ user: 'b' }, { bytes: 5 * 1024 * 1024 }).pipe(map(status))).toBe('(s|)', { s: '503' })
+    }))
+
+  test('of 503 is given when the flow ends before an epoch took the events', () =>
+    source(({ expectObservable, post, end, scheduler }) => {
+      expectObservable(post({ user: 'a' }).pipe(map(status))).toBe('---(s|)', { s: '503' })
+      scheduler.schedule(end, 3)
+    }))
+
+  test('of 503 is given when no epoch took the events for long', () =>
+    source(
+      ({ expectObservable, post, task, epoch, cold }) => {
+        expectObservable(post({ user: 'a' }).pipe(map(status))).toBe('100ms (s|)', { s: '503' })
+        const later$ = cold('200ms x').pipe(mergeMap(() => task.read(epoch({ cut$: cold('5ms x') })), 1))
+        expectObservable(later$.pipe(map(user)), '300ms !').toBe('')
+      },
+      { answerWithin: '100ms' },
+    ))
+
+  test('of 500 is given when the commit takes too long, and the commit then finds nobody', () =>
+    source(
+      ({ expectObservable, post, task, epoch, cold }) => {
+        expectObservable(post({ user: 'a' }).pipe(map(status))).toBe('100ms (s|)', { s: '500' })
+        task.read(epoch()).subscribe()
+        const commit$ = cold('200ms |').pipe((end$) => concat(end$, defer(() => task.commit(task.positions()))))
+        expectObservable(commit$).toBe('200ms |')
+      },
+      { answerWithin: '100ms' },
+    ))
+
+  test('of 500 is given to the events of a failed epoch, which are not emitted again', () =>
+    source((kit) => {
+      const { task, epoch } = kit
+      const error = new WeirError('WEIR_SINK_FAILED', 'writing: no acknowledgement')
+      const start = task.positions()
+      const body = { error: 'it is not known whether these events were stored: writing: no acknowledgement', correlationId: 'c1' }
+      kit.expectObservable(kit.post({ user: 'a' })).toBe('--(r|)', { r: { status: 500, body } })
+      const next$ = defer(() => task.read(epoch({ cut$: kit.cold('--x') })))
+      const run$ = concat(task.read(epoch()), defer(() => task.rewind(start, error)), next$)
+      kit.expectObservable(run$.pipe(map(user))).toBe('a---|')
+      kit.scheduler.schedule(() => expect(task.positions()).toEqual(start), 3)
+    }))
+
+  test('waits while the task is tried again, and is 500 after three failed tries', () =>
+    source((kit) => {
+      const tries$ = kit.cold('5ms |').pipe((life$) => defer(() => {
+        const attempt = kit.task.assignments$.subscribe()
+        return life$.pipe(tap({ complete: () => attempt.unsubscribe() }))
+      }), repeat(4))
+      tries$.subscribe()
+      kit.expectObservable(kit.post({ user: 'a' }).pipe(map(status))).toBe('15ms (s|)', { s: '500' })
+    }))
+})
+
+describe('the task', () => {
+  test('is assigned its one partition and starts at the position it is given', () =>
+    source(({ task, expectObservable }) => {
+      const started$ = task.assignments$.pipe(
+        mergeMap((change) => {
+          if (change.kind !== 'assigned') throw new Error(change.kind)
+          const given = [{ topic: 'http:/events', partition: 0, offset: 7 }]
+          return concat(change.start(given), defer(() => [[change.partitions, change.total, task.positions()]]))
+        }, 1),
+      )
+      const partitions = [{ topic: 'http:/events', partition: 0 }]
+      expectObservable(started$).toBe('s', { s: [partitions, 1, [{ topic: 'http:/events', partition: 0, offset: 7 }]] })
+    }))
+
+  test('tells what waits as its lag', () =>
+    source(({ task, post, expectObservable }) => {
+      post([{ user: 'a' }, { user: 'b' }]).subscribe()
+      expectObservable(task.ends()).toBe('(e|)', { e: [{ topic: 'http:/events', partition: 0, offset: 0, end: 2 }] })
+    }))
+})
+
+test('the options hold a backlog that the largest request fits in', () => {
+  expect(httpPost.options.safeParse({ path: '/x', body: Event, backlog: 10 }).error?.issues[0]?.path).toEqual(['backlog'])
+  expect(httpPost.options.safeParse(http.post('/x', { body: Event }).options).success).toBe(true)
+})
