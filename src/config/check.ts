@@ -1,0 +1,64 @@
+import type { WeirConfig } from '../engine/config.js'
+import { type ConfigFault, ConfigError } from '../engine/config-error.js'
+import { Flow } from '../engine/flow.js'
+import { closest } from './closest.js'
+
+const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows'] as const
+
+/** What a configuration module exports, if it has the shape of one. Errors: `ConfigError` with every fault. */
+export function checkConfig(module: unknown, file: string): WeirConfig {
+  const config = isObject(module) ? module['default'] : undefined
+  const faults = isObject(config) ? [...faultsOf(config)] : [noExport(config)]
+  // No stack knows where a field of a plain object stands; the file is what there is to show.
+  if (faults.length > 0) throw new ConfigError(faults.map((fault) => ({ ...fault, declaredAt: at(file) })))
+  return config as unknown as WeirConfig
+}
+
+function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
+  for (const name of Object.keys(config)) {
+    if (!fields.some((field) => field === name)) yield unknownField(name)
+  }
+  for (const name of ['app', 'checkpoints', 'deadLetters']) {
+    if (config[name] !== undefined && typeof config[name] !== 'string') yield { message: `${name}: expected a string` }
+  }
+  yield* declared(config['connections'] ?? {}, 'connections', isConnection, "a connection, such as kafka({ brokers: 'localhost:9092' })")
+  yield* declared(config['flows'], 'flows', (value) => value instanceof Flow, 'flow(source, …, sink)')
+  if (isObject(config['flows']) && Object.keys(config['flows']).length === 0) yield { message: 'flows: there are none' }
+}
+
+function* declared(
+  values: unknown,
+  field: string,
+  holds: (value: unknown) => boolean,
+  expected: string,
+): Generator<ConfigFault> {
+  if (!isObject(values)) return yield { message: `${field}: expected an object of name: ${expected}` }
+  for (const [name, value] of Object.entries(values)) {
+    if (!holds(value)) yield { message: `${field}.${name}: expected ${expected}` }
+  }
+}
+
+function unknownField(name: string): ConfigFault {
+  const meant = closest(name, fields)
+  const hint = meant === undefined ? `It knows ${fields.join(', ')}.` : `Did you mean '${meant}'?`
+  return { message: `${name}: the configuration knows no such field`, hint }
+}
+
+function noExport(config: unknown): ConfigFault {
+  const found = config === undefined ? 'exports nothing by default' : `exports ${typeof config} by default`
+  return { message: `the configuration ${found}`, hint: 'Write `export default defineConfig({ flows: { … } })`.' }
+}
+
+function at(file: string): Error {
+  const error = new Error('declared here')
+  error.stack = `${error.message}\n    at ${file}:1:1`
+  return error
+}
+
+function isConnection(value: unknown): boolean {
+  return isObject(value) && isObject(value['definition']) && 'open' in value['definition']
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

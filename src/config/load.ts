@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { createJiti } from 'jiti'
+import type { WeirConfig } from '../engine/config.js'
+import { type Environment, messageOf, WeirError } from '../model/index.js'
+import { checkConfig } from './check.js'
+import { withDotenv } from './dotenv.js'
+import { LoadError } from './load-error.js'
+import { placeOf, type SourcePlace } from './source-place.js'
+
+const fileNames = ['flows.config.ts', 'flows.config.mts', 'flows.config.js']
+
+export interface LoadOptions {
+  readonly cwd: string
+  /** Default: the `flows.config` file of `cwd`. */
+  readonly file?: string | undefined
+  readonly environment: Environment
+  /**
+   * What the configuration gets for these imports, instead of what it would find: there may be only one instance of
+   * this package, or no class would know its own objects.
+   */
+  readonly modules: Readonly<Record<string, unknown>>
+}
+
+export interface LoadedConfig {
+  readonly config: WeirConfig
+  readonly file: string
+  /** With what `.env` beside the configuration adds. */
+  readonly environment: Environment
+}
+
+/** Finds, loads and checks a configuration. Errors: WEIR_CONFIG_NOT_FOUND, WEIR_CONFIG_INVALID. */
+export async function loadConfig({ cwd, file, environment, modules }: LoadOptions): Promise<LoadedConfig> {
+  const path = find(cwd, file)
+  const config = checkConfig(await importConfig(path, cwd, modules), path)
+  return { config, file: path, environment: withDotenv(environment, dirname(path)) }
+}
+
+function find(cwd: string, file: string | undefined): string {
+  const candidates = (file === undefined ? fileNames : [file]).map((name) => resolve(cwd, name))
+  const found = candidates.find((candidate) => existsSync(candidate))
+  if (found !== undefined) return found
+  const what = file === undefined ? `there is no flows.config.ts in ${cwd}` : `there is no ${resolve(cwd, file)}`
+  throw new WeirError('WEIR_CONFIG_NOT_FOUND', `looking for the configuration: ${what}`, {
+    hint: 'Run weir where the configuration is, or name it with --config.',
+  })
+}
+
+async function importConfig(path: string, cwd: string, modules: Readonly<Record<string, unknown>>): Promise<unknown> {
+  const jiti = createJiti(pathToFileURL(join(dirname(path), 'weir')).href, {
+    virtualModules: { ...modules },
+    interopDefault: false,
+  })
+  try {
+    return await jiti.import(path)
+  } catch (error) {
+    throw loadError(error, relative(cwd, path), path)
+  }
+}
+
+function loadError(error: unknown, shown: string, path: string): LoadError {
+  const parsed = parseErrorOf(error)
+  const message = parsed?.message ?? messageOf(error)
+  const place = parsed?.place ?? (error instanceof Error ? placeOf(error) : undefined) ?? { file: path, line: 1 }
+  const isMissing = error instanceof Error && 'code' in error && /MODULE_NOT_FOUND$/.test(String(error.code))
+  const hint = isMissing ? 'Check the path of the import; packages have to be installed.' : undefined
+  return new LoadError(`loading ${shown}: ${message.split('\n')[0]}`, place, hint, error)
+}
+
+/** The loader gives syntax errors as text: "ParseError: what\n file:line:column". */
+function parseErrorOf(error: unknown): { message: string; place: SourcePlace } | undefined {
+  const match = /ParseError: (.*?)\s*\n\s*(.+):(\d+):(\d+)/.exec(messageOf(error))
+  if (match === null) return undefined
+  const [, message = '', file = '', line, column] = match
+  return { message, place: { file, line: Number(line), column: Number(column) + 1 } }
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** A line of the user's code. */
+export interface SourcePlace {
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+  /** Counted from 1; undefined when it is not known for certain. */
+  readonly column?: number
+}
+
+/** Where this package's own code lies, the flows that ship with it apart: those are the user's to read. */
+const ownCode = fileURLToPath(new URL('../', import.meta.url))
+const shippedFlows = `${ownCode}flows${sep}`
+
+const framePattern = /(?:\(|at (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):\d+\)?$/
+
+/**
+ * The first frame of a stack that is code of the user. The column is left out: the loader that strips the types keeps
+ * lines, but not columns.
+ */
+export function placeOf(error: Error | undefined): SourcePlace | undefined {
+  for (const line of error?.stack?.split('\n') ?? []) {
+    const match = framePattern.exec(line.trim())
+    if (match?.[1] === undefined) continue
+    const file = match[1].startsWith('file://') ? fileURLToPath(match[1]) : match[1]
+    if (isUserCode(file)) return { file, line: Number(match[2]) }
+  }
+  return undefined
+}
+
+function isUserCode(file: string): boolean {
+  if (file.includes(`${sep}node_modules${sep}`)) return false
+  return !file.startsWith(ownCode) || file.startsWith(shippedFlows)
+}
+
+/** The lines round a place, the line itself marked; empty when the file can't be read. */
+export function codeFrame({ file, line, column }: SourcePlace, around = 2): string[] {
+  const lines = linesOf(file)
+  const first = Math.max(1, line - around)
+  const last = Math.min(lines.length, line + around)
+  const width = String(last).length
+  const frame: string[] = []
+  for (let number = first; number <= last; number++) {
+    const mark = number === line ? '>' : ' '
+    frame.push(`${mark} ${String(number).padStart(width)} | ${lines[number - 1] ?? ''}`.trimEnd())
+    if (number === line && column !== undefined) frame.push(`  ${' '.repeat(width)} | ${' '.repeat(column - 1)}^`)
+  }
+  return frame
+}
+
+function linesOf(file: string): readonly string[] {
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/)
+  } catch {
+    return []
+  }
+}
