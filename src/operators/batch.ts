@@ -1,0 +1,73 @@
+import type { Subscription } from 'rxjs'
+import { z } from 'zod'
+import { defineOperator, type Duration, duration, fn, type Operator, type Origin, type StreamRecord } from '../model/index.js'
+import { operate } from './internal/operate.js'
+import { type NamedStage, namedStage } from './internal/stage-options.js'
+
+type BytesOf<V> = (value: V, record: StreamRecord<V>) => number
+
+export interface BatchOptions<V = unknown> extends NamedStage {
+  /** How many values a batch holds at most. */
+  readonly size: number
+  /** How many bytes a batch holds at most; only a single larger value exceeds it. */
+  readonly bytes?: number
+  /** The size of a value in bytes. Default: what its source read, as far as that is bytes or text. */
+  readonly bytesOf?: BytesOf<V>
+  /** How long the first value of a batch waits at most. Default: until the batch is full or the epoch ends. */
+  readonly every?: Duration
+}
+
+export const batchDefinition = defineOperator({
+  name: 'batch',
+  summary: 'Gathers values into arrays.',
+  options: z.strictObject({
+    size: z.int().min(1).describe('How many values a batch holds at most.'),
+    bytes: z.int().min(1).optional().describe('How many bytes a batch holds at most.'),
+    bytesOf: fn<BytesOf<unknown>>().optional().describe('The size of a value; as its source read it if not given.'),
+    every: duration.optional().describe('How long the first value of a batch waits at most.'),
+    ...namedStage,
+  }),
+  build: ({ size, bytes = Infinity, bytesOf = bytesRead, every }, { clock }) =>
+    operate<StreamRecord, StreamRecord>((output) => {
+      let values: unknown[] = []
+      let heldBytes = 0
+      let last: StreamRecord | undefined
+      let timer: Subscription | undefined
+
+      const flush = () => {
+        timer?.unsubscribe()
+        if (last === undefined) return
+        const batch = last.with(values)
+        values = []
+        heldBytes = 0
+        last = undefined
+        output.next(batch)
+      }
+
+      output.add(() => timer?.unsubscribe())
+      return {
+        next(record) {
+          const added = bytes === Infinity ? 0 : bytesOf(record.value, record)
+          if (heldBytes + added > bytes) flush()
+          if (last === undefined && every !== undefined) timer = clock.scheduler.schedule(flush, every)
+          last = record
+          heldBytes += added
+          if (values.push(record.value) >= size || heldBytes >= bytes) flush()
+        },
+        complete: flush,
+      }
+    }),
+})
+
+/**
+ * Gathers values into arrays of at most `size` values or `bytes` bytes; the first waits no longer than `every`, and the
+ * end of the epoch flushes the rest. The batch has key, time, headers and origin of its last record.
+ */
+export function batch<V>(options: BatchOptions<V>): Operator<V, V[]> {
+  return batchDefinition.declare(options)
+}
+
+function bytesRead(_value: unknown, { origin }: { origin: Origin }): number {
+  const { value } = origin
+  return Buffer.isBuffer(value) || typeof value === 'string' ? value.length : 0
+}
