@@ -63,6 +63,8 @@ export interface SourceTask<V = unknown> {
   positions(): readonly Position[]
   /** Goes back to these positions, because the epoch failed with this error. */
   rewind(positions: readonly Position[], error: unknown): Observable<never>
+  /** Told of every failure of the task, also of those before it ran. */
+  failed?(error: unknown): void
   /** Told after the epoch has been committed; mirrors the positions to the group, or answers the requests. */
   commit(positions: readonly Position[]): Observable<never>
   /** Asks how far each assigned partition reaches. Partitions that could not be asked are left out. */

@@ -1,0 +1,107 @@
+import {
+  PartitionMap,
+  partitionName,
+  WeirError,
+  type AssignmentChange,
+  type PartitionProgress,
+  type Position,
+  type TopicPartition,
+} from '../model/index.js'
+
+/** The partitions of a task, what was committed of each, and the changes that the group still wants. */
+export class Assignment {
+  /** What the last commit said of each assigned partition; undefined where nothing was committed yet. */
+  private readonly committed = new PartitionMap<{ progress: PartitionProgress | undefined }>()
+  private readonly changes: AssignmentChange[] = []
+  /** How many partitions the topics have. */
+  total = 0
+  private wasWhole = false
+
+  want(change: AssignmentChange): void {
+    this.changes.push(change)
+  }
+
+  /** The next change to carry out; it stays the next one until it is `settled`. */
+  next(): AssignmentChange | undefined {
+    return this.changes[0]
+  }
+
+  settled(): void {
+    this.changes.shift()
+  }
+
+  add(partition: TopicPartition, progress: PartitionProgress | undefined, total: number): void {
+    this.committed.set(partition.topic, partition.partition, { progress })
+    this.total = total
+    if (this.isWhole) this.wasWhole = true
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.committed.delete(topic, partition)
+  }
+
+  /** Forgets everything: the task connects anew. */
+  clear(): void {
+    this.committed.clear()
+    this.changes.length = 0
+    this.wasWhole = false
+  }
+
+  commit({ topic, partition }: TopicPartition, progress: PartitionProgress): void {
+    if (this.has(topic, partition)) this.committed.set(topic, partition, { progress })
+  }
+
+  /** Where reading began, for a partition of which nothing is committed yet. */
+  base({ topic, partition, offset }: Position): void {
+    if (this.has(topic, partition) && this.progressOf({ topic, partition }) === undefined) {
+      this.committed.set(topic, partition, { progress: { position: offset } })
+    }
+  }
+
+  /** Whether these positions are what was committed last. */
+  isUnchanged(positions: readonly Position[]): boolean {
+    return positions.every((position) => this.progressOf(position)?.position === position.offset)
+  }
+
+  has(topic: string, partition: number): boolean {
+    return this.committed.get(topic, partition) !== undefined
+  }
+
+  progressOf({ topic, partition }: TopicPartition): PartitionProgress | undefined {
+    return this.committed.get(topic, partition)?.progress
+  }
+
+  get partitions(): TopicPartition[] {
+    return [...this.committed.entries()].map(([partition]) => partition)
+  }
+
+  get isEmpty(): boolean {
+    return this.committed.size === 0
+  }
+
+  /** Whether all partitions of the topics are here. */
+  get isWhole(): boolean {
+    return this.committed.size >= this.total
+  }
+
+  /** How long to wait for the missing partitions: a task that had them all may only be in the midst of a rebalance. */
+  get patienceMs(): number {
+    return this.wasWhole ? 60_000 : 5_000
+  }
+
+  /** Where the task has to go back to after a failure; partitions that were never committed are left out. */
+  committedPositions(): Position[] {
+    return [...this.committed.entries()].flatMap(([{ topic, partition }, { progress }]) =>
+      progress === undefined ? [] : [{ topic, partition, offset: progress.position }],
+    )
+  }
+
+  partialError(): WeirError {
+    const held = this.partitions.map(partitionName).join(', ')
+    return new WeirError(
+      'WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT',
+      `aggregating a whole topic: this process was assigned ${this.committed.size} of ${this.total} partitions (${held})`,
+      { hint: 'Run one process of this flow: another member of its consumer group holds the rest.' },
+    )
+  }
+}

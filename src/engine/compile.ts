@@ -1,0 +1,248 @@
+import type { z } from 'zod'
+import {
+  durationMs,
+  messageOf,
+  resolveSettings,
+  WeirError,
+  type DeclaredConnection,
+  type Environment,
+  type OperatorDefinition,
+  type RejectionPolicy,
+  type SinkDefinition,
+  type SourceDefinition,
+} from '../model/index.js'
+import { ConfigError, type ConfigFault } from './config-error.js'
+import type { WeirConfig } from './config.js'
+import { usualLimits, type EpochLimits } from './epoch.js'
+import type { Flow, FlowEnd } from './flow.js'
+import { guaranteeOf } from './guarantee.js'
+import { summarize } from './summary.js'
+import {
+  operatorsOf,
+  sinksOf,
+  type BranchNode,
+  type Chain,
+  type FlowTopology,
+  type InputNode,
+  type Topology,
+  type TopologyConnection,
+} from './topology.js'
+
+interface DeclaredStage {
+  readonly definition: SourceDefinition | OperatorDefinition | SinkDefinition
+  readonly options: unknown
+  readonly declaredAt: Error
+}
+
+/**
+ * Compiles a configuration: reads its settings, validates every option and names every stage.
+ * Errors: a `ConfigError` with all mistakes at once.
+ */
+export function compile(
+  config: WeirConfig,
+  { environment, only }: { environment: Environment; only?: readonly string[] },
+): Topology {
+  const faults: ConfigFault[] = []
+  const app = config.app ?? environment['WEIR_APP'] ?? 'weir'
+  const connections = compileConnections(config, environment, faults)
+  const checkpoints = checkpointsOf(config, connections, faults)
+  const flows = Object.entries(config.flows)
+    .filter(([name]) => only === undefined || only.length === 0 || only.includes(name))
+    .map(([name, flow]) => new FlowCompiler(app, name, config, connections, checkpoints, environment, faults).compile(flow))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return { app, flows, connections, checkpoints }
+}
+
+function compileConnections(
+  config: WeirConfig,
+  environment: Environment,
+  faults: ConfigFault[],
+): ReadonlyMap<string, TopologyConnection> {
+  const connections = new Map<string, TopologyConnection>()
+  for (const [name, declared] of Object.entries(config.connections ?? {})) {
+    const options = validate(`connection '${name}'`, declared, environment, faults)
+    connections.set(name, { definition: declared.definition, options })
+  }
+  return connections
+}
+
+function checkpointsOf(
+  config: WeirConfig,
+  connections: ReadonlyMap<string, TopologyConnection>,
+  faults: ConfigFault[],
+): string {
+  const name = config.checkpoints ?? 'memory'
+  if (name === 'memory') return name
+  const connection = connections.get(name)
+  if (connection === undefined) {
+    faults.push({ message: `checkpoints: no connection '${name}'`, hint: `Declare it, or name ${listed(connections)}.` })
+  } else if (connection.definition.checkpoints === undefined) {
+    faults.push({
+      message: `checkpoints: a ${connection.definition.kind} connection ('${name}') can't keep them`,
+      hint: "Name a database, or 'memory'.",
+    })
+  }
+  return name
+}
+
+/** Compiles one flow; it goes on after a fault, so that all of them are told. */
+class FlowCompiler {
+  private readonly taken = new Map<string, number>()
+
+  constructor(
+    private readonly app: string,
+    private readonly name: string,
+    private readonly config: WeirConfig,
+    private readonly connections: ReadonlyMap<string, TopologyConnection>,
+    private readonly checkpoints: string,
+    private readonly environment: Environment,
+    private readonly faults: ConfigFault[],
+  ) {}
+
+  compile(flow: Flow): FlowTopology {
+    const inputs = flow.inputs.map((input): InputNode => ({
+      source: this.stage(input.source),
+      stages: input.stages.map((stage) => this.stage(stage)),
+    }))
+    const chain = this.chain(flow.stages, flow.end)
+    const parts = { inputs, ...chain }
+    const operators = [...operatorsOf(parts)]
+    const stores = operators.flatMap(({ definition, options }) =>
+      options === undefined ? [] : (definition.stores?.(options) ?? []),
+    )
+    this.refuseTwins(stores)
+    const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink.definition, sink.connection))
+    return {
+      name: this.name,
+      ...parts,
+      summary: summarize(parts),
+      ...guaranteeOf({ ...parts, stores, joins, checkpoints: this.checkpoints }),
+      checkpointed: stores.length > 0 || joins.length > 0,
+      global: operators.some(({ definition }) => definition.global === true),
+      limits: this.limits(flow, inputs),
+      attempts: flow.options.attempts ?? 10,
+      deadLetters: this.deadLetters(flow, parts),
+    }
+  }
+
+  private chain(stages: Flow['stages'], end: FlowEnd): Chain {
+    return {
+      stages: stages.map((stage) => this.stage(stage)),
+      end:
+        'branches' in end
+          ? end.branches.map((branch): BranchNode => ({
+              name: branch.name,
+              when: branch.when as BranchNode['when'],
+              ...this.chain(branch.stages, branch.end),
+            }))
+          : this.stage(end),
+    }
+  }
+
+  private stage<D extends DeclaredStage['definition']>(declared: DeclaredStage & { readonly definition: D }) {
+    const definition: D = declared.definition
+    const options = validate(`flow '${this.name}': ${definition.name}`, declared, this.environment, this.faults)
+    const given = options as { name?: unknown; onError?: RejectionPolicy; connection?: string } | undefined
+    return {
+      name: this.unique(typeof given?.name === 'string' ? given.name : definition.name),
+      definition,
+      options,
+      connection: this.connection(declared, given?.connection),
+      policy: given?.onError ?? ('onError' in definition ? definition.onError : undefined) ?? 'fail',
+    }
+  }
+
+  private unique(name: string): string {
+    const count = (this.taken.get(name) ?? 0) + 1
+    this.taken.set(name, count)
+    return count === 1 ? name : this.unique(`${name}-${count}`)
+  }
+
+  private connection({ definition, declaredAt }: DeclaredStage, named: string | undefined): string | undefined {
+    const kind = definition.connection
+    if (kind === undefined) return undefined
+    const found = [...this.connections].filter(([, connection]) => connection.definition.kind === kind)
+    const fault = (what: string, hint: string) => {
+      this.faults.push({ message: `flow '${this.name}': ${definition.name} ${what}`, hint, declaredAt })
+      return undefined
+    }
+    if (named !== undefined) {
+      if (found.some(([name]) => name === named)) return named
+      return fault(`names the connection '${named}', which is no declared ${kind}`, `Declare it under connections.`)
+    }
+    if (found.length === 1) return found[0]?.[0]
+    if (found.length === 0) return fault(`needs a ${kind} connection`, `Add one: connections: { ${kind}: ${kind}({ … }) }.`)
+    return fault(`could use several connections`, `Name one: connection: '${found[0]?.[0]}'.`)
+  }
+
+  private joins(definition: SinkDefinition, connection: string | undefined): boolean {
+    return definition.transactional === true && connection === this.checkpoints
+  }
+
+  private refuseTwins(stores: readonly string[]): void {
+    const twin = stores.find((store, index) => stores.indexOf(store) !== index)
+    if (twin === undefined) return
+    this.faults.push({
+      message: `flow '${this.name}' has two stateful stages named '${twin}'`,
+      hint: 'Give each a name of its own: state is found again by it.',
+    })
+  }
+
+  private limits({ options: { epoch } }: Flow, inputs: readonly InputNode[]): EpochLimits {
+    const suited = Object.assign({}, ...inputs.map(({ source }) => source.definition.epoch))
+    return {
+      ...usualLimits,
+      ...suited,
+      ...(epoch?.maxRecords === undefined ? {} : { maxRecords: epoch.maxRecords }),
+      ...(epoch?.maxBytes === undefined ? {} : { maxBytes: epoch.maxBytes }),
+      ...(epoch?.every === undefined ? {} : { everyMs: durationMs(epoch.every) }),
+    }
+  }
+
+  private deadLetters(flow: Flow, parts: Chain & { inputs: readonly InputNode[] }): FlowTopology['deadLetters'] {
+    const writers = [...operatorsOf(parts), ...sinksOf(parts)].filter(({ policy }) => policy === 'dead-letter')
+    const first = writers[0]
+    if (first === undefined) return undefined
+    const connection = this.config.deadLetters ?? this.deadLetterConnection(parts.inputs)
+    if (connection !== undefined && this.connections.get(connection)?.definition.deadLetters !== undefined) {
+      return { connection, name: flow.options.deadLetters ?? `${this.app}.${this.name}.dead-letters` }
+    }
+    this.faults.push({
+      message: `flow '${this.name}': ${first.name} sends what it rejects to the dead letters, and no connection takes them`,
+      hint: "Declare a kafka connection, or give the stage another policy: onError: 'skip' or 'fail'.",
+    })
+    return undefined
+  }
+
+  private deadLetterConnection(inputs: readonly InputNode[]): string | undefined {
+    const able = [...this.connections].filter(([, { definition }]) => definition.deadLetters !== undefined)
+    const names = able.map(([name]) => name)
+    return inputs.map(({ source }) => source.connection).find((name) => name !== undefined && names.includes(name)) ?? names[0]
+  }
+}
+
+function validate(
+  what: string,
+  declared: Pick<DeclaredConnection, 'options' | 'declaredAt'> & { definition: { options: z.ZodType } },
+  environment: Environment,
+  faults: ConfigFault[],
+): unknown {
+  const { definition, declaredAt } = declared
+  try {
+    const parsed = definition.options.safeParse(resolveSettings(declared.options, environment))
+    if (parsed.success) return parsed.data
+    for (const issue of parsed.error.issues) {
+      const path = issue.path.length > 0 ? ` option '${issue.path.join('.')}'` : ''
+      faults.push({ message: `${what}:${path} ${issue.message}`, declaredAt })
+    }
+  } catch (error) {
+    const hint = error instanceof WeirError ? error.hint : undefined
+    faults.push({ message: `${what}: ${messageOf(error)}`, hint, declaredAt })
+  }
+  return undefined
+}
+
+function listed(connections: ReadonlyMap<string, unknown>): string {
+  const names = [...connections.keys(), 'memory'].map((name) => `'${name}'`)
+  return names.join(' or ')
+}

@@ -1,0 +1,134 @@
+import { catchError, EMPTY, from, ignoreElements, mergeMap, type Observable } from 'rxjs'
+import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
+import { WeirError } from '../model/index.js'
+import { MemoryCheckpoints, TaskStores } from '../state/index.js'
+import { EventTime } from './event-time.js'
+import { buildPipeline } from './pipeline.js'
+import { Rejections } from './rejections.js'
+import { StageContexts } from './stage-contexts.js'
+import type { FlowStatus, Observer } from './status.js'
+import { FlowTask } from './task.js'
+import type { FlowTopology, Topology } from './topology.js'
+
+export interface EngineParts {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly http: HttpServer
+  /** Refuses embedded servers. */
+  readonly production: boolean
+  /** Where embedded servers may keep files. */
+  readonly dataDirectory: string
+  /** The lasting name of this process in consumer groups, where it has one. */
+  readonly instance?: string | undefined
+  readonly observer?: Observer
+}
+
+/** Runs the flows of a topology in this process, each as a task of its own. */
+export class Engine {
+  private readonly opened = new Map<string, Connection>()
+  private readonly tasks: readonly FlowTask[]
+  private checkpoints: CheckpointStore | undefined
+
+  /** Builds every stage. Errors: WEIR_CONFIG_EMBEDDED and whatever a stage finds wrong when it is built. */
+  constructor(
+    private readonly topology: Topology,
+    private readonly parts: EngineParts,
+  ) {
+    this.tasks = topology.flows.map((flow) => this.task(flow))
+  }
+
+  /**
+   * Runs all flows while subscribed. A flow that fails stops, is logged, and the others go on; completes when all
+   * have stopped.
+   */
+  run(): Observable<never> {
+    return from(this.tasks).pipe(
+      // A failed task has told why in the log and in its status.
+      mergeMap((task) => task.run().pipe(catchError(() => EMPTY)), Math.max(1, this.tasks.length)),
+      ignoreElements(),
+    )
+  }
+
+  /** Lets every flow drain and commit, then ends it. */
+  stop(): void {
+    for (const task of this.tasks) task.stop()
+  }
+
+  status(): readonly FlowStatus[] {
+    return this.tasks.map((task) => task.status())
+  }
+
+  /** Closes what the flows shared, once they have ended. */
+  async close(): Promise<void> {
+    for (const connection of [...this.opened.values()].reverse()) await connection.close()
+    this.opened.clear()
+  }
+
+  /** The opened connection of that name. */
+  connection(name: string): Connection {
+    const known = this.opened.get(name)
+    if (known !== undefined) return known
+    const { definition, options } = this.declared(name)
+    const connection = definition.open(options as never, this.connectionContext(name))
+    this.opened.set(name, connection)
+    return connection
+  }
+
+  private task(flow: FlowTopology): FlowTask {
+    const { clock, http, instance, observer = {} } = this.parts
+    const log = this.parts.log.child({ flow: flow.name })
+    const stores = new TaskStores()
+    const time = new EventTime(clock)
+    const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow))
+    const checkpoints = flow.checkpointed ? this.checkpointStore() : undefined
+    let task: FlowTask | undefined
+    const contexts = new StageContexts(flow, {
+      app: this.topology.app,
+      clock,
+      log,
+      http,
+      instance,
+      observer,
+      connection: (name) => this.connection(name),
+      stores,
+      time,
+      rejections,
+      transaction: (connection) =>
+        connection === this.opened.get(this.topology.checkpoints) ? task?.transaction : undefined,
+    })
+    const pipeline = buildPipeline(flow, contexts)
+    const { app } = this.topology
+    task = new FlowTask({ app, flow, pipeline, contexts, stores, time, rejections, checkpoints, clock, log, observer })
+    return task
+  }
+
+  private checkpointStore(): CheckpointStore {
+    this.checkpoints ??= this.openCheckpoints()
+    return this.checkpoints
+  }
+
+  private openCheckpoints(): CheckpointStore {
+    const name = this.topology.checkpoints
+    if (name === 'memory') return new MemoryCheckpoints()
+    const store = this.declared(name).definition.checkpoints?.(this.connection(name), this.connectionContext(name))
+    if (store === undefined) throw new WeirError('WEIR_CONFIG_CONNECTION', `opening checkpoints: '${name}' can't keep them`)
+    return store
+  }
+
+  private deadLetters({ deadLetters }: FlowTopology) {
+    if (deadLetters === undefined) return undefined
+    const { connection, name } = deadLetters
+    return this.declared(connection).definition.deadLetters?.(this.connection(connection), name, this.connectionContext(connection))
+  }
+
+  private declared(name: string) {
+    const connection = this.topology.connections.get(name)
+    if (connection !== undefined) return connection
+    throw new WeirError('WEIR_CONFIG_CONNECTION', `opening connection '${name}': it is not declared`)
+  }
+
+  private connectionContext(name: string): ConnectionContext {
+    const { clock, production, dataDirectory } = this.parts
+    return { app: this.topology.app, name, clock, production, dataDirectory, log: this.parts.log.child({ connection: name }) }
+  }
+}

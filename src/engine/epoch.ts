@@ -1,0 +1,49 @@
+import { ReplaySubject, take, timer, type Observable, type Subscription } from 'rxjs'
+import type { Clock, Epoch, EpochOptions } from '../model/index.js'
+
+export type EpochLimits = Required<EpochOptions>
+
+export const usualLimits: EpochLimits = { maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 }
+
+/** The budget of one subscription: sources draw from it, and it is cut when it is spent, over or interrupted. */
+export class EpochBudget implements Epoch {
+  readonly cut$: Observable<unknown>
+  readonly startedAt: number
+  records = 0
+  private bytes = 0
+  private isCut = false
+  private readonly cutting = new ReplaySubject<void>(1)
+  private readonly timer: Subscription
+
+  constructor(
+    readonly number: number,
+    private readonly limits: EpochLimits,
+    private readonly clock: Clock,
+  ) {
+    this.cut$ = this.cutting.pipe(take(1))
+    this.startedAt = clock.now()
+    this.timer = timer(limits.everyMs, clock.scheduler).subscribe(() => this.cut())
+  }
+
+  room(): number {
+    return this.isCut ? 0 : this.limits.maxRecords - this.records
+  }
+
+  take(records: number, bytes: number): void {
+    this.records += records
+    this.bytes += bytes
+    if (this.records >= this.limits.maxRecords || this.bytes >= this.limits.maxBytes) this.cut()
+  }
+
+  /** Asks the sources to complete. */
+  cut(): void {
+    if (this.isCut) return
+    this.isCut = true
+    this.timer.unsubscribe()
+    this.cutting.next()
+  }
+
+  durationMs(): number {
+    return this.clock.now() - this.startedAt
+  }
+}

@@ -1,0 +1,37 @@
+import type { Guarantee } from '../model/index.js'
+import { sinksOf, type Chain, type FlowTopology, type InputNode, type SinkNode } from './topology.js'
+
+const strength: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'effectively-once', 'exactly-once']
+
+interface Facts extends Chain {
+  readonly inputs: readonly InputNode[]
+  readonly stores: readonly string[]
+  /** The sinks that write in the transaction of the checkpoint store. */
+  readonly joins: readonly SinkNode[]
+  readonly checkpoints: string
+}
+
+/** What a flow promises: the least of what its stages do, and which of them that is. */
+export function guaranteeOf(facts: Facts): Pick<FlowTopology, 'guarantee' | 'guaranteedBy'> {
+  const claims = [...claimsOf(facts)]
+  const [guarantee, stage, why] = claims.reduce((least, claim) =>
+    strength.indexOf(claim[0]) < strength.indexOf(least[0]) ? claim : least,
+  )
+  return { guarantee, guaranteedBy: { stage, why } }
+}
+
+function* claimsOf({ inputs, stores, joins, checkpoints, ...chain }: Facts): Generator<[Guarantee, string, string]> {
+  for (const sink of sinksOf(chain)) {
+    // Options that did not validate are undefined; their fault is told elsewhere.
+    const joined = joins.includes(sink)
+    const claim = sink.options === undefined ? 'at-least-once' : sink.definition.guarantee(sink.options, joined)
+    yield [claim, sink.name, joined ? 'writes, state and positions commit in one transaction' : sink.definition.summary]
+  }
+  for (const { source } of inputs) {
+    if (source.definition.replayable) continue
+    yield ['at-least-once', source.name, 'the source can not be read again: its callers retry what was not answered']
+  }
+  if (stores.length > 0 && checkpoints === 'memory') {
+    yield ['at-most-once', stores[0] as string, 'state is in memory, and lost when the process ends']
+  }
+}

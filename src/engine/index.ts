@@ -1,0 +1,20 @@
+/**
+ * The part that makes the promises. Read it in this order:
+ *
+ *   flow, config        what a user declares
+ *   compile, topology   what it compiles to: named, validated stages (guarantee, summary: what is told of it)
+ *   pipeline            the stages wired as one RxJS pipe (edge, branching, stage-contexts: its pieces)
+ *   epoch               the budget of one subscription of that pipe
+ *   task                one step after another: connect, assign, run an epoch, commit, recover
+ *   assignment, event-time, partition-ends, rejections, supervision   what a task keeps track of
+ *   engine              all tasks of a process
+ *   status              what it tells of itself
+ */
+export { compile } from './compile.js'
+export type { WeirConfig } from './config.js'
+export { ConfigError, type ConfigFault } from './config-error.js'
+export { Engine, type EngineParts } from './engine.js'
+export { Flow, type Branch, type Branches, type FlowOptions, type Input, type Merged } from './flow.js'
+export type { EpochReport, FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from './status.js'
+export { compareTopologies, printTopology } from './summary.js'
+export type { FlowTopology, StageSummary, Topology, TopologyConnection } from './topology.js'

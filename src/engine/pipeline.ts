@@ -1,0 +1,74 @@
+import { concat, EMPTY, from, mergeAll, Observable, type OperatorFunction } from 'rxjs'
+import type { Epoch, SinkTask, SourceTask, StreamRecord } from '../model/index.js'
+import { branching } from './branching.js'
+import { edge } from './edge.js'
+import type { StageContexts } from './stage-contexts.js'
+import { isBranches, type Chain, type FlowTopology, type OperatorNode, type SinkNode } from './topology.js'
+
+type Records = Observable<StreamRecord>
+type Operate = OperatorFunction<StreamRecord, StreamRecord>
+type Run = (records$: Records) => Observable<unknown>
+
+/** The stages of a flow, built once and subscribed anew by each epoch. */
+export interface Pipeline {
+  readonly sources: readonly SourceTask[]
+  readonly sinks: readonly SinkTask[]
+  /**
+   * Reads one epoch and writes it: completes when every sink has all it wrote acknowledged. `drained` is subscribed
+   * when the last source has completed, before the stages behind it see the completion.
+   */
+  run(epoch: Epoch, drained: Observable<never>): Observable<unknown>
+}
+
+/** Builds the stages of a flow and wires them. */
+export function buildPipeline(flow: FlowTopology, contexts: StageContexts): Pipeline {
+  const sinks: SinkTask[] = []
+  const inputs = flow.inputs.map(({ source, stages }) => ({
+    task: source.definition.build(source.options as never, contexts.source(source)),
+    operate: operators(stages, source.name, contexts),
+    last: stages.at(-1)?.name ?? source.name,
+  }))
+  const single = inputs.length === 1 ? inputs[0]?.last : undefined
+  const body = chain(flow, single, contexts, sinks)
+  return {
+    sources: inputs.map(({ task }) => task),
+    sinks,
+    run: (epoch, drained) => {
+      let reading = inputs.length
+      const end$ = new Observable<never>((subscriber) => (--reading === 0 ? drained : EMPTY).subscribe(subscriber))
+      const records = inputs.map(({ task, operate }) => operate(concat(task.read(epoch), end$)))
+      if (single !== undefined) return body(records[0] as Records)
+      const leaving = records.map((records$, index) =>
+        records$.pipe(edge(contexts.counts(inputs[index]?.last), contexts.counts(undefined))),
+      )
+      return body(from(leaving).pipe(mergeAll(leaving.length)))
+    },
+  }
+}
+
+function chain({ stages, end }: Chain, from: string | undefined, contexts: StageContexts, sinks: SinkTask[]): Run {
+  const operate = operators(stages, from, contexts)
+  const last = stages.at(-1)?.name ?? from
+  const run = isBranches(end)
+    ? branching(end.map((node) => ({ node, run: chain(node, last, contexts, sinks) })))
+    : write(end, last, contexts, sinks)
+  return (records$) => run(records$.pipe(operate))
+}
+
+function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: SinkTask[]): Run {
+  const task = node.definition.build(node.options as never, contexts.sink(node))
+  sinks.push(task)
+  const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), contexts.watch(node))
+  return (records$) => task.write(records$.pipe(into))
+}
+
+/** Operators in a row as one. */
+function operators(nodes: readonly OperatorNode[], from: string | undefined, contexts: StageContexts): Operate {
+  const built = nodes.map((node, index): Operate => {
+    const operate = node.definition.build(node.options as never, contexts.operator(node)) as Operate
+    const before = index === 0 ? from : nodes[index - 1]?.name
+    const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name))
+    return (records$) => operate(into(records$))
+  })
+  return (records$) => built.reduce((piped$, operate) => operate(piped$), records$)
+}

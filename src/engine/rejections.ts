@@ -1,0 +1,64 @@
+import { EMPTY, type Observable } from 'rxjs'
+import {
+  asWeirError,
+  correlationOf,
+  describeError,
+  place,
+  type DeadLetterSink,
+  type Logger,
+  type RejectionPolicy,
+  type StreamRecord,
+  type WeirError,
+} from '../model/index.js'
+import type { Observer, StageCounts } from './status.js'
+
+/** Takes care of the records that the stages of one flow reject: each by the policy of its stage. */
+export class Rejections {
+  /** Failures in a row: a dead letter tells how often its record was tried. */
+  private failures = 0
+  private pending = 0
+
+  constructor(
+    private readonly flow: string,
+    private readonly log: Logger,
+    private readonly observer: Observer,
+    /** Undefined when no stage of the flow writes dead letters. */
+    readonly sink: DeadLetterSink | undefined,
+  ) {}
+
+  /** Returns when the record was taken care of; throws the error when the policy is to fail. */
+  reject(counts: StageCounts, policy: RejectionPolicy, record: StreamRecord, cause: unknown): void {
+    const error = this.locate(counts.stage, record, cause)
+    if (policy === 'fail') throw error
+    counts.rejected++
+    this.pending++
+    const at = place(record.origin)
+    const correlationId = correlationOf(record)
+    this.log.warn({ stage: counts.stage, code: error.code, at, correlationId, policy }, describeError(error))
+    this.observer.rejected?.({ flow: this.flow, stage: counts.stage, error, at, correlationId })
+    if (policy === 'dead-letter') {
+      this.sink?.write({ record, error, flow: this.flow, stage: counts.stage, attempts: this.failures + 1 })
+    }
+  }
+
+  /** Completes when every dead letter of this epoch is acknowledged. */
+  flush(): Observable<never> {
+    if (this.pending === 0) return EMPTY
+    return this.sink?.flush() ?? EMPTY
+  }
+
+  committed(): void {
+    this.failures = 0
+    this.pending = 0
+  }
+
+  failed(): void {
+    this.failures++
+    this.pending = 0
+  }
+
+  private locate(stage: string, { origin }: StreamRecord, cause: unknown): WeirError {
+    const { topic, partition, offset } = origin
+    return asWeirError(cause, 'WEIR_STAGE_FAILED', { flow: this.flow, stage, partition: { topic, partition }, offset })
+  }
+}

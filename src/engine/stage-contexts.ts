@@ -1,0 +1,104 @@
+import type {
+  Clock,
+  Connection,
+  EpochTransaction,
+  HttpServer,
+  Logger,
+  OperatorContext,
+  SinkContext,
+  SourceContext,
+  StageContext,
+  StreamRecord,
+} from '../model/index.js'
+import { WeirError } from '../model/index.js'
+import type { TaskStores } from '../state/index.js'
+import type { EventTime } from './event-time.js'
+import type { Rejections } from './rejections.js'
+import type { Observer, StageCounts } from './status.js'
+import type { FlowTopology, OperatorNode, SinkNode, SourceNode } from './topology.js'
+
+/** What the stages of one flow share. */
+export interface Surroundings {
+  readonly app: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly http: HttpServer
+  readonly instance: string | undefined
+  readonly observer: Observer
+  readonly connection: (name: string) => Connection
+  readonly stores: TaskStores
+  readonly time: EventTime
+  readonly rejections: Rejections
+  /** The running epoch's transaction, when it is one of that connection. */
+  readonly transaction: (connection: Connection) => EpochTransaction | undefined
+}
+
+/** Makes what each stage of a flow is given to work with. */
+export class StageContexts {
+  readonly all: readonly StageCounts[]
+  private readonly nowhere: StageCounts = { stage: '', kind: 'operator', in: 0, out: 0, rejected: 0 }
+  private readonly reached = new Map<string, StreamRecord>()
+  private readonly byName: ReadonlyMap<string, StageCounts>
+
+  constructor(
+    private readonly flow: FlowTopology,
+    private readonly around: Surroundings,
+  ) {
+    this.all = flow.summary.map(({ name, kind }) => ({ stage: name, kind, in: 0, out: 0, rejected: 0 }))
+    this.byName = new Map(this.all.map((counts) => [counts.stage, counts]))
+  }
+
+  /** The counts of a stage; without a name, counts that nobody reads. */
+  counts(stage: string | undefined): StageCounts {
+    return (stage === undefined ? undefined : this.byName.get(stage)) ?? this.nowhere
+  }
+
+  /** Remembers the last record that reaches a sink, when the observer wants to see what is written. */
+  watch({ name }: SinkNode): ((record: StreamRecord) => void) | undefined {
+    if (this.around.observer.written === undefined) return undefined
+    return (record) => this.reached.set(name, record)
+  }
+
+  /** An epoch was committed: tells the observer the last record of each sink. */
+  committed(): void {
+    for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow.name, stage, value })
+    this.reached.clear()
+  }
+
+  source(node: SourceNode): SourceContext {
+    const { http, instance } = this.around
+    return { ...this.common(node), http, instance }
+  }
+
+  operator(node: OperatorNode): OperatorContext {
+    const { time, stores } = this.around
+    return { ...this.common(node), time, store: (name, codec) => stores.declare(name, codec), reject: this.rejecting(node) }
+  }
+
+  sink(node: SinkNode): SinkContext {
+    return { ...this.common(node), transaction: this.around.transaction, reject: this.rejecting(node) }
+  }
+
+  private rejecting(node: OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
+    const counts = this.counts(node.name)
+    return (record, error) => this.around.rejections.reject(counts, node.policy, record, error)
+  }
+
+  private common(node: SourceNode | OperatorNode | SinkNode): StageContext {
+    const { app, clock, log, connection } = this.around
+    return {
+      app,
+      flow: this.flow.name,
+      stage: node.name,
+      clock,
+      log: log.child({ stage: node.name }),
+      connection: <C extends Connection>(kind: string) => {
+        if (node.connection !== undefined) return connection(node.connection) as C
+        throw new WeirError('WEIR_CONFIG_CONNECTION', `building stage '${node.name}': it declares no ${kind} connection`, {
+          flow: this.flow.name,
+          stage: node.name,
+        })
+      },
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import type { OperatorDefinition, SinkDefinition, SourceDefinition } from '../model/index.js'
+import { isBranches, type Chain, type FlowTopology, type InputNode, type StageSummary, type Topology } from './topology.js'
+
+interface Named {
+  readonly name: string
+  readonly definition: SourceDefinition | OperatorDefinition | SinkDefinition
+  readonly options: unknown
+}
+
+/** The stages of a flow, flat, each with what feeds it. */
+export function summarize(flow: Chain & { readonly inputs: readonly InputNode[] }): StageSummary[] {
+  const summaries: StageSummary[] = []
+  const add = (stage: Named, inputs: readonly string[]): readonly string[] => {
+    summaries.push(summaryOf(stage, inputs))
+    return [stage.name]
+  }
+  const follow = (chain: Chain, inputs: readonly string[]): void => {
+    const last = chain.stages.reduce((before, stage) => add(stage, before), inputs)
+    if (!isBranches(chain.end)) add(chain.end, last)
+    else for (const branch of chain.end) follow(branch, last)
+  }
+  const heads = flow.inputs.flatMap(({ source, stages }) =>
+    stages.reduce((before, stage) => add(stage, before), add(source, [])),
+  )
+  follow(flow, heads)
+  return summaries
+}
+
+function summaryOf({ name, definition, options }: Named, inputs: readonly string[]): StageSummary {
+  // Options that did not validate are undefined; compiling fails with their faults afterwards.
+  const valid = options !== undefined
+  return {
+    name,
+    kind: definition.kind,
+    definition: definition.name,
+    detail: valid ? definition.detail?.(options) : undefined,
+    inputs,
+    stores: valid && definition.kind === 'operator' ? (definition.stores?.(options) ?? []) : [],
+  }
+}
+
+/** A topology as text, a stage a line. */
+export function printTopology({ app, flows, checkpoints }: Topology): string {
+  return [`${app} (checkpoints: ${checkpoints})`, ...flows.flatMap((flow) => ['', ...printFlow(flow)])].join('\n')
+}
+
+function printFlow({ name, summary, guarantee, guaranteedBy }: FlowTopology): string[] {
+  const width = Math.max(...summary.map((stage) => stage.name.length))
+  const lines = summary.map(({ name: stage, kind, detail, inputs, stores }) => {
+    const fed = inputs.length > 0 ? ` ← ${inputs.join(', ')}` : ''
+    const kept = stores.length > 0 ? ` [store ${stores.join(', ')}]` : ''
+    return `  ${symbols[kind]} ${stage.padEnd(width)} ${detail ?? ''}${kept}${fed}`.trimEnd()
+  })
+  return [`flow ${name}: ${guarantee}, set by ${guaranteedBy.stage} (${guaranteedBy.why})`, ...lines]
+}
+
+const symbols = { source: '▶', operator: '│', sink: '■' } as const
+
+/** What differs between two topologies, a line a difference; empty when they are the same. */
+export function compareTopologies(before: Topology, after: Topology): string[] {
+  const old = new Map(before.flows.map((flow) => [flow.name, flow]))
+  const now = new Map(after.flows.map((flow) => [flow.name, flow]))
+  return [
+    ...[...old.keys()].filter((name) => !now.has(name)).map((name) => `- flow ${name}`),
+    ...[...now].flatMap(([name, flow]) => {
+      const known = old.get(name)
+      return known === undefined ? [`+ flow ${name}`] : compareFlows(known, flow)
+    }),
+  ]
+}
+
+function compareFlows(before: FlowTopology, after: FlowTopology): string[] {
+  const print = (flow: FlowTopology) => new Map(flow.summary.map((stage) => [stage.name, JSON.stringify(stage)]))
+  const old = print(before)
+  const now = print(after)
+  const differences = [
+    ...[...old.keys()].filter((name) => !now.has(name)).map((name) => `- flow ${before.name}: stage ${name}`),
+    ...[...now.keys()].filter((name) => !old.has(name)).map((name) => `+ flow ${after.name}: stage ${name}`),
+    ...[...now].filter(([name, stage]) => old.has(name) && old.get(name) !== stage).map(([name]) => `~ flow ${after.name}: stage ${name}`),
+  ]
+  return before.guarantee === after.guarantee
+    ? differences
+    : [...differences, `~ flow ${after.name}: ${before.guarantee} → ${after.guarantee}`]
+}

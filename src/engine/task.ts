@@ -1,0 +1,419 @@
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  endWith,
+  finalize,
+  ignoreElements,
+  merge,
+  mergeAll,
+  mergeMap,
+  Observable,
+  of,
+  race,
+  repeat,
+  retry,
+  Subject,
+  take,
+  takeUntil,
+  takeWhile,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
+import {
+  asWeirError,
+  describeError,
+  WeirError,
+  type Assigned,
+  type AssignmentChange,
+  type CheckpointStore,
+  type Clock,
+  type EpochTransaction,
+  type Logger,
+  type PartitionProgress,
+  type Position,
+  type Revoked,
+  type TopicPartition,
+} from '../model/index.js'
+import type { TaskStores } from '../state/index.js'
+import { Assignment } from './assignment.js'
+import { EpochBudget } from './epoch.js'
+import type { EventTime } from './event-time.js'
+import { PartitionEnds } from './partition-ends.js'
+import type { Pipeline } from './pipeline.js'
+import type { Rejections } from './rejections.js'
+import type { StageContexts } from './stage-contexts.js'
+import type { FlowState, FlowStatus, Observer } from './status.js'
+import { Supervision } from './supervision.js'
+import type { FlowTopology } from './topology.js'
+
+/** What one task works with; all of it lives as long as the task. */
+export interface TaskParts {
+  readonly app: string
+  readonly flow: FlowTopology
+  readonly pipeline: Pipeline
+  readonly contexts: StageContexts
+  readonly stores: TaskStores
+  readonly time: EventTime
+  readonly rejections: Rejections
+  /** Undefined when the positions are the group's offsets. */
+  readonly checkpoints: CheckpointStore | undefined
+  readonly clock: Clock
+  readonly log: Logger
+  readonly observer: Observer
+}
+
+/**
+ * One running flow. It does one thing after another, each a step: connect, take a change of the assignment, run an
+ * epoch, or recover from a failed one. So nothing here has to guard against anything else that runs.
+ */
+export class FlowTask {
+  transaction: EpochTransaction | undefined
+  private state: FlowState = 'starting'
+  private since: number
+  private readonly assignment = new Assignment()
+  private readonly supervision: Supervision
+  /** Ends whatever the task waits for. */
+  private readonly wake = new Subject<void>()
+  /** Ends the running epoch without a commit: its partitions are lost. */
+  private readonly abort = new Subject<void>()
+  private epoch: EpochBudget | undefined
+  private epochs = 0
+  private opened = false
+  private needsRecovery = false
+  private stopping = false
+  private readonly ends: PartitionEnds
+  private lastCommitAt: number | undefined
+
+  constructor(private readonly parts: TaskParts) {
+    this.supervision = new Supervision(parts.flow.attempts)
+    this.ends = new PartitionEnds(parts.pipeline.sources, parts.clock)
+    this.since = parts.clock.now()
+  }
+
+  /** Runs until `stop`. Errors when the flow has failed too often, or with an error that no retry mends. */
+  run(): Observable<never> {
+    return defer(() => this.life()).pipe(
+      retry({ delay: (error) => this.afterFailure(error) }),
+      catchError((error) => {
+        this.enter('failed')
+        return throwError(() => (error instanceof GaveUp ? error.reason : error))
+      }),
+    )
+  }
+
+  /** Lets the running epoch drain and commit, then ends the task. */
+  stop(): void {
+    this.stopping = true
+    if (this.state !== 'failed') this.enter('draining')
+    this.interrupt()
+  }
+
+  status(): FlowStatus {
+    const { flow, contexts, time } = this.parts
+    const watermark = time.closed
+    return {
+      flow: flow.name,
+      guarantee: flow.guarantee,
+      state: this.state,
+      since: this.since,
+      error: this.supervision.error,
+      failures: this.supervision.failures,
+      lastCommitAt: this.lastCommitAt,
+      watermark: Number.isFinite(watermark) ? watermark : undefined,
+      stages: contexts.all,
+      partitions: this.ends.last
+        .filter(({ topic, partition }) => this.assignment.has(topic, partition))
+        .map((end) => ({ ...end, streamTime: time.streamTime(end) })),
+    }
+  }
+
+  /** From connecting to disconnecting; a failure that a replay can't mend begins another life. */
+  private life(): Observable<never> {
+    const { pipeline, rejections } = this.parts
+    this.enter('starting')
+    this.opened = false
+    const assignments$ = merge(...pipeline.sources.map(({ assignments$ }) => assignments$)).pipe(
+      tap((change) => this.want(change)),
+      ignoreElements(),
+    )
+    const steps$ = defer(() => this.step()).pipe(
+      catchError((error) => this.replayAfter(error)),
+      repeat({ delay: () => (this.stopping ? EMPTY : of(true)) }),
+    )
+    const close$ = defer(() => {
+      this.leave()
+      const closings = [...pipeline.sinks, rejections.sink].map((sink) => sink?.close?.() ?? EMPTY)
+      return concat(this.transaction?.rollback() ?? EMPTY, ...closings)
+    })
+    const living$ = merge(assignments$, this.ends.watch(), concat(steps$, of('done'))).pipe(
+      takeWhile((signal) => signal !== 'done'),
+      ignoreElements(),
+    )
+    return concat(living$.pipe(catchError((error) => concat(close$, throwError(() => error)))), close$)
+  }
+
+  private step(): Observable<never> {
+    if (!this.opened) return this.open()
+    const change = this.assignment.next()
+    if (change?.kind === 'revoked') return this.release(change)
+    if (this.needsRecovery) return this.recover()
+    if (change !== undefined) return this.assign(change)
+    if (this.assignment.isEmpty) return this.waiting()
+    if (this.parts.flow.global && !this.assignment.isWhole) return this.waitForTheRest()
+    return this.runEpoch()
+  }
+
+  private open(): Observable<never> {
+    const { pipeline, rejections, checkpoints } = this.parts
+    const openings = [checkpoints, rejections.sink, ...pipeline.sinks].map((part) => part?.open?.() ?? EMPTY)
+    return concat(
+      ...openings,
+      run(() => {
+        this.opened = true
+        this.enter('assigning')
+      }),
+    )
+  }
+
+  private want(change: AssignmentChange): void {
+    this.assignment.want(change)
+    if (change.kind === 'revoked' && change.lost) this.abort.next()
+    this.interrupt()
+  }
+
+  private assign({ partitions, total, start }: Assigned): Observable<never> {
+    const { pipeline } = this.parts
+    return concat(
+      this.restore(partitions, total),
+      defer(() => start(this.assignment.committedPositions())),
+      run(() => {
+        for (const position of pipeline.sources.flatMap((source) => source.positions())) this.assignment.base(position)
+        this.assignment.settled()
+        this.enter('running')
+      }),
+    )
+  }
+
+  private release({ partitions, release }: Revoked): Observable<never> {
+    return concat(
+      run(() => this.forget(partitions)),
+      defer(release),
+      run(() => this.assignment.settled()),
+    )
+  }
+
+  /** Goes back to what was committed: stores, times and positions. */
+  private recover(): Observable<never> {
+    const { pipeline } = this.parts
+    return concat(
+      this.restore(this.assignment.partitions, this.assignment.total),
+      defer(() => {
+        const positions = this.assignment.committedPositions()
+        return concat(...pipeline.sources.map((source) => source.rewind(positions, this.supervision.error)))
+      }),
+      run(() => {
+        this.needsRecovery = false
+        this.enter('running')
+      }),
+    )
+  }
+
+  /** Loads what is committed of these partitions. Acquiring them anew also tells how an unclear commit ended. */
+  private restore(partitions: readonly TopicPartition[], total: number): Observable<never> {
+    const { checkpoints, stores, time, app, flow } = this.parts
+    const task = `${app}.${flow.name}`
+    const known = partitions.map((partition) => ({
+      ...partition,
+      generation: 0,
+      sequence: 0,
+      progress: this.assignment.progressOf(partition),
+    }))
+    return (checkpoints?.acquire(task, partitions) ?? of(known)).pipe(
+      mergeAll(),
+      concatMap((acquired) => {
+        const progress = acquired.progress ?? this.assignment.progressOf(acquired)
+        stores.assign(acquired)
+        time.assign(acquired, progress)
+        this.assignment.add(acquired, progress, total)
+        if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
+        return checkpoints.load(task, acquired).pipe(tap((chunk) => stores.restore(acquired, chunk)))
+      }),
+      ignoreElements(),
+    )
+  }
+
+  private waiting(): Observable<never> {
+    return this.wake.pipe(take(1), ignoreElements())
+  }
+
+  private waitForTheRest(): Observable<never> {
+    const impatient$ = timer(this.assignment.patienceMs, this.parts.clock.scheduler).pipe(
+      mergeMap(() => throwError(() => this.assignment.partialError()), 1),
+    )
+    return race(this.wake.pipe(take(1)), impatient$).pipe(ignoreElements())
+  }
+
+  private runEpoch(): Observable<never> {
+    const { pipeline, rejections, time, checkpoints, clock, flow } = this.parts
+    const epoch = new EpochBudget(this.epochs++, flow.limits, clock)
+    this.epoch = epoch
+    this.transaction = checkpoints?.begin()
+    const drained$ = run(() => {
+      epoch.cut()
+      time.advance(this.ends.fresh())
+    })
+    const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
+    return concat(
+      defer(() => pipeline.run(epoch, drained$)).pipe(takeUntil(lost$), ignoreElements()),
+      defer(() => rejections.flush()),
+      defer(() => this.commit(epoch)),
+    ).pipe(
+      finalize(() => {
+        epoch.cut()
+        this.epoch = undefined
+      }),
+    )
+  }
+
+  private commit(epoch: EpochBudget): Observable<never> {
+    const { pipeline, clock } = this.parts
+    const positions = pipeline.sources.flatMap((source) => source.positions())
+    const began = clock.now()
+    const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
+    const mirror$ = concat(...pipeline.sources.map((source) => source.commit(positions)))
+    return concat(
+      commit$,
+      this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(mirror$),
+      run(() => this.committed(epoch, positions, clock.now() - began)),
+    )
+  }
+
+  /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
+  private checkpoint(positions: readonly Position[]): Observable<never> {
+    const { stores, app, flow } = this.parts
+    const partitions = positions.map((position) => stores.commit(position, this.times(position)))
+    const { transaction } = this
+    if (transaction === undefined) return EMPTY
+    const nothing = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
+    return nothing ? transaction.rollback() : transaction.commit({ task: `${app}.${flow.name}`, partitions })
+  }
+
+  /** Where the checkpoint store has the positions, the group's offsets are only for lag tools: they may fail. */
+  private mirrored(mirror$: Observable<never>): Observable<never> {
+    if (this.parts.checkpoints === undefined) return mirror$
+    return mirror$.pipe(
+      catchError((error) => {
+        this.parts.log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
+        return EMPTY
+      }),
+    )
+  }
+
+  private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
+    const { time, rejections, contexts, observer, flow, clock } = this.parts
+    for (const position of positions) {
+      this.assignment.commit(position, { position: position.offset, ...this.times(position) })
+    }
+    time.committed(time.watermark())
+    rejections.committed()
+    contexts.committed()
+    this.supervision.succeeded()
+    this.lastCommitAt = clock.now()
+    const { number, records } = epoch
+    observer.epoch?.({ flow: flow.name, epoch: number, records, durationMs: epoch.durationMs(), commitMs })
+  }
+
+  private times(partition: TopicPartition): Omit<PartitionProgress, 'position'> {
+    const watermark = this.parts.time.watermark()
+    return {
+      streamTime: this.parts.time.streamTime(partition),
+      watermark: Number.isFinite(watermark) ? watermark : undefined,
+    }
+  }
+
+  /** After an error that a replay may mend: waits, and has the next step go back to the last commit. */
+  private replayAfter(cause: unknown): Observable<never> {
+    const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
+    const rollback$ = this.transaction?.rollback() ?? EMPTY
+    if (error.remedy !== 'retry') return concat(rollback$, throwError(() => error))
+    const backoffMs = this.failed(error)
+    this.needsRecovery = !this.assignment.isEmpty
+    return concat(rollback$, this.pause(backoffMs))
+  }
+
+  /** After an error that ended a life: waits before the next one begins, or gives up. */
+  private afterFailure(error: unknown): Observable<unknown> {
+    if (this.stopping) return EMPTY
+    if (error instanceof GaveUp) return throwError(() => error)
+    return this.pause(this.failed(asWeirError(error, undefined, { flow: this.parts.flow.name }))).pipe(endWith(true))
+  }
+
+  /** Counts a failure and tells it. Returns how long to wait, ms; throws when the flow has to stop. */
+  private failed(error: WeirError): number {
+    const { log, rejections, pipeline } = this.parts
+    const backoffMs = this.supervision.failed(error)
+    const { failures } = this.supervision
+    rejections.failed()
+    for (const source of pipeline.sources) source.failed?.(error)
+    if (backoffMs === undefined) {
+      log.error({ code: error.code, failures }, `the flow stops: ${describeError(error)}`)
+      throw new GaveUp(error)
+    }
+    log.warn({ code: error.code, failures, backoffMs, err: error.cause }, `${error.remedy} in ${backoffMs} ms: ${describeError(error)}`)
+    this.enter('retrying')
+    return backoffMs
+  }
+
+  private pause(ms: number): Observable<never> {
+    return race(timer(ms, this.parts.clock.scheduler), this.wake).pipe(take(1), ignoreElements())
+  }
+
+  private forget(partitions: readonly TopicPartition[]): void {
+    this.parts.stores.release(partitions)
+    this.parts.time.release(partitions)
+    this.assignment.remove(partitions)
+  }
+
+  private leave(): void {
+    this.forget(this.assignment.partitions)
+    this.assignment.clear()
+    this.needsRecovery = false
+  }
+
+  private interrupt(): void {
+    this.epoch?.cut()
+    this.wake.next()
+  }
+
+  private enter(state: FlowState): void {
+    if (this.stopping && state === 'running') return
+    this.state = state
+    this.since = this.parts.clock.now()
+    this.parts.observer.state?.(this.status())
+  }
+}
+
+/** Tells an error that was judged already from one that is still to be judged. */
+class GaveUp extends Error {
+  constructor(readonly reason: WeirError) {
+    super(reason.message)
+  }
+}
+
+function lostError(): WeirError {
+  return new WeirError('WEIR_CHECKPOINT_FENCED', 'reading: the group gave partitions to another member meanwhile', {
+    remedy: 'retry',
+  })
+}
+
+/** Does something when subscribed, and completes. */
+function run(effect: () => void): Observable<never> {
+  return defer(() => {
+    effect()
+    return EMPTY
+  })
+}

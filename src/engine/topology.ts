@@ -1,0 +1,103 @@
+import type {
+  ConnectionDefinition,
+  EpochOptions,
+  Guarantee,
+  OperatorDefinition,
+  RejectionPolicy,
+  SinkDefinition,
+  SourceDefinition,
+} from '../model/index.js'
+import type { EpochLimits } from './epoch.js'
+
+interface StageNode<D> {
+  /** Unique in its flow. */
+  readonly name: string
+  readonly definition: D
+  /** Validated, settings resolved. */
+  readonly options: unknown
+  /** The declared connection it uses. */
+  readonly connection: string | undefined
+  readonly policy: RejectionPolicy
+}
+
+export type SourceNode = StageNode<SourceDefinition>
+export type OperatorNode = StageNode<OperatorDefinition>
+export type SinkNode = StageNode<SinkDefinition>
+
+/** Operators in a row, and where they lead. */
+export interface Chain {
+  readonly stages: readonly OperatorNode[]
+  readonly end: SinkNode | readonly BranchNode[]
+}
+
+export interface BranchNode extends Chain {
+  readonly name: string
+  readonly when: ((value: unknown, record: unknown) => boolean) | undefined
+}
+
+export interface InputNode {
+  readonly source: SourceNode
+  readonly stages: readonly OperatorNode[]
+}
+
+/** A stage as graphs and comparisons see it. */
+export interface StageSummary {
+  readonly name: string
+  readonly kind: 'source' | 'operator' | 'sink'
+  readonly definition: string
+  /** What it is about: a topic, a table, a window. */
+  readonly detail: string | undefined
+  /** The names of the stages that feed it. */
+  readonly inputs: readonly string[]
+  readonly stores: readonly string[]
+}
+
+export interface FlowTopology extends Chain {
+  readonly name: string
+  readonly inputs: readonly InputNode[]
+  /** All stages, sources first, in the order in which records pass them. */
+  readonly summary: readonly StageSummary[]
+  readonly guarantee: Guarantee
+  /** The stage that sets the guarantee, and why. */
+  readonly guaranteedBy: { readonly stage: string; readonly why: string }
+  /** Whether its positions are kept in the checkpoint store; else they are the group's offsets. */
+  readonly checkpointed: boolean
+  /** Whether it only works with all partitions of its topics in one task. */
+  readonly global: boolean
+  readonly limits: EpochLimits
+  readonly attempts: number
+  /** The connection and name for dead letters; undefined when no stage writes any. */
+  readonly deadLetters: { readonly connection: string; readonly name: string } | undefined
+}
+
+export interface TopologyConnection {
+  readonly definition: ConnectionDefinition
+  readonly options: unknown
+}
+
+/** What a configuration compiles to: named stages, their stores, connections. It can be printed and compared. */
+export interface Topology {
+  readonly app: string
+  readonly flows: readonly FlowTopology[]
+  readonly connections: ReadonlyMap<string, TopologyConnection>
+  /** The connection that keeps checkpoints, or `memory`. */
+  readonly checkpoints: string
+}
+
+export type { EpochOptions }
+
+/** Every operator of a flow, inputs' first. */
+export function* operatorsOf(flow: Chain & { readonly inputs?: readonly InputNode[] }): Generator<OperatorNode> {
+  for (const input of flow.inputs ?? []) yield* input.stages
+  yield* flow.stages
+  if (isBranches(flow.end)) for (const branch of flow.end) yield* operatorsOf(branch)
+}
+
+export function* sinksOf({ end }: Chain): Generator<SinkNode> {
+  if (!isBranches(end)) yield end
+  else for (const branch of end) yield* sinksOf(branch)
+}
+
+export function isBranches(end: Chain['end']): end is readonly BranchNode[] {
+  return Array.isArray(end)
+}
