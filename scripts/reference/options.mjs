@@ -1,0 +1,67 @@
+/** Reads the options of a stage out of its zod schema. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { root } from '../process.mjs'
+
+const { duration } = await import(pathToFileURL(join(root, 'dist/model/duration.js')).href)
+
+/** Rows `{ name, type, fallback, description }`; options of a nested object are named `outer.inner`. */
+export function optionsOf(schema, prefix = '') {
+  const { inner } = unwrap(schema)
+  const shape = inner.shape ?? {}
+  return Object.entries(shape).flatMap(([name, field]) => {
+    const { inner: type, fallback, optional, description } = unwrap(field)
+    const nested = type.shape === undefined ? [] : optionsOf(type, `${prefix}${name}.`)
+    const row = { name: `${prefix}${name}`, type: typeOf(type), optional, description }
+    return [fallback === undefined ? row : { ...row, fallback: shown(fallback, row.type) }, ...nested]
+  })
+}
+
+/** Takes off what zod wraps round a type, remembering the default and the outermost description. */
+function unwrap(schema, known = { optional: false }) {
+  const description = known.description ?? schema.description
+  const { type, innerType, defaultValue } = schema.def
+  if (type === 'default' || type === 'prefault') {
+    return unwrap(innerType, { ...known, description, optional: true, fallback: defaultValue })
+  }
+  if (innerType !== undefined) return unwrap(innerType, { ...known, description, optional: true })
+  if (type === 'pipe' && schema !== duration) return unwrap(schema.in, { ...known, description })
+  return { ...known, description, inner: schema }
+}
+
+function typeOf(schema) {
+  if (schema === duration) return 'duration'
+  const { type, entries, options, values, element, valueType } = schema.def
+  if (type === 'enum') return Object.values(entries).map(quoted).join(' or ')
+  if (type === 'literal') return values.map(quoted).join(' or ')
+  if (type === 'union') return [...new Set(options.map((option) => typeOf(unwrap(option).inner)))].join(' or ')
+  if (type === 'array') return `array of ${typeOf(unwrap(element).inner)}`
+  if (type === 'record') return `object of ${typeOf(unwrap(valueType).inner)}`
+  if (type === 'custom') return typeOfCustom(schema)
+  if (type === 'number') return schema.format === 'safeint' ? 'integer' : 'number'
+  return type
+}
+
+/** A custom check says nothing of itself, so it is asked what it takes. */
+function typeOfCustom(schema) {
+  const samples = { function: () => undefined, schema: z.string(), object: {} }
+  const taken = Object.keys(samples).find((name) => schema.safeParse(samples[name]).success)
+  return taken ?? 'value'
+}
+
+function quoted(value) {
+  return typeof value === 'string' ? `\`'${value}'\`` : `\`${value}\``
+}
+
+function shown(value, type) {
+  if (type === 'duration') return `\`'${durationText(value)}'\``
+  return `\`${typeof value === 'string' ? `'${value}'` : JSON.stringify(value)}\``
+}
+
+/** The largest unit that tells it in whole numbers. */
+function durationText(ms) {
+  const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+  const unit = Object.keys(units).find((name) => ms % units[name] === 0 && ms >= units[name]) ?? 's'
+  return `${ms / units[unit]}${unit}`
+}

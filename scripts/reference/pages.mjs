@@ -1,0 +1,87 @@
+/** The Markdown of docs/reference: a page for each stage and connection, the errors, and a table of contents. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { root } from '../process.mjs'
+import { definitionsIn } from './definitions.mjs'
+import { optionsOf } from './options.mjs'
+import { signaturesIn } from './signatures.mjs'
+
+const titles = { sources: 'Sources', operators: 'Operators', sinks: 'Sinks', connectors: 'Connections' }
+
+/** Paths below docs/reference, and their texts. */
+export async function allPages() {
+  const sections = await Promise.all(Object.keys(titles).map(async (folder) => [folder, await definitionsIn(folder)]))
+  const pages = new Map([['errors.md', await errorsPage()]])
+  for (const [folder, definitions] of sections) {
+    for (const [file, ofFile] of groupByFile(definitions)) pages.set(`${folder}/${file}.md`, page(folder, file, ofFile))
+  }
+  return pages.set('README.md', contents(sections))
+}
+
+function groupByFile(definitions) {
+  const files = [...new Set(definitions.map(({ file }) => file))]
+  return files.map((file) => [file, definitions.filter((definition) => definition.file === file)])
+}
+
+function page(folder, file, definitions) {
+  const signatures = signaturesIn(folder, file).filter(({ comment }) => comment !== '')
+  return joined([
+    `# ${definitions.map(({ definition }) => titleOf(definition)).join(', ')}`,
+    ...definitions.map(({ definition }) => definition.summary),
+    ...signatures.flatMap(({ signature, comment }) => ['```ts\n' + signature + '\n```', comment]),
+    ...definitions.flatMap(({ definition }) => aboutDefinition(definition, definitions.length > 1)),
+  ])
+}
+
+function titleOf({ name, kind }) {
+  return name ?? kind
+}
+
+function aboutDefinition(definition, several) {
+  const rows = optionsOf(definition.options)
+  const heading = several ? `## Options of ${titleOf(definition)}` : '## Options'
+  return [...facts(definition), heading, rows.length === 0 ? 'None.' : table(['option', 'type', 'default', ''], rows.map(optionRow))]
+}
+
+function facts({ kind, replayable, connection, onError, global }) {
+  return [
+    connection && `It needs a connection of kind \`${connection}\`.`,
+    kind === 'source' && `It ${replayable ? 'can' : 'can not'} go back to an earlier position after a failure.`,
+    (kind === 'operator' || kind === 'sink') && onError && `A record that it rejects: \`${onError}\`, unless \`onError\` says otherwise.`,
+    global && 'Its results need all partitions of the source in one place.',
+  ].filter((fact) => typeof fact === 'string')
+}
+
+function optionRow({ name, type, fallback, optional, description = '' }) {
+  return [`\`${name}\``, type, fallback ?? (optional ? '' : 'required'), description]
+}
+
+async function errorsPage() {
+  const { errorCodes } = await import(pathToFileURL(join(root, 'dist/model/errors.js')).href)
+  const rows = Object.entries(errorCodes).map(([code, [remedy, meaning]]) => [`\`${code}\``, remedy, meaning])
+  return joined([
+    '# Errors',
+    'Every error has one of these codes. Its remedy is what Weir does about it: `retry` replays the epoch, `restart` builds the task anew (its source and sinks too), `stop` ends the flow. Other flows go on.',
+    table(['code', 'remedy', 'meaning'], rows),
+  ])
+}
+
+function contents(sections) {
+  const lists = sections
+    .filter(([, definitions]) => definitions.length > 0)
+    .flatMap(([folder, definitions]) => [`## ${titles[folder]}`, definitions.map(entry).join('\n')])
+  return joined(['# Reference', 'Generated from the definitions of the stages: `npm run reference`.', ...lists, '## More', '- [Errors](errors.md)'])
+}
+
+function entry({ folder, file, definition }) {
+  return `- [${titleOf(definition)}](${folder}/${file}.md): ${definition.summary}`
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function joined(paragraphs) {
+  return `${paragraphs.join('\n\n')}\n`
+}

@@ -1,0 +1,35 @@
+/**
+ * Weir: flows of records, as epochs of RxJS. Where to find what:
+ *
+ *   model/        the vocabulary of all parts: records, stages, stores, connections, errors
+ *   sources/      stages that read: one a file
+ *   operators/    stages that transform: one a file
+ *   sinks/        stages that write: one a file
+ *   connectors/   what a configuration calls: a connection with its source and its sink
+ *   aggregates/   what `aggregate` can compute
+ *   engine/       topology, epochs, commits, supervision, event time: what makes the promises
+ *   state/        stores, their changelog, checkpoint stores
+ *   kafka/ postgres/ codecs/   the only folders that name those clients and formats
+ *   config/       `flows.config.ts`: typing, loading, texts of its faults
+ *   worker/       the process: HTTP, health, metrics, logs
+ *   cli/          the `weir` command, the only place that knows `process`
+ *   testing/      marbles and the flow test driver (imported as `weirflow/testing`)
+ *   flows/        flows that ship, written as any user would
+ *
+ * A flow's life: config → engine/compile (topology) → engine/task (epochs) → commit.
+ */
+export * from './model/index.js'
+export { defineConfig } from './config/define-config.js'
+export type { WeirConfig } from './engine/config.js'
+export type { Branches, Flow, FlowOptions, Input, Merged } from './engine/flow.js'
+export { branch, flow, from, merge, otherwise, to } from './engine/flow-builders.js'
+export { batch } from './operators/batch.js'
+export { eventTime } from './operators/event-time.js'
+export { filter } from './operators/filter.js'
+export { flatMap } from './operators/flat-map.js'
+export { json } from './operators/json.js'
+export { map } from './operators/map.js'
+export { mapAsync } from './operators/map-async.js'
+export { rx } from './operators/rx.js'
+export { tap } from './operators/tap.js'
+export { http } from './sources/http.js'
