@@ -11,9 +11,10 @@ export interface SourcePlace {
   readonly column?: number
 }
 
-/** Where this package's own code lies, the flows that ship with it apart: those are the user's to read. */
-const ownCode = fileURLToPath(new URL('../', import.meta.url))
-const shippedFlows = `${ownCode}flows${sep}`
+const packageRoot = fileURLToPath(new URL('../../', import.meta.url))
+/** This package's own code, as it runs and as source maps tell it; the flows that ship with it are the user's to read. */
+const ownFolders = [`${packageRoot}src${sep}`, `${packageRoot}dist${sep}`]
+const shippedFlows = `${packageRoot}src${sep}flows${sep}`
 
 const framePattern = /(?:\(|at (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):\d+\)?$/
 
@@ -33,7 +34,7 @@ export function placeOf(error: Error | undefined): SourcePlace | undefined {
 
 function isUserCode(file: string): boolean {
   if (file.includes(`${sep}node_modules${sep}`)) return false
-  return !file.startsWith(ownCode) || file.startsWith(shippedFlows)
+  return file.startsWith(shippedFlows) || !ownFolders.some((folder) => file.startsWith(folder))
 }
 
 /** The lines round a place, the line itself marked; empty when the file can't be read. */

@@ -103,9 +103,7 @@ class HttpTask implements SourceTask {
       .pipe(finalize(() => this.intake.close())),
   )
 
-  readonly assignments$ = defer(() =>
-    concat(of(this.assigned()), NEVER).pipe(finalize(() => this.intake.fail())),
-  )
+  readonly assignments$ = defer(() => concat(of(this.assigned()), NEVER))
 
   read(epoch: Epoch): Observable<StreamRecord> {
     return new Observable<StreamRecord>((subscriber) => {
@@ -131,17 +129,17 @@ class HttpTask implements SourceTask {
     return [{ topic: this.topic, partition: 0, offset: this.intake.offset }]
   }
 
-  rewind(positions: readonly Position[], error: unknown): Observable<never> {
-    return defer(() => {
-      this.intake.fail(error)
-      this.seek(positions)
-      return EMPTY
-    })
+  rewind(positions: readonly Position[]): Observable<never> {
+    return this.seek(positions)
+  }
+
+  failed(error: unknown): void {
+    this.intake.fail(error)
   }
 
   commit(positions: readonly Position[]): Observable<never> {
     return defer(() => {
-      for (const { offset } of positions) this.intake.commit(offset)
+      for (const { topic, offset } of positions) if (topic === this.topic) this.intake.commit(offset)
       return EMPTY
     })
   }
@@ -156,16 +154,15 @@ class HttpTask implements SourceTask {
       kind: 'assigned',
       partitions: [{ topic: this.topic, partition: 0 }],
       total: 1,
-      start: (positions) =>
-        defer(() => {
-          this.seek(positions)
-          return EMPTY
-        }),
+      start: (positions) => this.seek(positions),
     }
   }
 
-  private seek(positions: readonly Position[]): void {
-    for (const { offset } of positions) this.intake.offset = offset
+  private seek(positions: readonly Position[]): Observable<never> {
+    return defer(() => {
+      for (const { topic, offset } of positions) if (topic === this.topic) this.intake.offset = offset
+      return EMPTY
+    })
   }
 
   private emit(epoch: Epoch, next: (record: StreamRecord) => void): void {

@@ -1,4 +1,4 @@
-import { concat, defer, map, mergeMap, NEVER, type Observable, of, repeat, take, tap } from 'rxjs'
+import { concat, defer, map, mergeMap, NEVER, type Observable, of, repeat, take, tap, timer } from 'rxjs'
 import { type RunHelpers, TestScheduler } from 'rxjs/testing'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -221,19 +221,18 @@ describe('an answer', () => {
       const body = { error: 'it is not known whether these events were stored: writing: no acknowledgement', correlationId: 'c1' }
       kit.expectObservable(kit.post({ user: 'a' })).toBe('--(r|)', { r: { status: 500, body } })
       const next$ = defer(() => task.read(epoch({ cut$: kit.cold('--x') })))
-      const run$ = concat(task.read(epoch()), defer(() => task.rewind(start, error)), next$)
+      const failed$ = defer(() => (task.failed?.(error), task.rewind(start, error)))
+      const run$ = concat(task.read(epoch()), failed$, next$)
       kit.expectObservable(run$.pipe(map(user))).toBe('a---|')
       kit.scheduler.schedule(() => expect(task.positions()).toEqual(start), 3)
     }))
 
   test('waits while the task is tried again, and is 500 after three failed tries', () =>
     source((kit) => {
-      const tries$ = kit.cold('5ms |').pipe((life$) => defer(() => {
-        const attempt = kit.task.assignments$.subscribe()
-        return life$.pipe(tap({ complete: () => attempt.unsubscribe() }))
-      }), repeat(4))
-      tries$.subscribe()
-      kit.expectObservable(kit.post({ user: 'a' }).pipe(map(status))).toBe('15ms (s|)', { s: '500' })
+      const error = new WeirError('WEIR_SINK_UNREACHABLE', 'connecting: nobody answers')
+      timer(5, 5, kit.scheduler).pipe(take(3), tap(() => kit.task.failed?.(error))).subscribe()
+      const body = { error: 'not stored after 3 tries: connecting: nobody answers', correlationId: 'c1' }
+      kit.expectObservable(kit.post({ user: 'a' })).toBe('15ms (r|)', { r: { status: 500, body } })
     }))
 })
 

@@ -85,8 +85,8 @@ export class Intake<T> {
   }
 
   /** A try of the task has failed: what was emitted is in doubt, what waits goes on waiting, though not for ever. */
-  fail(error?: unknown): void {
-    const reason = error === undefined ? 'the flow could not be started' : describeError(error)
+  fail(error: unknown): void {
+    const reason = describeError(error)
     this.abandon(`it is not known whether these events were stored: ${reason}`)
     for (const entry of this.waiting) entry.tries++
     const given = this.waiting.filter(({ tries }) => tries >= triesPerRequest)

@@ -1,0 +1,51 @@
+import type { FlowState, FlowStatus } from '../engine/status.js'
+import { describeError } from '../model/index.js'
+
+/** Why one flow makes no progress. */
+export interface Ailment {
+  readonly flow: string
+  readonly state: FlowState
+  readonly reason: string
+}
+
+export interface HealthOptions {
+  /** ms since the Unix epoch. */
+  readonly now: number
+  /** How long a flow may go without a commit, ms. An idle flow commits too: its epochs are empty. */
+  readonly stuckAfterMs: number
+}
+
+/** The flows that have failed, or are stuck. A flow that has stopped is at its end, and in health. */
+export function ailments(flows: readonly FlowStatus[], { now, stuckAfterMs }: HealthOptions): Ailment[] {
+  return flows.flatMap((status) => {
+    const reason = reasonOf(status, now, stuckAfterMs)
+    return reason === undefined ? [] : [{ flow: status.flow, state: status.state, reason }]
+  })
+}
+
+function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string | undefined {
+  const { state, error } = status
+  const because = error === undefined ? '' : `: ${describeError(error)}`
+  switch (state) {
+    case 'stopped':
+      return undefined
+    case 'failed':
+      return `it has failed${because}`
+    case 'starting':
+    case 'assigning':
+      return overdue(now - (status.lastCommitAt ?? status.since), stuckAfterMs, `it is still ${state}`, because)
+    case 'running':
+    case 'retrying':
+    case 'draining':
+      return overdue(now - (status.lastCommitAt ?? status.since), stuckAfterMs, 'nothing was committed', because)
+  }
+}
+
+function overdue(silentMs: number, stuckAfterMs: number, what: string, because: string): string | undefined {
+  return silentMs > stuckAfterMs ? `${what} after ${Math.round(silentMs / 1000)} s${because}` : undefined
+}
+
+/** Whether every flow takes records; those at their end count. */
+export function isReady(flows: readonly FlowStatus[]): boolean {
+  return flows.every(({ state }) => state === 'running' || state === 'stopped')
+}

@@ -1,0 +1,164 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from '../engine/status.js'
+
+const states: readonly FlowState[] = ['starting', 'assigning', 'running', 'retrying', 'draining', 'stopped', 'failed']
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+/** A worker's metrics: events are counted as the engine tells them, all else is read from the flows at each scrape. */
+export interface Metrics {
+  readonly observer: Observer
+  readonly contentType: string
+  /** In Prometheus' text format. */
+  scrape(): Promise<string>
+  close(): void
+}
+
+export function createMetrics(flows: () => readonly FlowStatus[], now: () => number): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  stageMetrics(registry, flows)
+  partitionMetrics(registry, flows)
+  flowMetrics(registry, flows, now)
+  const closeDelay = eventLoopMetric(registry)
+  return {
+    observer: epochMetrics(registry),
+    contentType: registry.contentType,
+    scrape: () => registry.metrics(),
+    close: () => {
+      closeDelay()
+      registry.clear()
+    },
+  }
+}
+
+function epochMetrics(registry: Registry): Observer {
+  const registers = [registry]
+  const labelNames = ['flow'] as const
+  const duration = new Histogram({
+    name: 'weir_epoch_duration_seconds',
+    help: 'From the subscription of an epoch to its last acknowledgement.',
+    labelNames,
+    buckets: seconds,
+    registers,
+  })
+  const records = new Histogram({
+    name: 'weir_epoch_records',
+    help: 'Records that an epoch read.',
+    labelNames,
+    buckets: [0, 1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000],
+    registers,
+  })
+  const commit = new Histogram({
+    name: 'weir_commit_duration_seconds',
+    help: 'The commit of an epoch alone.',
+    labelNames,
+    buckets: seconds,
+    registers,
+  })
+  const rejected = new Counter({
+    name: 'weir_records_rejected_total',
+    help: 'Records that a stage rejected, by the code of the error.',
+    labelNames: ['flow', 'stage', 'code'],
+    registers,
+  })
+  return {
+    epoch: (report) => {
+      duration.observe({ flow: report.flow }, report.durationMs / 1000)
+      records.observe({ flow: report.flow }, report.records)
+      commit.observe({ flow: report.flow }, report.commitMs / 1000)
+    },
+    rejected: ({ flow, stage, error }) => rejected.inc({ flow, stage, code: error.code }),
+  }
+}
+
+function stageMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
+  const counter = (name: string, help: string, count: (stage: StageCounts) => number) =>
+    new Counter({
+      name,
+      help,
+      labelNames: ['flow', 'stage'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const { flow, stages } of flows()) {
+          for (const stage of stages) this.inc({ flow, stage: stage.stage }, count(stage))
+        }
+      },
+    })
+  counter('weir_records_in_total', 'Records that a stage took.', (stage) => stage.in)
+  counter('weir_records_out_total', 'Records that a stage gave.', (stage) => stage.out)
+}
+
+function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
+  const gauge = (name: string, help: string, value: (partition: PartitionStatus) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['flow', 'topic', 'partition'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const { flow, partitions } of flows()) {
+          for (const each of partitions) set(this, { flow, topic: each.topic, partition: each.partition }, value(each))
+        }
+      },
+    })
+  gauge('weir_lag_records', 'Records of a partition that are not yet read.', ({ end, offset }) => Math.max(0, end - offset))
+  gauge('weir_stream_time_seconds', 'The highest event time seen on a partition.', ({ streamTime }) => inSeconds(streamTime))
+}
+
+function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now: () => number): void {
+  const gauge = (name: string, help: string, value: (status: FlowStatus) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['flow'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const status of flows()) set(this, { flow: status.flow }, value(status))
+      },
+    })
+  gauge('weir_watermark_seconds', 'Up to which event time results are final.', ({ watermark }) => inSeconds(watermark))
+  gauge('weir_commit_age_seconds', 'Since the last commit, empty epochs included.', ({ lastCommitAt }) =>
+    lastCommitAt === undefined ? undefined : (now() - lastCommitAt) / 1000,
+  )
+  gauge('weir_failures_in_a_row', 'Failed tries since the last commit.', ({ failures }) => failures)
+  new Gauge({
+    name: 'weir_flow_state',
+    help: '1 for the state that a flow is in, 0 for all others.',
+    labelNames: ['flow', 'state'],
+    registers: [registry],
+    collect() {
+      for (const { flow, state } of flows()) for (const each of states) this.set({ flow, state: each }, each === state ? 1 : 0)
+    },
+  })
+}
+
+/** How late timers fire, since the last scrape. Returns what ends the measuring. */
+function eventLoopMetric(registry: Registry): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  new Gauge({
+    name: 'weir_event_loop_delay_seconds',
+    help: 'How late the event loop ran since the last scrape.',
+    labelNames: ['quantile'],
+    registers: [registry],
+    collect() {
+      for (const [quantile, value] of [['0.5', delay.percentile(50)], ['0.99', delay.percentile(99)], ['1', delay.max]] as const) {
+        this.set({ quantile }, delay.count === 0 ? 0 : value / 1e9)
+      }
+      delay.reset()
+    },
+  })
+  return () => delay.disable()
+}
+
+function set(gauge: Gauge<string>, labels: Record<string, string | number>, value: number | undefined): void {
+  if (value !== undefined && Number.isFinite(value)) gauge.set(labels, value)
+}
+
+function inSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000
+}

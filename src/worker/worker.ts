@@ -1,0 +1,150 @@
+import {
+  concat,
+  defer,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  race,
+  share,
+  skip,
+  take,
+  tap,
+  timer,
+} from 'rxjs'
+import type { FlowStatus, Observer } from '../engine/status.js'
+import type { Clock, HttpServer, Logger } from '../model/index.js'
+import { type Address, WorkerHttpServer } from './http-server.js'
+import { createMetrics } from './metrics.js'
+import { stateLog, together } from './observers.js'
+import { workerRoutes } from './routes.js'
+
+/** What a worker needs of the engine. */
+export interface RunningEngine {
+  run(): Observable<never>
+  stop(): void
+  status(): readonly FlowStatus[]
+  close(): Promise<void>
+}
+
+/**
+ * How a worker ended: all flows drained; some failed; the drain took too long; or it was told twice and dropped
+ * everything.
+ */
+export type Outcome = 'stopped' | 'failed' | 'overdue' | 'interrupted'
+
+export interface WorkerOptions {
+  /** Makes the engine. Throws what is wrong with its flows. */
+  engine(parts: { readonly http: HttpServer; readonly observer: Observer }): RunningEngine
+  readonly clock: Clock
+  readonly log: Logger
+  readonly address: Address
+  /** The first emission drains the flows, the second ends everything at once. */
+  readonly stop$: Observable<unknown>
+  /** What `/version` tells. */
+  readonly about: object
+  readonly observers?: readonly Observer[]
+  /** Told when the worker listens. */
+  readonly started?: (address: Address, flows: () => readonly FlowStatus[]) => void
+  /** Default 30 s. */
+  readonly shutdownTimeoutMs?: number
+  /** How long a flow may go without a commit before it counts as stuck. Default 60 s. */
+  readonly stuckAfterMs?: number
+}
+
+/**
+ * Runs flows as one process: the engine, the HTTP port, metrics and log. Emits once, how it ended.
+ * Errors: WEIR_HTTP_PORT_TAKEN, and what is wrong with the flows; nothing runs then.
+ */
+export function runWorker(options: WorkerOptions): Observable<Outcome> {
+  return defer(() => new Worker(options).run())
+}
+
+class Worker {
+  private readonly server: WorkerHttpServer
+  private readonly engine: RunningEngine
+  private readonly metrics
+  private stoppedAt: number | undefined
+
+  constructor(private readonly options: WorkerOptions) {
+    const { clock, log, observers = [] } = options
+    this.server = new WorkerHttpServer(log)
+    this.metrics = createMetrics(() => this.engine.status(), clock.now)
+    const observer = together([this.metrics.observer, stateLog(log), ...observers])
+    this.engine = options.engine({ http: this.server, observer })
+  }
+
+  run(): Observable<Outcome> {
+    const { clock, shutdownTimeoutMs = 30_000 } = this.options
+    const stop$ = this.options.stop$.pipe(share())
+    const drain$ = stop$.pipe(take(1), tap(() => this.drain()))
+    const overdue$ = drain$.pipe(mergeMap(() => timer(shutdownTimeoutMs, clock.scheduler), 1), map((): Outcome => 'overdue'))
+    const interrupted$ = stop$.pipe(skip(1), take(1), map((): Outcome => 'interrupted'))
+    const finished$ = concat(this.listen(), this.engine.run(), this.close(), defer(() => of(this.outcome())))
+    return race(
+      merge(overdue$, interrupted$),
+      merge(this.routes(), finished$),
+    ).pipe(take(1), tap((outcome) => this.log(outcome)))
+  }
+
+  private routes(): Observable<never> {
+    const { clock, about, stuckAfterMs = 60_000 } = this.options
+    const routes = workerRoutes({
+      flows: () => this.engine.status(),
+      now: clock.now,
+      metrics: this.metrics,
+      stuckAfterMs,
+      isStopping: () => this.stoppedAt !== undefined,
+      about,
+    })
+    return merge(...routes.map((route) => this.server.serve(route)))
+  }
+
+  private listen(): Observable<never> {
+    const { address, log, started } = this.options
+    return defer(() => this.server.listen(address)).pipe(
+      tap((listening) => {
+        log.info(listening, `listening on http://localhost:${listening.port}`)
+        started?.(listening, () => this.engine.status())
+      }),
+      ignoreElements(),
+    )
+  }
+
+  private drain(): void {
+    this.stoppedAt = this.options.clock.now()
+    this.options.log.info('stopping: flows drain and commit; once more ends them at once')
+    this.engine.stop()
+  }
+
+  /** Flows have ended: answers whoever still waits, and frees all. */
+  private close(): Observable<never> {
+    const { clock, log } = this.options
+    const closed$ = defer(() => from(Promise.allSettled([this.server.close(), this.engine.close()]))).pipe(
+      tap((results) => {
+        for (const result of results) if (result.status === 'rejected') log.warn({ error: result.reason }, 'closing')
+      }),
+    )
+    return race(closed$, timer(5_000, clock.scheduler)).pipe(
+      tap(() => this.metrics.close()),
+      ignoreElements(),
+    )
+  }
+
+  /** A flow that had failed before the worker was told to stop has been told of then. */
+  private outcome(): Outcome {
+    const since = this.stoppedAt ?? 0
+    return this.engine.status().some((flow) => flow.state === 'failed' && flow.since >= since) ? 'failed' : 'stopped'
+  }
+
+  private log(outcome: Outcome): void {
+    const { log } = this.options
+    if (outcome === 'stopped') log.info('stopped')
+    if (outcome === 'failed') log.error('stopped: flows have failed')
+    if (outcome === 'overdue') log.error('stopped: the flows did not drain in time; what was not committed is replayed')
+    if (outcome === 'interrupted') log.warn('stopped at once: what was not committed is replayed')
+  }
+}
