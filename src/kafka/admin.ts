@@ -1,0 +1,155 @@
+import { defer, type Observable } from 'rxjs'
+import { type ErrorCode, type ErrorPlace, type Position, type TopicPartition, WeirError } from '../model/index.js'
+import { type ClientError, type ClientSettings, call, codes, nativeClient, disconnect, type Producer } from './client.js'
+import { isRefusal, kafkaError } from './errors.js'
+
+/** How long brokers may take to answer, ms. */
+const answerMs = 5_000
+
+/** The two ends of a partition, or a time in ms: where the first record of that time or later lies. */
+export type Spot = 'earliest' | 'latest' | number
+
+export interface TopicRequest {
+  readonly topic: string
+  /** How many partitions it gets when it has to be made. */
+  readonly partitions: number
+  /** Whether it may be made. */
+  readonly create: boolean
+  /** What it is wanted for, for error texts: `reading topic 'orders' of flow 'billing'`. */
+  readonly doing: string
+  /** The code when no broker answers. */
+  readonly unreachable: ErrorCode
+  readonly place: ErrorPlace
+}
+
+interface Metadata {
+  readonly brokers: readonly unknown[]
+  readonly topics: readonly { name: string; partitions: readonly unknown[] }[]
+}
+
+/** Looks topics up and makes them. It connects when first asked, and keeps the connection. */
+export class TopicAdmin {
+  private client: Promise<Producer> | undefined
+
+  constructor(
+    private readonly settings: () => Promise<ClientSettings>,
+    private readonly address: string,
+  ) {}
+
+  /** Emits how many partitions the topic has, and makes it first where it is missing and may be made. */
+  ensure$(request: TopicRequest): Observable<number> {
+    return defer(() => this.ensure(request))
+  }
+
+  async ensure(request: TopicRequest): Promise<number> {
+    try {
+      const client = await this.connected()
+      return (await this.count(client, request.topic)) || (await this.make(client, request))
+    } catch (error) {
+      if (error instanceof WeirError) throw error
+      throw kafkaError(request.unreachable, request.doing, error as ClientError, { ...request.place, address: this.address })
+    }
+  }
+
+  /**
+   * The offsets at the spot, as of now, of those partitions that could be asked. `readable` leaves out what an open
+   * transaction may still hold back. (A consumer asks here because its own connections answer nothing while a fetch
+   * waits for records, half a second at a time.)
+   */
+  async offsets(partitions: readonly TopicPartition[], at: Spot, readable = false): Promise<readonly Position[]> {
+    if (partitions.length === 0) return []
+    const { AdminClient, OffsetSpec, IsolationLevel } = native()
+    const offset = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
+    const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
+    const isolationLevel = readable ? IsolationLevel.READ_COMMITTED : IsolationLevel.READ_UNCOMMITTED
+    const admin = AdminClient.createFrom(await this.connected())
+    const listed = await call<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs, isolationLevel }, done))
+    return listed.filter(({ error, offset }) => !error && offset >= 0)
+  }
+
+  async close(): Promise<void> {
+    const client = await this.client?.catch(() => undefined)
+    if (client !== undefined) await disconnect(client)
+  }
+
+  private async make(client: Producer, request: TopicRequest): Promise<number> {
+    const { topic, doing, place } = request
+    if (!request.create) {
+      throw new WeirError('WEIR_CONFIG_INVALID', `${doing}: there is no such topic, and it may not be created`, {
+        ...place,
+        hint: "Create it, or set the stage's option create to true.",
+      })
+    }
+    const { brokers } = await metadataOf(client, topic)
+    await this.create(client, topic, request.partitions, Math.min(3, brokers.length))
+    for (let tries = 0; tries < 50; tries++) {
+      const count = await this.count(client, topic)
+      if (count > 0) return count
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    throw new WeirError(request.unreachable, `${doing}: the topic was created, but no broker shows it`, place)
+  }
+
+  private async create(client: Producer, topic: string, partitions: number, replicas: number): Promise<void> {
+    const admin = native().AdminClient.createFrom(client)
+    const asked = { topic, num_partitions: partitions, replication_factor: replicas }
+    try {
+      await call((done) => admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
+    } catch (error) {
+      if ((error as ClientError).code !== codes.topicExists) throw error
+    }
+  }
+
+  private async count(client: Producer, topic: string): Promise<number> {
+    const { topics } = await metadataOf(client, topic)
+    return topics.find(({ name }) => name === topic)?.partitions.length ?? 0
+  }
+
+  private connected(): Promise<Producer> {
+    this.client ??= this.connect().catch((error) => {
+      this.client = undefined
+      throw error
+    })
+    return this.client
+  }
+
+  private async connect(): Promise<Producer> {
+    const client = new (nativeClient().Producer)(await this.settings())
+    client.on('error' as never, (() => undefined) as never)
+    let refused: ClientError | undefined
+    const refusal = new Promise<never>((_, reject) =>
+      client.on('event.error', (error) => {
+        if (isRefusal(error)) reject((refused = error))
+      }),
+    )
+    refusal.catch(() => undefined)
+    try {
+      await Promise.race([refusal, call((done) => client.connect({ timeout: answerMs, allTopics: false } as object, done))])
+    } catch (error) {
+      void disconnect(client)
+      throw refused ?? error
+    }
+    return client
+  }
+}
+
+function metadataOf(client: Producer, topic: string): Promise<Metadata> {
+  return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never))
+}
+
+interface ListedOffset extends Position {
+  readonly error?: unknown
+}
+
+interface Admin {
+  createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
+  listOffsets(asked: object[], options: object, done: (error: ClientError | null, offsets: ListedOffset[]) => void): void
+}
+
+interface AdminModule {
+  readonly AdminClient: { createFrom(client: Producer): Admin }
+  readonly OffsetSpec: { new (time: number): object; readonly EARLIEST: object; readonly LATEST: object }
+  readonly IsolationLevel: { readonly READ_UNCOMMITTED: number; readonly READ_COMMITTED: number }
+}
+
+const native = () => nativeClient() as unknown as AdminModule

@@ -1,0 +1,64 @@
+import { createRequire } from 'node:module'
+import type * as Rdkafka from '@confluentinc/kafka-javascript'
+
+import type { KafkaConsumer, Producer } from '@confluentinc/kafka-javascript'
+
+export type { KafkaConsumer, Message, Producer, TopicPartitionOffset } from '@confluentinc/kafka-javascript'
+
+const require = createRequire(import.meta.url)
+
+/** Settings as librdkafka names them. */
+export type ClientSettings = Record<string, unknown>
+
+/**
+ * The native client, loaded when a broker is first needed: it can't be loaded in a worker thread, and what only
+ * declares or checks flows shall not depend on a native build.
+ */
+export function nativeClient(): typeof Rdkafka {
+  return require('@confluentinc/kafka-javascript') as typeof Rdkafka
+}
+
+/** An error as the client reports it. */
+export interface ClientError {
+  readonly code: number
+  readonly message: string
+  readonly isFatal?: boolean
+}
+
+/** A call of the client that answers by callback, as a promise. */
+export function call<T>(start: (done: (error: ClientError | null | undefined, result: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => (error ? reject(error) : resolve(result)))
+  })
+}
+
+/** Closes a client at once, whatever it still has to send, and whether or not it ever connected. */
+export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
+  // A producer's own `disconnect` flushes first, and throws where it is not connected; this is the one beneath it.
+  const { _disconnect: atOnce } = client as unknown as { _disconnect?(done: () => void): void }
+  return new Promise((resolve) => (atOnce ?? client.disconnect).call(client, () => resolve()))
+}
+
+export const codes = {
+  transport: -195,
+  messageTimedOut: -192,
+  allBrokersDown: -187,
+  timedOut: -185,
+  queueFull: -184,
+  ssl: -181,
+  assignPartitions: -175,
+  revokePartitions: -174,
+  authentication: -169,
+  fatal: -150,
+  maxPollExceeded: -147,
+  unknownTopic: 3,
+  messageTooLarge: 10,
+  illegalGeneration: 22,
+  unknownMember: 25,
+  topicRefused: 29,
+  groupRefused: 30,
+  clusterRefused: 31,
+  topicExists: 36,
+  saslFailed: 58,
+  fencedInstance: 82,
+} as const

@@ -1,0 +1,75 @@
+import type { Connection, ConnectionContext } from '../model/index.js'
+import { defineConnection, WeirError } from '../model/index.js'
+import { TopicAdmin } from './admin.js'
+import type { ClientSettings } from './client.js'
+import { KafkaDeadLetters } from './dead-letters.js'
+import { EmbeddedBroker } from './embedded.js'
+import { brokerList, type ConnectionOptions, connectionOptions, securitySettings } from './options.js'
+
+/** The way to one Kafka cluster, as the sources and sinks of a configuration share it. */
+export class KafkaConnection implements Connection {
+  readonly address: string
+  readonly topics: TopicAdmin
+  private embedded: Promise<EmbeddedBroker> | undefined
+  private readonly closing = new Set<Promise<unknown>>()
+
+  constructor(
+    private readonly options: ConnectionOptions,
+    readonly context: ConnectionContext,
+  ) {
+    this.address = brokerList(options.brokers)
+    if (this.isEmbedded && context.production) {
+      throw new WeirError('WEIR_CONFIG_EMBEDDED', `opening connection '${context.name}': an embedded Kafka broker keeps nothing, and this is production`, {
+        hint: 'Set its option brokers to those of a real cluster.',
+      })
+    }
+    // The mock cluster answers no admin request, but makes a topic whose metadata are asked for.
+    const making = this.isEmbedded ? { 'allow.auto.create.topics': true } : { 'allow.auto.create.topics': false }
+    this.topics = new TopicAdmin(async () => ({ ...(await this.settings()), ...making }), this.address)
+  }
+
+  /** `host:port,…` of the brokers. Starts the embedded one where that was asked for. */
+  async bootstrap(): Promise<string> {
+    if (!this.isEmbedded) return this.address
+    this.embedded ??= EmbeddedBroker.start(this.context.log)
+    return (await this.embedded).bootstrap
+  }
+
+  /** What every client of this connection starts from. */
+  async settings(): Promise<ClientSettings> {
+    const { clientId, client } = this.options
+    return {
+      'metadata.broker.list': await this.bootstrap(),
+      'client.id': clientId ?? this.context.app,
+      'socket.keepalive.enable': true,
+      // Down to a tenth of the usual: a broker that came back shall be used at once, not seconds later.
+      'reconnect.backoff.ms': 50,
+      'reconnect.backoff.max.ms': 1_000,
+      ...securitySettings(this.options),
+      ...client,
+    }
+  }
+
+  /** Makes `close` wait for a client that is being closed. */
+  closes(closed: Promise<unknown>): void {
+    const settled = closed.catch(() => undefined).finally(() => this.closing.delete(settled))
+    this.closing.add(settled)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.closing, this.topics.close()])
+    await (await this.embedded)?.close()
+  }
+
+  private get isEmbedded(): boolean {
+    return this.address === 'embedded'
+  }
+}
+
+export const kafkaConnection = defineConnection({
+  kind: 'kafka',
+  summary: 'A Kafka cluster, or an embedded broker for trying things out.',
+  options: connectionOptions,
+  open: (options, context) => new KafkaConnection(options, context),
+  deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
+})

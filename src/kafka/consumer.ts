@@ -1,0 +1,156 @@
+import type { Position, TopicPartition } from '../model/index.js'
+import { type ClientError, type ClientSettings, call, codes, disconnect, type KafkaConsumer, type Message, nativeClient, type TopicPartitionOffset } from './client.js'
+import { isRefusal } from './errors.js'
+
+/** How long brokers may take to answer, ms. */
+const answerMs = 5_000
+const connectMs = 5_000
+
+export interface ConsumerEvents {
+  assigned(partitions: readonly TopicPartition[]): void
+  revoked(partitions: readonly TopicPartition[], lost: boolean): void
+  /** The client's queue has something to consume. */
+  wake(): void
+  end(event: TopicPartitionOffset): void
+  error(error: ClientError): void
+}
+
+/** The client's consumer as a member of a group, with promises in place of callbacks. */
+export class GroupConsumer {
+  private readonly client: KafkaConsumer
+  private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
+
+  constructor(settings: ClientSettings, private readonly events: ConsumerEvents) {
+    this.client = new (nativeClient().KafkaConsumer)({
+      'enable.auto.commit': false,
+      'enable.auto.offset.store': false,
+      'isolation.level': 'read_committed',
+      'partition.assignment.strategy': 'cooperative-sticky',
+      // Tells the position beyond control records, which are never delivered.
+      'enable.partition.eof': true,
+      // Where a position is gone because its records were deleted, the next ones that are there.
+      'auto.offset.reset': 'earliest',
+      // A tenth of a second of reading at full speed. The usual 64 MB is much memory for nothing, and the usual pause of 1 s
+      // after the queue was full would starve a short one.
+      'queued.max.messages.kbytes': 16_384,
+      'fetch.queue.backoff.ms': 10,
+      ...settings,
+      rebalance_cb: (error: ClientError, partitions: TopicPartition[]) => this.rebalance(error, partitions),
+      offset_commit_cb: (error: ClientError | undefined, offsets: readonly Position[]) => this.committed(error, offsets),
+      // Not in the documentation of the client, but what its own KafkaJS mode waits by; should it ever fall silent, the
+      // ticks of the pump find what has arrived.
+      queue_non_empty_cb: () => events.wake(),
+    } as object)
+    this.client.setDefaultConsumeTimeout(0)
+    this.client.on('partition.eof', (event) => events.end(event))
+    this.client.on('event.error', (error) => events.error(error))
+    this.client.on('error' as never, (() => undefined) as never)
+  }
+
+  /** Errors with what the client says when no broker answers in 5 s, or one refuses the login. */
+  async connect(topics: readonly string[]): Promise<void> {
+    let refused: ClientError | undefined
+    const refusal = new Promise<never>((_, reject) =>
+      this.client.on('event.error', (error) => {
+        if (isRefusal(error)) reject((refused = error))
+      }),
+    )
+    refusal.catch(() => undefined)
+    try {
+      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false } as object, done))])
+    } catch (error) {
+      throw refused ?? error
+    }
+    this.client.subscribe([...topics])
+  }
+
+  consume(count: number, done: (error: ClientError | undefined, messages: readonly Message[]) => void): void {
+    this.client.consume(count, (error, messages) => done(error ?? undefined, messages))
+  }
+
+  /** Starts to read partitions, as the answer to `assigned`. */
+  assign(positions: readonly Position[]): void {
+    this.cooperative.incrementalAssign(positions)
+  }
+
+  /** Gives partitions back, as the answer to `revoked`. */
+  unassign(partitions: readonly TopicPartition[]): void {
+    this.cooperative.incrementalUnassign(partitions)
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.client.pause([...partitions])
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.client.resume([...partitions])
+  }
+
+  async seek(positions: readonly Position[]): Promise<void> {
+    await Promise.all(positions.map((to) => call((done) => this.client.seek({ ...to }, answerMs, (error) => done(error, undefined)))))
+  }
+
+  /** The group's positions, of those partitions that it has one of. */
+  async committedPositions(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+    if (partitions.length === 0) return []
+    const asked = partitions.map(({ topic, partition }) => ({ topic, partition }))
+    const found = await call<readonly Position[]>((done) => this.client.committed(asked, answerMs, done))
+    return found.filter(({ offset }) => offset !== undefined && offset >= 0)
+  }
+
+  /** Resolves when the broker has acknowledged them. The answer is heard by consuming only. */
+  commit(positions: readonly Position[]): Promise<void> {
+    if (positions.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.commits.push({ of: positions, done: (error) => (error ? reject(error) : resolve()) })
+      this.client.commit(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })))
+    })
+  }
+
+  /** How many partitions the topic has; undefined when no broker answers. */
+  async partitionsOf(topic: string): Promise<number | undefined> {
+    try {
+      const metadata = await call<{ topics: { name: string; partitions: unknown[] }[] }>((done) =>
+        this.client.getMetadata({ topic, allTopics: false, timeout: answerMs } as object, done as never),
+      )
+      return metadata.topics.find(({ name }) => name === topic)?.partitions.length
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Leaves the group, unless the membership is static. */
+  close(): Promise<void> {
+    return disconnect(this.client)
+  }
+
+  private rebalance(error: ClientError, partitions: readonly TopicPartition[]): void {
+    const named = partitions.map(({ topic, partition }) => ({ topic, partition }))
+    if (error.code === codes.assignPartitions) this.events.assigned(named)
+    else if (error.code === codes.revokePartitions) this.events.revoked(named, this.cooperative.assignmentLost())
+    else this.events.error(error)
+  }
+
+  private committed(error: ClientError | undefined, offsets: readonly Position[]): void {
+    const index = this.commits.findIndex(({ of }) => sameOffsets(of, offsets))
+    const [commit] = index < 0 ? [] : this.commits.splice(index, 1)
+    commit?.done(error)
+  }
+
+  private get cooperative(): Cooperative {
+    return this.client as unknown as Cooperative
+  }
+}
+
+interface Cooperative {
+  incrementalAssign(positions: readonly Position[]): void
+  incrementalUnassign(partitions: readonly TopicPartition[]): void
+  assignmentLost(): boolean
+}
+
+function sameOffsets(some: readonly Position[], others: readonly Position[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((one) => others.some((other) => other.topic === one.topic && other.partition === one.partition && other.offset === one.offset))
+  )
+}

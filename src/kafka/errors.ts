@@ -1,0 +1,48 @@
+import { type ErrorCode, type ErrorPlace, WeirError } from '../model/index.js'
+import { type ClientError, codes } from './client.js'
+
+const logins: readonly number[] = [codes.authentication, codes.saslFailed]
+const rights: readonly number[] = [codes.topicRefused, codes.groupRefused, codes.clusterRefused]
+const absences: readonly number[] = [codes.transport, codes.allBrokersDown, codes.timedOut]
+
+/** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
+export function isHopeless(error: ClientError): boolean {
+  return error.isFatal === true || error.code === codes.fatal || isRefusal(error)
+}
+
+/** Whether the broker refused a login, a certificate or a right. */
+export function isRefusal(error: ClientError): boolean {
+  return logins.includes(error.code) || rights.includes(error.code) || error.code === codes.ssl
+}
+
+/** Says what the client's error means, and what to do about it. `doing` is 'reading topic 'orders' of flow 'billing''. */
+export function kafkaError(
+  code: ErrorCode,
+  doing: string,
+  error: ClientError | Error,
+  place: ErrorPlace & { address?: string } = {},
+): WeirError {
+  const { address, ...where } = place
+  const { what, hint } = explain(error as ClientError, address)
+  return new WeirError(code, `${doing}: ${what}`, { ...where, hint, cause: error })
+}
+
+function explain(error: ClientError, address: string | undefined): { what: string; hint: string } {
+  const brokers = address === undefined ? 'the broker' : `broker ${address}`
+  if (logins.includes(error.code)) {
+    return {
+      what: `${brokers} refused the login (${error.message})`,
+      hint: "Check mechanism, username and password of the connection's sasl option.",
+    }
+  }
+  if (error.code === codes.ssl) {
+    return { what: `${brokers} and this process could not agree on TLS (${error.message})`, hint: "Check the connection's ssl option." }
+  }
+  if (rights.includes(error.code)) {
+    return { what: `${brokers} does not allow it (${error.message})`, hint: "Check the rights of the connection's user." }
+  }
+  if (absences.includes(error.code)) {
+    return { what: `${brokers} does not answer (${error.message})`, hint: "Check that it runs, and the connection's brokers option." }
+  }
+  return { what: error.message, hint: `The client's code is ${error.code}.` }
+}

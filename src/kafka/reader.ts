@@ -1,0 +1,400 @@
+import { concat, defer, EMPTY, from, ignoreElements, Observable, type Subscriber } from 'rxjs'
+import {
+  type AssignmentChange,
+  type Epoch,
+  type ErrorPlace,
+  type Logger,
+  noHeaders,
+  PartitionMap,
+  partitionName,
+  type PartitionEnd,
+  type Position,
+  type SourceTask,
+  StreamRecord,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
+import type { Spot } from './admin.js'
+import { type ClientError, codes } from './client.js'
+import type { KafkaConnection } from './connection.js'
+import { GroupConsumer } from './consumer.js'
+import { isHopeless, kafkaError } from './errors.js'
+import { type Chunk, Pump } from './pump.js'
+
+export interface ReaderOptions {
+  readonly topics: readonly string[]
+  readonly group: string
+  /** The name of this member where it keeps its partitions over a restart. */
+  readonly instance: string | undefined
+  /** Where partitions begin that the group has no position of; undefined refuses them. */
+  readonly from: Spot | undefined
+  readonly partitions: number
+  readonly create: boolean
+  readonly stallAfterMs: number
+  /** Further settings of the client. */
+  readonly client: Readonly<Record<string, unknown>>
+  /** `reading topic 'orders' of flow 'billing'`, for error texts. */
+  readonly doing: string
+  readonly place: ErrorPlace
+  readonly log: Logger
+}
+
+export type KafkaValue = Buffer | null
+
+interface Reading extends TopicPartition {
+  position: number
+  /** When the position last moved, in ms of reading. */
+  moved: number
+}
+
+/** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
+export class KafkaReader implements SourceTask<KafkaValue> {
+  private session: Session | undefined
+
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly options: ReaderOptions,
+  ) {}
+
+  readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
+    const session = new Session(this.connection, this.options, subscriber)
+    this.session = session
+    void session.open()
+    return () => this.connection.closes(session.close())
+  })
+
+  read(epoch: Epoch): Observable<StreamRecord<KafkaValue>> {
+    return new Observable((subscriber) => this.session?.read(epoch, subscriber))
+  }
+
+  positions(): readonly Position[] {
+    return this.session?.positions() ?? []
+  }
+
+  rewind(positions: readonly Position[]): Observable<never> {
+    return settling(() => this.session?.rewind(positions))
+  }
+
+  commit(positions: readonly Position[]): Observable<never> {
+    return settling(() => this.session?.commit(positions))
+  }
+
+  ends(): Observable<readonly PartitionEnd[]> {
+    return defer(() => (this.session === undefined ? EMPTY : from(this.session.ends())))
+  }
+}
+
+class Session {
+  private readonly parts = new PartitionMap<Reading>()
+  private readonly pump: Pump
+  private consumer: GroupConsumer | undefined
+  private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
+  private emitting = false
+  private closing = false
+  private opened: Promise<void> = Promise.resolve()
+  /** What the group waits for, should the session end before it was done. */
+  private owed: (() => void) | undefined
+  private readonly totals = new Map<string, number>()
+  private unreadSince = performance.now()
+  private unreadMs = 0
+
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly options: ReaderOptions,
+    private readonly changes: Subscriber<AssignmentChange>,
+  ) {
+    this.pump = new Pump(
+      {
+        consume: (count, done) => this.consumer?.consume(count, done),
+        pause: () => this.consumer?.pause(this.assigned()),
+        resume: () => this.consumer?.resume(this.assigned()),
+      },
+      { arrived: () => this.deliver(), failed: (error) => this.failed(error) },
+    )
+  }
+
+  open(): Promise<void> {
+    this.opened = this.connect().catch((error) => this.changes.error(this.asError(error)))
+    return this.opened
+  }
+
+  /** Completes `out` when the epoch is full or cut. */
+  read(epoch: Epoch, out: Subscriber<StreamRecord<KafkaValue>>): () => void {
+    this.unreadMs += performance.now() - this.unreadSince
+    this.reader = { epoch, out }
+    this.pump.startReading()
+    const cut = epoch.cut$.subscribe(() => {
+      if (!this.emitting) out.complete()
+    })
+    this.deliver()
+    return () => {
+      cut.unsubscribe()
+      this.reader = undefined
+      this.unreadSince = performance.now()
+      this.pump.stopReading()
+    }
+  }
+
+  positions(): Position[] {
+    return [...this.parts.values()].map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
+  }
+
+  /** Goes back; what was taken from the client and not emitted is asked for again, so nothing of it is kept. */
+  async rewind(positions: readonly Position[]): Promise<void> {
+    await this.pump.quietly(async () => {
+      this.pump.keep(() => false)
+      for (const { topic, partition, offset } of positions) {
+        const part = this.parts.get(topic, partition)
+        if (part !== undefined) part.position = offset
+      }
+      this.touchAll()
+      await this.consumer?.seek(this.positions())
+    }).catch((error) => {
+      throw this.asError(error)
+    })
+  }
+
+  async commit(positions: readonly Position[]): Promise<void> {
+    const { consumer } = this
+    if (consumer === undefined) return
+    try {
+      await this.pump.hearing(consumer.commit(positions))
+    } catch (error) {
+      const { doing, place } = this.options
+      const gone: readonly number[] = [codes.illegalGeneration, codes.unknownMember, codes.fencedInstance]
+      const code = gone.includes((error as ClientError).code) ? 'WEIR_CHECKPOINT_FENCED' : 'WEIR_CHECKPOINT_UNREACHABLE'
+      throw kafkaError(code, `${doing}: committing to group '${this.options.group}'`, error as ClientError, { ...place, address: this.connection.address })
+    }
+  }
+
+  async ends(): Promise<readonly PartitionEnd[]> {
+    if (this.parts.size === 0) return []
+    try {
+      const ends = await this.connection.topics.offsets(this.assigned(), 'latest')
+      await this.watchForStall(ends)
+      return ends.flatMap(({ topic, partition, offset }) => {
+        const part = this.parts.get(topic, partition)
+        return part === undefined ? [] : [{ topic, partition, offset: part.position, end: offset }]
+      })
+    } catch (error) {
+      this.options.log.debug({ err: error }, 'Kafka: asking for the ends of partitions failed')
+      return []
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closing = true
+    await this.opened
+    await this.pump.stop()
+    this.owed?.()
+    await this.consumer?.close()
+  }
+
+  private async connect(): Promise<void> {
+    const { topics, partitions, create, doing, place, group, instance, client } = this.options
+    for (const topic of topics) {
+      const request = { topic, partitions, create, doing, place, unreachable: 'WEIR_SOURCE_UNREACHABLE' } as const
+      this.totals.set(topic, await this.connection.topics.ensure(request))
+    }
+    if (this.closing) return
+    const settings = { ...(await this.connection.settings()), 'group.id': group, ...client }
+    const member = instance === undefined ? {} : { 'group.instance.id': instance }
+    this.consumer = new GroupConsumer({ ...settings, ...member }, {
+      assigned: (given) => this.onAssigned(given),
+      revoked: (taken, lost) => this.onRevoked(taken, lost),
+      wake: () => this.pump.wake(),
+      end: (event) => this.pump.end(event),
+      error: (error) => this.failed(error),
+    })
+    await this.consumer.connect(topics)
+    this.pump.start()
+  }
+
+  private onAssigned(partitions: readonly TopicPartition[]): void {
+    const consumer = this.consumer as GroupConsumer
+    // A client that is closing takes any answer as "none of them".
+    this.owed = () => consumer.assign([])
+    if (this.closing) return this.settle()
+    void this.countPartitions(consumer).then((total) => {
+      const start = (positions: readonly Position[]) => settling(() => this.start(consumer, partitions, positions))
+      this.changes.next({ kind: 'assigned', partitions, total, start })
+    })
+  }
+
+  private onRevoked(partitions: readonly TopicPartition[], lost: boolean): void {
+    const consumer = this.consumer as GroupConsumer
+    this.owed = () => consumer.unassign(partitions)
+    if (this.closing) return this.settle()
+    const release = () => settling(() => this.release(partitions))
+    this.changes.next({ kind: 'revoked', partitions, lost, release })
+  }
+
+  private async start(consumer: GroupConsumer, partitions: readonly TopicPartition[], given: readonly Position[]): Promise<void> {
+    try {
+      const positions = await this.startingPoints(consumer, partitions, given)
+      await this.pump.quietly(() => {
+        const moved = this.readingMs()
+        for (const { topic, partition, offset } of positions) {
+          this.parts.set(topic, partition, { topic, partition, position: offset, moved })
+        }
+        this.owed = undefined
+        consumer.assign(positions)
+        if (this.pump.isPaused && positions.length > 0) consumer.pause(positions)
+      })
+    } catch (error) {
+      throw this.asError(error)
+    }
+  }
+
+  private async release(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.pump.quietly(() => {
+      for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
+      this.pump.keep((topic, partition) => this.parts.get(topic, partition) !== undefined)
+      this.settle()
+    })
+  }
+
+  /** The given positions, else the group's, else as the options say. */
+  private async startingPoints(consumer: GroupConsumer, partitions: readonly TopicPartition[], given: readonly Position[]): Promise<readonly Position[]> {
+    const placed = given.filter((position) => partitions.some((partition) => samePartition(partition, position)))
+    placed.push(...(await consumer.committedPositions(partitions.filter(isNotIn(placed)))))
+    const fresh = partitions.filter(isNotIn(placed))
+    if (fresh.length === 0) return placed
+    const { from: spot, doing, place, group } = this.options
+    if (spot === undefined) {
+      throw new WeirError('WEIR_CONFIG_INVALID', `${doing}: group '${group}' has no position of ${fresh.map(partitionName).join(', ')}`, {
+        ...place,
+        hint: "Set the source's option from to 'earliest', 'latest' or a time.",
+      })
+    }
+    const { topics } = this.connection
+    placed.push(...(await topics.offsets(fresh, spot)))
+    // No record is as late as that time: the end.
+    placed.push(...(await topics.offsets(fresh.filter(isNotIn(placed)), 'latest')))
+    const missing = partitions.filter(isNotIn(placed))
+    if (missing.length === 0) return placed
+    throw new WeirError('WEIR_SOURCE_UNREACHABLE', `${doing}: no broker told the offsets of ${missing.map(partitionName).join(', ')}`, place)
+  }
+
+  /** Emits what has arrived, as far as the epoch has room, and has the client fetch the next chunk meanwhile. */
+  private deliver(): void {
+    if (this.emitting) return
+    this.emitting = true
+    try {
+      while (this.reader !== undefined && this.reader.epoch.room() > 0) {
+        const chunk = this.pump.head
+        this.pump.fill()
+        if (chunk === undefined) break
+        this.emit(chunk, this.reader.epoch, this.reader.out)
+      }
+      if (this.reader === undefined) this.skipEmpty()
+    } finally {
+      this.emitting = false
+    }
+    if (this.reader !== undefined && this.reader.epoch.room() <= 0) this.reader.out.complete()
+  }
+
+  private emit(chunk: Chunk, epoch: Epoch, out: Subscriber<StreamRecord<KafkaValue>>): void {
+    const { messages } = chunk
+    const first = chunk.next
+    const last = Math.min(messages.length, first + epoch.room())
+    const moved = this.readingMs()
+    let bytes = 0
+    while (chunk.next < last && !out.closed) {
+      const message = messages[chunk.next++]!
+      const part = this.parts.get(message.topic, message.partition)
+      if (part === undefined) continue
+      part.position = message.offset + 1
+      part.moved = moved
+      bytes += message.size
+      // The client's message is the origin as it is, so that nothing is copied.
+      const origin = message as StreamRecord['origin']
+      out.next(new StreamRecord(message.key ?? null, message.value, message.timestamp ?? 0, message.headers ?? noHeaders, origin))
+    }
+    if (chunk.next === messages.length) this.finish(chunk)
+    epoch.take(chunk.next - first, bytes)
+  }
+
+  private finish(chunk: Chunk): void {
+    this.pump.shift()
+    for (const { topic, partition, offset } of chunk.ends) {
+      const part = this.parts.get(topic, partition)
+      if (part !== undefined && offset > part.position) part.position = offset
+    }
+  }
+
+  /** Ends without messages need no reader. */
+  private skipEmpty(): void {
+    for (let chunk = this.pump.head; chunk?.messages.length === 0; chunk = this.pump.head) this.finish(chunk)
+  }
+
+  /** Ends the session when records that could be read have not come for long. */
+  private async watchForStall(ends: readonly Position[]): Promise<void> {
+    const { stallAfterMs, doing, place } = this.options
+    const waiting = ends.filter(({ topic, partition, offset }) => {
+      const part = this.parts.get(topic, partition)
+      return part !== undefined && offset > part.position && this.readingMs() - part.moved > stallAfterMs
+    })
+    if (waiting.length === 0 || this.reader === undefined) return
+    // What an open transaction holds back can't come yet, and is no stall.
+    const readable = await this.connection.topics.offsets(waiting, 'latest', true)
+    const stalled = readable.find(({ topic, partition, offset }) => offset > (this.parts.get(topic, partition)?.position ?? offset))
+    if (stalled === undefined) return this.touchAll()
+    const { offset, ...partition } = stalled
+    const text = `${doing}: ${partitionName(partition)} reaches to ${offset}, but nothing came for ${stallAfterMs / 1_000} s`
+    this.changes.error(new WeirError('WEIR_SOURCE_STALLED', text, { ...place, partition, hint: 'The consumer is built anew.' }))
+  }
+
+  private failed(error: ClientError): void {
+    if (this.closing) return
+    if (isHopeless(error)) this.changes.error(this.asError(error))
+    else this.options.log.debug({ code: error.code }, `Kafka: ${this.options.doing}: ${error.message}`)
+  }
+
+  private async countPartitions(consumer: GroupConsumer): Promise<number> {
+    for (const topic of this.totals.keys()) {
+      const count = await consumer.partitionsOf(topic)
+      if (count !== undefined && count > 0) this.totals.set(topic, count)
+    }
+    return [...this.totals.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  private assigned(): TopicPartition[] {
+    return this.positions().map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  private settle(): void {
+    const { owed } = this
+    this.owed = undefined
+    owed?.()
+  }
+
+  /** How long somebody has been reading, ms: the time of a slow sink is no stall. */
+  private readingMs(): number {
+    return (this.reader === undefined ? this.unreadSince : performance.now()) - this.unreadMs
+  }
+
+  private touchAll(): void {
+    const moved = this.readingMs()
+    for (const part of this.parts.values()) part.moved = moved
+  }
+
+  private asError(error: unknown): WeirError {
+    if (error instanceof WeirError) return error
+    const { doing, place } = this.options
+    return kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, { ...place, address: this.connection.address })
+  }
+}
+
+/** What a promise does, as an observable that only completes or fails. */
+function settling(action: () => Promise<unknown> | undefined): Observable<never> {
+  return concat(defer(() => action() ?? EMPTY)).pipe(ignoreElements())
+}
+
+function samePartition(one: TopicPartition, other: TopicPartition): boolean {
+  return one.topic === other.topic && one.partition === other.partition
+}
+
+function isNotIn(some: readonly TopicPartition[]): (partition: TopicPartition) => boolean {
+  return (partition) => !some.some((other) => samePartition(partition, other))
+}

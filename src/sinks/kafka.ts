@@ -1,0 +1,147 @@
+import { concat, ignoreElements, type Observable, tap } from 'rxjs'
+import { z } from 'zod'
+import type { KafkaConnection } from '../kafka/connection.js'
+import { KafkaWriter } from '../kafka/writer.js'
+import {
+  type Configurable,
+  correlationHeader,
+  correlationOf,
+  defineSink,
+  duration,
+  fn,
+  type Header,
+  headerOf,
+  type Key,
+  type Sink,
+  type SinkContext,
+  type SinkTask,
+  type StreamRecord,
+} from '../model/index.js'
+
+type Of<R> = (value: never, record: StreamRecord) => R
+
+const options = z.strictObject({
+  topic: z.union([z.string().min(1), fn<Of<string>>()]).describe('The topic, or a function of the value that names it.'),
+  key: fn<Of<Key | undefined>>().optional().describe("The key, as a function of the value and its record. Default: the record's key."),
+  value: fn<Of<unknown>>()
+    .optional()
+    .describe('What is written: bytes and text as they are, null or undefined as a tombstone, all else as JSON. Default: the value.'),
+  headers: fn<Of<readonly Header[]>>().optional().describe("The headers, as a function of the value and its record. Default: the record's."),
+  timestamp: fn<Of<number>>().optional().describe("The timestamp in ms, as a function of the value and its record. Default: the record's."),
+  partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
+  create: z.boolean().default(true).describe('Whether a missing topic is created.'),
+  deliveryTimeout: duration.default(30_000).describe('How long a message may stay unacknowledged before its epoch fails.'),
+  compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none').describe('How messages are compressed.'),
+  linger: duration.default(0).describe('How long a message may wait for others to share its request. Longer is less work and later.'),
+  connection: z.string().optional().describe('The Kafka connection, where there are several.'),
+})
+
+type Options = z.output<typeof options>
+
+/** Writes each record to a topic at once, and completes when the brokers have acknowledged them all. */
+export const kafkaSink = defineSink({
+  name: 'kafka.sink',
+  summary: 'Writes records to a Kafka topic, idempotently and in the order of each key.',
+  connection: 'kafka',
+  options,
+  onError: 'fail',
+  guarantee: () => 'at-least-once',
+  detail: ({ topic }) => (typeof topic === 'string' ? topic : 'topics by value'),
+  build: (settings, context) => new KafkaSinkTask(settings, context),
+})
+
+class KafkaSinkTask implements SinkTask {
+  private readonly connection: KafkaConnection
+  private readonly writer: KafkaWriter<StreamRecord>
+  private readonly doing: string
+
+  constructor(
+    private readonly settings: Options,
+    private readonly context: SinkContext,
+  ) {
+    this.connection = context.connection<KafkaConnection>('kafka', settings.connection)
+    this.doing = `writing ${typeof settings.topic === 'string' ? `topic '${settings.topic}'` : 'topics'} of flow '${context.flow}'`
+    this.writer = new KafkaWriter(this.connection, {
+      deliveryTimeoutMs: settings.deliveryTimeout,
+      compression: settings.compression,
+      lingerMs: settings.linger,
+      doing: this.doing,
+      place: this.place,
+      refused: (record, error) => context.reject(record, error),
+    })
+  }
+
+  open(): Observable<never> {
+    const { topic, partitions, create } = this.settings
+    if (typeof topic !== 'string') return this.writer.ready$
+    const request = { topic, partitions, create, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place: this.place } as const
+    return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), this.writer.ready$)
+  }
+
+  write(records$: Observable<StreamRecord>): Observable<never> {
+    const written$ = records$.pipe(tap((record) => this.send(record)), ignoreElements())
+    return concat(this.writer.ready$, written$, this.writer.flush$)
+  }
+
+  close(): Observable<never> {
+    return this.writer.close()
+  }
+
+  private send(record: StreamRecord): void {
+    if (!Array.isArray(record.value)) return this.sendOne(record)
+    for (const value of record.value) this.sendOne(record.with(value))
+  }
+
+  private sendOne(record: StreamRecord): void {
+    const { topic, key, value, timestamp } = this.settings
+    const given = record.value as never
+    const made = key === undefined ? record.key : key(given, record)
+    this.writer.write(
+      {
+        topic: typeof topic === 'string' ? topic : topic(given, record),
+        key: made ?? null,
+        value: bytesOf(value === undefined ? given : value(given, record)),
+        timestamp: timestamp === undefined ? record.timestamp : timestamp(given, record),
+        headers: this.headersOf(record),
+      },
+      record,
+    )
+  }
+
+  private headersOf(record: StreamRecord): readonly Header[] {
+    const headers = this.settings.headers?.(record.value as never, record) ?? record.headers
+    if (record.origin.offset < 0 || headerOf(headers, correlationHeader) !== undefined) return headers
+    return [...headers, { [correlationHeader]: correlationOf(record) }]
+  }
+
+  private get place() {
+    return { flow: this.context.flow, stage: this.context.stage }
+  }
+}
+
+function bytesOf(value: unknown): Buffer | null {
+  if (value === null || value === undefined) return null
+  if (Buffer.isBuffer(value)) return value
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}
+
+interface By<T, R> {
+  (value: T, record: StreamRecord<T>): R
+}
+
+/** The options of `kafka.sink`, with functions that see the values of the flow. */
+export type KafkaSinkOptions<T> = Configurable<
+  Omit<z.input<typeof options>, 'topic' | 'key' | 'value' | 'headers' | 'timestamp'>
+> & {
+  readonly topic: Configurable<string> | By<T, string>
+  readonly key?: By<T, Key | undefined>
+  readonly value?: By<T, unknown>
+  readonly headers?: By<T, readonly Header[]>
+  readonly timestamp?: By<T, number>
+}
+
+/** Writes a flow's values, or each value of the arrays that `batch` makes, to a topic. */
+export function sink<T>(options: KafkaSinkOptions<T>): Sink<T | readonly T[]> {
+  return kafkaSink.declare(options) as Sink<T | readonly T[]>
+}

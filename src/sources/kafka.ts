@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import type { KafkaConnection } from '../kafka/connection.js'
+import type { Spot } from '../kafka/admin.js'
+import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
+import { type Configurable, defineSource, duration, type Source } from '../model/index.js'
+
+const time = z.union([z.date(), z.iso.datetime({ offset: true }), z.int().nonnegative()])
+
+const options = z.strictObject({
+  topic: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).describe('The topic, or a list of them.'),
+  group: z.string().min(1).optional().describe('The consumer group. Default: `<app>.<flow>`.'),
+  from: z
+    .union([z.enum(['earliest', 'latest', 'committed']), time])
+    .default('earliest')
+    .describe(
+      "Where to begin on partitions that the flow and its group have no committed position of: 'earliest', 'latest', or the first record of a time (a date, ISO 8601 text, or ms). 'committed' stops the flow there instead. A committed position always goes first.",
+    ),
+  instance: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The lasting name of this member, unique in the group: it keeps its partitions over a restart. Default: that of the process, if it has one.'),
+  partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
+  create: z.boolean().default(true).describe('Whether a missing topic is created.'),
+  stallAfter: duration.default(30_000).describe('After how long without a record, while there are some to read, the consumer is built anew.'),
+  client: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+    .default({})
+    .describe("Further settings of the consumer, as librdkafka names them; they go before Weir's own."),
+  connection: z.string().optional().describe('The Kafka connection, where there are several.'),
+})
+
+/** Reads topics as a member of a consumer group: each partition in order, from the committed position on. */
+export const kafkaSource = defineSource({
+  name: 'kafka.source',
+  summary: 'Reads Kafka topics as a member of a consumer group.',
+  connection: 'kafka',
+  replayable: true,
+  options,
+  detail: ({ topic }) => [topic].flat().join(', '),
+  build({ topic, group, from, instance, stallAfter, connection, ...rest }, context) {
+    const topics = [topic].flat()
+    const { app, flow, stage, log } = context
+    return new KafkaReader(context.connection<KafkaConnection>('kafka', connection), {
+      ...rest,
+      topics,
+      group: group ?? `${app}.${flow}`,
+      instance: instance ?? context.instance,
+      from: spotOf(from),
+      stallAfterMs: stallAfter,
+      doing: `reading topic${topics.length > 1 ? 's' : ''} ${topics.map((name) => `'${name}'`).join(', ')} of flow '${flow}'`,
+      place: { flow, stage },
+      log,
+    })
+  },
+})
+
+function spotOf(from: z.output<typeof options>['from']): Spot | undefined {
+  if (from === 'committed') return undefined
+  if (from === 'earliest' || from === 'latest' || typeof from === 'number') return from
+  return new Date(from).getTime()
+}
+
+export type KafkaSourceOptions = Configurable<z.input<typeof options>>
+
+/** Reads topics. Values are the records' bytes, or null for a tombstone. */
+export function source(options: KafkaSourceOptions): Source<KafkaValue> {
+  return kafkaSource.declare(options) as Source<KafkaValue>
+}
