@@ -64,7 +64,7 @@ module.exports = {
       to: { path: '^src/', pathNot: anyOf([folder, ...allowed]) },
     })),
     ...Object.entries(packages).map(([names, folders]) => ({
-      name: `only-${folders.join('-')}-names-${names.split(/[|/(]/).at(0).replace('@', '')}`,
+      name: `only-${folders.join('-').replaceAll('/', '-')}-names-${names.split(/[|/(]/).at(0).replace('@', '')}`,
       severity: 'error',
       from: { path: '^src/', pathNot: anyOf(folders) },
       to: { path: `node_modules/(${names})/` },

@@ -53,12 +53,10 @@ const stageRules = [
   { selector: calling('setTimeout', 'setInterval', 'setImmediate'), message: clockScheduler },
 ]
 
+const ownProcess = 'Only src/cli knows the process: take what you need as an argument.'
 const noProcess = {
-  'no-restricted-globals': ['error', { name: 'process', message: 'Only src/cli knows the process: take it as an argument.' }],
-  'no-restricted-imports': [
-    'error',
-    { name: 'node:process', message: 'Only src/cli knows the process: take it as an argument.' },
-  ],
+  'no-restricted-globals': ['error', { name: 'process', message: ownProcess }],
+  'no-restricted-imports': ['error', ...['process', 'node:process'].map((name) => ({ name, message: ownProcess }))],
 }
 
 export default defineConfig(

@@ -26,12 +26,17 @@ function unwrap(schema, known = { optional: false }) {
     return unwrap(innerType, { ...known, description, optional: true, fallback: defaultValue })
   }
   if (innerType !== undefined) return unwrap(innerType, { ...known, description, optional: true })
-  if (type === 'pipe' && schema !== duration) return unwrap(schema.in, { ...known, description })
+  if (type === 'pipe' && !isDuration(schema)) return unwrap(schema.in, { ...known, description })
   return { ...known, description, inner: schema }
 }
 
+/** A described duration is a copy of it, around the same check. */
+function isDuration(schema) {
+  return schema.def.in !== undefined && schema.def.in === duration.def.in
+}
+
 function typeOf(schema) {
-  if (schema === duration) return 'duration'
+  if (isDuration(schema)) return 'duration'
   const { type, entries, options, values, element, valueType } = schema.def
   if (type === 'enum') return Object.values(entries).map(quoted).join(' or ')
   if (type === 'literal') return values.map(quoted).join(' or ')
@@ -45,7 +50,7 @@ function typeOf(schema) {
 
 /** A custom check says nothing of itself, so it is asked what it takes. */
 function typeOfCustom(schema) {
-  const samples = { function: () => undefined, schema: z.string(), object: {} }
+  const samples = { function: () => undefined, object: {}, schema: z.string() }
   const taken = Object.keys(samples).find((name) => schema.safeParse(samples[name]).success)
   return taken ?? 'value'
 }

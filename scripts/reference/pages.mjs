@@ -24,13 +24,18 @@ function groupByFile(definitions) {
 }
 
 function page(folder, file, definitions) {
-  const signatures = signaturesIn(folder, file).filter(({ comment }) => comment !== '')
+  const called = signaturesIn(folder, file, prefixOf(definitions[0].definition))
   return joined([
     `# ${definitions.map(({ definition }) => titleOf(definition)).join(', ')}`,
     ...definitions.map(({ definition }) => definition.summary),
-    ...signatures.flatMap(({ signature, comment }) => ['```ts\n' + signature + '\n```', comment]),
+    ...called.flatMap(({ signatures, comment }) => ['```ts', ...signatures, '```', '', comment].join('\n')),
     ...definitions.flatMap(({ definition }) => aboutDefinition(definition, definitions.length > 1)),
   ])
+}
+
+/** `kafka.source` is called so, and not by the name that it has in its file. */
+function prefixOf({ name = '' }) {
+  return name.includes('.') ? name.slice(0, name.indexOf('.') + 1) : ''
 }
 
 function titleOf({ name, kind }) {
@@ -47,7 +52,7 @@ function facts({ kind, replayable, connection, onError, global }) {
   return [
     connection && `It needs a connection of kind \`${connection}\`.`,
     kind === 'source' && `It ${replayable ? 'can' : 'can not'} go back to an earlier position after a failure.`,
-    (kind === 'operator' || kind === 'sink') && onError && `A record that it rejects: \`${onError}\`, unless \`onError\` says otherwise.`,
+    typeof onError === 'string' && `A record that it rejects: \`${onError}\`, unless \`onError\` says otherwise.`,
     global && 'Its results need all partitions of the source in one place.',
   ].filter((fact) => typeof fact === 'string')
 }
