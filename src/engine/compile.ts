@@ -148,7 +148,7 @@ class FlowCompiler {
       definition,
       options,
       connection: this.connection(declared, given?.connection),
-      policy: given?.onError ?? ('onError' in definition ? definition.onError : undefined) ?? 'fail',
+      policy: given?.onError ?? policyOf(definition, options),
     }
   }
 
@@ -219,6 +219,12 @@ class FlowCompiler {
     const names = able.map(([name]) => name)
     return inputs.map(({ source }) => source.connection).find((name) => name !== undefined && names.includes(name)) ?? names[0]
   }
+}
+
+function policyOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
+  if (definition.kind === 'source' || definition.onError === undefined) return 'fail'
+  if (typeof definition.onError !== 'function') return definition.onError
+  return options === undefined ? 'fail' : definition.onError(options)
 }
 
 function validate(

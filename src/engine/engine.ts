@@ -21,6 +21,8 @@ export interface EngineParts {
   /** The lasting name of this process in consumer groups, where it has one. */
   readonly instance?: string | undefined
   readonly observer?: Observer
+  /** Keeps checkpoints in place of what the topology names: tests let them outlive an engine. */
+  readonly checkpoints?: CheckpointStore
 }
 
 /** Runs the flows of a topology in this process, each as a task of its own. */
@@ -103,7 +105,7 @@ export class Engine {
   }
 
   private checkpointStore(): CheckpointStore {
-    this.checkpoints ??= this.openCheckpoints()
+    this.checkpoints ??= this.parts.checkpoints ?? this.openCheckpoints()
     return this.checkpoints
   }
 

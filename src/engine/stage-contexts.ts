@@ -59,8 +59,9 @@ export class StageContexts {
     return (record) => this.reached.set(name, record)
   }
 
-  /** An epoch was committed: tells the observer the last record of each sink. */
+  /** An epoch was committed: what reached the sinks is out. Tells the observer the last record of each. */
   committed(): void {
+    for (const counts of this.all) if (counts.kind === 'sink') counts.out = counts.in
     for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow.name, stage, value })
     this.reached.clear()
   }

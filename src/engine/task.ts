@@ -10,6 +10,7 @@ import {
   merge,
   mergeAll,
   mergeMap,
+  NEVER,
   Observable,
   of,
   race,
@@ -96,12 +97,18 @@ export class FlowTask {
 
   /** Runs until `stop`. Errors when the flow has failed too often, or with an error that no retry mends. */
   run(): Observable<never> {
-    return defer(() => this.life()).pipe(
+    const lives$ = defer(() => this.life()).pipe(
       retry({ delay: (error) => this.afterFailure(error) }),
+      tap({ complete: () => this.enter('stopped') }),
       catchError((error) => {
         this.enter('failed')
         return throwError(() => (error instanceof GaveUp ? error.reason : error))
       }),
+    )
+    const held$ = merge(...this.parts.pipeline.sources.map((source) => source.lifetime$ ?? NEVER))
+    return merge(held$, concat(lives$, of('ended'))).pipe(
+      takeWhile((signal) => signal !== 'ended'),
+      ignoreElements(),
     )
   }
 

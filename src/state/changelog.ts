@@ -1,5 +1,5 @@
 import { Packr } from 'msgpackr'
-import { messageOf, partitionName, WeirError, type StoreKey, type TopicPartition } from '../model/index.js'
+import { messageOf, partitionName, WeirError, type CodecVersion, type StoreKey, type TopicPartition } from '../model/index.js'
 import type { PartitionStore, StoredEntry } from './partition-store.js'
 
 const format = 1
@@ -9,7 +9,7 @@ const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'numb
 /** One store's part of a chunk. Removals come first: what is put again after them stays. */
 type Section = [
   store: string,
-  codecVersion: number,
+  codecVersion: CodecVersion,
   dropped: readonly number[],
   deleted: readonly (readonly [number, StoreKey])[],
   whole: Line[],

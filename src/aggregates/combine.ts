@@ -1,0 +1,63 @@
+import type { CodecVersion, StoreCodec } from '../model/index.js'
+import { plainCodec, type Aggregate } from './aggregate.js'
+
+/** What `of` takes: one aggregate, or several by name. */
+export type Aggregates<V> = Aggregate<V, any, unknown> | Readonly<Record<string, Aggregate<V, any, unknown>>>
+
+/** What they tell: the result, or the results by name. */
+export type Results<A> = A extends Aggregate<any, any, infer R>
+  ? R
+  : { -readonly [N in keyof A]: A[N] extends Aggregate<any, any, infer R> ? R : never }
+
+type AnyAggregate = Aggregate<unknown, unknown, unknown>
+
+/** Makes one aggregate of what `of` was given. */
+export function combine(of: Aggregates<never>): AnyAggregate & { codec: StoreCodec<unknown> } {
+  if (isAggregate(of)) return { ...of, codec: of.codec ?? plainCodec } as never
+  const names = Object.keys(of)
+  return several(names, names.map((name) => (of as Record<string, AnyAggregate>)[name] as AnyAggregate)) as never
+}
+
+function isAggregate(of: Aggregates<never>): of is Aggregate<never, unknown, unknown> {
+  return typeof of.init === 'function' && typeof of.add === 'function'
+}
+
+/** Several aggregates side by side; each accumulates in its own place of one array. */
+function several(
+  names: readonly string[],
+  members: readonly AnyAggregate[],
+): Aggregate<unknown, unknown[], Record<string, unknown>> {
+  const { length } = members
+  return {
+    init: () => members.map((member) => member.init()),
+    add(all, value, record) {
+      for (let index = 0; index < length; index++) {
+        all[index] = (members[index] as AnyAggregate).add(all[index], value, record)
+      }
+      return all
+    },
+    merge(all, other) {
+      for (let index = 0; index < length; index++) {
+        all[index] = (members[index] as AnyAggregate).merge(all[index], other[index])
+      }
+      return all
+    },
+    result: (all) => Object.fromEntries(names.map((name, index) => [name, members[index]?.result(all[index])])),
+    codec: severalCodec(members.map(({ codec }) => codec ?? (plainCodec as StoreCodec<unknown>))),
+  }
+}
+
+function severalCodec(codecs: readonly StoreCodec<unknown>[]): StoreCodec<unknown[]> {
+  return {
+    version: codecs.map(({ version }) => version),
+    save: (all) => codecs.map((codec, index) => codec.save(all[index])),
+    load: (saved, version) =>
+      codecs.map((codec, index) => codec.load((saved as unknown[])[index], (version as readonly CodecVersion[])[index] as CodecVersion)),
+    changes: (all) => codecs.map((codec, index) => (codec.changes ?? codec.save)(all[index])),
+    apply: (all, changes) =>
+      codecs.map((codec, index) => {
+        const change = (changes as unknown[])[index]
+        return codec.apply === undefined ? codec.load(change, codec.version) : codec.apply(all[index], change)
+      }),
+  }
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { combine, type Aggregates, type Results } from '../aggregates/index.js'
+import {
+  defineOperator,
+  fn,
+  rejectionPolicy,
+  type Configurable,
+  type Operator,
+  type RejectionPolicy,
+  type StoreKey,
+  type StreamRecord,
+} from '../model/index.js'
+import { Groups } from './internal/groups.js'
+import { operate } from './internal/operate.js'
+import { windowOptions, type Window, type WindowSpec } from './windows.js'
+
+/** The result of one key, over all time. */
+export interface Aggregated<R, K = null> {
+  readonly key: K
+  readonly value: R
+}
+
+/** The result of one key in one window. */
+export interface Windowed<R, K = null> extends Aggregated<R, K> {
+  readonly window: Window
+}
+
+const options = z.strictObject({
+  name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
+  of: z.custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate').describe(
+    'an aggregate, or several by name',
+  ),
+  by: fn<(value: unknown, record: StreamRecord) => StoreKey>().optional().describe('the key of a group; without it all records are one'),
+  window: windowOptions.optional().describe('the windows of event time; without them it sums up all time'),
+  emit: z.enum(['final', 'changes']).optional().describe('one result when a window has closed, or one for every record'),
+  late: rejectionPolicy.default('skip').describe('what becomes of a record whose window has closed'),
+})
+
+export const aggregateDefinition = defineOperator({
+  name: 'aggregate',
+  summary: 'Sums up records by key and window of event time, in a store.',
+  options,
+  onError: ({ late }) => late,
+  global: true,
+  stores: ({ name }) => [name],
+  detail: ({ window }) => (window === undefined ? 'all time' : `${window.kind} ${window.size} ms`),
+  build: ({ name, of, by, window, emit = window === undefined ? 'changes' : 'final' }, context) => {
+    const aggregate = combine(of)
+    const store = context.store(name, aggregate.codec)
+    return operate<StreamRecord, StreamRecord>((output) => {
+      const groups = new Groups(aggregate, store, by, window, context)
+      const emitsChanges = emit === 'changes'
+      return {
+        next(record) {
+          if (groups.add(record) && emitsChanges) output.next(groups.current(record))
+        },
+        complete() {
+          for (const result of groups.close()) if (!emitsChanges) output.next(result)
+        },
+      }
+    })
+  },
+})
+
+interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
+  readonly of: A
+  /** The key of the group that a record belongs to. Without it all records are one group. */
+  readonly by?: (value: V, record: StreamRecord<V>) => K
+  /** What becomes of a record whose window has closed. Default `skip`: counted and logged. */
+  readonly late?: Configurable<RejectionPolicy>
+}
+
+/**
+ * Sums up records by key, and by window of event time. State is kept in a store of the given name.
+ *
+ * With windows it emits one final result for each key and window, when the watermark has passed the window's end plus
+ * its grace: at the end of the epoch in which that happens. `emit: 'changes'` emits the present result after every
+ * record instead. Without windows it always does that.
+ *
+ * Each source partition keeps a partial of its own; they are merged for a result. A record is late when its own
+ * partition's watermark, or the one up to which results are out, has passed its window: so what is counted does not
+ * depend on where epochs are cut, nor on how partitions interleave.
+ */
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+  name: string,
+  options: Common<V, A, K> & { readonly window: Configurable<WindowSpec>; readonly emit?: 'final' | 'changes' },
+): Operator<V, Windowed<Results<A>, K>>
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+  name: string,
+  options: Common<V, A, K>,
+): Operator<V, Aggregated<Results<A>, K>>
+export function aggregate(name: string, options: object): Operator<unknown, never> {
+  return aggregateDefinition.declare({ name, ...options })
+}

@@ -1,0 +1,192 @@
+import { EMPTY, Subject, tap, type Subscription, type VirtualTimeScheduler } from 'rxjs'
+import { z } from 'zod'
+import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
+import type { FlowEnd } from '../engine/flow.js'
+import {
+  defineConnection,
+  silentLogger,
+  StreamRecord,
+  type DeadLetter,
+  type Environment,
+  type Logger,
+  type Sink,
+  type SinkTask,
+  type Source,
+  type SourceDefinition,
+} from '../model/index.js'
+import { MemoryCheckpoints } from '../state/index.js'
+import { LogSource } from './log-source.js'
+
+export interface VirtualFlowOptions {
+  readonly environment?: Environment
+  /** Limits of an epoch. Default: one record an epoch, so that everything happens when its record comes. */
+  readonly epoch?: { readonly maxRecords?: number; readonly everyMs?: number }
+  /** How many records each epoch takes at the most: to cut epochs at random places. */
+  readonly epochSize?: (epoch: number) => number
+  /** Called before each write; what it throws is the sink's error. */
+  readonly beforeWrite?: (written: Written) => void
+  readonly log?: Logger
+}
+
+/** A value that reached a sink. */
+export interface Written {
+  /** The name of the sink's stage. */
+  readonly sink: string
+  readonly value: unknown
+  readonly record: StreamRecord
+  /** Virtual ms. */
+  readonly at: number
+}
+
+/** Where a record is put into a source, besides its value. */
+export interface Placed {
+  readonly partition?: number
+  readonly key?: string | Buffer | null
+  readonly timestamp?: number
+}
+
+/**
+ * A whole flow in virtual time: the real engine and the real operators between logs in place of its sources and lists
+ * in place of its sinks. It can crash at any moment and be started again, as often as you like.
+ */
+export class VirtualFlow {
+  /** All that reached a sink, in order; what a failed epoch wrote is here too. */
+  readonly written: Written[] = []
+  /** What reached a sink in epochs that were committed: what a transactional sink would hold. */
+  readonly committed: Written[] = []
+  readonly deadLetters: DeadLetter[] = []
+  readonly written$ = new Subject<Written>()
+  readonly deadLetters$ = new Subject<DeadLetter>()
+  private readonly sources: LogSource[] = []
+  private readonly sourceDefinitions: SourceDefinition[] = []
+  private readonly checkpoints = new MemoryCheckpoints()
+  private readonly flow: Flow
+  private uncommitted: Written[] = []
+  private engine: Engine | undefined
+  private running: Subscription | undefined
+
+  constructor(
+    declared: Flow,
+    private readonly scheduler: VirtualTimeScheduler,
+    private readonly options: VirtualFlowOptions = {},
+  ) {
+    const { maxRecords = 1, everyMs = 10 } = options.epoch ?? {}
+    this.flow = new Flow(
+      declared.inputs.map((input) => ({ ...input, source: this.logOf(input.source) })),
+      declared.stages,
+      this.listOf(declared.end),
+      { ...declared.options, epoch: { maxRecords, every: everyMs } },
+    )
+  }
+
+  /** Writes a value into the log of a source, at a virtual time. Objects become JSON where the source reads bytes. */
+  append(at: number, value: unknown, { partition = 0, key = null, timestamp = at }: Placed = {}, source = 0): void {
+    const log = this.sources[source] as LogSource
+    const readsBytes = this.sourceDefinitions[source]?.connection !== undefined
+    const bytes = readsBytes && !Buffer.isBuffer(value) && value !== null ? Buffer.from(asText(value)) : value
+    const origin = { topic: log.topic, partition, offset: log.end(partition), key, value: bytes, timestamp, headers: [] }
+    log.append(at, new StreamRecord(key, bytes, timestamp, [], origin))
+  }
+
+  /** Gives the topic of a source a partition that may stay empty. */
+  reserve(partition: number, source = 0): void {
+    this.sources[source]?.reserve(partition)
+  }
+
+  /** Starts the flow, or starts it again from its last commit after a crash. */
+  start(): void {
+    const topology = compile(
+      { app: 'test', connections: { test: this.deadLetterConnection({}) }, deadLetters: 'test', flows: { flow: this.flow } },
+      { environment: this.options.environment ?? {} },
+    )
+    this.engine = new Engine(topology, {
+      clock: { now: () => this.scheduler.now(), scheduler: this.scheduler },
+      log: this.options.log ?? silentLogger,
+      http: { serve: () => EMPTY } as never,
+      production: false,
+      dataDirectory: '.',
+      checkpoints: this.checkpoints,
+      observer: {
+        epoch: () => {
+          this.committed.push(...this.uncommitted)
+          this.uncommitted = []
+        },
+        state: ({ state }) => {
+          if (state === 'retrying') this.uncommitted = []
+        },
+      },
+    })
+    this.running = this.engine.run().subscribe()
+  }
+
+  /** Ends the process at this very moment: nothing is drained, nothing committed. */
+  crash(): void {
+    this.running?.unsubscribe()
+    this.uncommitted = []
+  }
+
+  /** Drains, commits and ends. */
+  stop(): void {
+    this.engine?.stop()
+  }
+
+  status(): FlowStatus | undefined {
+    return this.engine?.status()[0]
+  }
+
+  private logOf(source: Source<unknown>): Source<unknown> {
+    const { definition } = source
+    const log = new LogSource(`${definition.name}-${this.sources.length}`, this.scheduler, this.options.epochSize)
+    this.sources.push(log)
+    this.sourceDefinitions.push(definition)
+    const { connection: _, ...unconnected } = definition
+    return { ...source, definition: { ...unconnected, build: () => log } }
+  }
+
+  private listOf(end: FlowEnd): FlowEnd {
+    if ('branches' in end) {
+      return { branches: end.branches.map((branch) => ({ ...branch, end: this.listOf(branch.end) })) }
+    }
+    const { connection: _, ...unconnected } = (end as Sink<unknown>).definition
+    return {
+      ...end,
+      definition: { ...unconnected, build: (_options, { stage }) => this.sinkTask(stage) },
+    } as Sink<never>
+  }
+
+  private sinkTask(sink: string): SinkTask {
+    return {
+      write: (records$) =>
+        records$.pipe(
+          tap((record) => {
+            const written = { sink, value: record.value, record, at: this.scheduler.now() }
+            this.options.beforeWrite?.(written)
+            this.written.push(written)
+            this.uncommitted.push(written)
+            this.written$.next(written)
+          }),
+        ),
+    }
+  }
+
+  private readonly deadLetterConnection = defineConnection({
+    kind: 'test',
+    summary: 'Keeps dead letters in a list.',
+    options: z.strictObject({}),
+    open: () => ({ address: 'test', close: () => Promise.resolve() }),
+    deadLetters: () => ({
+      address: 'test',
+      open: () => EMPTY,
+      write: (letter) => {
+        this.deadLetters.push(letter)
+        this.deadLetters$.next(letter)
+      },
+      flush: () => EMPTY,
+      close: () => EMPTY,
+    }),
+  })
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
