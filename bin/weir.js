@@ -10,4 +10,4 @@ if (existsSync(clone)) {
   process.setSourceMapsEnabled(true)
 }
 
-await import('../dist/cli/main.js')
+await import('../dist/cli/bin.js')

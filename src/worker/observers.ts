@@ -1,14 +1,14 @@
 import type { FlowState, Observer } from '../engine/status.js'
 import type { Logger } from '../model/index.js'
 
-/** Tells several observers of everything. */
+const topics = ['epoch', 'state', 'written', 'rejected'] as const
+
+/** Tells several observers of everything; of what none of them wants to hear it has no method, which costs nothing. */
 export function together(observers: readonly Observer[]): Observer {
-  return {
-    epoch: (report) => observers.forEach((each) => void each.epoch?.(report)),
-    state: (status) => observers.forEach((each) => void each.state?.(status)),
-    written: (written) => observers.forEach((each) => void each.written?.(written)),
-    rejected: (rejection) => observers.forEach((each) => void each.rejected?.(rejection)),
-  }
+  const wanted = topics.filter((topic) => observers.some((observer) => observer[topic] !== undefined))
+  return Object.fromEntries(
+    wanted.map((topic) => [topic, (told: never) => observers.forEach((each) => void each[topic]?.(told))]),
+  )
 }
 
 /** Logs each change of a flow's state. What went wrong is logged by the flow itself. */

@@ -1,6 +1,8 @@
 import {
   concat,
   defer,
+  EMPTY,
+  endWith,
   from,
   ignoreElements,
   map,
@@ -12,6 +14,7 @@ import {
   share,
   skip,
   take,
+  takeWhile,
   tap,
   timer,
 } from 'rxjs'
@@ -36,6 +39,13 @@ export interface RunningEngine {
  */
 export type Outcome = 'stopped' | 'failed' | 'overdue' | 'interrupted'
 
+export interface Running {
+  readonly address: Address
+  /** Emits when the worker is told to stop. */
+  readonly stop$: Observable<unknown>
+  flows(): readonly FlowStatus[]
+}
+
 export interface WorkerOptions {
   /** Makes the engine. Throws what is wrong with its flows. */
   engine(parts: { readonly http: HttpServer; readonly observer: Observer }): RunningEngine
@@ -47,8 +57,8 @@ export interface WorkerOptions {
   /** What `/version` tells. */
   readonly about: object
   readonly observers?: readonly Observer[]
-  /** Told when the worker listens. */
-  readonly started?: (address: Address, flows: () => readonly FlowStatus[]) => void
+  /** Runs beside the flows, from when the worker listens until they have ended. */
+  beside?(running: Running): Observable<unknown>
   /** Default 30 s. */
   readonly shutdownTimeoutMs?: number
   /** How long a flow may go without a commit before it counts as stuck. Default 60 s. */
@@ -83,11 +93,20 @@ class Worker {
     const drain$ = stop$.pipe(take(1), tap(() => this.drain()))
     const overdue$ = drain$.pipe(mergeMap(() => timer(shutdownTimeoutMs, clock.scheduler), 1), map((): Outcome => 'overdue'))
     const interrupted$ = stop$.pipe(skip(1), take(1), map((): Outcome => 'interrupted'))
-    const finished$ = concat(this.listen(), this.engine.run(), this.close(), defer(() => of(this.outcome())))
-    return race(
-      merge(overdue$, interrupted$),
-      merge(this.routes(), finished$),
-    ).pipe(take(1), tap((outcome) => this.log(outcome)))
+    const running$ = this.listen().pipe(mergeMap((address) => this.flows(address, stop$), 1))
+    const finished$ = concat(running$, this.close(), defer(() => of(this.outcome())))
+    return race(merge(overdue$, interrupted$), merge(this.routes(), finished$)).pipe(
+      take(1),
+      tap((outcome) => this.log(outcome)),
+    )
+  }
+
+  private flows(address: Address, stop$: Observable<unknown>): Observable<never> {
+    const beside$ = this.options.beside?.({ address, stop$, flows: () => this.engine.status() }) ?? EMPTY
+    return merge(beside$.pipe(ignoreElements()), this.engine.run().pipe(endWith('ended'))).pipe(
+      takeWhile((signal) => signal !== 'ended'),
+      ignoreElements(),
+    )
   }
 
   private routes(): Observable<never> {
@@ -103,14 +122,10 @@ class Worker {
     return merge(...routes.map((route) => this.server.serve(route)))
   }
 
-  private listen(): Observable<never> {
-    const { address, log, started } = this.options
+  private listen(): Observable<Address> {
+    const { address, log } = this.options
     return defer(() => this.server.listen(address)).pipe(
-      tap((listening) => {
-        log.info(listening, `listening on http://localhost:${listening.port}`)
-        started?.(listening, () => this.engine.status())
-      }),
-      ignoreElements(),
+      tap(({ port }) => log.info({ port }, `listening on http://localhost:${port}`)),
     )
   }
 

@@ -36,7 +36,10 @@ function start(more: Partial<WorkerOptions> = {}) {
     address: { host: '127.0.0.1', port: 0 },
     stop$,
     about: { version: '1.2.3' },
-    started: ({ port }) => begun(`http://127.0.0.1:${port}`),
+    beside: ({ address: { port } }) => {
+      begun(`http://127.0.0.1:${port}`)
+      return NEVER
+    },
     ...more,
   }))
   return { engine, stop$, url, outcome }

@@ -1,0 +1,52 @@
+import { relative } from 'node:path'
+import { configFaults } from '../config/describe.js'
+import { printTopology } from '../engine/index.js'
+import { exitCodes, type Io } from './io.js'
+import { painter, table } from './paint.js'
+import { type Prepared, prepare } from './prepare.js'
+
+export interface CheckOptions {
+  readonly config?: string
+  readonly json?: boolean
+}
+
+/** `weir check`: validates everything without connecting, and prints what each flow guarantees. */
+export async function check(options: CheckOptions, io: Io): Promise<number> {
+  if (options.json) return checkAsJson(options, io)
+  const prepared = await prepare(options, io)
+  io.stdout.write(prepared.redact(`${report(prepared, io).join('\n')}\n`))
+  return exitCodes.ok
+}
+
+/** `weir graph`: prints the topology. */
+export async function graph(options: { readonly config?: string }, io: Io): Promise<number> {
+  const { topology, redact } = await prepare(options, io)
+  io.stdout.write(redact(`${printTopology(topology)}\n`))
+  return exitCodes.ok
+}
+
+function report({ topology, file }: Prepared, io: Io): string[] {
+  const paint = painter(io.stdout, io)
+  const rows = topology.flows.map(({ name, guarantee, guaranteedBy: { stage, why } }) => [name, guarantee, stage, why])
+  const [heading = '', ...lines] = table([['flow', 'guarantee', 'set by', 'because'], ...rows])
+  return [
+    `${paint('green', '✓')} ${relative(io.cwd, file)} holds: app ${topology.app}, checkpoints in ${topology.checkpoints}`,
+    '',
+    `  ${paint('dim', heading)}`,
+    ...lines.map((line) => `  ${line}`),
+  ]
+}
+
+async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
+  const print = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
+  try {
+    const { topology, redact } = await prepare(options, io)
+    const { app, checkpoints } = topology
+    const flows = topology.flows.map(({ name, guarantee, guaranteedBy }) => ({ name, guarantee, guaranteedBy }))
+    io.stdout.write(redact(print({ ok: true, app, checkpoints, flows })))
+    return exitCodes.ok
+  } catch (error) {
+    io.stdout.write(print({ ok: false, faults: configFaults(error, io.cwd) }))
+    throw error
+  }
+}

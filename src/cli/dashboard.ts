@@ -1,0 +1,109 @@
+import type { FlowStatus, FlowTopology, Observer, Topology } from '../engine/index.js'
+
+const rowsKept = 5
+const secondsKept = 30
+
+/** A row that a sink wrote, flat, as a table can show it. */
+export type Row = Readonly<Record<string, string>>
+
+/** What the view shows of one flow. */
+export interface FlowPicture {
+  readonly status: FlowStatus
+  readonly topology: FlowTopology
+  /** Records that its sources gave, all together and a second. */
+  readonly read: number
+  readonly rate: number
+  /** Records a second over the last half minute, the latest last. */
+  readonly history: readonly number[]
+  readonly rejected: number
+  readonly lag: number
+  /** Results of its aggregates; undefined for a flow that has none. */
+  readonly closed: number | undefined
+  readonly rows: readonly Row[]
+}
+
+/** Keeps what a view needs beyond the status of the moment: rates, and the last rows. */
+export class Dashboard {
+  private readonly rows = new Map<string, Row[]>()
+  private readonly reads = new Map<string, { readonly at: number; readonly count: number }[]>()
+
+  constructor(private readonly topology: Topology) {}
+
+  readonly observer: Observer = {
+    written: ({ flow, value }) => {
+      const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+      this.rows.set(flow, [...(this.rows.get(flow) ?? []), ...values.slice(-rowsKept).map(flatten)].slice(-rowsKept))
+    },
+  }
+
+  /** Call it once a second: it is what rates are made of. */
+  sample(flows: readonly FlowStatus[], now: number): void {
+    for (const status of flows) {
+      const reads = this.reads.get(status.flow) ?? []
+      this.reads.set(status.flow, [...reads, { at: now, count: readOf(status) }].slice(-secondsKept - 1))
+    }
+  }
+
+  pictures(flows: readonly FlowStatus[]): readonly FlowPicture[] {
+    return flows.flatMap((status) => {
+      const topology = this.topology.flows.find(({ name }) => name === status.flow)
+      return topology === undefined ? [] : [this.picture(status, topology)]
+    })
+  }
+
+  private picture(status: FlowStatus, topology: FlowTopology): FlowPicture {
+    const history = ratesOf(this.reads.get(status.flow) ?? [])
+    const recent = history.slice(-3)
+    return {
+      status,
+      topology,
+      read: readOf(status),
+      rate: recent.length === 0 ? 0 : recent.reduce((sum, rate) => sum + rate, 0) / recent.length,
+      history,
+      rejected: status.stages.reduce((sum, { rejected }) => sum + rejected, 0),
+      lag: status.partitions.reduce((sum, { end, offset }) => sum + Math.max(0, end - offset), 0),
+      closed: closedBy(status, topology),
+      rows: this.rows.get(status.flow) ?? [],
+    }
+  }
+}
+
+function readOf({ stages }: FlowStatus): number {
+  return stages.reduce((sum, { kind, out }) => (kind === 'source' ? sum + out : sum), 0)
+}
+
+function ratesOf(reads: readonly { at: number; count: number }[]): number[] {
+  return reads.slice(1).map(({ at, count }, index) => {
+    const before = reads[index] ?? { at, count }
+    return at === before.at ? 0 : Math.max(0, ((count - before.count) * 1000) / (at - before.at))
+  })
+}
+
+function closedBy({ stages }: FlowStatus, { summary }: FlowTopology): number | undefined {
+  const aggregates = summary.filter(({ definition }) => definition === 'aggregate').map(({ name }) => name)
+  if (aggregates.length === 0) return undefined
+  return stages.reduce((sum, { stage, out }) => (aggregates.includes(stage) ? sum + out : sum), 0)
+}
+
+/** `{ window: { start, end }, value: { views: 2 } }` becomes `{ window: '10:00:00 – 10:00:30', views: '2' }`. */
+function flatten(value: unknown): Row {
+  if (!isObject(value)) return { value: String(value) }
+  const { window, value: inner, ...rest } = value
+  const fields = isWindow(window) ? { ...rest, ...(isObject(inner) ? inner : { value: inner }) } : value
+  const shown = Object.entries(fields).filter(([, field]) => field !== undefined && field !== null)
+  const cells = shown.map(([name, field]) => [name, typeof field === 'object' ? JSON.stringify(field) : String(field)])
+  return { ...(isWindow(window) ? { window: `${clock(window.start)} – ${clock(window.end)}` } : {}), ...Object.fromEntries(cells) }
+}
+
+/** The local time of day of an event time. */
+export function clock(time: number | Date): string {
+  return new Date(time).toTimeString().slice(0, 8)
+}
+
+function isWindow(value: unknown): value is { readonly start: number | Date; readonly end: number | Date } {
+  return isObject(value) && 'start' in value && 'end' in value
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !(value instanceof Date)
+}

@@ -1,0 +1,64 @@
+import { Command, CommanderError } from 'commander'
+import { describeConfigError } from '../config/describe.js'
+import { describeError, WeirError } from '../model/index.js'
+import { version } from './about.js'
+import { check, graph } from './check.js'
+import { exitCodes, type Io, UsageError } from './io.js'
+import { painter } from './paint.js'
+import { run } from './run.js'
+import { start } from './start.js'
+
+/**
+ * The `weir` command. Returns its exit code: 0, 1 when flows failed, 2 for a wrong command line, 78 for a wrong
+ * configuration, 130 or 143 after a second signal.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let code: number = exitCodes.ok
+  const program = programOf(io, (result) => { code = result })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return code
+  } catch (error) {
+    return failed(error, io)
+  }
+}
+
+function programOf(io: Io, ended: (code: number) => void): Command {
+  const program = new Command('weir')
+    .description('Runs the flows of flows.config.ts.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+  const command = (name: string, description: string) =>
+    program.command(name).description(description).option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
+  command('run', 'Runs flows, all of them or those named, until SIGTERM or SIGINT.')
+    .argument('[flow...]', 'which flows')
+    .option('--json', 'log as JSON, on a terminal too')
+    .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
+    .action(async (flows, options) => ended(await run(flows, options, io)))
+  command('check', 'Validates everything without connecting, and prints what each flow guarantees.')
+    .option('--json', 'print JSON')
+    .action(async (options) => ended(await check(options, io)))
+  command('graph', 'Prints the stages of each flow.').action(async (options) => ended(await graph(options, io)))
+  command('start', 'Runs all flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
+    .option('--json', 'log as JSON instead of the view')
+    .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
+    .action(async (options) => ended(await start(options, io)))
+  return program
+}
+
+function failed(error: unknown, io: Io): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  const paint = painter(io.stderr, io)
+  const print = (text: string) => io.stderr.write(`${paint('red', 'error')} ${text}\n`)
+  if (error instanceof UsageError) {
+    print(error.message)
+    return exitCodes.usage
+  }
+  if (error instanceof WeirError && error.code.startsWith('WEIR_CONFIG_')) {
+    print(describeConfigError(error, io.cwd))
+    return exitCodes.configuration
+  }
+  print(error instanceof WeirError ? describeError(error) : String(error instanceof Error ? error.stack : error))
+  return exitCodes.failed
+}

@@ -1,0 +1,18 @@
+import { styleText } from 'node:util'
+import type { Io, Output } from './io.js'
+
+type Style = Parameters<typeof styleText>[0]
+
+/** Colours text, or leaves it as it is. */
+export type Paint = (style: Style, text: string) => string
+
+/** Colours for a terminal that wants them (see no-color.org). */
+export function painter({ isTTY }: Output, { env }: Io): Paint {
+  return isTTY && !env['NO_COLOR'] ? styleText : (_, text) => text
+}
+
+/** Rows as aligned columns. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd())
+}

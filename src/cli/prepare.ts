@@ -1,0 +1,39 @@
+import { closest } from '../config/closest.js'
+import { type LoadedConfig, loadConfig } from '../config/load.js'
+import { type Redact, redactor } from '../config/secrets.js'
+import { compile, type Topology } from '../engine/index.js'
+import type { Environment } from '../model/index.js'
+import { type Io, UsageError } from './io.js'
+
+export interface PrepareOptions {
+  /** The file; default the one in the working directory. */
+  readonly config?: string | undefined
+  /** Default: all flows. */
+  readonly flows?: readonly string[]
+  /** Adds to the environment that the configuration reads. */
+  readonly defaults?: (environment: Environment) => Environment
+}
+
+export interface Prepared extends LoadedConfig {
+  readonly topology: Topology
+  readonly redact: Redact
+}
+
+/** Loads and compiles a configuration; connects to nothing. Errors: the configuration's, `UsageError`. */
+export async function prepare({ config: file, flows = [], defaults }: PrepareOptions, io: Io): Promise<Prepared> {
+  const modules = { weirflow: await import('../index.js') }
+  const loaded = await loadConfig({ cwd: io.cwd, file, environment: io.env, modules })
+  const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
+  checkNames(flows, Object.keys(loaded.config.flows))
+  const topology = compile(loaded.config, { environment, only: flows })
+  return { ...loaded, environment, topology, redact: redactor(loaded.config, environment) }
+}
+
+function checkNames(asked: readonly string[], known: readonly string[]): void {
+  for (const name of asked) {
+    if (known.includes(name)) continue
+    const meant = closest(name, known)
+    const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean '${meant}'?`
+    throw new UsageError(`no flow is called '${name}': ${hint}`)
+  }
+}

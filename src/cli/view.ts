@@ -1,0 +1,127 @@
+import type { FlowState } from '../engine/index.js'
+import { clock, type FlowPicture } from './dashboard.js'
+import { type Paint, table } from './paint.js'
+
+export interface Picture {
+  readonly app: string
+  readonly flows: readonly FlowPicture[]
+  /** ms. */
+  readonly uptime: number
+  readonly now: number
+  readonly port: number
+  /** Servers that run inside the process, by the name of their connection. */
+  readonly embedded: readonly string[]
+  readonly hasTraffic: boolean
+  readonly width: number
+}
+
+const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+
+const look: Readonly<Record<FlowState, readonly [string, Parameters<Paint>[0]]>> = {
+  starting: ['○', 'yellow'],
+  assigning: ['◔', 'yellow'],
+  running: ['●', 'green'],
+  retrying: ['◌', 'red'],
+  draining: ['◑', 'yellow'],
+  stopped: ['○', 'dim'],
+  failed: ['✗', 'red'],
+}
+
+/** What the view shows, as text. */
+export function render(picture: Picture, paint: Paint): string {
+  const lines = [
+    heading(picture, paint),
+    '',
+    ...picture.flows.flatMap((flow) => [...flowLines(flow, picture, paint), '']),
+    ...rowLines(picture, paint),
+    ...footer(picture, paint),
+  ]
+  return lines.map((line) => ` ${line}`.trimEnd()).join('\n')
+}
+
+function heading({ app, uptime, embedded, hasTraffic }: Picture, paint: Paint): string {
+  const notes = [
+    `up ${duration(uptime)}`,
+    ...(embedded.length > 0 ? [`embedded: ${embedded.join(', ')} (to try things, not to keep them)`] : []),
+    ...(hasTraffic ? ['demo traffic'] : []),
+  ]
+  return `${paint('bold', 'weir')} ${paint('cyan', app)}  ${paint('dim', notes.join(' · '))}`
+}
+
+function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] {
+  const { status, topology } = flow
+  const [symbol, style] = look[status.state]
+  const path = topology.summary.filter(({ kind }) => kind !== 'operator').map(({ name, detail }) => detail ?? name)
+  const title = `${paint(style, symbol)} ${paint('bold', status.flow)} ${paint(style, status.state)}`
+  return [
+    `${title}  ${paint('dim', `${path.join(' → ')} · ${status.guarantee.replaceAll('-', ' ')}`)}`,
+    `  ${figures(flow, now).map(([name, value]) => `${paint('dim', name)} ${value}`).join('   ')}  ${paint('cyan', sparkline(flow.history))}`,
+    ...(status.error === undefined ? [] : [`  ${paint('red', status.error.message)}`]),
+  ]
+}
+
+function figures({ status, read, rate, rejected, lag, closed }: FlowPicture, now: number): [string, string][] {
+  const { watermark } = status
+  const figures: ([string, string] | undefined)[] = [
+    ['in', count(read).padStart(7)],
+    ['rate', `${count(Math.round(rate))}/s`.padStart(6)],
+    ['lag', count(lag).padStart(3)],
+    closed === undefined ? undefined : ['windows closed', count(closed)],
+    watermark === undefined || closed === undefined
+      ? undefined
+      : ['watermark', `${clock(watermark)} (${Math.max(0, Math.round((now - watermark) / 1000))} s ago)`],
+    rejected === 0 ? undefined : ['rejected', count(rejected)],
+  ]
+  return figures.filter((figure) => figure !== undefined)
+}
+
+/** The last rows of the flows that aggregate: what the others write is what they read. */
+function rowLines({ flows }: Picture, paint: Paint): string[] {
+  const aggregating = flows.filter(({ closed }) => closed !== undefined)
+  return aggregating.flatMap(({ topology, rows }) => {
+    const sink = topology.summary.findLast(({ kind }) => kind === 'sink')
+    const title = paint('bold', `last rows in ${sink?.detail ?? sink?.name ?? topology.name}`)
+    if (rows.length === 0) return [title, paint('dim', '  none yet: the first comes when a window closes'), '']
+    const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+    const [header = '', ...lines] = table([names, ...rows.map((row) => names.map((name) => row[name] ?? ''))])
+    return [title, paint('dim', `  ${header}`), ...lines.map((line) => `  ${line}`), '']
+  })
+}
+
+function footer({ flows, port }: Picture, paint: Paint): string[] {
+  const base = `http://localhost:${port}`
+  const posts = flows.flatMap(({ topology }) => postPaths(topology.summary))
+  return [
+    ...posts.map((path) => `${paint('dim', 'post')}   ${curl(base, path)}`),
+    `${paint('dim', 'look')}   ${base}/health  ${base}/metrics`,
+    `${paint('dim', 'stop')}   Ctrl-C`,
+  ]
+}
+
+/** The paths that events can be posted to. */
+export function postPaths(summary: readonly { readonly definition: string; readonly detail: string | undefined }[]): string[] {
+  const sources = summary.filter(({ definition }) => definition === 'http.post')
+  return sources.flatMap(({ detail }) => detail?.replace(/^POST /, '') ?? [])
+}
+
+/** A line that posts one event, ready for a shell. */
+export function curl(base: string, path: string): string {
+  const event = `{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}`
+  const body = path === '/activity' ? `'${event}'` : `'{ … }'`
+  return `curl ${base}${path} -H 'content-type: application/json' -d ${body}`
+}
+
+function sparkline(values: readonly number[]): string {
+  const highest = Math.max(1, ...values)
+  return values.map((value) => bars[Math.min(bars.length - 1, Math.floor((value / highest) * bars.length))]).join('')
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}
+
+function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000)
+  const minutes = Math.floor(seconds / 60)
+  return `${String(minutes).padStart(2, '0')}:${String(seconds % 60).padStart(2, '0')}`
+}
