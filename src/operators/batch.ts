@@ -1,6 +1,14 @@
 import type { Subscription } from 'rxjs'
 import { z } from 'zod'
-import { defineOperator, type Duration, duration, fn, type Operator, type Origin, type StreamRecord } from '../model/index.js'
+import {
+  type Duration,
+  defineOperator,
+  duration,
+  fn,
+  type Operator,
+  type Origin,
+  type StreamRecord,
+} from '../model/index.js'
 import { operate } from './internal/operate.js'
 import { type NamedStage, namedStage } from './internal/stage-options.js'
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import {
   asWeirError,
-  defineOperator,
   type Duration,
+  defineOperator,
   duration,
   fn,
   type Operator,
@@ -79,5 +79,6 @@ function timeReader(): (time: Time) => number {
 }
 
 function shown(time: unknown): string {
-  return typeof time === 'string' ? `'${time.slice(0, 40)}'` : typeof time === 'object' ? (time === null ? 'null' : 'an object') : String(time)
+  if (typeof time === 'string') return `'${time.slice(0, 40)}'`
+  return typeof time === 'number' || time === undefined || time === null ? String(time) : `this ${typeof time}`
 }

@@ -17,7 +17,9 @@ export const jsonDefinition = defineOperator({
   summary: 'Decodes JSON and validates it.',
   onError: 'dead-letter',
   options: z.strictObject({
-    schema: standardSchema.optional().describe('A zod schema, or any Standard Schema; without one JSON is only decoded.'),
+    schema: standardSchema
+      .optional()
+      .describe('A zod schema, or any Standard Schema; without one JSON is only decoded.'),
     ...rejectingStage,
   }),
   build: ({ schema }, context) => {
@@ -78,7 +80,10 @@ function textOf(encoded: unknown): string {
   if (typeof encoded === 'string') return encoded
   if (encoded === null) throw tombstone()
   if (!Buffer.isBuffer(encoded)) {
-    throw malformed(`expected bytes or text, got ${typeof encoded}`, 'Take json out: the stage before it has decoded already.')
+    throw malformed(
+      `expected bytes or text, got ${typeof encoded}`,
+      'Take json out: the stage before it has decoded already.',
+    )
   }
   const text = encoded.toString()
   // Bytes that are no UTF-8 become U+FFFD, and looking for that costs nothing in the text of one-byte characters.

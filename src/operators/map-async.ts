@@ -3,9 +3,9 @@ import {
   defer,
   from,
   identity,
+  type MonoTypeOperatorFunction,
   map,
   mergeMap,
-  type MonoTypeOperatorFunction,
   type Observable,
   type ObservableInput,
   of,
@@ -20,8 +20,8 @@ import {
 import { z } from 'zod'
 import {
   asWeirError,
-  defineOperator,
   type Duration,
+  defineOperator,
   duration,
   fn,
   type Operator,
@@ -110,6 +110,9 @@ function within<T>(timeoutMs: number, scheduler: SchedulerLike): MonoTypeOperato
   return timeout({ first: timeoutMs, scheduler, with: () => throwError(late) })
 }
 
-function pauses(backoffMs: number, scheduler: SchedulerLike): (error: unknown, failures: number) => Observable<unknown> {
+function pauses(
+  backoffMs: number,
+  scheduler: SchedulerLike,
+): (error: unknown, failures: number) => Observable<unknown> {
   return (_error, failures) => timer(backoffMs * 2 ** (failures - 1), scheduler)
 }

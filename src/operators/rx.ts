@@ -10,20 +10,22 @@ export const rxDefinition = defineOperator({
     operator: fn<OperatorFunction<unknown, unknown>>().describe('The RxJS operator, as `pipe` takes it.'),
     ...namedStage,
   }),
-  build: ({ operator }) => (records$) =>
-    defer(() => {
-      let latest: StreamRecord | undefined
-      return records$.pipe(
-        map((record) => {
-          latest = record
-          return record.value
-        }),
-        operator,
-        map((value) => latest?.with(value)),
-        filter((record) => record !== undefined),
-        catchError((error: unknown) => throwError(() => asWeirError(error, 'WEIR_STAGE_FAILED'))),
-      )
-    }),
+  build:
+    ({ operator }) =>
+    (records$) =>
+      defer(() => {
+        let latest: StreamRecord | undefined
+        return records$.pipe(
+          map((record) => {
+            latest = record
+            return record.value
+          }),
+          operator,
+          map((value) => latest?.with(value)),
+          filter((record) => record !== undefined),
+          catchError((error: unknown) => throwError(() => asWeirError(error, 'WEIR_STAGE_FAILED'))),
+        )
+      }),
 })
 
 /**

@@ -1,5 +1,14 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import { catchError, defer, finalize, map, type Observable, type OperatorFunction, type SchedulerAction, throwError } from 'rxjs'
+import {
+  catchError,
+  defer,
+  finalize,
+  map,
+  type Observable,
+  type OperatorFunction,
+  type SchedulerAction,
+  throwError,
+} from 'rxjs'
 import { type RunHelpers, TestScheduler } from 'rxjs/testing'
 import {
   asWeirError,
@@ -8,8 +17,8 @@ import {
   type Operator,
   type OperatorContext,
   type RejectionPolicy,
-  silentLogger,
   StreamRecord,
+  silentLogger,
   type WeirError,
 } from '../model/index.js'
 import { MarbleTime } from './marble-time.js'
@@ -32,7 +41,11 @@ export interface MarbleHelpers extends RunHelpers {
     options?: MarbleOperatorOptions,
   ): OperatorFunction<StreamRecord<In>, StreamRecord<Out>>
   /** A cold observable of records: each value becomes one, unless it is one already. */
-  records<V = string>(marbles: string, values?: Readonly<Record<string, V | StreamRecord<V>>>, error?: unknown): ColdObservable<StreamRecord<V>>
+  records<V = string>(
+    marbles: string,
+    values?: Readonly<Record<string, V | StreamRecord<V>>>,
+    error?: unknown,
+  ): ColdObservable<StreamRecord<V>>
   /** Compares the values of records, and errors by their code. */
   expectRecords(records$: Observable<StreamRecord>, unsubscription?: string): RecordsExpectation
   /** Compares when records were rejected, and with which code. */
@@ -54,7 +67,10 @@ export interface Rejection {
 }
 
 /** A record of `test-0`, as tests need one. */
-export function testRecord<V>(value: V, fields: Partial<StreamRecord> & { offset?: number; partition?: number } = {}): StreamRecord<V> {
+export function testRecord<V>(
+  value: V,
+  fields: Partial<StreamRecord> & { offset?: number; partition?: number } = {},
+): StreamRecord<V> {
   const { key = null, timestamp = 0, headers = noHeaders, behindMs = 0, offset = 0, partition = 0 } = fields
   const origin = fields.origin ?? { topic: 'test', partition, offset, key, value, timestamp, headers }
   return new StreamRecord(key, value, timestamp, headers, origin, behindMs)
@@ -119,10 +135,15 @@ class MarbleBench {
   }
 
   verify(): void {
-    deepStrictEqual(this.rejections.map(({ at, error }) => ({ frame: at, code: error.code })), this.expectedRejections)
+    deepStrictEqual(
+      this.rejections.map(({ at, error }) => ({ frame: at, code: error.code })),
+      this.expectedRejections,
+    )
     for (const [logs, name] of this.made) {
-      if (logs.some(({ unsubscribedFrame }) => unsubscribedFrame === Infinity)) this.leaks.push(`'${name}' is still subscribed`)
-      if (!this.compared.has(logs)) this.leaks.push(`the subscriptions of '${name}' were not compared: expectSubscriptions`)
+      if (logs.some(({ unsubscribedFrame }) => unsubscribedFrame === Infinity))
+        this.leaks.push(`'${name}' is still subscribed`)
+      if (!this.compared.has(logs))
+        this.leaks.push(`the subscriptions of '${name}' were not compared: expectSubscriptions`)
     }
     deepStrictEqual(this.leaks, [], `at the end of a marble test: ${this.leaks.join('; ')}`)
   }
@@ -138,11 +159,11 @@ class MarbleBench {
     error?: unknown,
   ): ColdObservable<StreamRecord<V>> {
     const given = values ?? (Object.fromEntries([...marbles].map((letter) => [letter, letter])) as Record<string, V>)
-    const records = Object.entries(given).map(([letter, value], offset) => [
-      letter,
-      value instanceof StreamRecord ? value : testRecord(value, { offset }),
-    ])
-    return this.watch(marbles, this.run.cold<StreamRecord<V>>(marbles, Object.fromEntries(records), error))
+    const records: Record<string, StreamRecord<V>> = {}
+    for (const [offset, [letter, value]] of Object.entries(given).entries()) {
+      records[letter] = value instanceof StreamRecord ? value : testRecord(value, { offset })
+    }
+    return this.watch(marbles, this.run.cold(marbles, records, error))
   }
 
   private operator<In, Out>(
@@ -164,7 +185,9 @@ class MarbleBench {
 
   private context(stage: string, clock: Clock, policy: RejectionPolicy): OperatorContext {
     const missing = (what: string) => (): never => {
-      throw new Error(`running stage '${stage}': this marble test has no ${what}; give one in the options of operator()`)
+      throw new Error(
+        `running stage '${stage}': this marble test has no ${what}; give one in the options of operator()`,
+      )
     }
     return {
       app: 'test',

@@ -1,6 +1,6 @@
+import { bufferCount, of } from 'rxjs'
 import { describe, expect, test } from 'tstyche'
 import { z } from 'zod'
-import { bufferCount, of } from 'rxjs'
 import { Flow, type Merged } from '../../src/engine/flow.js'
 import { branch, flow, from, merge, otherwise, to } from '../../src/engine/flow-builders.js'
 import type { Sink, Source } from '../../src/model/index.js'
@@ -46,7 +46,7 @@ describe('flow', () => {
       tap((view) => expect(view).type.toBe<View>()),
       map((view) => ({ user: view.user, length: view.user.length })),
       flatMap(({ user, length }) => [`${user}${length}`]),
-      mapAsync(async (text) => text.length),
+      mapAsync((text) => Promise.resolve(text.length)),
       mapAsync((length) => of(length > 1)),
       rx(bufferCount(2)),
       map((pair) => pair.every(Boolean)),
@@ -70,35 +70,75 @@ describe('flow', () => {
   test('refuses a stage that does not fit its neighbour', () => {
     expect(flow).type.not.toBeCallableWith(views, saleSink)
     expect(flow).type.not.toBeCallableWith(views, json(View), viewSink)
-    expect(flow).type.not.toBeCallableWith(views, map((view: Sale) => view.amount), anySink)
+    expect(flow).type.not.toBeCallableWith(
+      views,
+      map((view: Sale) => view.amount),
+      anySink,
+    )
     expect(flow).type.not.toBeCallableWith(views)
     expect(flow).type.not.toBeCallableWith(viewSink, views)
     expect(flow).type.toBeCallableWith(views, viewSink)
   })
 
   test('refuses a selector of a field that the stage before does not make', () => {
-    // @ts-expect-error Property 'user' does not exist on type 'Sale'
-    flow(sales, map((sale) => sale.user), anySink)
-    // @ts-expect-error Property 'name' does not exist on type '{ kind: "view"
-    flow(bytes, json(View), eventTime((view) => view.name), anySink)
+    flow(
+      sales,
+      // @ts-expect-error Property 'user' does not exist on type 'Sale'
+      map((sale) => sale.user),
+      anySink,
+    )
+    flow(
+      bytes,
+      json(View),
+      // @ts-expect-error Property 'name' does not exist on type '{ kind: "view"
+      eventTime((view) => view.name),
+      anySink,
+    )
     // @ts-expect-error Property 'amount' does not exist on type 'View'
     flow(views, batch({ size: 10 }), table({ row: (view) => ({ amount: view.amount }) }))
   })
 
   test('narrows by a type guard', () => {
-    flow(merge(views, sales), filter((event) => event.kind === 'view'), viewSink)
-    flow(merge(views, sales), filter((event): event is Sale => event.kind === 'sale'), saleSink)
-    expect(flow).type.not.toBeCallableWith(merge(views, sales), filter((event: View | Sale) => event.kind !== 'sale' || event.amount > 1), viewSink)
+    flow(
+      merge(views, sales),
+      filter((event) => event.kind === 'view'),
+      viewSink,
+    )
+    flow(
+      merge(views, sales),
+      filter((event): event is Sale => event.kind === 'sale'),
+      saleSink,
+    )
+    expect(flow).type.not.toBeCallableWith(
+      merge(views, sales),
+      filter((event: View | Sale) => event.kind !== 'sale' || event.amount > 1),
+      viewSink,
+    )
   })
 })
 
 describe('merge and from', () => {
   test('make the union of their inputs', () => {
     expect(merge(views, sales)).type.toBe<Merged<View | Sale>>()
-    expect(merge(views, from(sales, map((sale) => sale.amount)))).type.toBe<Merged<View | number>>()
+    expect(
+      merge(
+        views,
+        from(
+          sales,
+          map((sale) => sale.amount),
+        ),
+      ),
+    ).type.toBe<Merged<View | number>>()
     expect(from(bytes, json(View))).type.toBe<Merged<View>>()
     flow(
-      merge(views, from(bytes, json(View), filter((view) => view.at > 0))),
+      merge(
+        views,
+        from(
+          bytes,
+          json(View),
+          filter((view) => view.at > 0),
+        ),
+      ),
       map((view) => view.user),
       anySink,
     )
@@ -114,14 +154,39 @@ describe('branch', () => {
     flow(
       merge(views, sales),
       branch(
-        to('views', (event: View | Sale): event is View => event.kind === 'view', map((view) => view.user), anySink),
-        to('large', (event) => event.kind === 'sale' && event.amount > 100, map((event) => event.kind), anySink),
-        to('sales', isSale, map((sale) => sale.amount), anySink),
+        to(
+          'views',
+          (event: View | Sale): event is View => event.kind === 'view',
+          map((view) => view.user),
+          anySink,
+        ),
+        to(
+          'large',
+          (event) => event.kind === 'sale' && event.amount > 100,
+          map((event) => event.kind),
+          anySink,
+        ),
+        to(
+          'sales',
+          isSale,
+          map((sale) => sale.amount),
+          anySink,
+        ),
         to('other sales', isSale, saleSink),
-        otherwise('rest', map((event) => event.kind), anySink),
+        otherwise(
+          'rest',
+          map((event) => event.kind),
+          anySink,
+        ),
       ),
     )
-    flow(views, branch(to('new', (view) => view.at > 0, viewSink), otherwise('old', table({ row: (view) => ({ user: view.user }) }))))
+    flow(
+      views,
+      branch(
+        to('new', (view) => view.at > 0, viewSink),
+        otherwise('old', table({ row: (view) => ({ user: view.user }) })),
+      ),
+    )
   })
 
   test('refuses what does not fit', () => {
@@ -133,7 +198,17 @@ describe('branch', () => {
     flow(merge(views, sales), branch(to('views', (event) => event.kind === 'view', saleSink)))
     // @ts-expect-error Argument of type 'Sink<View>' is not assignable to parameter of type 'End<Sale>'
     flow(merge(views, sales), branch(to('sales', isSale, viewSink)))
-    // @ts-expect-error Property 'user' does not exist on type 'Sale'
-    flow(merge(views, sales), branch(to('sales', isSale, map((sale) => sale.user), anySink)))
+    flow(
+      merge(views, sales),
+      branch(
+        to(
+          'sales',
+          isSale,
+          // @ts-expect-error Property 'user' does not exist on type 'Sale'
+          map((sale) => sale.user),
+          anySink,
+        ),
+      ),
+    )
   })
 })

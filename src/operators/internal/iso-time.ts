@@ -1,6 +1,5 @@
 const dayMs = 86_400_000
-const iso =
-  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?$/i
+const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?$/i
 
 /**
  * Reads ISO 8601 dates and times, in ms since the Unix epoch; NaN when a text is none. Without a zone it is UTC, so
@@ -34,7 +33,10 @@ function plainTime(text: string): number {
   const { length } = text
   if (length !== 24 && length !== 20) return Number.NaN
   const isShaped =
-    text.charCodeAt(10) === 84 && text.charCodeAt(13) === 58 && text.charCodeAt(16) === 58 && text.charCodeAt(length - 1) === 90
+    text.charCodeAt(10) === 84 &&
+    text.charCodeAt(13) === 58 &&
+    text.charCodeAt(16) === 58 &&
+    text.charCodeAt(length - 1) === 90
   if (!isShaped) return Number.NaN
   const ms = length === 20 ? 0 : text.charCodeAt(19) === 46 ? digits(text, 20) * 10 + digit(text, 22) : Number.NaN
   return timeOfDay(digits(text, 11), digits(text, 14), digits(text, 17)) + ms

@@ -14,7 +14,11 @@ export interface RejectingStage extends NamedStage {
 }
 
 export const namedStage = {
-  name: z.string().min(1).optional().describe("Names the stage in graphs, logs and metrics; the operator's name if not given."),
+  name: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Names the stage in graphs, logs and metrics; the operator's name if not given."),
 }
 
 export const rejectingStage = {

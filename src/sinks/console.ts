@@ -1,0 +1,44 @@
+import { filter, ignoreElements } from 'rxjs'
+import { z } from 'zod'
+import { asWeirError, defineSink, fn, type Sink, type StreamRecord } from '../model/index.js'
+
+export interface ConsoleOptions {
+  /** Takes each line, without its end. Default: the flow's log. */
+  readonly write?: (line: string) => void
+  /** Names the stage in graphs, logs and metrics. Default `console`. */
+  readonly name?: string
+}
+
+export const consoleDefinition = defineSink({
+  name: 'console',
+  summary: 'Prints values as lines of JSON.',
+  options: z.strictObject({
+    write: fn<(line: string) => void>()
+      .optional()
+      .describe("Takes each line, without its end; the flow's log if not given."),
+    name: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Names the stage in graphs, logs and metrics; the sink's name if not given."),
+  }),
+  guarantee: () => 'at-least-once',
+  build: ({ write }, context) => {
+    const print = write ?? ((line: string) => context.log.info(line))
+    const printed = (record: StreamRecord): boolean => {
+      try {
+        print(JSON.stringify(record.value) ?? 'null')
+        return true
+      } catch (error) {
+        context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
+        return false
+      }
+    }
+    return { write: (records$) => records$.pipe(filter(printed), ignoreElements()) }
+  },
+})
+
+/** Prints values as lines of JSON, at least once: a replayed epoch prints again. */
+export function consoleSink(options: ConsoleOptions = {}): Sink<unknown> {
+  return consoleDefinition.declare(options)
+}

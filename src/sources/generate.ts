@@ -1,0 +1,177 @@
+import { concat, defer, EMPTY, from, NEVER, type Observable, of, repeat, takeUntil, timer } from 'rxjs'
+import { z } from 'zod'
+import {
+  type Assigned,
+  type Clock,
+  defineSource,
+  type Epoch,
+  fn,
+  noHeaders,
+  type PartitionEnd,
+  type Position,
+  type Source,
+  type SourceTask,
+  StreamRecord,
+  type TopicPartition,
+} from '../model/index.js'
+
+/** Records that are due are emitted in runs of at most so many, so that timers get their turn in between. */
+const runLength = 1_000
+
+export interface GenerateOptions<V> {
+  /** How many events a second. */
+  readonly rate: number
+  /** Makes the event of an index; `random` gives numbers in [0, 1), the same ones whenever this index is made. */
+  readonly value: (random: () => number, index: number) => V
+  /** Another seed gives other events. Default 1. */
+  readonly seed?: number
+  /** How many events there are. Default: no end. */
+  readonly count?: number
+  /** When event 0 is due, ms since the Unix epoch; those of the past come at once. Default: when the flow starts. */
+  readonly start?: number
+  /** Names the stage in graphs, logs and metrics. Default `generate`. */
+  readonly name?: string
+}
+
+const schema = z.strictObject({
+  rate: z.number().positive().describe('How many events a second.'),
+  value: fn<GenerateOptions<unknown>['value']>().describe('Makes the event of an index from random numbers.'),
+  seed: z.int().default(1).describe('Another seed gives other events.'),
+  count: z.int().min(0).default(Number.MAX_SAFE_INTEGER).describe('How many events there are.'),
+  start: z
+    .number()
+    .optional()
+    .describe('When event 0 is due, ms since the Unix epoch; when the flow starts if not given.'),
+  name: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Names the stage in graphs, logs and metrics; the source's name if not given."),
+})
+
+export const generateDefinition = defineSource({
+  name: 'generate',
+  summary: 'Makes events at a steady rate, the same ones for the same seed.',
+  options: schema,
+  replayable: true,
+  detail: ({ rate }) => `${rate}/s`,
+  build: (given, { stage, clock }) => new GenerateTask(given, { topic: `generate:${stage}`, partition: 0 }, clock),
+})
+
+/**
+ * Makes events at a steady rate, for trying and for tests. The offset of an event is its index, and its value depends on
+ * the seed and the index alone, so that a replay makes the same ones. Event n is due n / rate seconds after event 0 and
+ * has that time; whatever held it up, the rate is caught up with. After `count` events it idles.
+ */
+export function generate<V>(options: GenerateOptions<V>): Source<V> {
+  return generateDefinition.declare(options)
+}
+
+class GenerateTask implements SourceTask {
+  private position = 0
+  /** When event 0 is due, ms. */
+  private origin = 0
+
+  constructor(
+    private readonly options: z.output<typeof schema>,
+    private readonly partition: TopicPartition,
+    private readonly clock: Clock,
+  ) {}
+
+  get assignments$(): Observable<Assigned> {
+    const assigned: Assigned = {
+      kind: 'assigned',
+      partitions: [this.partition],
+      total: 1,
+      start: (positions) => this.start(positions),
+    }
+    return concat(of(assigned), NEVER)
+  }
+
+  /** Emits what is due, sleeps until the next is, and so on until the epoch is full or cut. */
+  read(epoch: Epoch): Observable<StreamRecord> {
+    return defer(() => from(this.due(epoch))).pipe(
+      repeat({ delay: () => (epoch.room() > 0 ? this.next() : EMPTY) }),
+      takeUntil(epoch.cut$),
+    )
+  }
+
+  positions(): readonly Position[] {
+    return [{ ...this.partition, offset: this.position }]
+  }
+
+  rewind(positions: readonly Position[]): Observable<never> {
+    return defer(() => {
+      this.position = positions[0]?.offset ?? this.position
+      return EMPTY
+    })
+  }
+
+  commit(): Observable<never> {
+    return EMPTY
+  }
+
+  ends(): Observable<readonly PartitionEnd[]> {
+    return defer(() => of([{ ...this.partition, offset: this.position, end: this.end() }]))
+  }
+
+  private start(positions: readonly Position[]): Observable<never> {
+    return defer(() => {
+      this.position = positions[0]?.offset ?? 0
+      this.origin = this.options.start ?? this.clock.now() - this.after(this.position)
+      return EMPTY
+    })
+  }
+
+  private *due(epoch: Epoch): Generator<StreamRecord> {
+    for (const last = this.position + runLength; this.position < last && this.position < this.end(); ) {
+      if (epoch.room() === 0) return
+      epoch.take(1, 0)
+      yield this.event(this.position++)
+    }
+  }
+
+  private next(): Observable<unknown> {
+    if (this.position >= this.options.count) return NEVER
+    return timer(Math.max(0, this.dueAt(this.position) - this.clock.now()), this.clock.scheduler)
+  }
+
+  private event(index: number): StreamRecord {
+    const value = this.options.value(randomOf(this.options.seed, index), index)
+    const timestamp = Math.floor(this.dueAt(index))
+    return new StreamRecord(null, value, timestamp, noHeaders, { ...this.partition, offset: index, value, timestamp })
+  }
+
+  /** How many events are due, or have been made already. */
+  private end(): number {
+    const due = Math.floor(((this.clock.now() - this.origin) * this.options.rate) / 1_000) + 1
+    return Math.max(this.position, Math.min(this.options.count, due))
+  }
+
+  private dueAt(index: number): number {
+    return this.origin + this.after(index)
+  }
+
+  private after(index: number): number {
+    return (index * 1_000) / this.options.rate
+  }
+}
+
+/**
+ * A generator of its own for each index: mulberry32 (Tommy Ettinger, public domain), a counter that goes up by an odd
+ * constant, each count scrambled by multiplications and shifts. Seed and index are scrambled too, so that neighbours
+ * share nothing.
+ */
+function randomOf(seed: number, index: number): () => number {
+  let counter = scramble(scramble(seed | 0) ^ scramble(index | 0) ^ Math.floor(index / 2 ** 32))
+  return () => {
+    counter = (counter + 0x6d2b79f5) | 0
+    return (scramble(counter) >>> 0) / 2 ** 32
+  }
+}
+
+function scramble(counter: number): number {
+  let bits = Math.imul(counter ^ (counter >>> 15), counter | 1)
+  bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61)
+  return bits ^ (bits >>> 14)
+}
