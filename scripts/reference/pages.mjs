@@ -1,4 +1,5 @@
-/** The Markdown of docs/reference: a page for each stage and connection, the errors, and a table of contents. */
+/** The Markdown of docs/reference: a page for each stage and connection, the command, the errors, and a table of contents. */
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from '../process.mjs'
@@ -11,7 +12,10 @@ const titles = { sources: 'Sources', operators: 'Operators', sinks: 'Sinks', con
 /** Paths below docs/reference, and their texts. */
 export async function allPages() {
   const sections = await Promise.all(Object.keys(titles).map(async (folder) => [folder, await definitionsIn(folder)]))
-  const pages = new Map([['errors.md', await errorsPage()]])
+  const pages = new Map([
+    ['cli.md', cliPage()],
+    ['errors.md', await errorsPage()],
+  ])
   for (const [folder, definitions] of sections) {
     for (const [file, ofFile] of groupByFile(definitions)) pages.set(`${folder}/${file}.md`, page(folder, file, ofFile))
   }
@@ -71,11 +75,37 @@ async function errorsPage() {
   ])
 }
 
+function cliPage() {
+  const overview = helpOf([])
+  const names = [...overview.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help')
+  const commands = names.flatMap((name) => [`## weir ${name}`, fenced(helpOf([name]))])
+  const codes = table(
+    ['code', 'meaning'],
+    [
+      ['0', 'all went well, or the worker was asked to stop and did'],
+      ['1', 'a flow failed'],
+      ['2', 'the command line is wrong'],
+      ['78', 'the configuration is wrong'],
+      ['130, 143', 'a second SIGINT or SIGTERM came before the flows had drained'],
+    ],
+  )
+  return joined(['# The weir command', fenced(overview), ...commands, '## Exit codes', codes])
+}
+
+function helpOf(command) {
+  const cli = join(root, 'dist/cli/bin.js')
+  return execFileSync(process.execPath, [cli, ...command, '--help'], { encoding: 'utf8' })
+}
+
+function fenced(text) {
+  return `\`\`\`\n${text.trimEnd()}\n\`\`\``
+}
+
 function contents(sections) {
   const lists = sections
     .filter(([, definitions]) => definitions.length > 0)
     .flatMap(([folder, definitions]) => [`## ${titles[folder]}`, definitions.map(entry).join('\n')])
-  return joined(['# Reference', 'Generated from the definitions of the stages: `npm run reference`.', ...lists, '## More', '- [Errors](errors.md)'])
+  return joined(['# Reference', 'Generated from the definitions of the stages: `npm run reference`.', ...lists, '## More', '- [The weir command](cli.md)\n- [Errors](errors.md)'])
 }
 
 function entry({ folder, file, definition }) {
