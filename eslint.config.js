@@ -72,6 +72,8 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       // Methods that use no `this` are handed around freely; for observers rxjs-x has a rule of its own.
       '@typescript-eslint/unbound-method': 'off',
+      // Clients reject with errors of their own that are not typed as errors.
+      '@typescript-eslint/prefer-promise-reject-errors': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
     },
   },
