@@ -1,6 +1,7 @@
 import type { Subscription } from 'rxjs'
 import { z } from 'zod'
 import {
+  type Configurable,
   type Duration,
   defineOperator,
   duration,
@@ -71,7 +72,7 @@ export const batchDefinition = defineOperator({
  * Gathers values into arrays of at most `size` values or `bytes` bytes; the first waits no longer than `every`, and the
  * end of the epoch flushes the rest. The batch has key, time, headers and origin of its last record.
  */
-export function batch<V>(options: BatchOptions<V>): Operator<V, V[]> {
+export function batch<V>(options: Configurable<BatchOptions<V>>): Operator<V, V[]> {
   return batchDefinition.declare(options)
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   asWeirError,
+  type Configurable,
   type Duration,
   defineOperator,
   duration,
@@ -63,7 +64,7 @@ export const eventTimeDefinition = defineOperator({
  * `selector` gives a Date, a text in ISO 8601 (UTC where it names no zone) or ms since the Unix epoch. A record from
  * which no time can be read is rejected with WEIR_RECORD_NO_TIME; by default it goes to the dead letters.
  */
-export function eventTime<V>(selector: Selector<V>, options: EventTimeOptions = {}): Operator<V, V> {
+export function eventTime<V>(selector: Selector<V>, options: Configurable<EventTimeOptions> = {}): Operator<V, V> {
   return eventTimeDefinition.declare({ ...options, selector })
 }
 

@@ -21,7 +21,10 @@ import {
   silentLogger,
   type WeirError,
 } from '../model/index.js'
+import type { Flow } from '../engine/index.js'
+import { type FlowRun, MarbleFlow } from './flow-run.js'
 import { MarbleTime } from './marble-time.js'
+import type { VirtualFlowOptions } from './virtual-flow.js'
 
 type ColdObservable<T> = ReturnType<typeof TestScheduler.prototype.createColdObservable<T>>
 type HotObservable<T> = ReturnType<typeof TestScheduler.prototype.createHotObservable<T>>
@@ -50,6 +53,8 @@ export interface MarbleHelpers extends RunHelpers {
   expectRecords(records$: Observable<StreamRecord>, unsubscription?: string): RecordsExpectation
   /** Compares when records were rejected, and with which code. */
   expectRejections(marbles: string, codes?: Readonly<Record<string, string>>): void
+  /** A whole flow, with logs in place of its sources and diagrams in place of its sinks. */
+  flow(declared: Flow, options?: VirtualFlowOptions): FlowRun
   readonly rejections: readonly Rejection[]
   readonly clock: Clock
   readonly streamTime: MarbleTime
@@ -88,6 +93,7 @@ export function marbles(test: (helpers: MarbleHelpers) => void): () => void {
     const checks = scheduler.run((helpers) => {
       const bench = new MarbleBench(scheduler, helpers)
       test(bench.helpers())
+      bench.launch()
       return bench
     })
     checks.verify()
@@ -100,6 +106,7 @@ class MarbleBench {
   private readonly made = new Map<SubscriptionLogs, string>()
   private readonly compared = new Set<SubscriptionLogs>()
   private readonly streamTime = new MarbleTime()
+  private readonly flows: MarbleFlow[] = []
   private expectedRejections: { readonly frame: number; readonly code: unknown }[] = []
 
   constructor(
@@ -118,6 +125,7 @@ class MarbleBench {
       hot: ((...args: Parameters<RunHelpers['hot']>) => this.watch(args[0], run.hot(...args))) as RunHelpers['hot'],
       records: (marbles, values, error) => this.records(marbles, values, error),
       operator: (stage, options) => this.operator(stage, options),
+      flow: (declared, options) => this.flow(declared, options),
       expectSubscriptions: (logs) => {
         this.compared.add(logs)
         return run.expectSubscriptions(logs)
@@ -134,7 +142,12 @@ class MarbleBench {
     }
   }
 
+  launch(): void {
+    for (const flow of this.flows) flow.launch()
+  }
+
   verify(): void {
+    for (const flow of this.flows) flow.verify()
     deepStrictEqual(
       this.rejections.map(({ at, error }) => ({ frame: at, code: error.code })),
       this.expectedRejections,
@@ -146,6 +159,12 @@ class MarbleBench {
         this.leaks.push(`the subscriptions of '${name}' were not compared: expectSubscriptions`)
     }
     deepStrictEqual(this.leaks, [], `at the end of a marble test: ${this.leaks.join('; ')}`)
+  }
+
+  private flow(declared: Flow, options?: VirtualFlowOptions): FlowRun {
+    const flow = new MarbleFlow(declared, this.scheduler, this.run, options)
+    this.flows.push(flow)
+    return flow
   }
 
   private watch<O extends ColdObservable<unknown> | HotObservable<unknown>>(name: string, observable: O): O {

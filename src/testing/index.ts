@@ -1,0 +1,11 @@
+/**
+ * Tests of operators and flows in virtual time: no broker, no database, no waiting.
+ *
+ *   marbles        a marble test: operators, whole flows, subscriptions asserted, leaks found
+ *   flow-run       a whole flow in a marble test
+ *   virtual-flow   a whole flow in virtual time without diagrams: for property tests
+ *   log-source     what stands in place of its sources
+ */
+export { at, type FlowRun } from './flow-run.js'
+export { type MarbleHelpers, type MarbleOperatorOptions, marbles, type Rejection, testRecord } from './marbles.js'
+export { type Placed, VirtualFlow, type VirtualFlowOptions, type Written } from './virtual-flow.js'

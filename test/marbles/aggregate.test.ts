@@ -1,0 +1,283 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type Aggregate,
+  aggregate,
+  avg,
+  collect,
+  count,
+  countDistinct,
+  eventTime,
+  flow,
+  json,
+  kafka,
+  max,
+  min,
+  sum,
+  tumbling,
+} from '../../src/index.js'
+import { at, marbles } from '../../src/testing/index.js'
+import { listSink } from '../support/list-sink.js'
+
+interface Sale {
+  readonly t: number
+  readonly who: string
+  readonly amount: number
+}
+
+const sale = (t: number, who = 'ann', amount = 1): Sale => ({ t, who, amount })
+const input = [kafka.source({ topic: 'sales' }), json<Sale>()] as const
+const result = (start: number, value: unknown, key: string | null = null) => ({
+  key,
+  window: { start: new Date(start), end: new Date(start + 10) },
+  value,
+})
+
+/** Windows of 10 ms that wait 2 ms for records out of order. */
+const windowed = (late: 'skip' | 'dead-letter' | 'fail' = 'skip') =>
+  flow(
+    ...input,
+    eventTime((value) => value.t, { outOfOrder: 2, idleAfter: '1h' }),
+    aggregate('sales', { window: tumbling(10), late, of: { n: count(), people: countDistinct((value) => value.who) } }),
+    listSink(),
+  )
+
+describe('windows', () => {
+  test(
+    'a window closes when the watermark passes its end',
+    marbles(({ flow }) => {
+      const run = flow(windowed())
+      run.source('a-b-c--d', { a: sale(0), b: sale(9, 'bob'), c: sale(11), d: sale(12) })
+      run.sink('  -------w', { w: result(0, { n: 2, people: 2 }) })
+    }),
+  )
+
+  test(
+    'a record out of order is counted while its window waits, and late afterwards',
+    marbles(({ flow }) => {
+      const run = flow(windowed('dead-letter'))
+      run.source('     abcde', { a: sale(0), b: sale(11), c: sale(3), d: sale(12), e: sale(4) })
+      run.sink('       ---w-', { w: result(0, { n: 2, people: 1 }) })
+      run.deadLetters('----e', { e: 'WEIR_RECORD_LATE' })
+    }),
+  )
+
+  test(
+    'late records that are skipped are counted as rejected',
+    marbles(({ flow }) => {
+      const run = flow(windowed('skip'))
+      run.source('ab', { a: sale(30), b: sale(4) })
+      run.sink('  --')
+      run.finally(({ stages }) => expect(stages.find(({ stage }) => stage === 'sales')).toMatchObject({ in: 2, rejected: 1 }))
+    }),
+  )
+
+  test(
+    'a window waits for the slowest partition',
+    marbles(({ flow }) => {
+      const run = flow(windowed())
+      run.source('ab--c-', { a: at(sale(0), { partition: 0 }), b: at(sale(30), { partition: 0 }), c: at(sale(12), { partition: 1 }) })
+      run.sink('  ----w-', { w: result(0, { n: 1, people: 1 }) })
+    }),
+  )
+
+  test(
+    'lateness is a matter of the own partition, however far another one is ahead',
+    marbles(({ flow }) => {
+      const run = flow(windowed('dead-letter'))
+      run.source('abc-d', {
+        a: at(sale(90), { partition: 0 }),
+        b: at(sale(1), { partition: 1 }),
+        c: at(sale(8, 'bob'), { partition: 1 }),
+        d: at(sale(14), { partition: 1 }),
+      })
+      run.sink('  ----w', { w: result(0, { n: 2, people: 2 }) })
+    }),
+  )
+
+  test(
+    'grace keeps a window open beyond the out-of-orderness',
+    marbles(({ flow }) => {
+      const graceful = aggregate('sales', { window: tumbling(10, { grace: 5 }), of: { n: count() } })
+      const run = flow(flowOf(graceful))
+      run.source('abc', { a: sale(0), b: sale(14), c: sale(15) })
+      run.sink('  --w', { w: result(0, { n: 1 }) })
+    }),
+  )
+
+  test(
+    'every group of a window has its result, in one epoch',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), by: (value: Sale) => value.who, of: count() })))
+      run.source('abc--d   ', { a: sale(1), b: sale(2, 'bob'), c: sale(3), d: sale(10) })
+      run.sink('  -----(xy)', { x: result(0, 2, 'ann'), y: result(0, 1, 'bob') })
+    }),
+  )
+
+  test(
+    'windows close oldest first when one record passes several',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of: count() })))
+      run.source('abc--d   ', {
+        a: sale(11),
+        b: at(sale(2), { partition: 1 }),
+        c: sale(31),
+        d: at(sale(45), { partition: 1 }),
+      })
+      run.sink('  -----(xy)', { x: result(0, 1), y: result(10, 1) })
+    }),
+  )
+
+  test(
+    'each change is emitted at once when asked for',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), emit: 'changes', of: sum((value: Sale) => value.amount) })))
+      run.source('abc', { a: sale(1, 'ann', 2), b: sale(2, 'bob', 3), c: sale(10, 'ann', 4) })
+      run.sink('  xyz', { x: result(0, 2), y: result(0, 5), z: result(10, 4) })
+    }),
+  )
+
+  test(
+    'windows before 1970 are aligned like all others',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of: count() })))
+      run.source('ab', { a: sale(-1), b: sale(0) })
+      run.sink('  -w', { w: result(-10, 1) })
+    }),
+  )
+})
+
+describe('idle partitions', () => {
+  const idle = () =>
+    flow(
+      ...input,
+      eventTime((value) => value.t, { outOfOrder: 2, idleAfter: '2s' }),
+      aggregate('sales', { window: tumbling(1_000), of: count() }),
+      listSink(),
+    )
+  const closed = (start: number, n: number) => ({
+    key: null,
+    window: { start: new Date(start), end: new Date(start + 1_000) },
+    value: n,
+  })
+
+  test(
+    'an idle partition that is read to its end does not hold the others',
+    marbles(({ flow }) => {
+      const run = flow(idle(), { epoch: { everyMs: 500 } })
+      run.source('a', { a: at(sale(0), { partition: 1 }) })
+      run.source('b 1500ms c 1500ms d', { b: sale(0), c: sale(500), d: sale(1_002) })
+      run.sink('  - 1500ms - 1500ms w', { w: closed(0, 3) })
+    }),
+  )
+
+  test(
+    'when all are idle, the watermark moves on at the pace of the wall clock',
+    marbles(({ flow }) => {
+      const run = flow(idle(), { epoch: { everyMs: 100 } })
+      run.source('a 3500ms -', { a: sale(500) })
+      // Idle after 2 s; then 502 ms from 498 to 1,000, told by the next epoch, of which there is one every 100 ms.
+      run.sink('2600ms w', { w: closed(0, 1) })
+    }),
+  )
+
+  test(
+    'a replay of old records is not late when the flow was idle before',
+    marbles(({ flow }) => {
+      const run = flow(idle(), { epoch: { everyMs: 100 } })
+      run.source('a 2500ms bc', { a: sale(500), b: sale(900), c: sale(2_500) })
+      run.sink('- 2500ms -w', { w: closed(0, 2) })
+    }),
+  )
+})
+
+describe('all time', () => {
+  test(
+    'without windows every record changes the result',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { by: (value: Sale) => value.who, of: { n: count(), total: sum((value: Sale) => value.amount) } })))
+      run.source('abc', { a: sale(1), b: sale(2, 'bob', 5), c: at(sale(0, 'ann', 7), { partition: 1 }) })
+      run.sink('  xyz', {
+        x: { key: 'ann', value: { n: 1, total: 1 } },
+        y: { key: 'bob', value: { n: 1, total: 5 } },
+        z: { key: 'ann', value: { n: 2, total: 8 } },
+      })
+    }),
+  )
+})
+
+describe('aggregates', () => {
+  const of = {
+    n: count(),
+    big: count((value: Sale) => value.amount > 2),
+    total: sum((value: Sale) => value.amount),
+    least: min((value: Sale) => value.amount),
+    most: max((value: Sale) => value.amount),
+    mean: avg((value: Sale) => value.amount),
+    people: countDistinct((value: Sale) => value.who),
+    last: collect((value: Sale) => value.amount, { max: 2 }),
+  }
+  const diagram = { a: sale(0, 'ann', 1), b: sale(1, 'bob', 4), c: sale(2, 'ann', 1), d: sale(3, 'cyd', 6), e: sale(10) }
+  const expected = { n: 4, big: 2, total: 12, least: 1, most: 6, mean: 3, people: 3, last: [1, 6] }
+
+  test(
+    'the catalogue',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of })))
+      run.source('abcde', diagram)
+      run.sink('  ----w', { w: result(0, expected) })
+    }),
+  )
+
+  test(
+    'the catalogue, restored after crashes between any two records',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of })))
+      run.source('-a-b-c-d-e', diagram)
+      run.crash(' --x-x-x-x-')
+      run.sink('  ---------w', { w: result(0, expected) })
+    }),
+  )
+
+  test(
+    'one of your own',
+    marbles(({ flow }) => {
+      const product: Aggregate<Sale, number, number> = {
+        init: () => 1,
+        add: (all, { amount }) => all * amount,
+        merge: (all, other) => all * other,
+        result: (all) => all,
+      }
+      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of: product })))
+      run.source('abcd', { a: sale(0, 'ann', 2), b: at(sale(1, 'bob', 5), { partition: 1 }), c: sale(10), d: at(sale(10), { partition: 1 }) })
+      run.sink('  ---w', { w: result(0, 10) })
+    }),
+  )
+
+  test(
+    'an aggregate that throws fails the epoch, with the place of its record',
+    marbles(({ flow }) => {
+      const run = flow(
+        flowOf(
+          aggregate('sales', {
+            of: sum((): number => {
+              throw new Error('no amount')
+            }),
+          }),
+        ),
+      )
+      run.source('a', { a: sale(0) })
+      run.sink('  -')
+      run.finally((status) => {
+        expect(status.state).toBe('retrying')
+        expect(status.error).toMatchObject({
+          code: 'WEIR_STAGE_FAILED',
+          place: { stage: 'sales', partition: { partition: 0 }, offset: 0 },
+        })
+      })
+    }),
+  )
+})
+
+function flowOf<R>(stage: Parameters<typeof flow<never, Sale, Sale, R>>[3]) {
+  return flow(...input, eventTime((value) => value.t, { idleAfter: '1h' }), stage, listSink())
+}
