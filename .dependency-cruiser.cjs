@@ -30,12 +30,13 @@ const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   'fastify|prom-client': ['worker'],
-  'commander|log-update|pino-pretty': ['cli'],
-  pino: ['worker', 'cli'],
+  'commander|log-update': ['cli'],
+  'pino|pino-pretty': ['worker', 'cli'],
   'jiti|dotenv': ['config'],
 }
 
-const anyOf = (folders) => `^src/(${folders.map((folder) => (folder.endsWith('$') ? folder : `${folder}(/|\\.|-)`)).join('|')})`
+const anyOf = (folders) =>
+  `^src/(${folders.map((folder) => (folder.endsWith('$') ? folder : `${folder}(/|\\.|-)`)).join('|')})`
 
 module.exports = {
   forbidden: [

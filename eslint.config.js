@@ -6,7 +6,8 @@ const wallClock = 'Take the time from `context.clock.now()`: in tests it is virt
 const clockScheduler = 'Use `timer(ms, context.clock.scheduler)`: in tests time is virtual.'
 const losesRecords = (instead) => `It drops records in silence. ${instead}`
 
-const imported = (...names) => `ImportDeclaration[source.value=/^rxjs/] ImportSpecifier[imported.name=/^(${names.join('|')})$/]`
+const imported = (...names) =>
+  `ImportDeclaration[source.value=/^rxjs/] ImportSpecifier[imported.name=/^(${names.join('|')})$/]`
 const calling = (...names) => `CallExpression[callee.name=/^(${names.join('|')})$/]`
 
 const noSubscribe = {

@@ -22,7 +22,8 @@ const changed = [...pages].filter(([path, text]) => present.get(path) !== text)
 const obsolete = [...present.keys()].filter((path) => !pages.has(path))
 for (const [path, text] of changed) write(join(folder, path), text)
 for (const path of obsolete) rmSync(join(folder, path))
-for (const path of [...changed.map(([path]) => path), ...obsolete]) console.error(`docs/reference/${path} was out of date`)
+for (const path of [...changed.map(([path]) => path), ...obsolete])
+  console.error(`docs/reference/${path} was out of date`)
 process.exitCode = changed.length + obsolete.length === 0 ? 0 : 1
 
 function write(path, text) {

@@ -42,7 +42,9 @@ function checkNode() {
 
 /** Names all that an installation depends on: what is locked, and what its native parts were made for. */
 function stampOf() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   return `${lock} ${process.platform}-${process.arch} abi ${process.versions.modules}\n`
 }
 

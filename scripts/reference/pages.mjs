@@ -49,7 +49,11 @@ function titleOf({ name, kind }) {
 function aboutDefinition(definition, several) {
   const rows = optionsOf(definition.options)
   const heading = several ? `## Options of ${titleOf(definition)}` : '## Options'
-  return [...facts(definition), heading, rows.length === 0 ? 'None.' : table(['option', 'type', 'default', ''], rows.map(optionRow))]
+  return [
+    ...facts(definition),
+    heading,
+    rows.length === 0 ? 'None.' : table(['option', 'type', 'default', ''], rows.map(optionRow)),
+  ]
 }
 
 function facts({ kind, replayable, connection, onError, global }) {
@@ -105,7 +109,13 @@ function contents(sections) {
   const lists = sections
     .filter(([, definitions]) => definitions.length > 0)
     .flatMap(([folder, definitions]) => [`## ${titles[folder]}`, definitions.map(entry).join('\n')])
-  return joined(['# Reference', 'Generated from the definitions of the stages: `npm run reference`.', ...lists, '## More', '- [The weir command](cli.md)\n- [Errors](errors.md)'])
+  return joined([
+    '# Reference',
+    'Generated from the definitions of the stages: `npm run reference`.',
+    ...lists,
+    '## More',
+    '- [The weir command](cli.md)\n- [Errors](errors.md)',
+  ])
 }
 
 function entry({ folder, file, definition }) {

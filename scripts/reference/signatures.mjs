@@ -24,7 +24,10 @@ function overloads(declarations) {
 }
 
 function isExported(statement) {
-  return ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+  return (
+    ts.canHaveModifiers(statement) &&
+    ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+  )
 }
 
 function callables(statement, source, prefix) {

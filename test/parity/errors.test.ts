@@ -12,7 +12,9 @@ function codesIn(folder: string, ending: string, except: readonly string[] = [])
   const areas = [...new Set(codes.map((code) => code.split('_')[1]))].join('|')
   const found = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith(ending) && !except.includes(name))
-    .flatMap((name) => readFileSync(join(root, folder, name), 'utf8').match(new RegExp(`WEIR_(${areas})_[A-Z_]+`, 'g')) ?? [])
+    .flatMap(
+      (name) => readFileSync(join(root, folder, name), 'utf8').match(new RegExp(`WEIR_(${areas})_[A-Z_]+`, 'g')) ?? [],
+    )
   return new Set(found)
 }
 

@@ -36,7 +36,9 @@ test('every example compiles', () => {
 function faultsIn(program: ts.Program, path: string): string[] {
   const file = program.getSourceFile(path)
   const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
-  return diagnostics.map(({ messageText }) => `${path.slice(root.length)}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
+  return diagnostics.map(
+    ({ messageText }) => `${path.slice(root.length)}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+  )
 }
 
 function docs(folder: string): string[] {

@@ -32,7 +32,8 @@ export default defineConfig({
 /** What somebody gets who installs the package: packed, unpacked, with its dependencies linked instead of fetched. */
 beforeAll(() => {
   const packed = join(folder, 'packed')
-  for (const name of ['package.json', 'bin', 'README.md', 'LICENSE']) cpSync(join(root, name), join(packed, name), { recursive: true })
+  for (const name of ['package.json', 'bin', 'README.md', 'LICENSE'])
+    cpSync(join(root, name), join(packed, name), { recursive: true })
   run([tsc, '-p', 'tsconfig.build.json', '--outDir', join(packed, 'dist')], root)
   execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: packed, stdio: 'ignore' })
   const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
@@ -78,7 +79,10 @@ test('its command loads that configuration, and both speak of the same weirflow'
 })
 
 test('so does the command of a clone', () => {
-  const { status, output } = run([join(root, 'bin/weir.js'), 'check', '--config', join(project, 'flows.config.ts')], root)
+  const { status, output } = run(
+    [join(root, 'bin/weir.js'), 'check', '--config', join(project, 'flows.config.ts')],
+    root,
+  )
   expect(output).toContain('greetings')
   expect(status).toBe(0)
 })

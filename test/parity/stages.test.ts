@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { z } from 'zod'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -14,12 +14,17 @@ interface Definition {
 }
 
 const stages = ['sources', 'operators', 'sinks'].flatMap((folder) => {
-  return filesIn(`src/${folder}`).filter(definesStage).map((path) => ({ folder, file: nameOf(path), path }))
+  return filesIn(`src/${folder}`)
+    .filter(definesStage)
+    .map((path) => ({ folder, file: nameOf(path), path }))
 })
 
 describe.each(stages)('$folder/$file', ({ folder, file, path }) => {
   test('can be imported from weirflow, itself or through its connector', () => {
-    const importers = ['src/index.ts', ...filesIn('src/connectors').filter((connector) => isImportedBy('src/index.ts', connector))]
+    const importers = [
+      'src/index.ts',
+      ...filesIn('src/connectors').filter((connector) => isImportedBy('src/index.ts', connector)),
+    ]
     expect(importers.some((importer) => isImportedBy(importer, path))).toBe(true)
   })
 
@@ -44,7 +49,9 @@ describe.each(stages)('$folder/$file', ({ folder, file, path }) => {
 })
 
 test('every operator has its marble test', () => {
-  const operators = stages.filter(({ folder }) => folder === 'operators').map(({ file }) => `test/marbles/${file}.test.ts`)
+  const operators = stages
+    .filter(({ folder }) => folder === 'operators')
+    .map(({ file }) => `test/marbles/${file}.test.ts`)
   expect(operators.length).toBeGreaterThan(0)
   expect(filesIn('test/marbles')).toEqual(expect.arrayContaining(operators))
 })
