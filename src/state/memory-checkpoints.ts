@@ -1,85 +1,99 @@
-import { defer, EMPTY, from, of, type Observable } from 'rxjs'
+import { defer, EMPTY, from, type Observable, of } from 'rxjs'
 import {
-  partitionName,
-  WeirError,
   type AcquiredPartition,
   type CheckpointStore,
   type EpochCommit,
   type EpochTransaction,
   type PartitionCommit,
   type PartitionProgress,
+  partitionName,
   type StoredChunk,
   type TopicPartition,
+  WeirError,
 } from '../model/index.js'
 
-interface Kept {
+interface Log {
   generation: number
   progress: PartitionProgress | undefined
   sequence: number
   chunks: StoredChunk[]
 }
 
-/** Checkpoints that last as long as this object: state is lost with the process. */
+/** Positions and stores that survive a task, but not the process. Every task of the process has to use the same one. */
 export class MemoryCheckpoints implements CheckpointStore {
-  private readonly kept = new Map<string, Kept>()
+  private readonly logs = new Map<string, Log>()
 
   open(): Observable<never> {
     return EMPTY
   }
 
   acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
-    return defer(() =>
-      of(
-        partitions.map(({ topic, partition }) => {
-          const kept = this.of(task, { topic, partition })
-          kept.generation++
-          const { generation, progress, sequence } = kept
-          return { topic, partition, generation, progress, sequence }
-        }),
-      ),
-    )
+    return defer(() => of(partitions.map((partition) => this.take(task, partition))))
   }
 
   load(task: string, partition: TopicPartition): Observable<StoredChunk> {
-    return defer(() => from([...this.of(task, partition).chunks]))
+    return defer(() => from(this.logs.get(nameOf(task, partition))?.chunks ?? []))
   }
 
   begin(): EpochTransaction {
-    return { commit: (commit) => defer(() => this.commit(commit)), rollback: () => EMPTY }
+    let isOver = false
+    return {
+      commit: (commit) =>
+        defer(() => {
+          if (isOver)
+            throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `committing an epoch of '${commit.task}': it is over`)
+          isOver = true
+          this.commit(commit)
+          return EMPTY
+        }),
+      rollback: () =>
+        defer(() => {
+          isOver = true
+          return EMPTY
+        }),
+    }
   }
 
   close(): Observable<never> {
     return EMPTY
   }
 
-  private commit({ task, partitions }: EpochCommit): Observable<never> {
-    // All are checked before any is written: a commit holds as a whole or not at all.
-    for (const partition of partitions) refuseOlder(this.of(task, partition).generation, partition)
-    for (const partition of partitions) keep(this.of(task, partition), partition)
-    return EMPTY
+  private take(task: string, { topic, partition }: TopicPartition): AcquiredPartition {
+    const name = nameOf(task, { topic, partition })
+    const log = this.logs.get(name) ?? { generation: 0, progress: undefined, sequence: 0, chunks: [] }
+    this.logs.set(name, log)
+    log.generation++
+    const { generation, progress, sequence } = log
+    return { topic, partition, generation, progress, sequence }
   }
 
-  private of(task: string, partition: TopicPartition): Kept {
-    const name = `${task} ${partitionName(partition)}`
-    let kept = this.kept.get(name)
-    if (kept === undefined) this.kept.set(name, (kept = { generation: 0, progress: undefined, sequence: 0, chunks: [] }))
-    return kept
+  private commit({ task, partitions }: EpochCommit): void {
+    const logs = partitions.map((partition) => this.fenced(task, partition))
+    for (const [index, partition] of partitions.entries()) append(logs[index] as Log, partition)
+  }
+
+  private fenced(task: string, partition: PartitionCommit): Log {
+    const log = this.logs.get(nameOf(task, partition))
+    if (log?.generation === partition.generation) return log
+    const doing = `committing an epoch of '${task}': ${partitionName(partition)}`
+    const why =
+      log === undefined ? 'nobody has acquired it' : `another task has it since (generation ${log.generation})`
+    throw new WeirError('WEIR_CHECKPOINT_FENCED', `${doing}: ${why}`, {
+      partition: { topic: partition.topic, partition: partition.partition },
+      hint: 'This task starts anew with the partitions that it still has.',
+    })
   }
 }
 
-function refuseOlder(current: number, { topic, partition, generation }: PartitionCommit): void {
-  if (generation === current) return
-  throw new WeirError(
-    'WEIR_CHECKPOINT_FENCED',
-    `committing: generation ${generation} is over, ${current} has the partition`,
-    { partition: { topic, partition } },
-  )
-}
-
-function keep(kept: Kept, { progress, sequence, chunks, truncateBefore = 0 }: PartitionCommit): void {
-  kept.progress = progress
-  kept.sequence = sequence
-  kept.chunks = [...kept.chunks, ...chunks.map((bytes) => ({ sequence, bytes }))].filter(
+function append(log: Log, { progress, sequence, chunks, truncateBefore = 0 }: PartitionCommit): void {
+  log.progress = progress
+  log.sequence = sequence
+  // Copies: the caller may use its buffers again.
+  log.chunks = [...log.chunks, ...chunks.map((bytes) => ({ sequence, bytes: Uint8Array.from(bytes) }))].filter(
     (chunk) => chunk.sequence >= truncateBefore,
   )
+}
+
+function nameOf(task: string, partition: TopicPartition): string {
+  return `${task} ${partitionName(partition)}`
 }

@@ -1,0 +1,193 @@
+import type { ClientBase } from 'pg'
+import {
+  type AcquiredPartition,
+  type EpochCommit,
+  type PartitionProgress,
+  partitionName,
+  type StoredChunk,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
+import { createOnce } from './create-once.js'
+import { asFault } from './faults.js'
+
+const chunksPerPage = 8
+
+const createTables = `
+  CREATE TABLE IF NOT EXISTS weir_positions (
+    task text, topic text, partition integer,
+    generation bigint NOT NULL, position bigint, stream_time double precision, watermark double precision,
+    sequence bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (task, topic, partition)
+  );
+  CREATE TABLE IF NOT EXISTS weir_chunks (
+    task text, topic text, partition integer, sequence bigint, part integer, bytes bytea NOT NULL,
+    PRIMARY KEY (task, topic, partition, sequence, part)
+  );
+  -- A chunk is written once, read seldom and dropped soon: not worth compressing.
+  ALTER TABLE weir_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL`
+
+export function createCheckpointTables(client: ClientBase): Promise<void> {
+  return createOnce(client, createTables, 'weir_positions', 'weir_chunks')
+}
+
+/** Ordered, so that two tasks that take over from each other don't lock rows crosswise. */
+const acquire = `
+  INSERT INTO weir_positions AS p (task, topic, partition, generation)
+  SELECT $1, topic, partition, 1 FROM unnest($2::text[], $3::integer[]) AS a(topic, partition)
+  ORDER BY topic, partition
+  ON CONFLICT (task, topic, partition) DO UPDATE SET generation = p.generation + 1
+  RETURNING topic, partition, generation, position, stream_time, watermark, sequence`
+
+interface PositionRow extends TopicPartition {
+  readonly generation: string
+  readonly position: string | null
+  readonly stream_time: number | null
+  readonly watermark: number | null
+  readonly sequence: string
+}
+
+/** Bumps the generations of the partitions, in one round trip. Answers in the order of the question. */
+export async function acquirePartitions(
+  client: ClientBase,
+  task: string,
+  partitions: readonly TopicPartition[],
+): Promise<readonly AcquiredPartition[]> {
+  const values = [task, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)]
+  const { rows } = await client.query<PositionRow>(acquire, values)
+  const byName = new Map(rows.map((row) => [partitionName(row), row]))
+  return partitions.flatMap((partition) => acquired(byName.get(partitionName(partition))))
+}
+
+function acquired(row: PositionRow | undefined): AcquiredPartition[] {
+  if (row === undefined) return []
+  const { topic, partition, generation, sequence } = row
+  return [{ topic, partition, generation: Number(generation), sequence: Number(sequence), progress: progressOf(row) }]
+}
+
+function progressOf({ position, stream_time, watermark }: PositionRow): PartitionProgress | undefined {
+  if (position === null) return undefined
+  return { position: Number(position), streamTime: stream_time ?? undefined, watermark: watermark ?? undefined }
+}
+
+/** Where a page of chunks begins. */
+export interface ChunkCursor {
+  readonly sequence: number
+  readonly part: number
+}
+
+export interface ChunkPage {
+  readonly chunks: readonly StoredChunk[]
+  /** Undefined after the last page. */
+  readonly next: ChunkCursor | undefined
+}
+
+const load = `
+  SELECT sequence, part, bytes FROM weir_chunks
+  WHERE task = $1 AND topic = $2 AND partition = $3 AND (sequence, part) > ($4, $5)
+  ORDER BY sequence, part LIMIT ${chunksPerPage}`
+
+/** The chunks after a cursor, a few at a time: a log can be larger than memory should be. */
+export async function readChunks(
+  client: ClientBase,
+  task: string,
+  { topic, partition }: TopicPartition,
+  after: ChunkCursor,
+): Promise<ChunkPage> {
+  const values = [task, topic, partition, after.sequence, after.part]
+  const { rows } = await client.query<{ sequence: string; part: number; bytes: Buffer }>(load, values)
+  const chunks = rows.map(({ sequence, bytes }) => ({ sequence: Number(sequence), bytes }))
+  const last = rows.length < chunksPerPage ? undefined : rows.at(-1)
+  return { chunks, next: last && { sequence: Number(last.sequence), part: last.part } }
+}
+
+/**
+ * All of a commit in one statement, so that a commit that no sink has joined is one round trip. `held` locks the rows
+ * as they are now, not as they were when the statement began; with one of another generation nothing is written.
+ */
+const commit = `
+  WITH given AS (
+    SELECT * FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::double precision[],
+      $7::double precision[], $8::bigint[], $9::bigint[])
+      AS g(topic, partition, generation, position, stream_time, watermark, sequence, truncate_before)
+  ), held AS (
+    SELECT p.topic, p.partition, p.generation FROM weir_positions p JOIN given g USING (topic, partition)
+    WHERE p.task = $1 ORDER BY p.topic, p.partition FOR UPDATE OF p
+  ), fenced AS (
+    SELECT g.topic, g.partition, h.generation FROM given g LEFT JOIN held h USING (topic, partition)
+    WHERE h.generation IS DISTINCT FROM g.generation
+  ), moved AS (
+    UPDATE weir_positions p SET position = g.position, stream_time = g.stream_time, watermark = g.watermark,
+      sequence = g.sequence
+    FROM given g
+    WHERE p.task = $1 AND p.topic = g.topic AND p.partition = g.partition AND NOT EXISTS (SELECT FROM fenced)
+  ), appended AS (
+    INSERT INTO weir_chunks (task, topic, partition, sequence, part, bytes)
+    SELECT $1, c.topic, c.partition, c.sequence, c.part, substring($16::bytea FROM c.start FOR c.length)
+    FROM unnest($10::text[], $11::integer[], $12::bigint[], $13::integer[], $14::integer[], $15::integer[])
+      AS c(topic, partition, sequence, part, start, length)
+    WHERE NOT EXISTS (SELECT FROM fenced)
+  ), truncated AS (
+    DELETE FROM weir_chunks k USING given g
+    WHERE k.task = $1 AND k.topic = g.topic AND k.partition = g.partition AND k.sequence < g.truncate_before
+      AND NOT EXISTS (SELECT FROM fenced)
+  )
+  SELECT topic, partition, generation FROM fenced`
+
+/** Writes a commit, or nothing of it. Errors: WEIR_CHECKPOINT_FENCED. */
+export async function writeCommit(client: ClientBase, { task, partitions }: EpochCommit): Promise<void> {
+  if (partitions.length === 0) return
+  const values = [task, ...columnsOfPositions(partitions), ...columnsOfChunks(partitions)]
+  const { rows } = await client.query<TopicPartition & { generation: string | null }>(commit, values)
+  const [fenced] = rows
+  if (fenced !== undefined) throw fencedError(task, fenced)
+}
+
+function columnsOfPositions(partitions: EpochCommit['partitions']): unknown[][] {
+  return [
+    partitions.map(({ topic }) => topic),
+    partitions.map(({ partition }) => partition),
+    partitions.map(({ generation }) => generation),
+    partitions.map(({ progress }) => progress.position),
+    partitions.map(({ progress }) => progress.streamTime),
+    partitions.map(({ progress }) => progress.watermark),
+    partitions.map(({ sequence }) => sequence),
+    partitions.map(({ truncateBefore }) => truncateBefore),
+  ]
+}
+
+/** The chunks' bytes go as one parameter, which unlike an array of them is sent as it is. */
+function columnsOfChunks(partitions: EpochCommit['partitions']): unknown[] {
+  const chunks = partitions.flatMap(({ topic, partition, sequence, chunks }) =>
+    chunks.map((bytes, part) => ({ topic, partition, sequence, part, bytes })),
+  )
+  let end = 1
+  return [
+    chunks.map(({ topic }) => topic),
+    chunks.map(({ partition }) => partition),
+    chunks.map(({ sequence }) => sequence),
+    chunks.map(({ part }) => part),
+    chunks.map(({ bytes }) => (end += bytes.length) - bytes.length),
+    chunks.map(({ bytes }) => bytes.length),
+    Buffer.concat(chunks.map(({ bytes }) => bytes)),
+  ]
+}
+
+function fencedError(
+  task: string,
+  { generation, ...partition }: TopicPartition & { generation: string | null },
+): WeirError {
+  const why = generation === null ? 'nobody has acquired it' : `another task has it since (generation ${generation})`
+  return new WeirError(
+    'WEIR_CHECKPOINT_FENCED',
+    `committing an epoch of '${task}': ${partitionName(partition)}: ${why}`,
+    {
+      partition,
+      hint: 'This task starts anew with the partitions that it still has.',
+    },
+  )
+}
+
+export function asCheckpointFault(error: unknown, doing: string): WeirError {
+  return asFault(error, doing, 'WEIR_CHECKPOINT_UNREACHABLE', 'WEIR_CHECKPOINT_UNREACHABLE')
+}

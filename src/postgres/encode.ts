@@ -1,0 +1,86 @@
+import type { Column } from './table-columns.js'
+
+/** A value that no text can be made of; it is the fault of its record. */
+export class UnencodableError extends Error {
+  constructor(
+    readonly column: string,
+    cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+/** The text by which PostgreSQL reads a value into this column, or null. */
+export function textOf(value: unknown, column: Column): string | null {
+  if (value === null || value === undefined) return null
+  try {
+    if (column.isJson) return typeof value === 'string' ? value : JSON.stringify(value)
+    return scalarText(value)
+  } catch (error) {
+    throw new UnencodableError(column.name, error)
+  }
+}
+
+function scalarText(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return String(value)
+    case 'object':
+      return objectText(value as object)
+    case 'function':
+    case 'symbol':
+    case 'undefined':
+      throw new TypeError(`a ${typeof value} can't be written`)
+  }
+}
+
+function objectText(value: object): string {
+  if (value instanceof Date) return dateText(value)
+  if (value instanceof Uint8Array)
+    return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+  if (Array.isArray(value)) return arrayText(value.map(elementText))
+  return JSON.stringify(value)
+}
+
+function elementText(value: unknown): string | null | readonly (string | null)[] {
+  if (value === null || value === undefined) return null
+  return Array.isArray(value) ? (value.map(elementText) as (string | null)[]) : scalarText(value)
+}
+
+/**
+ * ISO 8601 in UTC, so that a `timestamp` column gets UTC digits whatever the zone of process and session.
+ * PostgreSQL takes no signed years: later than 9999 it wants them bare, before the year 1 with an era.
+ */
+function dateText(date: Date): string {
+  const iso = date.toISOString()
+  if (iso.startsWith('+')) return iso.slice(1).replace(/^0+/, '')
+  const year = date.getUTCFullYear()
+  if (year > 0) return iso
+  return `${String(1 - year).padStart(4, '0')}${iso.replace(/^-?\d+/, '')} BC`
+}
+
+type ArrayElement = string | null | readonly ArrayElement[]
+
+/** An array literal. */
+export function arrayText(elements: readonly ArrayElement[]): string {
+  let text = '{'
+  for (const [index, element] of elements.entries()) {
+    if (index > 0) text += ','
+    if (element === null) text += 'NULL'
+    else if (typeof element === 'string') text += `"${element.replace(/["\\]/g, '\\$&')}"`
+    else text += arrayText(element)
+  }
+  return `${text}}`
+}
+
+const copyEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** One field of COPY's text format. */
+export function copyText(text: string | null): string {
+  if (text === null) return '\\N'
+  return text.replace(/[\\\n\r\t]/g, (character) => copyEscapes[character] ?? character)
+}

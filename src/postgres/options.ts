@@ -1,0 +1,55 @@
+import type { ClientConfig } from 'pg'
+import { z } from 'zod'
+import { duration } from '../model/index.js'
+
+const tls = z.strictObject({
+  ca: z.string().optional().describe('The certificate authorities to trust, in PEM.'),
+  cert: z.string().optional().describe("This client's certificate, in PEM."),
+  key: z.string().optional().describe("This client's key, in PEM."),
+  rejectUnauthorized: z.boolean().optional().describe('Whether the certificate must be valid. Default: yes.'),
+  servername: z.string().optional().describe('The name that the certificate must bear, if not the host.'),
+})
+
+export const connectionOptions = z.strictObject({
+  url: z
+    .string()
+    .regex(/^(embedded|postgres(ql)?:\/\/.+)$/, "expected 'embedded' or postgres://user:password@host:port/database")
+    .optional()
+    .describe('`embedded`, or postgres://user:password@host:port/database. Without `url` and `host` it is `embedded`.'),
+  host: z.string().optional().describe('The host, where there is no `url`.'),
+  port: z.int().min(1).max(65_535).default(5_432).describe('The port on `host`.'),
+  user: z.string().optional().describe('The user on `host`.'),
+  password: z.string().optional().describe('The password of `user`.'),
+  database: z.string().optional().describe('The database on `host`. Default: as the user is named.'),
+  ssl: z.union([z.boolean(), tls]).optional().describe('Whether to use TLS, or how.'),
+  poolSize: z.int().min(1).default(10).describe('How many connections are open at most. The embedded server has one.'),
+  statementTimeout: duration
+    .default(30_000)
+    .describe('How long one statement may take; 0 leaves it to the server (some poolers refuse the setting).'),
+})
+
+export type ConnectionOptions = z.output<typeof connectionOptions>
+
+export function isEmbedded({ url, host }: ConnectionOptions): boolean {
+  return url === 'embedded' || (url === undefined && host === undefined)
+}
+
+/** Where the options lead to, in the driver's words. */
+export function clientConfig(options: ConnectionOptions): ClientConfig {
+  const { url, host, port, user, password, database, ssl } = options
+  const where = url === undefined ? { host, port, user, password, database } : { connectionString: url }
+  return definedOnly({ ...where, ssl })
+}
+
+/** For people: no password, and none of the URL's parameters. */
+export function addressOf({ url, host, port, user, database }: ConnectionOptions): string {
+  if (url === undefined)
+    return `postgres://${user === undefined ? '' : `${user}@`}${host}:${port}/${database ?? user ?? ''}`
+  if (!URL.canParse(url)) return 'postgres://…'
+  const parsed = new URL(url)
+  return `postgres://${parsed.username === '' ? '' : `${parsed.username}@`}${parsed.host}${parsed.pathname}`
+}
+
+function definedOnly(config: { [K in keyof ClientConfig]: ClientConfig[K] | undefined }): ClientConfig {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+}

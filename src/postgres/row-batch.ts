@@ -1,0 +1,49 @@
+import type { StreamRecord } from '../model/index.js'
+import { type Row, shapeOf } from './table-writer.js'
+
+/** A row on its way to the table, with what made it, so that it can be rejected. */
+export interface PendingRow {
+  readonly row: Row
+  readonly record: StreamRecord
+  /** The rows that this one was merged from, oldest first. */
+  readonly merged?: readonly PendingRow[]
+}
+
+/**
+ * Makes of upserts that follow each other one for each key: one statement can't replace a row twice. The last value of
+ * a column wins, as if each had been written alone.
+ */
+export function mergeByKey(rows: readonly PendingRow[], key: readonly string[]): readonly PendingRow[] {
+  const byKey = new Map<string | PendingRow, PendingRow>()
+  for (const pending of rows) {
+    const id = keyOf(pending.row, key) ?? pending
+    const earlier = byKey.get(id)
+    byKey.set(id, earlier === undefined ? pending : merge(earlier, pending))
+  }
+  return byKey.size === rows.length ? rows : [...byKey.values()]
+}
+
+/** Splits rows by the columns that they have: a statement has one list of columns. */
+export function byShape(rows: readonly PendingRow[]): readonly (readonly PendingRow[])[] {
+  const groups = new Map<string, PendingRow[]>()
+  for (const pending of rows) {
+    const shape = JSON.stringify(shapeOf(pending.row))
+    const group = groups.get(shape)
+    if (group === undefined) groups.set(shape, [pending])
+    else group.push(pending)
+  }
+  return [...groups.values()]
+}
+
+/** Undefined when a part of the key is null: such rows are all different to the database. */
+function keyOf(row: Row, key: readonly string[]): string | undefined {
+  const parts = key.map((name) => row[name])
+  if (parts.some((part) => part === null || part === undefined)) return undefined
+  return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? String(part) : part)))
+}
+
+function merge(earlier: PendingRow, later: PendingRow): PendingRow {
+  const changes = Object.entries(later.row).filter(([, value]) => value !== undefined)
+  const merged = [...(earlier.merged ?? [earlier]), later]
+  return { row: { ...earlier.row, ...Object.fromEntries(changes) }, record: later.record, merged }
+}

@@ -1,0 +1,103 @@
+import type { ClientBase } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { WeirError } from '../model/index.js'
+import { arrayText, copyText, textOf } from './encode.js'
+import { quoted, quotedTable } from './identifiers.js'
+import { type Column, readColumns } from './table-columns.js'
+
+/** A row to write: what each column gets. A column that is undefined is left to its default, or as it was. */
+export type Row = Readonly<Record<string, unknown>>
+
+export interface TableOptions {
+  readonly table: string
+  /** The columns by which a row replaces the one that is there; undefined inserts only. */
+  readonly key: readonly string[] | undefined
+  /** From how many rows on COPY is used; it can't replace rows. */
+  readonly copyFrom: number
+}
+
+/** Writes rows to a table by the types that its catalog tells. */
+export class TableWriter {
+  private readonly statements = new Map<string, string>()
+
+  private constructor(
+    private readonly options: TableOptions,
+    private readonly columns: ReadonlyMap<string, Column>,
+  ) {}
+
+  /** Errors: 42P01 when there is no such table. */
+  static async open(client: ClientBase, options: TableOptions): Promise<TableWriter> {
+    return new TableWriter(options, await readColumns(client, options.table))
+  }
+
+  /** Writes rows of one shape (the same columns) in one statement: all of them or none. */
+  async write(client: ClientBase, rows: readonly Row[]): Promise<void> {
+    const columns = shapeOf(rows[0] ?? {}).map((name) => this.column(name))
+    if (columns.length === 0) return this.writeDefaults(client, rows.length)
+    const { key, copyFrom: threshold } = this.options
+    if (key === undefined && rows.length >= threshold) return this.copy(client, columns, rows)
+    await client.query(
+      this.statement(columns),
+      columns.map((column) => arrayText(rows.map((row) => textOf(row[column.name], column)))),
+    )
+  }
+
+  private async writeDefaults(client: ClientBase, rows: number): Promise<void> {
+    for (let row = 0; row < rows; row++)
+      await client.query(`INSERT INTO ${quotedTable(this.options.table)} DEFAULT VALUES`)
+  }
+
+  private async copy(client: ClientBase, columns: readonly Column[], rows: readonly Row[]): Promise<void> {
+    const lines = rows.map((row) => columns.map((column) => copyText(textOf(row[column.name], column))).join('\t'))
+    const into = `${quotedTable(this.options.table)} (${columns.map(({ name }) => quoted(name)).join(', ')})`
+    await new Promise<void>((resolve, reject) => {
+      const stream = client.query(copyFrom(`COPY ${into} FROM STDIN`))
+      stream.once('error', reject)
+      stream.once('finish', resolve)
+      stream.end(`${lines.join('\n')}\n`)
+    })
+  }
+
+  private statement(columns: readonly Column[]): string {
+    const shape = columns.map(({ name }) => name).join()
+    let statement = this.statements.get(shape)
+    if (statement === undefined) this.statements.set(shape, (statement = this.makeStatement(columns)))
+    return statement
+  }
+
+  /**
+   * One array for each column, so that the length of a batch costs neither parameters nor parsing. `unnest` would take
+   * arrays of arrays apart altogether, so those go as text.
+   */
+  private makeStatement(columns: readonly Column[]): string {
+    const names = columns.map(({ name }) => quoted(name))
+    const arrays = columns.map(({ isArray, type }, index) => `$${index + 1}::${isArray ? 'text' : type}[]`)
+    const values = columns.map(({ isArray, type }, index) => `${names[index]}${isArray ? `::${type}` : ''}`)
+    const insert = `INSERT INTO ${quotedTable(this.options.table)} (${names.join(', ')})`
+    const select = `SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS rows(${names.join(', ')})`
+    return `${insert} ${select}${this.conflict(columns)}`
+  }
+
+  private conflict(columns: readonly Column[]): string {
+    const { key } = this.options
+    if (key === undefined) return ''
+    const changes = columns
+      .filter(({ name }) => !key.includes(name))
+      .map(({ name }) => `${quoted(name)} = excluded.${quoted(name)}`)
+    const action = changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
+    return ` ON CONFLICT (${key.map(quoted).join(', ')}) DO ${action}`
+  }
+
+  private column(name: string): Column {
+    const column = this.columns.get(name)
+    if (column !== undefined) return column
+    throw new WeirError('WEIR_CONFIG_INVALID', `writing to table ${this.options.table}: it has no column '${name}'`, {
+      hint: `Its columns are ${[...this.columns.keys()].join(', ')}. Correct what \`row\` returns, or add the column.`,
+    })
+  }
+}
+
+/** The columns that a row has a value for. */
+export function shapeOf(row: Row): string[] {
+  return Object.keys(row).filter((name) => row[name] !== undefined)
+}

@@ -1,0 +1,171 @@
+import type { ClientBase } from 'pg'
+import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
+import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
+import { asCheckpointFault, writeCommit } from './checkpoint-tables.js'
+import type { Lease, PostgresConnection } from './connection.js'
+import { faultOf } from './faults.js'
+
+const savepoint = 'weir_work'
+
+/**
+ *   idle ──► open ──► over
+ *     └────────────────▲
+ *
+ * `idle` holds nothing; the first work that joins takes a client and begins; commit, rollback and a lost connection
+ * end it.
+ */
+type State = 'idle' | 'open' | 'over'
+
+/** The transaction of an epoch, on one client. What joins it runs one after the other. */
+export class PostgresTransaction implements EpochTransaction {
+  private state: State = 'idle'
+  private lease: Lease | undefined
+  private isBusy = false
+  private last: Promise<unknown> = Promise.resolve()
+
+  constructor(private readonly connection: PostgresConnection) {}
+
+  /**
+   * Whether other tasks wait while this transaction is open, because the server has one session: then gather the work
+   * of the epoch, and join when it is complete.
+   */
+  get isExclusive(): boolean {
+    return this.connection.singleSession
+  }
+
+  /**
+   * Runs work in the transaction; it must use no other client. Work that fails leaves nothing behind, and the
+   * transaction goes on.
+   * Errors: what the work threw; WEIR_CHECKPOINT_UNREACHABLE when the connection is lost.
+   */
+  run<T>(work: (client: ClientBase) => Promise<T>): Observable<T> {
+    return defer(() => this.inTurn(() => this.attempt(work)))
+  }
+
+  /** When the connection is lost meanwhile, it errs without knowing what became of the epoch: read the positions. */
+  commit(commit: EpochCommit): Observable<never> {
+    return defer(() => this.inTurn(() => this.finish(commit))).pipe(ignoreElements())
+  }
+
+  rollback(): Observable<never> {
+    return defer(() => {
+      // What runs may wait for a lock or a dead network. The embedded server never does, but must not lose its client
+      // in the middle of a statement.
+      if (!this.isBusy || this.isExclusive) return from(this.after(() => this.undo())).pipe(ignoreElements())
+      this.end('destroy')
+      return EMPTY
+    })
+  }
+
+  private async attempt<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    const client = await this.guarded(() => this.begin())
+    try {
+      return await work(client)
+    } catch (error) {
+      await this.guarded(() => this.back(client, error))
+      throw error
+    }
+  }
+
+  private async begin(): Promise<ClientBase> {
+    const isFirst = this.state === 'idle'
+    const client = await this.take()
+    // The fence has to see what others committed while this transaction was open.
+    const begin = isFirst ? 'BEGIN ISOLATION LEVEL READ COMMITTED' : `RELEASE SAVEPOINT ${savepoint}`
+    await client.query(`${begin}; SAVEPOINT ${savepoint}`)
+    return client
+  }
+
+  private async back(client: ClientBase, error: unknown): Promise<void> {
+    if (faultOf(error) === 'connection') throw error
+    await client.query(`ROLLBACK TO SAVEPOINT ${savepoint}`)
+  }
+
+  /** In the open transaction, or, when nothing has joined, as a statement that is its own. */
+  private async finish(commit: EpochCommit): Promise<void> {
+    const isOpen = this.state === 'open'
+    const doing = `committing an epoch of '${commit.task}'`
+    const client = await this.guarded(() => this.take(), doing)
+    try {
+      await writeCommit(client, commit)
+      if (isOpen) await commitJoined(client)
+      this.end('keep')
+    } catch (error) {
+      await this.undo(faultOf(error) === 'connection')
+      throw asCheckpointFault(error, doing)
+    }
+  }
+
+  private async take(): Promise<ClientBase> {
+    if (this.lease !== undefined) return this.lease.client
+    const lease = await this.connection.lease()
+    if (this.isOver()) {
+      lease.release('keep')
+      throw overError()
+    }
+    this.lease = lease
+    this.state = 'open'
+    return lease.client
+  }
+
+  private async undo(isLost = false): Promise<void> {
+    if (isLost) return this.end('destroy')
+    try {
+      await this.lease?.client.query('ROLLBACK')
+      this.end('keep')
+    } catch {
+      this.end('destroy')
+    }
+  }
+
+  private end(fate: 'keep' | 'destroy'): void {
+    this.state = 'over'
+    this.lease?.release(fate)
+    this.lease = undefined
+  }
+
+  /** Runs what the transaction can't survive the failure of. */
+  private async guarded<T>(step: () => Promise<T>, doing = 'writing in the transaction of an epoch'): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      this.end('destroy')
+      throw asCheckpointFault(error, doing)
+    }
+  }
+
+  private inTurn<T>(step: () => Promise<T>): Promise<T> {
+    return this.after(async () => {
+      if (this.isOver()) throw overError()
+      this.isBusy = true
+      try {
+        return await step()
+      } finally {
+        this.isBusy = false
+      }
+    })
+  }
+
+  private after<T>(step: () => Promise<T>): Promise<T> {
+    const result = this.last.then(step)
+    this.last = result.catch(() => undefined)
+    return result
+  }
+
+  private isOver(): boolean {
+    return this.state === 'over'
+  }
+}
+
+/** The server answers the COMMIT of a transaction that has failed with success, and rolls back. */
+async function commitJoined(client: ClientBase): Promise<void> {
+  const { command } = await client.query('COMMIT')
+  if (command !== 'COMMIT')
+    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `committing: the server answered ${command}`)
+}
+
+function overError(): WeirError {
+  return new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'using the transaction of an epoch: it is over', {
+    hint: 'An earlier error ended it; the epoch is tried again.',
+  })
+}

@@ -1,0 +1,281 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  accessSync,
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+
+const isRoot = process.getuid?.() === 0
+const isRequired = process.env['WEIR_TEST_SERVERS'] === 'required'
+
+export interface PostgresServerOptions {
+  /** Writes survive a crash of the machine; slower. Needed to test crashes of the server. */
+  readonly fsync?: boolean
+  /** A zone other than UTC, to catch what depends on it. */
+  readonly timezone?: string
+}
+
+/** A PostgreSQL server of the test's own, on a loopback port that stays the same over restarts. */
+export class PostgresServer {
+  private process: ChildProcess | undefined
+
+  private constructor(
+    private readonly binaries: string,
+    private readonly directory: string,
+    readonly port: number,
+    private readonly options: PostgresServerOptions,
+  ) {}
+
+  /** Errors when there are no binaries; ask `missingPostgres` before. */
+  static async start(options: PostgresServerOptions = {}): Promise<PostgresServer> {
+    const binaries = findBinaries()
+    if (binaries === undefined) throw new Error('starting PostgreSQL: it is not installed')
+    const directory = mkdtempSync(join(tmpdir(), 'weir-postgres-'))
+    if (isRoot) chownSync(directory, owner().uid, owner().gid)
+    execFileSync(
+      join(binaries, 'initdb'),
+      ['-D', join(directory, 'data'), '-U', 'weir', '-A', 'trust', '-E', 'UTF8', '--no-sync'],
+      {
+        ...owner(),
+        cwd: directory,
+        stdio: 'pipe',
+      },
+    )
+    const server = new PostgresServer(binaries, directory, await freePort(), options)
+    await server.start()
+    return server
+  }
+
+  get url(): string {
+    return `postgres://weir@127.0.0.1:${this.port}/postgres`
+  }
+
+  async start(): Promise<void> {
+    // What a killed server leaves of its shared memory goes when the last of its processes does; until then it refuses.
+    for (let attempt = 1; ; attempt++) {
+      this.launch()
+      if (await this.isReady()) return
+      if (attempt === 50) throw new Error(`starting PostgreSQL:\n${readFileSync(this.log, 'utf8')}`)
+      await sleep(100)
+    }
+  }
+
+  /** `smart` waits for clients to leave, `fast` ends their sessions, `immediate` drops all and recovers at the next start. */
+  async stop(mode: 'smart' | 'fast' | 'immediate' = 'fast'): Promise<void> {
+    await this.signal(({ smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const)[mode])
+  }
+
+  /** Every process of the server at once, as a machine that loses power, but for what the system still writes. */
+  async kill(): Promise<void> {
+    const pid = this.process?.pid
+    for (const child of pid === undefined ? [] : childrenOf(pid)) {
+      try {
+        process.kill(child, 'SIGKILL')
+      } catch {
+        // It was gone already.
+      }
+    }
+    await this.signal('SIGKILL')
+  }
+
+  async restart(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    await this.stop(mode)
+    await this.start()
+  }
+
+  /** Stops it for good and removes its files. */
+  async close(): Promise<void> {
+    await this.stop('immediate')
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  /** Runs one statement on a connection of its own. */
+  async query<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
+    const client = new pg.Client({ connectionString: this.url, application_name: 'observer' })
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      return (await client.query<R>(text, values)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Ends every session but the test's own. Completes when they are gone. */
+  async terminateSessions(): Promise<void> {
+    await this.query(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name <> 'observer' AND backend_type = 'client backend'",
+    )
+  }
+
+  /** Kills it when the test process ends without having closed it. */
+  abandon(): void {
+    this.process?.kill('SIGKILL')
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  private async signal(signal: NodeJS.Signals): Promise<void> {
+    const { process: server } = this
+    if (server === undefined) return
+    if (server.exitCode === null && server.signalCode === null) {
+      const exited = once(server, 'exit')
+      server.kill(signal)
+      await exited
+    }
+    this.process = undefined
+    running.delete(this)
+  }
+
+  private launch(): void {
+    const { fsync = false, timezone = 'Asia/Kathmandu' } = this.options
+    const settings = [
+      `port=${this.port}`,
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+      'max_connections=60',
+      `fsync=${fsync ? 'on' : 'off'}`,
+      `timezone=${timezone}`,
+    ]
+    const log = openSync(this.log, 'w')
+    this.process = spawn(
+      join(this.binaries, 'postgres'),
+      ['-D', join(this.directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])],
+      { ...owner(), cwd: this.directory, stdio: ['ignore', log, log] },
+    )
+    closeSync(log)
+    running.add(this)
+  }
+
+  /** False when it exited instead. */
+  private async isReady(): Promise<boolean> {
+    while (this.process?.exitCode === null && this.process.signalCode === null) {
+      try {
+        await this.query('SELECT 1')
+        return true
+      } catch {
+        await sleep(50)
+      }
+    }
+    return false
+  }
+
+  private get log(): string {
+    return join(this.directory, 'log')
+  }
+}
+
+/**
+ * Why there is no PostgreSQL here, or undefined when there is. Installs it where that can be done.
+ * Errors instead when the tests' servers are required.
+ */
+export function missingPostgres(): string | undefined {
+  if (findBinaries() !== undefined) return undefined
+  const reason =
+    installed() ?? (findBinaries() === undefined ? 'PostgreSQL was installed, but initdb is not found' : undefined)
+  if (reason !== undefined && isRequired) throw new Error(`WEIR_TEST_SERVERS=required: ${reason}`)
+  return reason
+}
+
+function installed(): string | undefined {
+  if (!isRoot) return 'no PostgreSQL: install the package `postgresql`'
+  try {
+    // Debian would make and start a cluster that nobody wants.
+    mkdirSync('/etc/postgresql-common/createcluster.d', { recursive: true })
+    writeFileSync('/etc/postgresql-common/createcluster.d/no-main-cluster.conf', 'create_main_cluster = false\n')
+    apt('update')
+    apt('install', '--yes', '--no-install-recommends', 'postgresql')
+    return undefined
+  } catch (error) {
+    return `no PostgreSQL, and installing it failed: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function apt(...args: string[]): void {
+  execFileSync('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=300', ...args], {
+    stdio: 'pipe',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+}
+
+function findBinaries(): string | undefined {
+  const debian = versions('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`)
+  return [...debian, ...(process.env['PATH'] ?? '').split(delimiter)].find(
+    (folder) => isExecutable(join(folder, 'initdb')) && isExecutable(join(folder, 'postgres')),
+  )
+}
+
+function versions(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort((a, b) => Number(b) - Number(a))
+  } catch {
+    return []
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** PostgreSQL refuses to run as root. */
+function owner(): { uid: number; gid: number } | Record<string, never> {
+  if (!isRoot) return {}
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
+  return { uid: Number(user?.[2] ?? 65_534), gid: Number(user?.[3] ?? 65_534) }
+}
+
+function childrenOf(parent: number): number[] {
+  try {
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0 && parentOf(pid) === parent)
+  } catch {
+    return []
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return undefined
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+const running = new Set<PostgresServer>()
+process.once('exit', () => {
+  for (const server of running) server.abandon()
+})
