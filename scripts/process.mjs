@@ -34,7 +34,7 @@ export function succeeds(command, args, input) {
 
 /**
  * Runs a command quietly, telling what it is about and, every quarter of a minute, that it is still at it.
- * Throws a `SetupError` with the end of its output.
+ * Throws a `SetupError` with what it complained of.
  */
 export async function run(what, [command, ...args], { cwd = root, env = process.env, timeoutMs } = {}) {
   tell(`${what} …`)
@@ -54,12 +54,13 @@ function outcome(command, args, options, logFile) {
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     child.on('error', (error) => resolve(error.message))
-    child.on('close', (code) => log.end(() => resolve(code === 0 ? undefined : lastLineOf(logFile))))
+    child.on('close', (code) => log.end(() => resolve(code === 0 ? undefined : complaintIn(logFile))))
   })
 }
 
-function lastLineOf(logFile) {
+/** The first complaint: what comes after it is mostly its consequence. */
+function complaintIn(logFile) {
   const lines = existsSync(logFile) ? readFileSync(logFile, 'utf8').split('\n') : []
-  const telling = lines.map((line) => line.trim()).filter((line) => /error|ERR!|cannot|unable/i.test(line))
-  return telling.at(-1) ?? lines.findLast((line) => line.trim() !== '') ?? 'no output'
+  const complaint = lines.find((line) => /Error: |ERR! |\b(error|fatal)\b[: ]/.test(line))
+  return (complaint ?? lines.findLast((line) => line.trim() !== '') ?? 'no output').trim()
 }

@@ -1,27 +1,36 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config/load.js'
+import { compile } from '../../src/engine/index.js'
+import * as weirflow from '../../src/index.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The TypeScript in README.md and in docs, each block a module of its own. The generated pages show signatures, which
- * are no modules; what they show is compiled where it comes from.
+ * The TypeScript in README.md and in docs, each block a module as if it stood at the root of a project. The generated
+ * pages show signatures, which are no modules; those are compiled where they come from.
  */
-const pages = ['README.md', ...docs('docs').filter((path) => !/^docs\/(reference|api)\//.test(path))]
+const pages = ['README.md', ...markdownIn('docs').filter((path) => !/^docs\/(reference|api)\//.test(path))]
 const examples = pages.flatMap((page) => {
   const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)
-  return [...blocks].map(([, code = ''], index) => ({ page, index: index + 1, code }))
+  return [...blocks].map(([, code = ''], index) => ({ name: `${page.replaceAll('/', '-')}.${index + 1}`, code }))
 })
 
-test('the README has examples', () => {
-  expect(examples.some(({ page }) => page === 'README.md')).toBe(true)
+const folder = mkdtempSync(join(tmpdir(), 'weir-examples-'))
+for (const name of ['src', 'node_modules', 'package.json']) symlinkSync(join(root, name), join(folder, name))
+for (const { name, code } of examples) writeFileSync(join(folder, `${name}.ts`), code)
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('README and design have examples', () => {
+  expect(examples.map(({ name }) => name)).toEqual(expect.arrayContaining(['README.md.1', 'docs-design.md.1']))
 })
 
 test('every example compiles', () => {
-  const files = new Map(examples.map(({ page, index, code }) => [join(root, `${page}.${index}.ts`), code]))
+  const files = new Map(examples.map(({ name, code }) => [join(root, `${name}.ts`), code]))
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: object }
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root)
   const host = ts.createCompilerHost(options)
@@ -29,9 +38,24 @@ test('every example compiles', () => {
   host.readFile = (path) => files.get(path) ?? readFile(path)
   host.fileExists = (path) => files.has(path) || fileExists(path)
   const program = ts.createProgram([...files.keys()], options, host)
-  const faults = [...files.keys()].flatMap((path) => faultsIn(program, path))
-  expect(faults).toEqual([])
+  expect([...files.keys()].flatMap((path) => faultsIn(program, path))).toEqual([])
 })
+
+test.each(examples.filter(({ code }) => code.includes('defineConfig(')))(
+  'the configuration of $name holds',
+  async ({ name }) => {
+    const environment = { KAFKA_BROKERS: 'localhost:9092', DATABASE_URL: 'postgres://localhost/examples' }
+    const options = { cwd: folder, file: `${name}.ts`, environment, modules: { weirflow } }
+    const { config } = await loadConfig(options)
+    const { flows } = compile(config, { environment })
+    expect(flows.map((flow) => flow.name)).toEqual(Object.keys(config.flows))
+  },
+)
+
+// A test in an example becomes a test of this file.
+for (const { name, code } of examples) {
+  if (code.includes("from 'vitest'")) await describe(name, () => import(join(folder, `${name}.ts`)))
+}
 
 function faultsIn(program: ts.Program, path: string): string[] {
   const file = program.getSourceFile(path)
@@ -41,8 +65,8 @@ function faultsIn(program: ts.Program, path: string): string[] {
   )
 }
 
-function docs(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+function markdownIn(directory: string): string[] {
+  return readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
-    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .map((name) => `${directory}/${name.replaceAll('\\', '/')}`)
 }
