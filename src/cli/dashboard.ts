@@ -91,8 +91,13 @@ function flatten(value: unknown): Row {
   const { window, value: inner, ...rest } = value
   const fields = isWindow(window) ? { ...rest, ...(isObject(inner) ? inner : { value: inner }) } : value
   const shown = Object.entries(fields).filter(([, field]) => field !== undefined && field !== null)
-  const cells = shown.map(([name, field]) => [name, typeof field === 'object' ? JSON.stringify(field) : String(field)])
+  const cells = shown.map(([name, field]) => [name, cell(field)])
   return { ...(isWindow(window) ? { window: `${clock(window.start)} – ${clock(window.end)}` } : {}), ...Object.fromEntries(cells) }
+}
+
+function cell(field: unknown): string {
+  if (field instanceof Date) return `${field.toLocaleDateString('sv')} ${clock(field)}`
+  return typeof field === 'object' ? JSON.stringify(field) : String(field)
 }
 
 /** The local time of day of an event time. */

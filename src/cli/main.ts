@@ -27,6 +27,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
   const program = new Command('weir')
     .description('Runs the flows of flows.config.ts.')
     .version(version)
+    .showHelpAfterError('See weir --help.')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
   const command = (name: string, description: string) =>

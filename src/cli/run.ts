@@ -18,8 +18,8 @@ export interface RunOptions {
 /** What runs beside the flows for those who watch. */
 export interface Company {
   readonly observer: Observer
-  /** Where the log goes, instead of the standard output. */
-  readonly log?: Output
+  /** Where the log goes, as text for people. */
+  readonly log: Output
   run(running: Running, log: Logger): Observable<unknown>
 }
 
@@ -31,7 +31,7 @@ export async function run(flows: readonly string[], options: RunOptions, io: Io)
 /** Runs the flows of a topology as a worker. Returns the exit code. */
 export async function runPrepared(prepared: Prepared, options: RunOptions, io: Io, company?: Company): Promise<number> {
   const { topology, environment, file } = prepared
-  const log = logOf(prepared, options, io, company?.log)
+  const log = logOf(prepared, options, io, company)
   let last: Signal = 'SIGTERM'
   const stop$ = io.signals$.pipe(tap((signal) => { last = signal }))
   const address = { host: '0.0.0.0', port: portOf(options, environment) }
@@ -56,13 +56,14 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
   return codeOf(await firstValueFrom(worker$), last)
 }
 
-function logOf({ environment, redact }: Prepared, { json }: RunOptions, io: Io, view?: Output): Logger {
+function logOf({ environment, redact }: Prepared, { json }: RunOptions, io: Io, company?: Company): Logger {
   const isTerminal = io.stdout.isTTY === true
+  const isForPeople = json !== true && (isTerminal || company !== undefined)
   return createLog({
     level: env('LOG_LEVEL').oneOf(...logLevels).default('info').read(environment),
-    format: json === true || !isTerminal ? 'json' : 'pretty',
+    format: isForPeople ? 'pretty' : 'json',
     colors: isTerminal && !environment['NO_COLOR'],
-    destination: view ?? io.stdout,
+    destination: company?.log ?? io.stdout,
     redact,
   })
 }

@@ -22,7 +22,7 @@ export async function start(options: RunOptions, io: Io): Promise<number> {
   const defaults = (environment: Environment) => (wantsTraffic(environment) ? demoDefaults : {})
   const prepared = await prepare({ config: options.config, defaults }, io)
   const isWatched = io.stdout.isTTY === true && options.json !== true
-  return runPrepared(prepared, options, io, isWatched ? watched(prepared, io) : unwatched(prepared))
+  return runPrepared(prepared, options, io, isWatched ? watched(prepared, io) : unwatched(prepared, io))
 }
 
 /** A view that is drawn over and over, with the log above it. */
@@ -31,19 +31,20 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
   const terminal = createLogUpdate(io.stdout as NodeJS.WriteStream)
   const paint = painter(io.stdout, io)
   const began = Date.now()
+  let frame = 0
   const draw = ({ flows, address: { port } }: Running) => {
     const now = Date.now()
     const picture = {
       app: topology.app,
       flows: dashboard.pictures(flows()),
       uptime: now - began,
+      frame: frame++,
       now,
       port,
       embedded: embeddedIn(topology),
       hasTraffic: postsDemo(topology, environment),
-      width: io.stdout.columns ?? 80,
     }
-    terminal(redact(`\n${render(picture, paint)}`))
+    terminal(redact(render(picture, paint)))
   }
   return {
     observer: dashboard.observer,
@@ -63,13 +64,14 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
 }
 
 /** A line every few seconds, for logs. */
-function unwatched({ topology, environment }: Prepared): Company {
+function unwatched({ topology, environment }: Prepared, io: Io): Company {
   const dashboard = new Dashboard(topology)
   return {
     observer: dashboard.observer,
+    log: io.stdout,
     run: (running, log) => {
       for (const path of topology.flows.flatMap(({ summary }) => postPaths(summary))) {
-        log.info(`post events: ${curl(`http://localhost:${running.address.port}`, path)}`)
+        log.info(`post events:\n  ${curl(`http://localhost:${running.address.port}`, path).join('\n  ')}`)
       }
       const report$ = timer(reportEveryMs, reportEveryMs).pipe(tap(() => report(dashboard, running, log)))
       return merge(
@@ -106,6 +108,6 @@ function wantsTraffic(environment: Environment): boolean {
 }
 
 function embeddedIn({ connections }: Topology): string[] {
-  const isEmbedded = (options: unknown) => Object.values(options as object).includes('embedded')
-  return [...connections].filter(([, { options }]) => isEmbedded(options)).map(([name]) => name)
+  const embedded = [...connections].filter(([, { definition, options }]) => definition.isEmbedded?.(options))
+  return embedded.map(([name]) => name)
 }

@@ -7,14 +7,19 @@ export interface Picture {
   readonly flows: readonly FlowPicture[]
   /** ms. */
   readonly uptime: number
+  /** Counts the drawings. */
+  readonly frame: number
   readonly now: number
   readonly port: number
   /** Servers that run inside the process, by the name of their connection. */
   readonly embedded: readonly string[]
   readonly hasTraffic: boolean
-  readonly width: number
 }
 
+/** An event whose timestamp the shell fills in. */
+const sampleEvent = `'{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}'`
+
+const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 const look: Readonly<Record<FlowState, readonly [string, Parameters<Paint>[0]]>> = {
@@ -39,13 +44,15 @@ export function render(picture: Picture, paint: Paint): string {
   return lines.map((line) => ` ${line}`.trimEnd()).join('\n')
 }
 
-function heading({ app, uptime, embedded, hasTraffic }: Picture, paint: Paint): string {
+// The first line is another in each drawing: log-update then draws the whole anew, while the parts that it would draw
+// otherwise overwrite each other as soon as a line is added above one that stays.
+function heading({ app, uptime, frame, embedded, hasTraffic }: Picture, paint: Paint): string {
   const notes = [
     `up ${duration(uptime)}`,
     ...(embedded.length > 0 ? [`embedded: ${embedded.join(', ')} (to try things, not to keep them)`] : []),
     ...(hasTraffic ? ['demo traffic'] : []),
   ]
-  return `${paint('bold', 'weir')} ${paint('cyan', app)}  ${paint('dim', notes.join(' · '))}`
+  return `${paint('cyan', spinner[frame % spinner.length] ?? '')} ${paint('bold', 'weir')} ${paint('cyan', app)}  ${paint('dim', notes.join(' · '))}`
 }
 
 function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] {
@@ -92,7 +99,7 @@ function footer({ flows, port }: Picture, paint: Paint): string[] {
   const base = `http://localhost:${port}`
   const posts = flows.flatMap(({ topology }) => postPaths(topology.summary))
   return [
-    ...posts.map((path) => `${paint('dim', 'post')}   ${curl(base, path)}`),
+    ...posts.flatMap((path) => curl(base, path)).map((line, index) => `${paint('dim', index === 0 ? 'post' : '    ')}   ${line}`),
     `${paint('dim', 'look')}   ${base}/health  ${base}/metrics`,
     `${paint('dim', 'stop')}   Ctrl-C`,
   ]
@@ -104,11 +111,10 @@ export function postPaths(summary: readonly { readonly definition: string; reado
   return sources.flatMap(({ detail }) => detail?.replace(/^POST /, '') ?? [])
 }
 
-/** A line that posts one event, ready for a shell. */
-export function curl(base: string, path: string): string {
-  const event = `{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}`
-  const body = path === '/activity' ? `'${event}'` : `'{ … }'`
-  return `curl ${base}${path} -H 'content-type: application/json' -d ${body}`
+/** What posts one event, in two lines ready for a shell. */
+export function curl(base: string, path: string): readonly string[] {
+  const body = path === '/activity' ? sampleEvent : "'{ … }'"
+  return [`curl ${base}${path} -H 'content-type: application/json' \\`, `  -d ${body}`]
 }
 
 function sparkline(values: readonly number[]): string {

@@ -70,6 +70,7 @@ export const kafkaConnection = defineConnection({
   kind: 'kafka',
   summary: 'A Kafka cluster, or an embedded broker for trying things out.',
   options: connectionOptions,
+  isEmbedded: ({ brokers }) => brokerList(brokers) === 'embedded',
   open: (options, context) => new KafkaConnection(options, context),
   deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
 })

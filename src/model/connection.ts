@@ -30,6 +30,8 @@ export interface ConnectionDefinition<Schema extends z.ZodType = z.ZodType, C ex
   readonly kind: string
   readonly summary: string
   readonly options: Schema
+  /** Whether these options mean a server inside the process, which is for trying things only. */
+  isEmbedded?(options: z.output<Schema>): boolean
   /** Connects to nothing yet: whoever uses the connection does, and retries. */
   open(options: z.output<Schema>, context: ConnectionContext): C
   /** For connections that can keep checkpoints. */

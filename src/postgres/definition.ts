@@ -1,13 +1,14 @@
 import { defineConnection } from '../model/index.js'
 import { PostgresCheckpoints } from './checkpoints.js'
 import { PostgresConnection } from './connection.js'
-import { connectionOptions } from './options.js'
+import { connectionOptions, isEmbedded } from './options.js'
 
 /** Declares a PostgreSQL database; with neither `url` nor `host` an embedded one, kept in the data directory. */
 export const postgresConnection = defineConnection({
   kind: 'postgres',
   summary: 'A PostgreSQL database, or an embedded one for trying out.',
   options: connectionOptions,
+  isEmbedded,
   open: (options, context) => new PostgresConnection(options, context),
   checkpoints: (connection) => new PostgresCheckpoints(connection),
 })

@@ -125,7 +125,7 @@ class Worker {
   private listen(): Observable<Address> {
     const { address, log } = this.options
     return defer(() => this.server.listen(address)).pipe(
-      tap(({ port }) => log.info({ port }, `listening on http://localhost:${port}`)),
+      tap(({ port }) => log.info(`listening on http://localhost:${port}`)),
     )
   }
 
