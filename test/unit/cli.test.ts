@@ -1,0 +1,189 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { NEVER } from 'rxjs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { main } from '../../src/cli/main.js'
+
+const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
+
+let cwd: string
+const children: ChildProcess[] = []
+beforeEach(() => { cwd = mkdtempSync(join(tmpdir(), 'weir-cli-')) })
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  rmSync(cwd, { recursive: true })
+})
+
+const write = (...lines: string[]) => writeFileSync(join(cwd, 'flows.config.ts'), `${lines.join('\n')}\n`)
+const config = (operators = '', more = '') =>
+  write(
+    "import { consoleSink, defineConfig, env, flow, http, kafka, map, mapAsync, secret } from 'weirflow'",
+    "const Event = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const",
+    'export default defineConfig({',
+    `  app: 'shop',${more}`,
+    '  flows: {',
+    `    orders: flow(http.post('/orders', { body: Event }), ${operators}consoleSink()),`,
+    "    visits: flow(http.post('/visits', { body: Event }), consoleSink()),",
+    '  },',
+    '})',
+  )
+
+async function weir(argv: string[], env: Record<string, string> = {}) {
+  let stdout = ''
+  let stderr = ''
+  const code = await main(argv, {
+    cwd,
+    env,
+    stdout: { write: (text) => { stdout += text } },
+    stderr: { write: (text) => { stderr += text } },
+    signals$: NEVER,
+  })
+  return { code, stdout, stderr }
+}
+
+describe('weir check', () => {
+  test('prints what each flow guarantees, and which stage sets it', async () => {
+    config()
+    const { code, stdout } = await weir(['check'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/✓ flows\.config\.ts holds: app shop, checkpoints in memory/)
+    expect(stdout).toMatch(/orders +at-least-once +console/)
+  })
+
+  test('prints the same as JSON', async () => {
+    config()
+    const { code, stdout } = await weir(['check', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      app: 'shop',
+      flows: [{ name: 'orders', guarantee: 'at-least-once', guaranteedBy: { stage: 'console' } }, { name: 'visits' }],
+    })
+  })
+
+  test('ends with 78 and tells every fault with its line', async () => {
+    config("mapAsync((value: never) => value, { concurrency: 'many' as never }), ", "\n  connections: { k: kafka({ brokers: env('BROKERS') }) },")
+    const { code, stderr } = await weir(['check'])
+    expect(code).toBe(78)
+    expect(stderr).toContain('2 faults in the configuration')
+    expect(stderr).toMatch(/concurrency[\s\S]+at flows\.config\.ts:7\n/)
+    expect(stderr).toMatch(/BROKERS is not set[\s\S]+Set BROKERS/)
+    const json = await weir(['check', '--json'])
+    expect(json.code).toBe(78)
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, faults: [{}, { file: 'flows.config.ts', line: 7 }] })
+  })
+
+  test('ends with 78 when there is no configuration', async () => {
+    const { code, stderr } = await weir(['check'])
+    expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('there is no flows.config.ts') })
+    expect((await weir(['check', '--config', 'no.ts'])).code).toBe(78)
+  })
+
+  test('shows no secret', async () => {
+    config('', "\n  connections: { k: kafka({ brokers: 'b:1', clientId: secret('CLIENT') }) },")
+    const { stdout } = await weir(['check'], { CLIENT: 'shop', WEIR_APP: 'other' })
+    expect(stdout).toContain('app [secret]')
+  })
+})
+
+test('weir graph prints the stages of each flow', async () => {
+  config('map((value) => value), ')
+  const { code, stdout } = await weir(['graph'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/flow orders[\s\S]+http\.post +POST \/orders[\s\S]+map +← http\.post[\s\S]+console/)
+})
+
+describe('the command line', () => {
+  test('that names no flow there is ends with 2, and says which was meant', async () => {
+    config()
+    expect(await weir(['run', 'order'])).toMatchObject({ code: 2, stderr: "error no flow is called 'order': did you mean 'orders'?\n" })
+    expect((await weir(['run', 'nothing'])).stderr).toContain('there are orders, visits')
+  })
+
+  test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000']])('of %j ends with 2', async (...argv) => {
+    config()
+    expect((await weir(argv as string[])).code).toBe(2)
+  })
+
+  test('tells its version and its help', async () => {
+    expect(await weir(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
+    expect(await weir(['run', '--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--port') })
+  })
+})
+
+test.each([{ SERVER_PORT: 'high' }, { LOG_LEVEL: 'loud' }, { DEMO_TRAFFIC: 'perhaps' }])('an environment of %j ends with 78', async (env) => {
+  config()
+  const { code, stderr } = await weir(['start'], env)
+  expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining(Object.keys(env)[0] as string) })
+})
+
+describe('a process', () => {
+  function start(...argv: string[]) {
+    const child = spawn(process.execPath, [command, ...argv], { cwd, env: { ...process.env, SERVER_PORT: '0', DEMO_TRAFFIC: '0' } })
+    children.push(child)
+    let text = ''
+    child.stdout.on('data', (chunk) => { text += chunk })
+    child.stderr.on('data', (chunk) => { text += chunk })
+    const ended = new Promise<number | string | null>((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)))
+    const says = async (pattern: RegExp) => {
+      for (;;) {
+        const match = pattern.exec(text)
+        if (match !== null) return match
+        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${text}`)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    return { child, ended, says, text: () => text }
+  }
+  const listening = /listening on (http:\/\/localhost:\d+)/
+  const post = (url: string) => fetch(`${url}/orders`, { method: 'POST', body: '{"id":1}' })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and ends with 0', async (signal) => {
+    config()
+    const { child, ended, says, text } = start('run', 'orders')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"orders","msg":"running"/)
+    expect((await post(url)).status).toBe(202)
+    child.kill(signal)
+    expect(await ended).toBe(0)
+    expect(text()).toContain('"msg":"stopped"')
+    expect(text()).not.toContain('"flow":"visits"')
+  })
+
+  test.each([['SIGTERM', 143], ['SIGINT', 130]] as const)('ends at once at a second %s', async (signal, code) => {
+    config('mapAsync(() => new Promise<never>(() => {})), ')
+    const { child, ended, says } = start('run')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"orders","msg":"running"/)
+    post(url).catch(() => undefined)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    child.kill(signal)
+    await says(/stopping/)
+    child.kill(signal)
+    expect(await ended).toBe(code)
+  })
+
+  test('ends with 1 when its port is taken, and says what to do', async () => {
+    config()
+    const taken = createServer().listen(0)
+    await new Promise((resolve) => taken.once('listening', resolve))
+    const { ended, text } = start('run', '--port', String((taken.address() as AddressInfo).port))
+    expect(await ended).toBe(1)
+    expect(text()).toMatch(/listening on port \d+[\s\S]+SERVER_PORT/)
+    taken.close()
+  })
+
+  test('started to be tried tells where to post, and how it goes', async () => {
+    config()
+    const { child, ended, says } = start('start')
+    await says(/post events:\n\s+curl http:\/\/localhost:\d+\/orders/)
+    await says(/0 in, 0\/s, lag 0/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+})
