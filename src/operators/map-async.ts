@@ -8,6 +8,7 @@ import {
   mergeMap,
   type Observable,
   type ObservableInput,
+  type ObservedValueOf,
   of,
   retry,
   type SchedulerLike,
@@ -31,7 +32,8 @@ import {
 import { type Answer, inOrder } from './internal/in-order.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
-type Project<V, W> = (value: V, record: StreamRecord<V>, signal: AbortSignal) => ObservableInput<W>
+type Project<V, O> = (value: V, record: StreamRecord<V>, signal: AbortSignal) => O
+type AnyProject = Project<unknown, ObservableInput<unknown>>
 
 export interface MapAsyncOptions extends RejectingStage {
   /** How many calls run at once. Default 8. */
@@ -48,7 +50,7 @@ export const mapAsyncDefinition = defineOperator({
   name: 'mapAsync',
   summary: 'Makes another value of each value by an asynchronous call, many at once.',
   options: z.strictObject({
-    project: fn<Project<unknown, unknown>>().describe('The call: returns a promise, an observable or an iterable.'),
+    project: fn<AnyProject>().describe('The call: returns a promise, an observable or an iterable.'),
     concurrency: z.int().min(1).default(8).describe('How many calls run at once.'),
     ordered: z.boolean().default(true).describe('Whether results leave in the order of their records.'),
     timeout: duration.optional().describe('How long one try may take.'),
@@ -87,12 +89,15 @@ export const mapAsyncDefinition = defineOperator({
  * after its tries rejects the record with WEIR_STAGE_FAILED or WEIR_STAGE_TIMEOUT; by default that ends the epoch.
  * Calls are repeated when an epoch is replayed.
  */
-export function mapAsync<V, W>(project: Project<V, W>, options: MapAsyncOptions = {}): Operator<V, W> {
+export function mapAsync<V, O extends ObservableInput<unknown>>(
+  project: Project<V, O>,
+  options: MapAsyncOptions = {},
+): Operator<V, ObservedValueOf<O>> {
   return mapAsyncDefinition.declare({ ...options, project })
 }
 
 /** One try. Its results are gathered, so that a try which fails halfway leaves none behind. */
-function attempt(project: Project<unknown, unknown>, record: StreamRecord): Observable<readonly unknown[]> {
+function attempt(project: AnyProject, record: StreamRecord): Observable<readonly unknown[]> {
   return defer(() => {
     const controller = new AbortController()
     return from(project(record.value, record, controller.signal)).pipe(

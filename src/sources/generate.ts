@@ -124,7 +124,7 @@ class GenerateTask implements SourceTask {
   }
 
   private *due(epoch: Epoch): Generator<StreamRecord> {
-    for (const last = this.position + runLength; this.position < last && this.position < this.end(); ) {
+    for (const last = this.position + runLength; this.position < last && this.isDue(); ) {
       if (epoch.room() === 0) return
       epoch.take(1, 0)
       yield this.event(this.position++)
@@ -133,13 +133,18 @@ class GenerateTask implements SourceTask {
 
   private next(): Observable<unknown> {
     if (this.position >= this.options.count) return NEVER
-    return timer(Math.max(0, this.dueAt(this.position) - this.clock.now()), this.clock.scheduler)
+    const wait = this.dueAt(this.position) - this.clock.now()
+    return timer(Math.max(0, Math.ceil(wait)), this.clock.scheduler)
   }
 
   private event(index: number): StreamRecord {
     const value = this.options.value(randomOf(this.options.seed, index), index)
     const timestamp = Math.floor(this.dueAt(index))
     return new StreamRecord(null, value, timestamp, noHeaders, { ...this.partition, offset: index, value, timestamp })
+  }
+
+  private isDue(): boolean {
+    return this.position < this.options.count && this.dueAt(this.position) <= this.clock.now()
   }
 
   /** How many events are due, or have been made already. */

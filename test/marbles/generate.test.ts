@@ -1,0 +1,179 @@
+import { concat, concatMap, map, NEVER, type Observable, of, toArray } from 'rxjs'
+import { describe, expect, test } from 'vitest'
+import type { Clock, Epoch, SourceContext, SourceTask, StreamRecord } from '../../src/model/index.js'
+import { generate, generateDefinition } from '../../src/sources/generate.js'
+import { type MarbleHelpers, marbles } from '../../src/testing/marbles.js'
+
+const indexOf = (_random: () => number, index: number) => index
+const partition = { topic: 'generate:numbers', partition: 0 }
+
+function task(options: object, clock: Clock): SourceTask {
+  const context = { stage: 'numbers', clock } as SourceContext
+  return generateDefinition.build(generateDefinition.options.parse({ value: indexOf, ...options }), context)
+}
+
+function epoch(records: number, cut$: Observable<unknown> = NEVER): Epoch {
+  let left = records
+  return { number: 1, room: () => left, take: (taken) => void (left -= taken), cut$ }
+}
+
+/** Starts a task as the engine does, and reads one epoch after the other. */
+function read(source: SourceTask, epochs: readonly Epoch[], from?: number): Observable<StreamRecord> {
+  return source.assignments$.pipe(
+    concatMap((change) => {
+      if (change.kind !== 'assigned') return NEVER
+      const start$ = change.start(from === undefined ? [] : [{ ...partition, offset: from }])
+      return concat(start$, ...epochs.map((each) => source.read(each)), NEVER)
+    }),
+  )
+}
+
+const values = { a: 0, b: 1, c: 2, d: 3, e: 4 }
+
+describe('pace', () => {
+  test(
+    'event n is due n / rate seconds after the start',
+    marbles(({ clock, expectRecords }) => {
+      const source = task({ rate: 500 }, clock)
+      expectRecords(read(source, [epoch(100)]), '--------!').toBe('a-b-c-d-', values)
+    }),
+  )
+
+  test(
+    'what is due at once is emitted at once, as much as the epoch takes',
+    marbles(({ clock, expectRecords }) => {
+      const source = task({ rate: 1_000, start: -3 }, clock)
+      expectRecords(read(source, [epoch(2), epoch(2)]), '--!').toBe('(abcd)', values)
+    }),
+  )
+
+  test(
+    'an epoch that begins late is caught up with',
+    marbles(({ clock, cold, expectRecords, expectSubscriptions }) => {
+      const source = task({ rate: 1_000 }, clock)
+      const pause = cold('---|')
+      const late$ = read(source, [epoch(1)]).pipe(concatMap((record, index) => (index === 0 ? [record] : NEVER)))
+      expectRecords(late$, '---!').toBe('a', values)
+      expectRecords(concat(pause as unknown as typeof late$, source.read(epoch(3))), '----!').toBe('---(bcd|)', values)
+      expectSubscriptions(pause.subscriptions).toBe('^--!')
+    }),
+  )
+
+  test('never drifts, whatever the timer can resolve', () => {
+    const times: number[] = []
+    marbles(({ clock, expectObservable }) => {
+      const source = task({ rate: 700, count: 2_101 }, clock)
+      const times$ = read(source, [epoch(2_101)]).pipe(map(({ timestamp }) => void times.push(clock.now() - timestamp)))
+      expectObservable(times$.pipe(toArray()), '4s !').toBe('')
+    })()
+    expect(times).toHaveLength(2_101)
+    expect(Math.max(...times)).toBeLessThanOrEqual(1)
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(0)
+  })
+})
+
+describe('epochs', () => {
+  test(
+    'complete when they are full, and when they are cut',
+    marbles(({ clock, cold, expectRecords, expectSubscriptions }) => {
+      const source = task({ rate: 500 }, clock)
+      const cut = cold('---x')
+      expectRecords(read(source, [epoch(1), epoch(9, cut)]), '-----!').toBe('a-b', values)
+      expectSubscriptions(cut.subscriptions).toBe('^--!')
+    }),
+  )
+
+  test(
+    'that are cut before they begin emit nothing',
+    marbles(({ clock, expectRecords }) => {
+      expectRecords(task({ rate: 500 }, clock).read(epoch(9, of('cut')))).toBe('|')
+    }),
+  )
+
+  test(
+    'last until they are cut after the last event',
+    marbles(({ clock, cold, expectRecords, expectObservable, expectSubscriptions }) => {
+      const source = task({ rate: 1_000, count: 2 }, clock)
+      const cut = cold('----x')
+      expectRecords(read(source, [epoch(9, cut)]), '---- -!').toBe('ab', values)
+      const later = cold('-----(x|)')
+      expectObservable(later.pipe(concatMap(() => source.ends()))).toBe('-----(x|)', {
+        x: [{ ...partition, offset: 2, end: 2 }],
+      })
+      expectSubscriptions(later.subscriptions).toBe('^----!')
+      expectSubscriptions(cut.subscriptions).toBe('^---!')
+    }),
+  )
+})
+
+describe('replay', () => {
+  const random = (next: () => number, index: number) => [index, next(), next()]
+  const made = (options: object, count: number, from?: number): StreamRecord[] => {
+    const records: StreamRecord[] = []
+    marbles(({ clock, expectObservable }: MarbleHelpers) => {
+      const source = task({ rate: 1_000, start: -1_000, value: random, ...options }, clock)
+      expectObservable(read(source, [epoch(count)], from).pipe(map((record) => void records.push(record))), '-!').toBe(
+        count > 0 ? `(${'x'.repeat(count)})` : '',
+        { x: undefined },
+      )
+    })()
+    return records
+  }
+
+  test('makes the same events again, from any position on', () => {
+    const first = made({}, 20)
+    expect(made({}, 5, 15)).toEqual(first.slice(15))
+    expect(first.map(({ origin }) => origin.offset)).toEqual(Array.from({ length: 20 }, (_, index) => index))
+    expect(first.map(({ timestamp }) => timestamp)).toEqual(Array.from({ length: 20 }, (_, index) => index - 1_000))
+  })
+
+  test('makes other events of another seed', () => {
+    const valuesOf = (seed: number) => made({ seed }, 3).map(({ value }) => value)
+    expect(valuesOf(2)).not.toEqual(valuesOf(3))
+    expect(valuesOf(2)).toEqual(valuesOf(2))
+  })
+
+  test('random numbers are spread evenly, over the events and within one', () => {
+    const numbers = made({}, 1_000).map(({ value }) => value as [number, number, number])
+    for (const place of [1, 2] as const) {
+      const tenths = Array.from({ length: 10 }, () => 0)
+      for (const each of numbers) tenths[Math.floor(each[place] * 10)]!++
+      expect(Math.min(...tenths)).toBeGreaterThan(65)
+      expect(Math.max(...tenths)).toBeLessThan(140)
+    }
+    expect(new Set(numbers.map(([, first]) => first)).size).toBe(1_000)
+  })
+
+  test(
+    'goes back when it is told to',
+    marbles(({ clock, expectRecords }) => {
+      const source = task({ rate: 1_000 }, clock)
+      const rewound$ = concat(
+        source.read(epoch(3)),
+        source.rewind([{ ...partition, offset: 1 }], undefined),
+        source.read(epoch(2)),
+      )
+      expectRecords(rewound$).toBe('ab(cbc|)', values)
+      expect(source.positions()).toEqual([{ ...partition, offset: 0 }])
+    }),
+  )
+
+  test(
+    'tells how many events are due',
+    marbles(({ clock, expectObservable }) => {
+      const source = task({ rate: 1_000, start: -9, count: 7 }, clock)
+      const ends$ = read(source, [epoch(3)]).pipe(concatMap(() => source.ends()))
+      expectObservable(ends$, '-!').toBe('(xyz)', {
+        x: [{ ...partition, offset: 1, end: 7 }],
+        y: [{ ...partition, offset: 2, end: 7 }],
+        z: [{ ...partition, offset: 3, end: 7 }],
+      })
+    }),
+  )
+})
+
+test('its options are declared as given', () => {
+  const declared = generate({ rate: 5, value: () => 'x' })
+  expect(declared.definition.detail?.({ rate: 5 })).toBe('5/s')
+  expect(generateDefinition.options.safeParse({ rate: 0, value: indexOf }).error?.issues[0]?.path).toEqual(['rate'])
+})
