@@ -87,17 +87,20 @@ function closedBy({ stages }: FlowStatus, { summary }: FlowTopology): number | u
 
 /** `{ window: { start, end }, value: { views: 2 } }` becomes `{ window: '10:00:00 – 10:00:30', views: '2' }`. */
 function flatten(value: unknown): Row {
-  if (!isObject(value)) return { value: String(value) }
+  if (!isObject(value)) return { value: cell(value) }
   const { window, value: inner, ...rest } = value
   const fields = isWindow(window) ? { ...rest, ...(isObject(inner) ? inner : { value: inner }) } : value
   const shown = Object.entries(fields).filter(([, field]) => field !== undefined && field !== null)
-  const cells = shown.map(([name, field]) => [name, cell(field)])
-  return { ...(isWindow(window) ? { window: `${clock(window.start)} – ${clock(window.end)}` } : {}), ...Object.fromEntries(cells) }
+  const cells = Object.fromEntries(shown.map(([name, field]) => [name, cell(field)]))
+  return {
+    ...(isWindow(window) ? { window: `${clock(window.start)} – ${clock(window.end)}` } : {}),
+    ...cells,
+  }
 }
 
 function cell(field: unknown): string {
   if (field instanceof Date) return `${field.toLocaleDateString('sv')} ${clock(field)}`
-  return typeof field === 'object' ? JSON.stringify(field) : String(field)
+  return typeof field === 'string' ? field : (JSON.stringify(field) ?? typeof field)
 }
 
 /** The local time of day of an event time. */

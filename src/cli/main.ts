@@ -2,10 +2,10 @@ import { Command, CommanderError } from 'commander'
 import { describeConfigError } from '../config/describe.js'
 import { describeError, WeirError } from '../model/index.js'
 import { version } from './about.js'
-import { check, graph } from './check.js'
+import { type CheckOptions, check, graph } from './check.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
-import { run } from './run.js'
+import { type RunOptions, run } from './run.js'
 import { start } from './start.js'
 
 /**
@@ -14,7 +14,9 @@ import { start } from './start.js'
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exitCodes.ok
-  const program = programOf(io, (result) => { code = result })
+  const program = programOf(io, (result) => {
+    code = result
+  })
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return code
@@ -31,20 +33,25 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
   const command = (name: string, description: string) =>
-    program.command(name).description(description).option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
+    program
+      .command(name)
+      .description(description)
+      .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
   command('run', 'Runs flows, all of them or those named, until SIGTERM or SIGINT.')
     .argument('[flow...]', 'which flows')
     .option('--json', 'log as JSON, on a terminal too')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
-    .action(async (flows, options) => ended(await run(flows, options, io)))
+    .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))
   command('check', 'Validates everything without connecting, and prints what each flow guarantees.')
     .option('--json', 'print JSON')
-    .action(async (options) => ended(await check(options, io)))
-  command('graph', 'Prints the stages of each flow.').action(async (options) => ended(await graph(options, io)))
+    .action(async (options: CheckOptions) => ended(await check(options, io)))
+  command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
+    ended(await graph(options, io)),
+  )
   command('start', 'Runs all flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
     .option('--json', 'log as JSON instead of the view')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
-    .action(async (options) => ended(await start(options, io)))
+    .action(async (options: RunOptions) => ended(await start(options, io)))
   return program
 }
 

@@ -8,11 +8,21 @@ export type Paint = (style: Style, text: string) => string
 
 /** Colours for a terminal that wants them (see no-color.org). */
 export function painter({ isTTY }: Output, { env }: Io): Paint {
-  return isTTY && !env['NO_COLOR'] ? styleText : (_, text) => text
+  return isTTY && !env['NO_COLOR'] ? colored : (_, text) => text
+}
+
+/** Whether this stream wants colours was asked already; left to itself, `styleText` asks `process.stdout`. */
+function colored(style: Style, text: string): string {
+  return styleText(style, text, { validateStream: false })
 }
 
 /** Rows as aligned columns. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd())
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('   ')
+      .trimEnd(),
+  )
 }

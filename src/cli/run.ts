@@ -33,7 +33,11 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
   const { topology, environment, file } = prepared
   const log = logOf(prepared, options, io, company)
   let last: Signal = 'SIGTERM'
-  const stop$ = io.signals$.pipe(tap((signal) => { last = signal }))
+  const stop$ = io.signals$.pipe(
+    tap((signal) => {
+      last = signal
+    }),
+  )
   const address = { host: '0.0.0.0', port: portOf(options, environment) }
   const worker$ = runWorker({
     engine: (parts) =>
@@ -60,7 +64,10 @@ function logOf({ environment, redact }: Prepared, { json }: RunOptions, io: Io, 
   const isTerminal = io.stdout.isTTY === true
   const isForPeople = json !== true && (isTerminal || company !== undefined)
   return createLog({
-    level: env('LOG_LEVEL').oneOf(...logLevels).default('info').read(environment),
+    level: env('LOG_LEVEL')
+      .oneOf(...logLevels)
+      .default('info')
+      .read(environment),
     format: isForPeople ? 'pretty' : 'json',
     colors: isTerminal && !environment['NO_COLOR'],
     destination: company?.log ?? io.stdout,

@@ -94,7 +94,7 @@ function report(dashboard: Dashboard, { flows }: Running, log: Logger): void {
 
 function demo(topology: Topology, environment: Environment, { address, stop$ }: Running): Observable<never> {
   if (!postsDemo(topology, environment)) return EMPTY
-  return traffic(`http://localhost:${address.port}${demoPath}`).pipe(takeUntil(stop$), ignoreElements())
+  return traffic(`http://localhost:${address.port}${demoPath}`).pipe(ignoreElements(), takeUntil(stop$))
 }
 
 function postsDemo({ flows }: Topology, environment: Environment): boolean {

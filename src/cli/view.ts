@@ -62,7 +62,9 @@ function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] 
   const title = `${paint(style, symbol)} ${paint('bold', status.flow)} ${paint(style, status.state)}`
   return [
     `${title}  ${paint('dim', `${path.join(' → ')} · ${status.guarantee.replaceAll('-', ' ')}`)}`,
-    `  ${figures(flow, now).map(([name, value]) => `${paint('dim', name)} ${value}`).join('   ')}  ${paint('cyan', sparkline(flow.history))}`,
+    `  ${figures(flow, now)
+      .map(([name, value]) => `${paint('dim', name)} ${value}`)
+      .join('   ')}  ${paint('cyan', sparkline(flow.history))}`,
     ...(status.error === undefined ? [] : [`  ${paint('red', status.error.message)}`]),
   ]
 }
@@ -99,14 +101,18 @@ function footer({ flows, port }: Picture, paint: Paint): string[] {
   const base = `http://localhost:${port}`
   const posts = flows.flatMap(({ topology }) => postPaths(topology.summary))
   return [
-    ...posts.flatMap((path) => curl(base, path)).map((line, index) => `${paint('dim', index === 0 ? 'post' : '    ')}   ${line}`),
+    ...posts
+      .flatMap((path) => curl(base, path))
+      .map((line, index) => `${paint('dim', index === 0 ? 'post' : '    ')}   ${line}`),
     `${paint('dim', 'look')}   ${base}/health  ${base}/metrics`,
     `${paint('dim', 'stop')}   Ctrl-C`,
   ]
 }
 
 /** The paths that events can be posted to. */
-export function postPaths(summary: readonly { readonly definition: string; readonly detail: string | undefined }[]): string[] {
+export function postPaths(
+  summary: readonly { readonly definition: string; readonly detail: string | undefined }[],
+): string[] {
   const sources = summary.filter(({ definition }) => definition === 'http.post')
   return sources.flatMap(({ detail }) => detail?.replace(/^POST /, '') ?? [])
 }

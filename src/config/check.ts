@@ -1,5 +1,5 @@
 import type { WeirConfig } from '../engine/config.js'
-import { type ConfigFault, ConfigError } from '../engine/config-error.js'
+import { ConfigError, type ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
 import { closest } from './closest.js'
 
@@ -11,7 +11,7 @@ export function checkConfig(module: unknown, file: string): WeirConfig {
   const faults = isObject(config) ? [...faultsOf(config)] : [noExport(config)]
   // No stack knows where a field of a plain object stands; the file is what there is to show.
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => ({ ...fault, declaredAt: at(file) })))
-  return config as unknown as WeirConfig
+  return config as WeirConfig
 }
 
 function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
@@ -21,7 +21,12 @@ function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
   for (const name of ['app', 'checkpoints', 'deadLetters']) {
     if (config[name] !== undefined && typeof config[name] !== 'string') yield { message: `${name}: expected a string` }
   }
-  yield* declared(config['connections'] ?? {}, 'connections', isConnection, "a connection, such as kafka({ brokers: 'localhost:9092' })")
+  yield* declared(
+    config['connections'] ?? {},
+    'connections',
+    isConnection,
+    "a connection, such as kafka({ brokers: 'localhost:9092' })",
+  )
   yield* declared(config['flows'], 'flows', (value) => value instanceof Flow, 'flow(source, …, sink)')
   if (isObject(config['flows']) && Object.keys(config['flows']).length === 0) yield { message: 'flows: there are none' }
 }
@@ -32,7 +37,10 @@ function* declared(
   holds: (value: unknown) => boolean,
   expected: string,
 ): Generator<ConfigFault> {
-  if (!isObject(values)) return yield { message: `${field}: expected an object of name: ${expected}` }
+  if (!isObject(values)) {
+    yield { message: `${field}: expected an object of name: ${expected}` }
+    return
+  }
   for (const [name, value] of Object.entries(values)) {
     if (!holds(value)) yield { message: `${field}.${name}: expected ${expected}` }
   }

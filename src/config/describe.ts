@@ -44,7 +44,8 @@ function describedError(error: unknown): Described {
 }
 
 function describeFault({ message, hint, place }: Described, cwd: string): string {
-  const where = place === undefined ? [] : ['', `  at ${locate(place, cwd)}`, ...codeFrame(place).map((line) => `  ${line}`)]
+  const where =
+    place === undefined ? [] : ['', `  at ${locate(place, cwd)}`, ...codeFrame(place).map((line) => `  ${line}`)]
   const mend = hint === undefined ? [] : ['', `  ${hint}`]
   return [message, ...where, ...mend].join('\n')
 }

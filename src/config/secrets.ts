@@ -12,7 +12,9 @@ const shortest = 3
 
 /** Knows what every `secret()` of a configuration holds in this environment, and takes it out of texts. */
 export function redactor(config: WeirConfig, environment: Environment): Redact {
-  const values = new Set([...secretsOf(config, environment)].flatMap(formsOf).filter(({ length }) => length >= shortest))
+  const values = new Set(
+    [...secretsOf(config, environment)].flatMap(formsOf).filter(({ length }) => length >= shortest),
+  )
   if (values.size === 0) return (text) => text
   // The longest first: a password may be a part of the URL that holds it.
   const alternatives = [...values].sort((a, b) => b.length - a.length).map(escapeRegExp)
@@ -47,7 +49,10 @@ function* optionsOf({ inputs, stages, end }: Flow): Generator<unknown> {
 }
 
 function* endOptions(end: FlowEnd): Generator<unknown> {
-  if (!isBranches(end)) return yield end.options
+  if (!isBranches(end)) {
+    yield end.options
+    return
+  }
   for (const { stages, end: inner } of end.branches) {
     yield* stages.map(({ options }) => options)
     yield* endOptions(inner)

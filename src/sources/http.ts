@@ -35,7 +35,12 @@ const options = z
     path: z.string().startsWith('/').describe('The path of the route, such as `/activity`.'),
     body: schema.describe('The schema of one event. A body is one event or an array of them.'),
     maxEvents: z.number().int().min(1).default(1000).describe('How many events one request may carry.'),
-    bodyLimit: z.number().int().min(1).default(1_048_576).describe('The largest body, in bytes; a larger one gets 413.'),
+    bodyLimit: z
+      .number()
+      .int()
+      .min(1)
+      .default(1_048_576)
+      .describe('The largest body, in bytes; a larger one gets 413.'),
     backlog: z
       .number()
       .int()
@@ -180,11 +185,15 @@ class HttpTask implements SourceTask {
     const { body, bytes } = request
     const { maxEvents } = this.options
     const count = Array.isArray(body) ? body.length : 1
-    if (count > maxEvents) return of(badRequest([{ path: '', message: `expected at most ${maxEvents} events, got ${count}` }]))
+    if (count > maxEvents)
+      return of(badRequest([{ path: '', message: `expected at most ${maxEvents} events, got ${count}` }]))
     if (count === 0) return of({ status: 202, body: { accepted: 0 } })
     if (this.intake.isFull(count, bytes)) return of(unavailable('too many events wait to be stored'))
     return validate(this.options.body, body).pipe(
-      mergeMap((result) => ('faults' in result ? of(badRequest(result.faults)) : this.accept(request, result.events)), 1),
+      mergeMap(
+        (result) => ('faults' in result ? of(badRequest(result.faults)) : this.accept(request, result.events)),
+        1,
+      ),
     )
   }
 

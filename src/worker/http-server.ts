@@ -45,7 +45,9 @@ export class WorkerHttpServer implements HttpServer {
     return new Observable((subscriber) => {
       if (this.routes.get(key) !== undefined) {
         const hint = 'Give one of the sources another path.'
-        return subscriber.error(new WeirError('WEIR_HTTP_ROUTE_TAKEN', `serving ${key}: it is served already`, { hint }))
+        return subscriber.error(
+          new WeirError('WEIR_HTTP_ROUTE_TAKEN', `serving ${key}: it is served already`, { hint }),
+        )
       }
       this.routes.set(key, route)
       return () => this.routes.set(key, undefined)
@@ -90,7 +92,11 @@ export class WorkerHttpServer implements HttpServer {
     }
     const methods = [...this.routes.keys()].filter((key) => key.endsWith(` ${path}`)).map((key) => key.split(' ')[0])
     if (methods.length === 0) return { status: 404, body: { error: `there is no ${path} here` } }
-    return { status: 405, headers: { allow: methods.join(', ') }, body: { error: `${path} takes ${methods.join(', ')}` } }
+    return {
+      status: 405,
+      headers: { allow: methods.join(', ') },
+      body: { error: `${path} takes ${methods.join(', ')}` },
+    }
   }
 
   private failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

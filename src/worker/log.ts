@@ -26,7 +26,10 @@ export function createLog({ level, format, colors = false, destination, redact }
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describe, err: describe },
       // Field names that hold secrets in any library's errors and options.
-      redact: { paths: ['password', '*.password', '*.authorization', '*.cookie', '*["sasl.password"]'], censor: '[secret]' },
+      redact: {
+        paths: ['password', '*.password', '*.authorization', '*.cookie', '*["sasl.password"]'],
+        censor: '[secret]',
+      },
     },
     format === 'json' ? guarded : prettyStream(guarded, colors),
   )
@@ -37,15 +40,16 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
     colorize,
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'flow,stage,error',
-    messageFormat: (log, messageKey) => [origin(log), String(log[messageKey]), reason(log['error'])].filter(Boolean).join(' '),
+    messageFormat: (log, messageKey) =>
+      [origin(log), String(log[messageKey]), reason(log['error'])].filter(Boolean).join(' '),
     singleLine: true,
   })
   return { write: (line) => destination.write(pretty(line)) }
 }
 
 function origin({ flow, stage }: Record<string, unknown>): string {
-  if (flow === undefined) return ''
-  return stage === undefined ? `[${flow}]` : `[${flow} ${stage}]`
+  const names = [flow, stage].filter((name) => typeof name === 'string')
+  return names.length === 0 ? '' : `[${names.join(' ')}]`
 }
 
 function reason(error: unknown): string {
@@ -57,7 +61,8 @@ function reason(error: unknown): string {
 
 /** Errors that Weir classified need no stack; it is the others' only clue. */
 function describe(error: unknown): unknown {
-  if (!(error instanceof WeirError)) return { message: messageOf(error), ...(error instanceof Error ? { stack: error.stack } : {}) }
+  if (!(error instanceof WeirError))
+    return { message: messageOf(error), ...(error instanceof Error ? { stack: error.stack } : {}) }
   const { code, message, hint, place, remedy, cause } = error
   const unclassified = code === 'WEIR_TASK_UNEXPECTED' || code === 'WEIR_STAGE_FAILED'
   return {

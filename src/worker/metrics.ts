@@ -104,8 +104,12 @@ function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]
         }
       },
     })
-  gauge('weir_lag_records', 'Records of a partition that are not yet read.', ({ end, offset }) => Math.max(0, end - offset))
-  gauge('weir_stream_time_seconds', 'The highest event time seen on a partition.', ({ streamTime }) => inSeconds(streamTime))
+  gauge('weir_lag_records', 'Records of a partition that are not yet read.', ({ end, offset }) =>
+    Math.max(0, end - offset),
+  )
+  gauge('weir_stream_time_seconds', 'The highest event time seen on a partition.', ({ streamTime }) =>
+    inSeconds(streamTime),
+  )
 }
 
 function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now: () => number): void {
@@ -131,7 +135,8 @@ function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now
     labelNames: ['flow', 'state'],
     registers: [registry],
     collect() {
-      for (const { flow, state } of flows()) for (const each of states) this.set({ flow, state: each }, each === state ? 1 : 0)
+      for (const { flow, state } of flows())
+        for (const each of states) this.set({ flow, state: each }, each === state ? 1 : 0)
     },
   })
 }
@@ -146,7 +151,11 @@ function eventLoopMetric(registry: Registry): () => void {
     labelNames: ['quantile'],
     registers: [registry],
     collect() {
-      for (const [quantile, value] of [['0.5', delay.percentile(50)], ['0.99', delay.percentile(99)], ['1', delay.max]] as const) {
+      for (const [quantile, value] of [
+        ['0.5', delay.percentile(50)],
+        ['0.99', delay.percentile(99)],
+        ['1', delay.max],
+      ] as const) {
         this.set({ quantile }, delay.count === 0 ? 0 : value / 1e9)
       }
       delay.reset()

@@ -15,7 +15,11 @@ export class BodyError extends Error {
 const jsonType = /^(application\/(.+\+)?json|text\/plain)\s*(;|$)/i
 
 /** Reads a JSON body of at most `limit` bytes. Errors: `BodyError`. */
-export async function readJson(headers: IncomingHttpHeaders, body: NodeJS.ReadableStream, limit: number): Promise<unknown> {
+export async function readJson(
+  headers: IncomingHttpHeaders,
+  body: NodeJS.ReadableStream,
+  limit: number,
+): Promise<unknown> {
   checkType(headers)
   const bytes = await readBytes(headers, body, limit)
   // Chunked bodies announce no length; whoever counts bytes later reads it here.

@@ -90,11 +90,25 @@ class Worker {
   run(): Observable<Outcome> {
     const { clock, shutdownTimeoutMs = 30_000 } = this.options
     const stop$ = this.options.stop$.pipe(share())
-    const drain$ = stop$.pipe(take(1), tap(() => this.drain()))
-    const overdue$ = drain$.pipe(mergeMap(() => timer(shutdownTimeoutMs, clock.scheduler), 1), map((): Outcome => 'overdue'))
-    const interrupted$ = stop$.pipe(skip(1), take(1), map((): Outcome => 'interrupted'))
+    const drain$ = stop$.pipe(
+      take(1),
+      tap(() => this.drain()),
+    )
+    const overdue$ = drain$.pipe(
+      mergeMap(() => timer(shutdownTimeoutMs, clock.scheduler), 1),
+      map((): Outcome => 'overdue'),
+    )
+    const interrupted$ = stop$.pipe(
+      skip(1),
+      take(1),
+      map((): Outcome => 'interrupted'),
+    )
     const running$ = this.listen().pipe(mergeMap((address) => this.flows(address, stop$), 1))
-    const finished$ = concat(running$, this.close(), defer(() => of(this.outcome())))
+    const finished$ = concat(
+      running$,
+      this.close(),
+      defer(() => of(this.outcome())),
+    )
     return race(merge(overdue$, interrupted$), merge(this.routes(), finished$)).pipe(
       take(1),
       tap((outcome) => this.log(outcome)),
@@ -140,7 +154,8 @@ class Worker {
     const { clock, log } = this.options
     const closed$ = defer(() => from(Promise.allSettled([this.server.close(), this.engine.close()]))).pipe(
       tap((results) => {
-        for (const result of results) if (result.status === 'rejected') log.warn({ error: result.reason }, 'closing')
+        for (const result of results)
+          if (result.status === 'rejected') log.warn({ error: result.reason as unknown }, 'closing')
       }),
     )
     return race(closed$, timer(5_000, clock.scheduler)).pipe(

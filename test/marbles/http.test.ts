@@ -112,7 +112,10 @@ describe('a record', () => {
       const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
       const records: StreamRecord[] = []
       kit.task.read(kit.epoch()).subscribe((record) => records.push(record))
-      kit.scheduler.schedule(() => kit.post([{ user: 'a' }, { user: 'b' }], { headers: { traceparent } }).subscribe(), 4)
+      kit.scheduler.schedule(
+        () => kit.post([{ user: 'a' }, { user: 'b' }], { headers: { traceparent } }).subscribe(),
+        4,
+      )
       kit.flush()
       expect(records.map(({ key, value, timestamp, origin }) => ({ key, value, timestamp, origin }))).toEqual([
         { key: null, value: { user: 'a' }, timestamp: 4, origin: { topic: 'http:/events', partition: 0, offset: 0 } },
@@ -127,7 +130,10 @@ describe('an answer', () => {
   test('of 202 is given when the epoch has committed, and not before', () =>
     source((kit) => {
       const { task, cold } = kit
-      const commit$ = concat(cold('---|'), defer(() => task.commit(task.positions())))
+      const commit$ = concat(
+        cold('---|'),
+        defer(() => task.commit(task.positions())),
+      )
       const epochs$ = concat(defer(() => task.read(kit.epoch())).pipe(map(user)), commit$).pipe(repeat())
       kit.expectObservable(epochs$, '---------------!').toBe('a----b')
       const replies = { x: 'a202', y: 'b202' }
@@ -136,8 +142,13 @@ describe('an answer', () => {
 
   test('tells how many events were accepted', () =>
     source(({ expectObservable, post, task, epoch }) => {
-      const epoch$ = concat(task.read(epoch()), defer(() => task.commit(task.positions())))
-      expectObservable(post([{ user: 'a' }, { user: 'b' }])).toBe('--(r|)', { r: { status: 202, body: { accepted: 2 } } })
+      const epoch$ = concat(
+        task.read(epoch()),
+        defer(() => task.commit(task.positions())),
+      )
+      expectObservable(post([{ user: 'a' }, { user: 'b' }])).toBe('--(r|)', {
+        r: { status: 202, body: { accepted: 2 } },
+      })
       epoch$.subscribe()
     }))
 
@@ -171,9 +182,16 @@ describe('an answer', () => {
     source(
       (kit) => {
         kit.post([{ user: 'a' }, { user: 'b' }]).subscribe()
-        const full = { status: 503, headers: { 'retry-after': '1' }, body: { error: 'too many events wait to be stored' } }
+        const full = {
+          status: 503,
+          headers: { 'retry-after': '1' },
+          body: { error: 'too many events wait to be stored' },
+        }
         kit.expectObservable(kit.post({ user: 'c' })).toBe('(r|)', { r: full })
-        const epoch$ = concat(kit.task.read(kit.epoch()), defer(() => kit.task.commit(kit.task.positions())))
+        const epoch$ = concat(
+          kit.task.read(kit.epoch()),
+          defer(() => kit.task.commit(kit.task.positions())),
+        )
         epoch$.subscribe()
         kit.expectObservable(kit.cold('---x').pipe(mergeMap(() => kit.post({ user: 'd' }), 1)), '10ms !').toBe('---')
       },
@@ -207,7 +225,12 @@ describe('an answer', () => {
       ({ expectObservable, post, task, epoch, cold }) => {
         expectObservable(post({ user: 'a' }).pipe(map(status))).toBe('100ms (s|)', { s: '500' })
         task.read(epoch()).subscribe()
-        const commit$ = cold('200ms |').pipe((end$) => concat(end$, defer(() => task.commit(task.positions()))))
+        const commit$ = cold('200ms |').pipe((end$) =>
+          concat(
+            end$,
+            defer(() => task.commit(task.positions())),
+          ),
+        )
         expectObservable(commit$).toBe('200ms |')
       },
       { answerWithin: '100ms' },
@@ -218,7 +241,10 @@ describe('an answer', () => {
       const { task, epoch } = kit
       const error = new WeirError('WEIR_SINK_FAILED', 'writing: no acknowledgement')
       const start = task.positions()
-      const body = { error: 'it is not known whether these events were stored: writing: no acknowledgement', correlationId: 'c1' }
+      const body = {
+        error: 'it is not known whether these events were stored: writing: no acknowledgement',
+        correlationId: 'c1',
+      }
       kit.expectObservable(kit.post({ user: 'a' })).toBe('--(r|)', { r: { status: 500, body } })
       const next$ = defer(() => task.read(epoch({ cut$: kit.cold('--x') })))
       const failed$ = defer(() => (task.failed?.(error), task.rewind(start, error)))
@@ -230,7 +256,12 @@ describe('an answer', () => {
   test('waits while the task is tried again, and is 500 after three failed tries', () =>
     source((kit) => {
       const error = new WeirError('WEIR_SINK_UNREACHABLE', 'connecting: nobody answers')
-      timer(5, 5, kit.scheduler).pipe(take(3), tap(() => kit.task.failed?.(error))).subscribe()
+      timer(5, 5, kit.scheduler)
+        .pipe(
+          take(3),
+          tap(() => kit.task.failed?.(error)),
+        )
+        .subscribe()
       const body = { error: 'not stored after 3 tries: connecting: nobody answers', correlationId: 'c1' }
       kit.expectObservable(kit.post({ user: 'a' })).toBe('15ms (r|)', { r: { status: 500, body } })
     }))
@@ -243,7 +274,10 @@ describe('the task', () => {
         mergeMap((change) => {
           if (change.kind !== 'assigned') throw new Error(change.kind)
           const given = [{ topic: 'http:/events', partition: 0, offset: 7 }]
-          return concat(change.start(given), defer(() => [[change.partitions, change.total, task.positions()]]))
+          return concat(
+            change.start(given),
+            defer(() => [[change.partitions, change.total, task.positions()]]),
+          )
         }, 1),
       )
       const partitions = [{ topic: 'http:/events', partition: 0 }]
@@ -258,6 +292,8 @@ describe('the task', () => {
 })
 
 test('the options hold a backlog that the largest request fits in', () => {
-  expect(httpPost.options.safeParse({ path: '/x', body: Event, backlog: 10 }).error?.issues[0]?.path).toEqual(['backlog'])
+  expect(httpPost.options.safeParse({ path: '/x', body: Event, backlog: 10 }).error?.issues[0]?.path).toEqual([
+    'backlog',
+  ])
   expect(httpPost.options.safeParse(http.post('/x', { body: Event }).options).success).toBe(true)
 })

@@ -13,7 +13,9 @@ const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 
 let cwd: string
 const children: ChildProcess[] = []
-beforeEach(() => { cwd = mkdtempSync(join(tmpdir(), 'weir-cli-')) })
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'weir-cli-'))
+})
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   rmSync(cwd, { recursive: true })
@@ -39,8 +41,16 @@ async function weir(argv: string[], env: Record<string, string> = {}) {
   const code = await main(argv, {
     cwd,
     env,
-    stdout: { write: (text) => { stdout += text } },
-    stderr: { write: (text) => { stderr += text } },
+    stdout: {
+      write: (text) => {
+        stdout += text
+      },
+    },
+    stderr: {
+      write: (text) => {
+        stderr += text
+      },
+    },
     signals$: NEVER,
   })
   return { code, stdout, stderr }
@@ -67,7 +77,10 @@ describe('weir check', () => {
   })
 
   test('ends with 78 and tells every fault with its line', async () => {
-    config("mapAsync((value: never) => value, { concurrency: 'many' as never }), ", "\n  connections: { k: kafka({ brokers: env('BROKERS') }) },")
+    config(
+      "mapAsync((value: never) => value, { concurrency: 'many' as never }), ",
+      "\n  connections: { k: kafka({ brokers: env('BROKERS') }) },",
+    )
     const { code, stderr } = await weir(['check'])
     expect(code).toBe(78)
     expect(stderr).toContain('2 faults in the configuration')
@@ -101,14 +114,20 @@ test('weir graph prints the stages of each flow', async () => {
 describe('the command line', () => {
   test('that names no flow there is ends with 2, and says which was meant', async () => {
     config()
-    expect(await weir(['run', 'order'])).toMatchObject({ code: 2, stderr: "error no flow is called 'order': did you mean 'orders'?\n" })
+    expect(await weir(['run', 'order'])).toMatchObject({
+      code: 2,
+      stderr: "error no flow is called 'order': did you mean 'orders'?\n",
+    })
     expect((await weir(['run', 'nothing'])).stderr).toContain('there are orders, visits')
   })
 
-  test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000']])('of %j ends with 2', async (...argv) => {
-    config()
-    expect((await weir(argv as string[])).code).toBe(2)
-  })
+  test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000']])(
+    'of %j ends with 2',
+    async (...argv) => {
+      config()
+      expect((await weir(argv as string[])).code).toBe(2)
+    },
+  )
 
   test('tells its version and its help', async () => {
     expect(await weir(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
@@ -116,20 +135,32 @@ describe('the command line', () => {
   })
 })
 
-test.each([{ SERVER_PORT: 'high' }, { LOG_LEVEL: 'loud' }, { DEMO_TRAFFIC: 'perhaps' }])('an environment of %j ends with 78', async (env) => {
-  config()
-  const { code, stderr } = await weir(['start'], env)
-  expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining(Object.keys(env)[0] as string) })
-})
+test.each([{ SERVER_PORT: 'high' }, { LOG_LEVEL: 'loud' }, { DEMO_TRAFFIC: 'perhaps' }])(
+  'an environment of %j ends with 78',
+  async (env) => {
+    config()
+    const { code, stderr } = await weir(['start'], env)
+    expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining(Object.keys(env)[0] as string) })
+  },
+)
 
 describe('a process', () => {
   function start(...argv: string[]) {
-    const child = spawn(process.execPath, [command, ...argv], { cwd, env: { ...process.env, SERVER_PORT: '0', DEMO_TRAFFIC: '0' } })
+    const child = spawn(process.execPath, [command, ...argv], {
+      cwd,
+      env: { ...process.env, SERVER_PORT: '0', DEMO_TRAFFIC: '0' },
+    })
     children.push(child)
     let text = ''
-    child.stdout.on('data', (chunk) => { text += chunk })
-    child.stderr.on('data', (chunk) => { text += chunk })
-    const ended = new Promise<number | string | null>((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)))
+    child.stdout.on('data', (chunk) => {
+      text += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      text += chunk
+    })
+    const ended = new Promise<number | string | null>((resolve) =>
+      child.on('exit', (code, signal) => resolve(code ?? signal)),
+    )
     const says = async (pattern: RegExp) => {
       for (;;) {
         const match = pattern.exec(text)
@@ -155,7 +186,10 @@ describe('a process', () => {
     expect(text()).not.toContain('"flow":"visits"')
   })
 
-  test.each([['SIGTERM', 143], ['SIGINT', 130]] as const)('ends at once at a second %s', async (signal, code) => {
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('ends at once at a second %s', async (signal, code) => {
     config('mapAsync(() => new Promise<never>(() => {})), ')
     const { child, ended, says } = start('run')
     const [, url = ''] = await says(listening)

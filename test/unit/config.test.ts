@@ -10,40 +10,68 @@ import { loadConfig } from '../../src/config/load.js'
 import { redactor } from '../../src/config/secrets.js'
 import { ConfigError } from '../../src/engine/config-error.js'
 import { Flow } from '../../src/engine/flow.js'
-import { defineConnection, defineSink, defineSource, env, secret, type Sink, type Source } from '../../src/model/index.js'
+import { defineConnection, defineSink, defineSource, env, secret } from '../../src/model/index.js'
 
 const options = z.strictObject({ text: z.string() })
-const source = defineSource({ name: 'test.source', summary: '-', options, replayable: true, build: () => { throw new Error() } })
-const sink = defineSink({ name: 'test.sink', summary: '-', options, guarantee: () => 'at-least-once', build: () => { throw new Error() } })
+const source = defineSource({
+  name: 'test.source',
+  summary: '-',
+  options,
+  replayable: true,
+  build: () => {
+    throw new Error()
+  },
+})
+const sink = defineSink({
+  name: 'test.sink',
+  summary: '-',
+  options,
+  guarantee: () => 'at-least-once',
+  build: () => {
+    throw new Error()
+  },
+})
 const connect = defineConnection({
   kind: 'test',
   summary: '-',
   options: z.strictObject({ url: z.string(), password: z.string().optional() }),
-  open: () => { throw new Error() },
+  open: () => {
+    throw new Error()
+  },
 })
 
 const flow = (from: unknown = 'a', to: unknown = 'b') =>
-  new Flow([{ source: source.declare({ text: from }) as Source<unknown>, stages: [] }], [], sink.declare({ text: to }) as Sink<never>)
+  new Flow([{ source: source.declare({ text: from }), stages: [] }], [], sink.declare({ text: to }))
 
 const modules = { weirflow: { defineConfig, env, flow, connect, stage: source.declare } }
 const declaredIn = (scope: object) => (scope as { declared?: { declaredAt: Error } }).declared?.declaredAt
 
 let cwd: string
-beforeEach(() => { cwd = mkdtempSync(join(tmpdir(), 'weir-config-')) })
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'weir-config-'))
+})
 afterEach(() => rmSync(cwd, { recursive: true }))
 
 const write = (name: string, ...lines: string[]) => writeFileSync(join(cwd, name), `${lines.join('\n')}\n`)
 const load = (more: object = {}) => loadConfig({ cwd, environment: {}, modules, ...more })
-const failure = (more: object = {}) => load(more).then(() => { throw new Error('it loaded') }, (error: unknown) => error)
+const failure = (more: object = {}) =>
+  load(more).then(
+    () => {
+      throw new Error('it loaded')
+    },
+    (error: unknown) => error,
+  )
 const text = async (more: object = {}) => describeConfigError(await failure(more), cwd)
 
 describe('loading', () => {
   test('gives what the file exports, made of the one instance of the package', async () => {
-    write('flows.config.ts',
+    write(
+      'flows.config.ts',
       "import { defineConfig, flow } from 'weirflow'",
       'interface Named { readonly app: string }',
       "const named: Named = { app: 'shop' }",
-      'export default defineConfig({ ...named, flows: { one: flow() } })')
+      'export default defineConfig({ ...named, flows: { one: flow() } })',
+    )
     const { config, file } = await load()
     expect(file).toBe(join(cwd, 'flows.config.ts'))
     expect(config.app).toBe('shop')
@@ -75,23 +103,32 @@ describe('loading', () => {
 describe('a fault', () => {
   test('in the syntax is shown at its line and column', async () => {
     write('flows.config.ts', 'const a = 1', '', 'export default {', '  flows: {} a', '}')
-    expect(await text()).toBe([
-      'loading flows.config.ts: Unexpected token, expected ","',
-      '',
-      '  at flows.config.ts:4:13',
-      '    2 |',
-      '    3 | export default {',
-      '  > 4 |   flows: {} a',
-      '      |             ^',
-      '    5 | }',
-      '    6 |',
-    ].join('\n'))
+    expect(await text()).toBe(
+      [
+        'loading flows.config.ts: Unexpected token, expected ","',
+        '',
+        '  at flows.config.ts:4:13',
+        '    2 |',
+        '    3 | export default {',
+        '  > 4 |   flows: {} a',
+        '      |             ^',
+        '    5 | }',
+        '    6 |',
+      ].join('\n'),
+    )
   })
 
   test('that the code throws is shown at its line, types or not', async () => {
-    write('flows.config.ts', 'interface A {', '  readonly b: string', '}', 'const a = undefined as unknown as A', 'export default a.b')
+    write(
+      'flows.config.ts',
+      'interface A {',
+      '  readonly b: string',
+      '}',
+      'const a = undefined as unknown as A',
+      'export default a.b',
+    )
     expect(await text()).toContain('at flows.config.ts:5\n')
-    expect(await text()).toContain("> 5 | export default a.b")
+    expect(await text()).toContain('> 5 | export default a.b')
   })
 
   test('in another file is shown there', async () => {
@@ -102,7 +139,10 @@ describe('a fault', () => {
 
   test('of a missing import names it', async () => {
     write('flows.config.ts', "import './nowhere.js'", 'export default {}')
-    expect(await failure()).toMatchObject({ code: 'WEIR_CONFIG_NOT_FOUND', message: expect.stringContaining('./nowhere.js') })
+    expect(await failure()).toMatchObject({
+      code: 'WEIR_CONFIG_NOT_FOUND',
+      message: expect.stringContaining('./nowhere.js'),
+    })
   })
 
   test.each([
@@ -121,10 +161,21 @@ describe('a fault', () => {
   })
 
   test('of a stage is shown where the user declared it', async () => {
-    write('flows.config.ts', "import { flow, stage } from 'weirflow'", 'interface A {}', 'globalThis.declared =', '  stage({})', 'export default { flows: { a: flow() } }')
+    write(
+      'flows.config.ts',
+      "import { flow, stage } from 'weirflow'",
+      'interface A {}',
+      'globalThis.declared =',
+      '  stage({})',
+      'export default { flows: { a: flow() } }',
+    )
     await load()
-    const error = new ConfigError([{ message: 'it does not hold', hint: 'Mend it.', declaredAt: declaredIn(globalThis) }])
-    expect(configFaults(error, cwd)).toEqual([{ message: 'it does not hold', hint: 'Mend it.', file: 'flows.config.ts', line: 4 }])
+    const error = new ConfigError([
+      { message: 'it does not hold', hint: 'Mend it.', declaredAt: declaredIn(globalThis) },
+    ])
+    expect(configFaults(error, cwd)).toEqual([
+      { message: 'it does not hold', hint: 'Mend it.', file: 'flows.config.ts', line: 4 },
+    ])
     expect(describeConfigError(error, cwd)).toContain('> 4 |   stage({})')
   })
 })
@@ -132,7 +183,12 @@ describe('a fault', () => {
 describe('secrets', () => {
   const config = {
     connections: { db: connect({ url: secret('DB_URL'), password: secret('DB_PASSWORD').default('postgres') }) },
-    flows: { one: flow(secret('TOKEN').map((token) => `Bearer ${token}`), env('PUBLIC')) },
+    flows: {
+      one: flow(
+        secret('TOKEN').map((token) => `Bearer ${token}`),
+        env('PUBLIC'),
+      ),
+    },
   }
 
   test('are taken out of texts, with the password inside a URL', () => {

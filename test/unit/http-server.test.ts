@@ -21,9 +21,22 @@ const echo: HttpRoute = {
   handle: ({ body, bytes, correlationId }: HttpRequest) => of({ status: 200, body: { body, bytes, correlationId } }),
 }
 
-async function post(body: NonNullable<RequestInit['body']>, headers: Record<string, string> = { 'content-type': 'application/json' }, path = '/echo') {
-  const response = await fetch(url + path, { method: 'POST', body, headers, ...(typeof body === 'object' ? { duplex: 'half' } : {}) } as RequestInit)
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> }
+async function post(
+  body: NonNullable<RequestInit['body']>,
+  headers: Record<string, string> = { 'content-type': 'application/json' },
+  path = '/echo',
+) {
+  const response = await fetch(url + path, {
+    method: 'POST',
+    body,
+    headers,
+    ...(typeof body === 'object' ? { duplex: 'half' } : {}),
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
 }
 
 describe('a route', () => {
@@ -42,8 +55,10 @@ describe('a route', () => {
   test('can be taken only once', () => {
     const errors: unknown[] = []
     server.serve(echo).subscribe()
-    server.serve(echo).subscribe({ error: (error) => errors.push(error) })
-    expect(errors).toMatchObject([{ code: 'WEIR_HTTP_ROUTE_TAKEN', message: 'serving POST /echo: it is served already' }])
+    server.serve(echo).subscribe({ error: (error: unknown) => errors.push(error) })
+    expect(errors).toMatchObject([
+      { code: 'WEIR_HTTP_ROUTE_TAKEN', message: 'serving POST /echo: it is served already' },
+    ])
   })
 
   test('of another method is 405 and names the right one', async () => {
@@ -61,7 +76,10 @@ describe('a route', () => {
   test('that fails is 500 with the correlation id and without the reason', async () => {
     server.serve({ ...echo, handle: () => throwError(() => new Error('inner secret')) }).subscribe()
     const { status, body } = await post('1', { 'x-correlation-id': 'c7' })
-    expect({ status, body }).toEqual({ status: 500, body: { error: 'an unexpected error, see the logs', correlationId: 'c7' } })
+    expect({ status, body }).toEqual({
+      status: 500,
+      body: { error: 'an unexpected error, see the logs', correlationId: 'c7' },
+    })
   })
 
   test('goes on with a request whose caller hung up', async () => {
@@ -83,7 +101,10 @@ describe('a body', () => {
   beforeEach(() => void server.serve(echo).subscribe())
 
   test('that is no JSON is 400', async () => {
-    expect(await post('{"a":')).toMatchObject({ status: 400, body: { error: expect.stringContaining('the body is no JSON') } })
+    expect(await post('{"a":')).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('the body is no JSON') },
+    })
     expect((await post('')).status).toBe(400)
   })
 
@@ -100,12 +121,18 @@ describe('a body', () => {
   })
 
   test('in chunks is counted as it comes', async () => {
-    expect(await post(new Blob(['{"a":2}']).stream())).toMatchObject({ status: 200, body: { body: { a: 2 }, bytes: 7 } })
+    expect(await post(new Blob(['{"a":2}']).stream())).toMatchObject({
+      status: 200,
+      body: { body: { a: 2 }, bytes: 7 },
+    })
   })
 
-  test.each(['application/json; charset=utf-8', 'application/vnd.api+json', 'text/plain;charset=UTF-8'])('may be %s', async (type) => {
-    expect((await post('1', { 'content-type': type })).status).toBe(200)
-  })
+  test.each(['application/json; charset=utf-8', 'application/vnd.api+json', 'text/plain;charset=UTF-8'])(
+    'may be %s',
+    async (type) => {
+      expect((await post('1', { 'content-type': type })).status).toBe(200)
+    },
+  )
 
   test('of another type or encoding is 415', async () => {
     expect((await post('a=1', { 'content-type': 'application/x-www-form-urlencoded' })).status).toBe(415)

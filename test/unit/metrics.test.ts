@@ -22,7 +22,10 @@ const status = (more: Partial<FlowStatus> = {}): FlowStatus => ({
 let metrics: Metrics
 afterEach(() => metrics.close())
 async function scrape(...flows: FlowStatus[]) {
-  metrics = createMetrics(() => flows, () => now)
+  metrics = createMetrics(
+    () => flows,
+    () => now,
+  )
   return lines()
 }
 const lines = async () => (await metrics.scrape()).split('\n')
@@ -45,7 +48,10 @@ describe('a scrape', () => {
 
   test('counts the same when it is repeated, and forgets partitions that have gone', async () => {
     const flows = [status()]
-    metrics = createMetrics(() => flows, () => now)
+    metrics = createMetrics(
+      () => flows,
+      () => now,
+    )
     await lines()
     flows[0] = status({ partitions: [] })
     const again = await lines()
@@ -59,7 +65,10 @@ describe('a scrape', () => {
   })
 
   test('has each epoch, and each rejection by its code', async () => {
-    metrics = createMetrics(() => [], () => now)
+    metrics = createMetrics(
+      () => [],
+      () => now,
+    )
     metrics.observer.epoch?.({ flow: 'one', epoch: 1, records: 30, durationMs: 20, commitMs: 3 })
     const error = new WeirError('WEIR_RECORD_LATE', 'late')
     metrics.observer.rejected?.({ flow: 'one', stage: 'sum', error, at: 't-0@1', correlationId: 'c' })
@@ -81,7 +90,8 @@ describe('a scrape', () => {
 })
 
 describe('health', () => {
-  const sick = (more: Partial<FlowStatus>) => ailments([status(more)], { now, stuckAfterMs: 60_000 }).map(({ reason }) => reason)
+  const sick = (more: Partial<FlowStatus>) =>
+    ailments([status(more)], { now, stuckAfterMs: 60_000 }).map(({ reason }) => reason)
   const error = new WeirError('WEIR_SINK_UNREACHABLE', 'writing rows: nobody answers')
 
   test.each<[string, Partial<FlowStatus>, string[]]>([
@@ -90,7 +100,11 @@ describe('health', () => {
     ['that is new', { lastCommitAt: undefined, since: 50_000 }, []],
     ['that never committed', { lastCommitAt: undefined, since: 30_000 }, ['nothing was committed after 70 s']],
     ['that retries, for now', { state: 'retrying', error }, []],
-    ['that retries for long', { state: 'retrying', error, lastCommitAt: 1_000 }, ['nothing was committed after 99 s: writing rows: nobody answers']],
+    [
+      'that retries for long',
+      { state: 'retrying', error, lastCommitAt: 1_000 },
+      ['nothing was committed after 99 s: writing rows: nobody answers'],
+    ],
     ['that starts for long', { state: 'starting', lastCommitAt: undefined }, ['it is still starting after 100 s']],
     ['that has failed', { state: 'failed', error }, ['it has failed: writing rows: nobody answers']],
     ['that is at its end', { state: 'stopped', lastCommitAt: 0 }, []],

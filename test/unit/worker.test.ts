@@ -13,35 +13,51 @@ class FakeEngine {
   onStop = () => this.ended$.next()
 
   run = (): Observable<never> => NEVER.pipe(takeUntil(this.ended$))
-  close = async () => void this.calls.push('close')
+  close = () => {
+    this.calls.push('close')
+    return Promise.resolve()
+  }
   stop = () => {
     this.calls.push('stop')
     this.onStop()
   }
-  status = (): FlowStatus[] => Object.entries(this.states).map(([flow, state]) => ({
-    flow, state, guarantee: 'at-least-once', since: Date.now(), failures: 0, error: undefined,
-    lastCommitAt: Date.now(), watermark: undefined, stages: [], partitions: [],
-  }))
+  status = (): FlowStatus[] =>
+    Object.entries(this.states).map(([flow, state]) => ({
+      flow,
+      state,
+      guarantee: 'at-least-once',
+      since: Date.now(),
+      failures: 0,
+      error: undefined,
+      lastCommitAt: Date.now(),
+      watermark: undefined,
+      stages: [],
+      partitions: [],
+    }))
 }
 
 function start(more: Partial<WorkerOptions> = {}) {
   const engine = new FakeEngine()
   const stop$ = new Subject<void>()
   let begun: (url: string) => void
-  const url = new Promise<string>((resolve) => { begun = resolve })
-  const outcome = firstValueFrom(runWorker({
-    engine: () => engine,
-    clock: systemClock,
-    log: silentLogger,
-    address: { host: '127.0.0.1', port: 0 },
-    stop$,
-    about: { version: '1.2.3' },
-    beside: ({ address: { port } }) => {
-      begun(`http://127.0.0.1:${port}`)
-      return NEVER
-    },
-    ...more,
-  }))
+  const url = new Promise<string>((resolve) => {
+    begun = resolve
+  })
+  const outcome = firstValueFrom(
+    runWorker({
+      engine: () => engine,
+      clock: systemClock,
+      log: silentLogger,
+      address: { host: '127.0.0.1', port: 0 },
+      stop$,
+      about: { version: '1.2.3' },
+      beside: ({ address: { port } }) => {
+        begun(`http://127.0.0.1:${port}`)
+        return NEVER
+      },
+      ...more,
+    }),
+  )
   return { engine, stop$, url, outcome }
 }
 
@@ -121,7 +137,13 @@ describe('a worker', () => {
     const second = start({ address: { host: '127.0.0.1', port } })
     await expect(second.outcome).rejects.toMatchObject({ code: 'WEIR_HTTP_PORT_TAKEN' })
     const error = new WeirError('WEIR_CONFIG_EMBEDDED', 'not in production')
-    await expect(start({ engine: () => { throw error } }).outcome).rejects.toBe(error)
+    await expect(
+      start({
+        engine: () => {
+          throw error
+        },
+      }).outcome,
+    ).rejects.toBe(error)
     first.stop$.next()
     await first.outcome
   })
@@ -136,8 +158,16 @@ describe('the log', () => {
   }
 
   test('is a line of JSON an event, with what it belongs to', () => {
-    const [line] = logged('json', (log) => log.child({ flow: 'one' }).warn({ stage: 'map', correlationId: 'c' }, 'late'))
-    expect(JSON.parse(line ?? '')).toMatchObject({ level: 'warn', flow: 'one', stage: 'map', correlationId: 'c', msg: 'late' })
+    const [line] = logged('json', (log) =>
+      log.child({ flow: 'one' }).warn({ stage: 'map', correlationId: 'c' }, 'late'),
+    )
+    expect(JSON.parse(line ?? '')).toMatchObject({
+      level: 'warn',
+      flow: 'one',
+      stage: 'map',
+      correlationId: 'c',
+      msg: 'late',
+    })
   })
 
   test('never shows a secret, wherever it stands', () => {

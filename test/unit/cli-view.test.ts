@@ -1,0 +1,188 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { filter, firstValueFrom, scan } from 'rxjs'
+import { describe, expect, test } from 'vitest'
+import { Dashboard } from '../../src/cli/dashboard.js'
+import { painter, table } from '../../src/cli/paint.js'
+import { type Activity, mulberry32, traffic, visit } from '../../src/cli/traffic.js'
+import { type Picture, render } from '../../src/cli/view.js'
+import type { FlowStatus, Topology } from '../../src/engine/index.js'
+import { WeirError } from '../../src/model/index.js'
+
+const stage = (name: string, kind: string, definition: string, detail?: string) => ({
+  name,
+  kind,
+  definition,
+  detail,
+  inputs: [],
+  stores: [],
+})
+const topology = {
+  app: 'shop',
+  flows: [
+    {
+      name: 'ingest',
+      summary: [
+        stage('http.post', 'source', 'http.post', 'POST /activity'),
+        stage('kafka.sink', 'sink', 'kafka.sink', 'visits'),
+      ],
+    },
+    {
+      name: 'count',
+      summary: [
+        stage('kafka.source', 'source', 'kafka.source', 'visits'),
+        stage('sum', 'operator', 'aggregate'),
+        stage('out', 'sink', 'console'),
+      ],
+    },
+  ],
+} as unknown as Topology
+
+const at = new Date(2026, 4, 1, 10, 0, 0).getTime()
+const status = (flow: string, read: number, more: Partial<FlowStatus> = {}): FlowStatus => ({
+  flow,
+  state: 'running',
+  guarantee: 'exactly-once',
+  since: at,
+  error: undefined,
+  failures: 0,
+  lastCommitAt: at,
+  watermark: at - 4_000,
+  stages: [
+    { stage: 'in', kind: 'source', in: read, out: read, rejected: 0 },
+    { stage: 'sum', kind: 'operator', in: read, out: 3, rejected: 2 },
+  ],
+  partitions: [
+    { topic: 't', partition: 0, offset: 5, end: 8, streamTime: at },
+    { topic: 't', partition: 1, offset: 1, end: 2, streamTime: at },
+  ],
+  ...more,
+})
+
+const plain = painter({ write: () => true, isTTY: true }, { env: { NO_COLOR: '1' } } as never)
+function draw(dashboard: Dashboard, flows: FlowStatus[], more: Partial<Picture> = {}) {
+  return render(
+    {
+      app: 'shop',
+      flows: dashboard.pictures(flows),
+      uptime: 65_000,
+      frame: 0,
+      now: at,
+      port: 8080,
+      embedded: [],
+      hasTraffic: false,
+      ...more,
+    },
+    plain,
+  )
+}
+
+describe('the view', () => {
+  test('has of each flow what came, how fast, what waits and what was rejected', () => {
+    const dashboard = new Dashboard(topology)
+    dashboard.sample([status('count', 100)], at - 2_000)
+    dashboard.sample([status('count', 140)], at - 1_000)
+    dashboard.sample([status('count', 1_200)], at)
+    const text = draw(dashboard, [status('count', 1_200)])
+    expect(text).toContain('● count running  visits → out · exactly once')
+    expect(text).toMatch(
+      /in +1,200 +rate +550\/s +lag +4 +windows closed 3 +watermark 09:59:56 \(4 s ago\) +rejected 2 +▁█/,
+    )
+  })
+
+  test('has the last five rows of flows that aggregate', () => {
+    const dashboard = new Dashboard(topology)
+    const window = (second: number) => ({ start: at + second * 1_000, end: at + (second + 5) * 1_000 })
+    const rows = [0, 5, 10, 15, 20, 25].map((second) => ({
+      key: null,
+      window: window(second),
+      value: { users: second },
+    }))
+    dashboard.observer.written?.({ flow: 'count', stage: 'out', value: rows.slice(0, 2) })
+    for (const value of rows.slice(2)) dashboard.observer.written?.({ flow: 'count', stage: 'out', value })
+    dashboard.observer.written?.({ flow: 'ingest', stage: 'kafka.sink', value: { user: 'ann' } })
+    const text = draw(dashboard, [status('ingest', 1), status('count', 1)])
+    expect(text).not.toContain('10:00:00 – 10:00:05')
+    expect(text).toMatch(/ {3}window +users\n +10:00:05 – 10:00:10 +5\n/)
+    expect(text).toMatch(/10:00:25 – 10:00:30 +25\n/)
+    expect(text).not.toContain('ann')
+  })
+
+  test('says how to post, what is embedded, and how to stop', () => {
+    const text = draw(new Dashboard(topology), [status('ingest', 0)], { embedded: ['kafka', 'db'], hasTraffic: true })
+    expect(text).toMatch(
+      /weir shop {2}up 01:05 · embedded: kafka, db \(to try things, not to keep them\) · demo traffic/,
+    )
+    expect(text).toMatch(
+      /curl http:\/\/localhost:8080\/activity -H 'content-type: application\/json' \\\n +-d '\{"user_id"/,
+    )
+    expect(text).toContain('stop   Ctrl-C')
+  })
+
+  test('shows what is wrong with a flow', () => {
+    const error = new WeirError('WEIR_SINK_UNREACHABLE', 'writing rows: nobody answers')
+    expect(draw(new Dashboard(topology), [status('count', 0, { state: 'retrying', error })])).toMatch(
+      /◌ count retrying[\s\S]+writing rows: nobody answers/,
+    )
+  })
+
+  test('has another first line in each drawing', () => {
+    const heading = (frame: number) => draw(new Dashboard(topology), [], { frame }).split('\n')[0]
+    expect(heading(0)).not.toBe(heading(1))
+  })
+})
+
+test('colours are for terminals that want them', () => {
+  const io = (env: object) => ({ env }) as never
+  expect(painter({ write: () => true, isTTY: true }, io({}))('red', 'a')).toBe('\u001b[31ma\u001b[39m')
+  expect(painter({ write: () => true }, io({}))('red', 'a')).toBe('a')
+  expect(plain('red', 'a')).toBe('a')
+})
+
+test('a table has its columns aligned', () => {
+  expect(
+    table([
+      ['a', 'b'],
+      ['long', 'c'],
+    ]),
+  ).toEqual(['a      b', 'long   c'])
+})
+
+describe('demo traffic', () => {
+  test('is the same for the same seed, and a little out of order', () => {
+    const some = (seed: number) => {
+      const random = mulberry32(seed)
+      return Array.from({ length: 200 }, (_, index) => visit(random, at + index))
+    }
+    expect(some(1)).toEqual(some(1))
+    expect(some(1)).not.toEqual(some(2))
+    const behind = some(1).map(({ timestamp }, index) => at + index - Date.parse(timestamp))
+    expect(Math.min(...behind)).toBe(0)
+    expect(Math.max(...behind)).toBeGreaterThan(500)
+    expect(Math.max(...behind)).toBeLessThan(1_500)
+  })
+
+  test('posts real requests, 20 to 50 events a second, whatever the server answers', async () => {
+    const bodies: Activity[][] = []
+    const read = async (request: IncomingMessage) =>
+      JSON.parse(Buffer.concat(await request.toArray()).toString()) as Activity[]
+    const server = createServer((request, response) => {
+      void read(request).then((events) => {
+        bodies.push(events)
+        response.writeHead(bodies.length === 2 ? 503 : 202).end()
+      })
+    }).listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/activity`
+    const accepted$ = traffic(url).pipe(
+      scan((all, count) => [...all, count], [] as number[]),
+      filter(({ length }) => length === 6),
+    )
+    const accepted = await firstValueFrom(accepted$)
+    server.close()
+    expect(accepted[1]).toBe(0)
+    expect(accepted[0]).toBe(bodies[0]?.length)
+    expect(Math.max(...bodies.map(({ length }) => length))).toBeLessThanOrEqual(6)
+    expect(bodies.flat().every(({ user_id }) => /^visitor-\d{3}$/.test(user_id))).toBe(true)
+  })
+})
