@@ -17,7 +17,8 @@ export const flatMapDefinition = defineOperator({
       next(record) {
         let values: readonly unknown[]
         try {
-          values = [...project(record.value, record)]
+          const made = project(record.value, record)
+          values = Array.isArray(made) ? made : [...made]
         } catch (error) {
           return context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
         }
