@@ -149,6 +149,7 @@ class FlowCompiler {
       options,
       connection: this.connection(declared, given?.connection),
       policy: given?.onError ?? policyOf(definition, options),
+      declaredAt: declared.declaredAt,
     }
   }
 
@@ -210,6 +211,7 @@ class FlowCompiler {
     this.faults.push({
       message: `flow '${this.name}': ${first.name} sends what it rejects to the dead letters, and no connection takes them`,
       hint: "Declare a kafka connection, or give the stage another policy: onError: 'skip' or 'fail'.",
+      declaredAt: first.declaredAt,
     })
     return undefined
   }

@@ -99,9 +99,18 @@ export class Engine {
         connection === this.opened.get(this.topology.checkpoints) ? task?.transaction : undefined,
     })
     const pipeline = buildPipeline(flow, contexts)
-    const { app } = this.topology
-    task = new FlowTask({ app, flow, pipeline, contexts, stores, time, rejections, checkpoints, clock, log, observer })
+    const name = this.taskName(flow)
+    task = new FlowTask({ name, flow, pipeline, contexts, stores, time, rejections, checkpoints, clock, log, observer })
     return task
+  }
+
+  /** An embedded broker's offsets begin anew with the process, and so must the checkpoints of what reads it. */
+  private taskName({ name, inputs }: FlowTopology): string {
+    const isVolatile = inputs.some(({ source }) => {
+      const connection = source.connection === undefined ? undefined : this.topology.connections.get(source.connection)
+      return connection?.definition.isEmbedded?.(connection.options as never)
+    })
+    return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
   }
 
   private checkpointStore(): CheckpointStore {

@@ -53,7 +53,8 @@ import type { FlowTopology } from './topology.js'
 
 /** What one task works with; all of it lives as long as the task. */
 export interface TaskParts {
-  readonly app: string
+  /** The name under which its checkpoints are kept. */
+  readonly name: string
   readonly flow: FlowTopology
   readonly pipeline: Pipeline
   readonly contexts: StageContexts
@@ -231,8 +232,7 @@ export class FlowTask {
 
   /** Loads what is committed of these partitions. Acquiring them anew also tells how an unclear commit ended. */
   private restore(partitions: readonly TopicPartition[], total: number): Observable<never> {
-    const { checkpoints, stores, time, app, flow } = this.parts
-    const task = `${app}.${flow.name}`
+    const { checkpoints, stores, time, name: task } = this.parts
     const known = partitions.map((partition) => ({
       ...partition,
       generation: 0,
@@ -301,12 +301,12 @@ export class FlowTask {
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
-    const { stores, app, flow } = this.parts
+    const { stores, name: task } = this.parts
     const partitions = positions.map((position) => stores.commit(position, this.times(position)))
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const nothing = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    return nothing ? transaction.rollback() : transaction.commit({ task: `${app}.${flow.name}`, partitions })
+    return nothing ? transaction.rollback() : transaction.commit({ task, partitions })
   }
 
   /** Where the checkpoint store has the positions, the group's offsets are only for lag tools: they may fail. */

@@ -18,6 +18,7 @@ interface StageNode<D> {
   /** The declared connection it uses. */
   readonly connection: string | undefined
   readonly policy: RejectionPolicy
+  readonly declaredAt: Error
 }
 
 export type SourceNode = StageNode<SourceDefinition>

@@ -12,18 +12,7 @@ import {
 } from '../model/index.js'
 import { Groups } from './internal/groups.js'
 import { operate } from './internal/operate.js'
-import { windowOptions, type Window, type WindowSpec } from './windows.js'
-
-/** The result of one key, over all time. */
-export interface Aggregated<R, K = null> {
-  readonly key: K
-  readonly value: R
-}
-
-/** The result of one key in one window. */
-export interface Windowed<R, K = null> extends Aggregated<R, K> {
-  readonly window: Window
-}
+import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from './windows.js'
 
 const options = z.strictObject({
   name: z.string().min(1).describe('names the stage and its store: state is found again by it'),

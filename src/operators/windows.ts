@@ -7,6 +7,17 @@ export interface Window {
   readonly end: Date
 }
 
+/** The result of one key, over all time. */
+export interface Aggregated<R, K = null> {
+  readonly key: K
+  readonly value: R
+}
+
+/** The result of one key in one window. */
+export interface Windowed<R, K = null> extends Aggregated<R, K> {
+  readonly window: Window
+}
+
 export const windowOptions = z.strictObject({
   kind: z.literal('tumbling').describe('windows that follow each other without a gap'),
   size: duration.describe('how long a window is'),

@@ -10,8 +10,7 @@ import {
   type StoreKey,
   type StorePartition,
 } from '../../model/index.js'
-import type { Aggregated, Windowed } from '../aggregate.js'
-import type { Window, WindowOptions } from '../windows.js'
+import type { Aggregated, Window, Windowed, WindowOptions } from '../windows.js'
 
 type By = (value: unknown, record: StreamRecord) => StoreKey
 
