@@ -50,6 +50,13 @@ export class KafkaConnection implements Connection {
     }
   }
 
+  /** What every member of a group starts from. */
+  async memberSettings(): Promise<ClientSettings> {
+    // The mock cluster keeps the place of a member that left until its session ends.
+    const session = this.isEmbedded ? { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 } : {}
+    return { ...session, ...(await this.settings()) }
+  }
+
   /** Makes `close` wait for a client that is being closed. */
   closes(closed: Promise<unknown>): void {
     const settled = closed.catch(() => undefined).finally(() => this.closing.delete(settled))

@@ -186,7 +186,7 @@ class Session {
     this.closing = true
     await this.opened
     await this.pump.stop()
-    this.owed?.()
+    this.settle()
     await this.consumer?.close()
   }
 
@@ -197,7 +197,7 @@ class Session {
       this.totals.set(topic, await this.connection.topics.ensure(request))
     }
     if (this.closing) return
-    const settings = { ...(await this.connection.settings()), 'group.id': group, ...client }
+    const settings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
     const member = instance === undefined ? {} : { 'group.instance.id': instance }
     this.consumer = new GroupConsumer({ ...settings, ...member }, {
       assigned: (given) => this.onAssigned(given),
@@ -366,7 +366,12 @@ class Session {
   private settle(): void {
     const { owed } = this
     this.owed = undefined
-    owed?.()
+    try {
+      owed?.()
+    } catch (error) {
+      // A rebalance that comes to light after the client has closed needs no answer any more.
+      if (!this.closing) throw error
+    }
   }
 
   /** How long somebody has been reading, ms: the time of a slow sink is no stall. */

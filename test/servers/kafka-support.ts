@@ -1,0 +1,182 @@
+import { firstValueFrom, lastValueFrom, Subject, type Subscription } from 'rxjs'
+import { kafka } from '../../src/connectors/kafka.js'
+import { KafkaConnection } from '../../src/kafka/connection.js'
+import { kafkaSink } from '../../src/sinks/kafka.js'
+import { kafkaSource } from '../../src/sources/kafka.js'
+import {
+  type Assigned,
+  type AssignmentChange,
+  type Epoch,
+  noHeaders,
+  type Position,
+  type Revoked,
+  type SinkTask,
+  type SourceTask,
+  silentLogger,
+  StreamRecord,
+  systemClock,
+} from '../../src/model/index.js'
+
+let named = 0
+
+/** A name that no other test uses. */
+export const fresh = (what: string) => `${what}-${process.pid}-${Date.now().toString(36)}-${named++}`
+
+export function connect(brokers: string, more: object = {}): KafkaConnection {
+  const { definition } = kafka
+  const context = { app: 'test', name: 'kafka', clock: systemClock, log: silentLogger, production: false, dataDirectory: '.' }
+  return definition.open(definition.options.parse({ brokers, ...more }), context)
+}
+
+function stageContext(connection: KafkaConnection) {
+  return {
+    app: 'test',
+    flow: 'flow',
+    stage: 'stage',
+    clock: systemClock,
+    log: silentLogger,
+    connection: () => connection as never,
+    instance: undefined,
+    http: undefined as never,
+  }
+}
+
+export function sourceOf(connection: KafkaConnection, options: object): SourceTask<Buffer | null> {
+  return kafkaSource.build(kafkaSource.options.parse(options), stageContext(connection)) as SourceTask<Buffer | null>
+}
+
+export function sinkOf(connection: KafkaConnection, options: object, rejected: unknown[] = []): SinkTask {
+  const context = {
+    ...stageContext(connection),
+    reject: (record: StreamRecord, error: unknown) => void rejected.push({ record, error }),
+    transaction: () => undefined,
+  }
+  return kafkaSink.build(kafkaSink.options.parse(options), context)
+}
+
+export function recordOf(value: unknown, key: string | null = null, more: Partial<StreamRecord> = {}): StreamRecord {
+  const origin = more.origin ?? { topic: 'made', partition: 0, offset: -1 }
+  return new StreamRecord(key, value, more.timestamp ?? Date.now(), more.headers ?? noHeaders, origin)
+}
+
+/** An epoch that ends after so many records, or when it is cut. */
+export class TestEpoch implements Epoch {
+  readonly number = 1
+  readonly cut$ = new Subject<void>()
+  private left: number
+
+  constructor(records: number) {
+    this.left = records
+  }
+
+  room(): number {
+    return this.left
+  }
+
+  take(records: number): void {
+    this.left -= records
+  }
+
+  cut(): void {
+    this.left = 0
+    this.cut$.next()
+  }
+}
+
+/** A member of a group that does what it is told, as the engine would. */
+export class Member {
+  readonly changes: AssignmentChange[] = []
+  readonly records: StreamRecord<Buffer | null>[] = []
+  error: unknown
+  /** What `assigned` and `revoked` are answered with. */
+  answer = true
+  private readonly changed = new Subject<void>()
+  private readonly subscription: Subscription
+
+  constructor(
+    readonly task: SourceTask<Buffer | null>,
+    private readonly from: readonly Position[] = [],
+  ) {
+    this.subscription = task.assignments$.subscribe({
+      next: (change) => {
+        this.changes.push(change)
+        if (this.answer) void this.reply(change)
+        this.changed.next()
+      },
+      error: (error) => {
+        this.error = error
+        this.changed.next()
+      },
+    })
+  }
+
+  async reply(change: AssignmentChange): Promise<void> {
+    const answer$ = change.kind === 'assigned' ? change.start(this.from) : change.release()
+    await lastValueFrom(answer$, { defaultValue: undefined }).catch((error) => {
+      this.error = error
+    })
+    this.changed.next()
+  }
+
+  get assigned(): Assigned[] {
+    return this.changes.filter((change) => change.kind === 'assigned')
+  }
+
+  get revoked(): Revoked[] {
+    return this.changes.filter((change) => change.kind === 'revoked')
+  }
+
+  /** Reads one epoch; it is cut after a time without the records it wants. */
+  async read(records: number, cutAfterMs = 10_000): Promise<StreamRecord<Buffer | null>[]> {
+    const epoch = new TestEpoch(records)
+    const read: StreamRecord<Buffer | null>[] = []
+    const timer = setTimeout(() => epoch.cut(), cutAfterMs)
+    await new Promise<void>((resolve, reject) => {
+      this.task.read(epoch).subscribe({ next: (record) => read.push(record), complete: resolve, error: reject })
+    })
+    clearTimeout(timer)
+    this.records.push(...read)
+    return read
+  }
+
+  async rewind(positions: readonly Position[]): Promise<void> {
+    await lastValueFrom(this.task.rewind(positions, new Error('made')), { defaultValue: undefined })
+  }
+
+  async commit(positions = this.task.positions()): Promise<void> {
+    await lastValueFrom(this.task.commit(positions), { defaultValue: undefined })
+  }
+
+  ends() {
+    return firstValueFrom(this.task.ends())
+  }
+
+  /** How many partitions it has now. */
+  get partitions(): number {
+    return this.task.positions().length
+  }
+
+  async until(condition: () => boolean, what: string, ms = 20_000): Promise<void> {
+    const deadline = Date.now() + ms
+    while (!condition()) {
+      if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain until ${what}; error: ${String(this.error)}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
+  leave(): void {
+    this.subscription.unsubscribe()
+  }
+}
+
+/** Runs one epoch of a sink. */
+export async function writeAll(sink: SinkTask, records: Iterable<StreamRecord>): Promise<void> {
+  const { from } = await import('rxjs')
+  await lastValueFrom(sink.write(from([...records])), { defaultValue: undefined })
+}
+
+export async function openSink(sink: SinkTask): Promise<void> {
+  if (sink.open !== undefined) await lastValueFrom(sink.open(), { defaultValue: undefined })
+}
+
+export const text = (record: StreamRecord<Buffer | null>) => record.value?.toString() ?? null
