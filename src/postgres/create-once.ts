@@ -11,8 +11,9 @@ export async function createOnce(client: ClientBase, sql: string, ...tables: rea
     if (await isMissing(client, tables)) await client.query(sql)
     await client.query('COMMIT')
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined)
-    throw error
+    await client.query('ROLLBACK')
+    // While it waited for the lock this session may not have noticed that somebody else made them.
+    if (await isMissing(client, tables)) throw error
   }
 }
 

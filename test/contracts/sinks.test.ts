@@ -1,0 +1,19 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { postgresSinkUnderTest } from './postgres-sink-under-test.js'
+import { openPostgres } from './postgres-under-test.js'
+import { refusals, sinkContract } from './sinks.contract.js'
+
+const embedded = (joins: boolean, options = {}) => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'weir-embedded-'))
+  const connection = openPostgres('embedded', { dataDirectory })
+  const close = async () => {
+    await connection.close()
+    rmSync(dataDirectory, { recursive: true })
+  }
+  return postgresSinkUnderTest({ connection, joins, options, close })
+}
+
+sinkContract('embedded Postgres, in the transaction of the epoch', () => embedded(true), refusals)
+sinkContract('embedded Postgres, on its own', () => embedded(false, { writers: 3 }), refusals)

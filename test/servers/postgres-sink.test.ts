@@ -1,0 +1,423 @@
+import { concat, ignoreElements, timer } from 'rxjs'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresConnection } from '../../src/postgres/connection.js'
+import { done } from '../contracts/checkpoints.contract.js'
+import { PostgresSinkHarness } from '../contracts/postgres-sink-under-test.js'
+import { openPostgres } from '../contracts/postgres-under-test.js'
+import { items, recordsOf } from '../contracts/sinks.contract.js'
+import { missingPostgres, PostgresServer } from './postgres-server.js'
+
+// Neither the zone of the process nor that of the session may show in a `timestamp`.
+process.env['TZ'] = 'America/New_York'
+
+const missing = missingPostgres()
+const self = <V>(value: V) => value
+
+describe.skipIf(missing !== undefined)(
+  `the Postgres sink on a real server${missing === undefined ? '' : ` (${missing})`}`,
+  () => {
+    let server: PostgresServer
+    let connection: PostgresConnection
+
+    beforeAll(async () => {
+      server = await PostgresServer.start({ fsync: true })
+      connection = openPostgres(server.url)
+    })
+    afterAll(async () => {
+      await connection.close()
+      await server.close()
+    })
+    beforeEach(async () => {
+      await server.query('DROP SCHEMA public CASCADE')
+      await server.query('CREATE SCHEMA public')
+    })
+
+    const sinkOf = async (options: Readonly<Record<string, unknown>>, joins = true) => {
+      const sink = new PostgresSinkHarness(connection, { table: 'items', row: self, ...options }, joins)
+      await sink.open()
+      return sink
+    }
+    const write = (sink: PostgresSinkHarness, values: readonly unknown[]) => done(sink.epoch(recordsOf(values)))
+    const all = <R extends Record<string, unknown>>(table = 'items') =>
+      server.query<R>(`SELECT * FROM ${table} ORDER BY 1`)
+
+    describe.each([
+      ['insert', {}],
+      ['COPY', { copyFrom: 1 }],
+    ])('types by %s', (_way, options) => {
+      /** What a column of this type holds, as the server tells it. */
+      const stored = async (type: string, value: unknown): Promise<unknown> => {
+        await server.query(`CREATE TABLE items (id integer, value ${type})`)
+        const sink = await sinkOf(options)
+        await write(sink, [{ id: 1, value }])
+        if (sink.rejected[0] !== undefined) throw sink.rejected[0].error
+        return (await server.query<{ text: unknown }>('SELECT value::text AS text FROM items'))[0]?.text
+      }
+      const instant = new Date('2024-03-10T07:30:00.123Z')
+
+      test.each<[string, unknown, string | null]>([
+        ['integer', 7, '7'],
+        ['integer', null, null],
+        ['bigint', 9_007_199_254_740_993n, '9007199254740993'],
+        ['double precision', Number.NaN, 'NaN'],
+        ['double precision', Number.NEGATIVE_INFINITY, '-Infinity'],
+        ['numeric(10,2)', '12.345', '12.35'],
+        ['boolean', false, 'false'],
+        ['text', 'a\tb\\c\nd"e{f}\u{1F9A6}', 'a\tb\\c\nd"e{f}\u{1F9A6}'],
+        ['text', '\\N', '\\N'],
+        ['text', '', ''],
+        ['varchar(3)', 'abc', 'abc'],
+        ['char(4)', 'ab', 'ab'],
+        ['bit(4)', '1010', '1010'],
+        ['timestamp', instant, '2024-03-10 07:30:00.123'],
+        ['timestamptz', instant, '2024-03-10 13:15:00.123+05:45'],
+        ['date', new Date('2024-03-10T23:59:59.999Z'), '2024-03-10'],
+        ['time', instant, '07:30:00.123'],
+        ['timestamp', new Date(Date.UTC(12_024, 0, 1)), '12024-01-01 00:00:00'],
+        ['timestamp', new Date(-62_198_755_200_000), '0002-01-01 00:00:00 BC'],
+        ['timestamp', new Date('0099-05-05T00:00:00Z'), '0099-05-05 00:00:00'],
+        ['bytea', Buffer.from([0, 1, 92, 255]), '\\x00015cff'],
+        ['bytea', new Uint8Array([7, 8]), '\\x0708'],
+        ['jsonb', { a: [1, 'x', null], b: '"\\\n' }, '{"a": [1, "x", null], "b": "\\"\\\\\\n"}'],
+        ['jsonb', [1, { b: 2 }], '[1, {"b": 2}]'],
+        ['jsonb', 5, '5'],
+        ['jsonb', '{"text": "of JSON"}', '{"text": "of JSON"}'],
+        ['json', [], '[]'],
+        ['integer[]', [1, null, 3], '{1,NULL,3}'],
+        ['integer[]', [], '{}'],
+        [
+          'integer[]',
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          '{{1,2},{3,4}}',
+        ],
+        ['text[]', ['a,b', 'c"d', 'e\\f', 'NULL', '', 'x\ty'], '{"a,b","c\\"d","e\\\\f","NULL","","x\ty"}'],
+        ['timestamp[]', [instant], '{"2024-03-10 07:30:00.123"}'],
+        ['bytea[]', [Buffer.from('hi')], '{"\\\\x6869"}'],
+        ['jsonb[]', [{ a: 1 }], '{"{\\"a\\": 1}"}'],
+        ['int4range', '[1,5)', '[1,5)'],
+        ['uuid', '6F9619FF-8B86-D011-B42D-00C04FC964FF', '6f9619ff-8b86-d011-b42d-00c04fc964ff'],
+        ['text', { a: 1 }, '{"a":1}'],
+      ])('%s from %o', async (type, value, expected) => {
+        expect(await stored(type, value)).toBe(expected)
+      })
+
+      test('a domain, and an enumeration', async () => {
+        await server.query(
+          "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE DOMAIN tags AS text[]; CREATE DOMAIN doc AS jsonb",
+        )
+        await server.query('CREATE TABLE items (mood mood, tags tags, doc doc)')
+        const sink = await sinkOf(options)
+        await write(sink, [{ mood: 'sad', tags: ['a'], doc: ['b'] }])
+        expect(sink.rejected).toEqual([])
+        expect(await server.query('SELECT mood::text, tags::text, doc::text FROM items')).toEqual([
+          { mood: 'sad', tags: '{a}', doc: '["b"]' },
+        ])
+      })
+
+      test.each<[string, unknown, string]>([
+        ['varchar(3)', 'abcd', 'value too long for type character varying(3)'],
+        ['integer', 'seven', 'invalid input syntax for type integer: "seven"'],
+        ['integer', 2 ** 40, 'value "1099511627776" is out of range for type integer'],
+        ['text', 'a\0b', 'invalid byte sequence for encoding "UTF8": 0x00'],
+        ['timestamp', new Date(Number.NaN), 'Invalid time value (column value)'],
+        ['jsonb', '{broken', 'invalid input syntax for type json'],
+        ['jsonb', { self: 5n }, 'Do not know how to serialize a BigInt (column value)'],
+        [
+          'integer NOT NULL',
+          null,
+          'null value in column "value" of relation "items" violates not-null constraint (column value)',
+        ],
+      ])('%s refuses %o', async (type, value, text) => {
+        await expect(stored(type, value)).rejects.toMatchObject({
+          code: 'WEIR_RECORD_REFUSED',
+          message: `writing to table items: ${text}`,
+        })
+      })
+
+      test('a broken constraint is named', async () => {
+        await server.query('CREATE TABLE items (id integer CONSTRAINT small CHECK (id < 10))')
+        const sink = await sinkOf(options)
+        await write(sink, [{ id: 1 }, { id: 99 }])
+        expect(sink.rejected.map(({ error }) => error.message)).toEqual([
+          'writing to table items: new row for relation "items" violates check constraint "small" (constraint small)',
+        ])
+      })
+    })
+
+    test('undefined leaves a column to its default, row by row', async () => {
+      await server.query("CREATE TABLE items (id integer, a text DEFAULT 'none', b text DEFAULT 'nil')")
+      const sink = await sinkOf({})
+      await write(sink, [{ id: 1, a: 'x' }, { id: 2 }, { id: 3, a: undefined, b: 'y' }, { id: 4, a: null }])
+      expect(await all()).toEqual([
+        { id: 1, a: 'x', b: 'nil' },
+        { id: 2, a: 'none', b: 'nil' },
+        { id: 3, a: 'none', b: 'y' },
+        { id: 4, a: null, b: 'nil' },
+      ])
+    })
+
+    test('rows of nothing but defaults', async () => {
+      await server.query('CREATE TABLE items (id serial)')
+      const sink = await sinkOf({ row: () => ({}) })
+      await write(sink, [1, 2, 3])
+      expect(await all()).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
+    })
+
+    test('names are quoted, and a schema is found', async () => {
+      await server.query('CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."my.table" ("select" integer, "a""b" text)')
+      const sink = await sinkOf({ table: 'Odd."my.table"' })
+      await write(sink, [{ select: 1, 'a"b': 'x' }])
+      expect(await all('"Odd"."my.table"')).toEqual([{ select: 1, 'a"b': 'x' }])
+      await server.query('DROP SCHEMA "Odd" CASCADE')
+    })
+
+    describe('upserts', () => {
+      const upsert = { mode: 'upsert', key: ['id'] }
+      beforeEach(() => server.query("CREATE TABLE items (id integer PRIMARY KEY, a text, b text DEFAULT 'nil')"))
+
+      test('the last of a key wins, in one epoch and over several', async () => {
+        const sink = await sinkOf(upsert)
+        await write(sink, [
+          { id: 1, a: 'x' },
+          { id: 2, a: 'y' },
+          { id: 1, a: 'z' },
+        ])
+        await write(sink, [{ id: 2, a: 'w' }])
+        expect(await all()).toEqual([
+          { id: 1, a: 'z', b: 'nil' },
+          { id: 2, a: 'w', b: 'nil' },
+        ])
+      })
+
+      test('rows with different columns add up, as if each had been written alone', async () => {
+        const rows = [
+          { id: 1, a: 'x' },
+          { id: 1, b: 'y' },
+          { id: 1, a: undefined, b: 'z' },
+          { id: 2, b: null },
+        ]
+        const expected = [
+          { id: 1, a: 'x', b: 'z' },
+          { id: 2, a: null, b: null },
+        ]
+        await write(await sinkOf(upsert), rows)
+        expect(await all()).toEqual(expected)
+        await server.query('TRUNCATE items')
+        await write(await sinkOf({ ...upsert, batchSize: 1 }), rows)
+        expect(await all()).toEqual(expected)
+      })
+
+      test('one bad row among those of a key does not take the good ones with it', async () => {
+        const sink = await sinkOf(upsert)
+        const bad = { id: 1, a: 'with\0nul' }
+        await write(sink, [{ id: 1, a: 'x' }, bad, { id: 1, b: 'y' }, { id: 2, a: 'z' }])
+        expect(await all()).toEqual([
+          { id: 1, a: 'x', b: 'y' },
+          { id: 2, a: 'z', b: 'nil' },
+        ])
+        expect(sink.rejected.map(({ record }) => record.value)).toEqual([bad])
+      })
+
+      test('keys that differ here and are equal there', async () => {
+        const sink = await sinkOf(upsert)
+        await write(sink, [
+          { id: 1, a: 'x' },
+          { id: '1', a: 'y' },
+          { id: ' 1 ', a: 'z' },
+        ])
+        expect(await all()).toEqual([{ id: 1, a: 'z', b: 'nil' }])
+        expect(sink.rejected).toEqual([])
+      })
+
+      test('a row that is all key is inserted once', async () => {
+        const sink = await sinkOf(upsert)
+        await write(sink, [{ id: 1 }, { id: 1 }])
+        await write(sink, [{ id: 1 }])
+        expect(await all()).toEqual([{ id: 1, a: null, b: 'nil' }])
+      })
+
+      test('ten thousand changes of a few keys, in order', async () => {
+        const sink = await sinkOf({ ...upsert, writers: 4 }, false)
+        await write(
+          sink,
+          Array.from({ length: 10_000 }, (_, index) => ({ id: index % 7, a: String(index) })),
+        )
+        expect(await all()).toEqual([0, 1, 2, 3, 4, 5, 6].map((id) => ({ id, a: String(lastOf(id)), b: 'nil' })))
+      })
+
+      const lastOf = (id: number) => 9_999 - ((9_999 - id) % 7)
+    })
+
+    describe('the set-up', () => {
+      test('`create` makes a missing table, whoever comes first', async () => {
+        const create = 'CREATE TABLE items (id integer)'
+        const sinks = await Promise.all(Array.from({ length: 8 }, () => sinkOf({ create })))
+        for (const [id, sink] of sinks.entries()) await write(sink, [{ id }])
+        expect(await all()).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((id) => ({ id })))
+      })
+
+      test('a missing table stops the flow', async () => {
+        await expect(sinkOf({})).rejects.toMatchObject({
+          code: 'WEIR_CONFIG_INVALID',
+          remedy: 'stop',
+          message: 'opening table items: relation "items" does not exist',
+          hint: 'Create the table, or give the sink `create`.',
+        })
+      })
+
+      test('a broken `create` stops the flow', async () => {
+        await expect(sinkOf({ create: 'CREATE TABEL items (id integer)' })).rejects.toMatchObject({
+          code: 'WEIR_CONFIG_INVALID',
+          remedy: 'stop',
+        })
+      })
+
+      test('a missing column stops the flow, and rejects nothing', async () => {
+        await server.query('CREATE TABLE items (id integer, "user" text)')
+        const sink = await sinkOf({})
+        await expect(write(sink, [{ id: 1, usr: 'x' }])).rejects.toMatchObject({
+          code: 'WEIR_CONFIG_INVALID',
+          remedy: 'stop',
+          message: "writing to table items: it has no column 'usr'",
+          hint: 'Its columns are id, user. Correct what `row` returns, or add the column.',
+        })
+        expect(sink.rejected).toEqual([])
+      })
+
+      test('an upsert without a unique index stops the flow', async () => {
+        await server.query('CREATE TABLE items (id integer)')
+        const sink = await sinkOf({ mode: 'upsert', key: ['id'] })
+        await expect(write(sink, [{ id: 1 }])).rejects.toMatchObject({
+          remedy: 'stop',
+          hint: 'An upsert needs a unique index on exactly the columns of `key`.',
+        })
+      })
+
+      test('a wrong password or a missing database stops the flow', async () => {
+        const nowhere = openPostgres(server.url.replace('/postgres', '/nowhere'))
+        const sink = new PostgresSinkHarness(nowhere, { table: 'items', row: self }, true)
+        await expect(sink.open()).rejects.toMatchObject({
+          remedy: 'stop',
+          hint: 'Create the database, or correct its name.',
+        })
+        await nowhere.close()
+      })
+
+      test('a server that is not there is worth another try', async () => {
+        const nobody = openPostgres('postgres://weir@127.0.0.1:1/postgres')
+        const sink = new PostgresSinkHarness(nobody, { table: 'items', row: self }, true)
+        await expect(sink.open()).rejects.toMatchObject({ remedy: 'retry', code: 'WEIR_CHECKPOINT_UNREACHABLE' })
+        await nobody.close()
+      })
+
+      test('`upsert` and `key` need each other', async () => {
+        await expect(sinkOf({ mode: 'upsert' })).rejects.toThrow("mode 'upsert' needs `key`")
+        await expect(sinkOf({ key: ['id'] })).rejects.toThrow("`key` needs mode 'upsert'")
+      })
+    })
+
+    describe('bugs of `row`', () => {
+      const row = ({ id }: { id: number }) => {
+        if (id === 2) throw new TypeError('no such field')
+        return { id }
+      }
+      beforeEach(() => server.query('CREATE TABLE items (id integer)'))
+
+      test('end the epoch', async () => {
+        const sink = await sinkOf({ row })
+        await expect(write(sink, items(4))).rejects.toMatchObject({
+          code: 'WEIR_STAGE_FAILED',
+          message: 'no such field',
+        })
+        expect(await all()).toEqual([])
+      })
+
+      test('reject the record where the flow says what becomes of it', async () => {
+        const sink = await sinkOf({ row, onError: 'skip' })
+        await write(sink, items(4))
+        expect(await all()).toEqual([{ id: 0 }, { id: 1 }, { id: 3 }])
+        expect(sink.rejected.map(({ record }) => record.origin.offset)).toEqual([2])
+      })
+    })
+
+    describe('crashes', () => {
+      beforeEach(() => server.query('CREATE TABLE items (id integer PRIMARY KEY, text text)'))
+
+      test('a server killed in the middle of an epoch ends it with an error to retry, leaves nothing of it, and works again', async () => {
+        const sink = await sinkOf({})
+        await write(sink, items(10))
+        // The second part comes when the server is gone.
+        const second$ = concat(timer(300).pipe(ignoreElements()), recordsOf(items(600, 5_000)))
+        const failed = expect(done(sink.epoch(concat(recordsOf(items(1_000, 100)), second$)))).rejects.toMatchObject({
+          code: 'WEIR_CHECKPOINT_UNREACHABLE',
+          remedy: 'retry',
+        })
+        await new Promise((resolve) => setTimeout(resolve, 150))
+        await server.kill()
+        await failed
+        await server.start()
+        expect((await all()).length).toBe(10)
+        expect(await sink.committed()).toBe(1)
+        await sink.open()
+        await write(sink, items(1_600, 100))
+        expect((await all()).length).toBe(1_610)
+      })
+
+      test('outside of a transaction a statement outlives the loss of its connection', async () => {
+        const sink = await sinkOf({ mode: 'upsert', key: ['id'], retries: 3 }, false)
+        await write(sink, items(5))
+        await server.restart()
+        await write(sink, items(5, 5))
+        expect((await all()).length).toBe(10)
+      })
+
+      test('outside of a transaction a short outage is bridged by retries', async () => {
+        const sink = await sinkOf({ mode: 'upsert', key: ['id'], retries: 8 }, false)
+        await write(sink, items(5))
+        await server.stop()
+        const epoch = write(sink, items(5, 5))
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        await server.start()
+        await epoch
+        expect((await all()).length).toBe(10)
+      })
+
+      test('a commit whose connection is lost in the middle holds as a whole or not at all', async () => {
+        const outcomes = new Set<string>()
+        const values = [...items(800), { id: 900, text: 'c'.repeat(200_000) }]
+        const began = performance.now()
+        await write(await sinkOf({ batchSize: 40 }), values)
+        const epochMs = performance.now() - began
+        for (let delay = 0; delay < 24; delay++) {
+          await server.query('TRUNCATE items')
+          const sink = await sinkOf({ batchSize: 40 })
+          const epoch = write(sink, values)
+          const ended = epoch.then(
+            () => 'committed',
+            () => 'failed',
+          )
+          await new Promise((resolve) => setTimeout(resolve, (delay * epochMs) / 16))
+          await server.terminateSessions()
+          const outcome = await ended
+          const rows = (await all()).length
+          const position = await sink.committed()
+          expect([0, 801]).toContain(rows)
+          expect(position).toBe(rows === 0 ? 0 : 1)
+          if (outcome === 'committed') expect(position).toBe(1)
+          outcomes.add(`${outcome} ${position}`)
+        }
+        expect([...outcomes]).toEqual(expect.arrayContaining(['committed 1', 'failed 0']))
+      })
+    })
+
+    test('many flows share a small pool', async () => {
+      await server.query('CREATE TABLE items (id integer PRIMARY KEY, text text)')
+      const sinks = await Promise.all(Array.from({ length: 14 }, () => sinkOf({})))
+      await Promise.all(sinks.map((sink, index) => done(sink.epoch(recordsOf(items(200, index * 1_000))))))
+      expect((await all()).length).toBe(14 * 200)
+    })
+  },
+)
