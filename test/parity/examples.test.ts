@@ -54,7 +54,7 @@ test.each(examples.filter(({ code }) => code.includes('defineConfig(')))(
 
 // A test in an example becomes a test of this file.
 for (const { name, code } of examples) {
-  if (code.includes("from 'vitest'")) await describe(name, () => import(join(folder, `${name}.ts`)))
+  if (code.includes("from 'vitest'")) describe(name, async () => void (await import(join(folder, `${name}.ts`))))
 }
 
 function faultsIn(program: ts.Program, path: string): string[] {
