@@ -13,10 +13,11 @@ export class UnencodableError extends Error {
 /** The text by which PostgreSQL reads a value into this column, or null. */
 export function textOf(value: unknown, column: Column): string | null {
   if (value === null || value === undefined) return null
+  if (typeof value === 'number') return String(value)
   try {
     if (column.isJson) return typeof value === 'string' ? value : JSON.stringify(value)
     // A time of day is read out of a date too, but not out of ISO's form with the T.
-    if (column.type.startsWith('time ') && value instanceof Date) return dateText(value).replace('T', ' ')
+    if (column.isTimeOfDay && value instanceof Date) return dateText(value).replace('T', ' ')
     return scalarText(value)
   } catch (error) {
     throw new UnencodableError(column.name, error)
@@ -59,10 +60,9 @@ function elementText(value: unknown): string | null | readonly (string | null)[]
  */
 function dateText(date: Date): string {
   const iso = date.toISOString()
+  if (!/^(\+|-|0000)/.test(iso)) return iso
   if (iso.startsWith('+')) return iso.slice(1).replace(/^0+/, '')
-  const year = date.getUTCFullYear()
-  if (year > 0) return iso
-  return `${String(1 - year).padStart(4, '0')}${iso.replace(/^-?\d+/, '')} BC`
+  return `${String(1 - date.getUTCFullYear()).padStart(4, '0')}${iso.replace(/^-?\d+/, '')} BC`
 }
 
 type ArrayElement = string | null | readonly ArrayElement[]
@@ -70,19 +70,24 @@ type ArrayElement = string | null | readonly ArrayElement[]
 /** An array literal. */
 export function arrayText(elements: readonly ArrayElement[]): string {
   let text = '{'
-  for (const [index, element] of elements.entries()) {
+  for (let index = 0; index < elements.length; index++) {
     if (index > 0) text += ','
-    if (element === null) text += 'NULL'
-    else if (typeof element === 'string') text += `"${element.replace(/["\\]/g, '\\$&')}"`
+    const element = elements[index]
+    if (element === null || element === undefined) text += 'NULL'
+    else if (typeof element === 'string')
+      text += `"${toQuote.test(element) ? element.replace(/["\\]/g, '\\$&') : element}"`
     else text += arrayText(element)
   }
   return `${text}}`
 }
 
+const toQuote = /["\\]/
+const toEscape = /[\\\n\r\t]/
 const copyEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** One field of COPY's text format. */
 export function copyText(text: string | null): string {
   if (text === null) return '\\N'
+  if (!toEscape.test(text)) return text
   return text.replace(/[\\\n\r\t]/g, (character) => copyEscapes[character] ?? character)
 }

@@ -45,7 +45,8 @@ export function clientConfig(options: ConnectionOptions): ClientConfig {
 export function addressOf({ url, host, port, user, database }: ConnectionOptions): string {
   if (url === undefined)
     return `postgres://${user === undefined ? '' : `${user}@`}${host}:${port}/${database ?? user ?? ''}`
-  if (!URL.canParse(url)) return 'postgres://…'
+  // An @ too many is one of an unencoded password, and what follows it no host.
+  if (!URL.canParse(url) || /@.*@/.test(url)) return 'postgres://…'
   const parsed = new URL(url)
   return `postgres://${parsed.username === '' ? '' : `${parsed.username}@`}${parsed.host}${parsed.pathname}`
 }

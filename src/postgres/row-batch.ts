@@ -26,13 +26,25 @@ export function mergeByKey(rows: readonly PendingRow[], key: readonly string[]):
 /** Splits rows by the columns that they have: a statement has one list of columns. */
 export function byShape(rows: readonly PendingRow[]): readonly (readonly PendingRow[])[] {
   const groups = new Map<string, PendingRow[]>()
+  let shape: readonly string[] | undefined
+  let group: PendingRow[] = []
   for (const pending of rows) {
-    const shape = JSON.stringify(shapeOf(pending.row))
-    const group = groups.get(shape)
-    if (group === undefined) groups.set(shape, [pending])
-    else group.push(pending)
+    if (shape === undefined || !hasShape(pending.row, shape)) {
+      shape = shapeOf(pending.row)
+      const name = JSON.stringify(shape)
+      group = groups.get(name) ?? []
+      groups.set(name, group)
+    }
+    group.push(pending)
   }
   return [...groups.values()]
+}
+
+/** Nearly every row looks like the one before it, and this tells without making anything. */
+function hasShape(row: Row, shape: readonly string[]): boolean {
+  let index = 0
+  for (const name in row) if (name !== shape[index++] || row[name] === undefined) return false
+  return index === shape.length
 }
 
 /** Undefined when a part of the key is null: such rows are all different to the database. */

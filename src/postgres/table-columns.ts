@@ -7,11 +7,12 @@ export interface Column {
   readonly type: string
   readonly isArray: boolean
   readonly isJson: boolean
+  readonly isTimeOfDay: boolean
 }
 
 const query = `
   SELECT a.attname AS name, format_type(a.atttypid, -1) AS type, b.typcategory = 'A' AS "isArray",
-    b.typname IN ('json', 'jsonb') AS "isJson"
+    b.typname IN ('json', 'jsonb') AS "isJson", b.typname IN ('time', 'timetz') AS "isTimeOfDay"
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END

@@ -16,6 +16,9 @@ export interface TableOptions {
   readonly copyFrom: number
 }
 
+/** Writes prepared rows. */
+export type Write = (client: ClientBase) => Promise<unknown>
+
 /** Writes rows to a table by the types that its catalog tells. */
 export class TableWriter {
   private readonly statements = new Map<string, string>()
@@ -30,32 +33,45 @@ export class TableWriter {
     return new TableWriter(options, await readColumns(client, options.table))
   }
 
-  /** Writes rows of one shape (the same columns) in one statement: all of them or none. */
-  async write(client: ClientBase, rows: readonly Row[]): Promise<void> {
+  /**
+   * Prepares to write rows of one shape (the same columns) in one statement: all of them or none. What needs no
+   * database is done at once, while that may still be busy with others.
+   */
+  prepare(rows: readonly Row[]): Write {
     const columns = shapeOf(rows[0] ?? {}).map((name) => this.column(name))
-    if (columns.length === 0) return this.writeDefaults(client, rows.length)
+    if (columns.length === 0) return (client) => this.writeDefaults(client, rows.length)
     const { key, copyFrom: threshold } = this.options
-    if (key === undefined && rows.length >= threshold) return this.copy(client, columns, rows)
-    await client.query(
-      this.statement(columns),
-      columns.map((column) => arrayText(rows.map((row) => textOf(row[column.name], column)))),
-    )
+    return key === undefined && rows.length >= threshold ? this.copying(columns, rows) : this.inserting(columns, rows)
+  }
+
+  private inserting(columns: readonly Column[], rows: readonly Row[]): Write {
+    const statement = this.statement(columns)
+    const arrays = columns.map((column) => arrayText(rows.map((row) => textOf(row[column.name], column))))
+    return (client) => client.query(statement, arrays)
+  }
+
+  private copying(columns: readonly Column[], rows: readonly Row[]): Write {
+    const statement = `COPY ${quotedTable(this.options.table)} (${columns.map(({ name }) => quoted(name)).join(', ')}) FROM STDIN`
+    let text = ''
+    for (const row of rows) {
+      for (let index = 0; index < columns.length; index++) {
+        const column = columns[index] as Column
+        text += (index === 0 ? '' : '\t') + copyText(textOf(row[column.name], column))
+      }
+      text += '\n'
+    }
+    return (client) =>
+      new Promise<void>((resolve, reject) => {
+        const stream = client.query(copyFrom(statement))
+        stream.once('error', reject)
+        stream.once('finish', resolve)
+        stream.end(text)
+      })
   }
 
   private async writeDefaults(client: ClientBase, rows: number): Promise<void> {
     for (let row = 0; row < rows; row++)
       await client.query(`INSERT INTO ${quotedTable(this.options.table)} DEFAULT VALUES`)
-  }
-
-  private async copy(client: ClientBase, columns: readonly Column[], rows: readonly Row[]): Promise<void> {
-    const lines = rows.map((row) => columns.map((column) => copyText(textOf(row[column.name], column))).join('\t'))
-    const into = `${quotedTable(this.options.table)} (${columns.map(({ name }) => quoted(name)).join(', ')})`
-    await new Promise<void>((resolve, reject) => {
-      const stream = client.query(copyFrom(`COPY ${into} FROM STDIN`))
-      stream.once('error', reject)
-      stream.once('finish', resolve)
-      stream.end(`${lines.join('\n')}\n`)
-    })
   }
 
   private statement(columns: readonly Column[]): string {

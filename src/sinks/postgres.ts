@@ -142,17 +142,21 @@ class PostgresSinkTask implements SinkTask {
   }
 
   private join(records$: Observable<StreamRecord>, transaction: PostgresTransaction): Observable<never> {
-    const attempt: Attempt = (rows) => transaction.run((client) => this.opened.write(client, rows))
+    const attempt: Attempt = (rows) => defer(() => transaction.run(this.opened.prepare(rows)))
     const gathered$ = transaction.isExclusive ? records$.pipe(toArray()) : this.gather(records$)
     return gathered$.pipe(
       concatMap((records) => this.batches(records)),
-      concatMap((batch) => this.writeBatch(batch, attempt)),
+      // The transaction does one after the other; a second batch is made ready meanwhile.
+      mergeMap((batch) => this.writeBatch(batch, attempt), this.settings.mode === 'upsert' ? 1 : 2),
     )
   }
 
   private writeAlone(records$: Observable<StreamRecord>): Observable<never> {
     const attempt: Attempt = (rows) =>
-      this.connection.run((client) => this.opened.write(client, rows)).pipe(retry({ delay: this.retryDelay }))
+      defer(() => {
+        const write = this.opened.prepare(rows)
+        return this.connection.run(write).pipe(retry({ delay: this.retryDelay }))
+      })
     const { mode, writers } = this.settings
     return this.gather(records$).pipe(
       concatMap((records) => this.batches(records)),

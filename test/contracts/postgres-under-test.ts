@@ -9,11 +9,10 @@ import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { PostgresTransaction } from '../../src/postgres/transaction.js'
 import type { CheckpointsUnderTest } from './checkpoints.contract.js'
 
-/** Opens a connection as the engine would; returns it with the directory it may keep files in. */
-export function openPostgres(url: string, context: Partial<ConnectionContext> = {}): PostgresConnection {
+/** Opens a connection as the engine would. */
+export function openWith(given: unknown, context: Partial<ConnectionContext> = {}): PostgresConnection {
   const { definition } = postgres
-  const options = definition.options.parse({ url })
-  return definition.open(options, {
+  return definition.open(definition.options.parse(given), {
     app: 'weir-test',
     name: 'db',
     clock: systemClock,
@@ -22,6 +21,10 @@ export function openPostgres(url: string, context: Partial<ConnectionContext> = 
     dataDirectory: '',
     ...context,
   })
+}
+
+export function openPostgres(url: string, context: Partial<ConnectionContext> = {}): PostgresConnection {
+  return openWith({ url }, context)
 }
 
 /** The embedded server in a directory of its own. It has one connection, which all its stores share. */

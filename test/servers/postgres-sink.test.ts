@@ -75,6 +75,7 @@ describe.skipIf(missing !== undefined)(
         ['time', instant, '07:30:00.123'],
         ['timestamp', new Date(Date.UTC(12_024, 0, 1)), '12024-01-01 00:00:00'],
         ['timestamp', new Date(-62_198_755_200_000), '0002-01-01 00:00:00 BC'],
+        ['timestamp', new Date('0000-06-01T00:00:00Z'), '0001-06-01 00:00:00 BC'],
         ['timestamp', new Date('0099-05-05T00:00:00Z'), '0099-05-05 00:00:00'],
         ['bytea', Buffer.from([0, 1, 92, 255]), '\\x00015cff'],
         ['bytea', new Uint8Array([7, 8]), '\\x0708'],
