@@ -1,0 +1,17 @@
+/**
+ * Throughput: JSON events of about 200 bytes from three partitions into windows of 10 s with page views and exact unique
+ * users; a hand-written loop and a Weir flow in turn, each in a fresh process.
+ */
+import { loadTopic } from './support/load.js'
+import { withKafka } from './support/servers.js'
+import { compareThroughput } from './support/throughput.js'
+
+const events = Number(process.env['EVENTS'] ?? 1_000_000)
+const rounds = Number(process.env['ROUNDS'] ?? 5)
+
+await withKafka(async (brokers) => {
+  const topic = `windows-${Date.now()}`
+  console.log(`loading ${events} events …`)
+  await loadTopic(brokers, topic, events, 10_000)
+  await compareThroughput('windows', rounds, (run) => ({ BROKERS: brokers, TOPIC: topic, EVENTS: String(events), RUN: run }))
+})
