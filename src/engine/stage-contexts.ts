@@ -38,6 +38,7 @@ export class StageContexts {
   readonly all: readonly StageCounts[]
   private readonly nowhere: StageCounts = { stage: '', kind: 'operator', in: 0, out: 0, rejected: 0 }
   private readonly reached = new Map<string, StreamRecord>()
+  private readonly sinks: { readonly counts: StageCounts; before: number }[]
   private readonly byName: ReadonlyMap<string, StageCounts>
 
   constructor(
@@ -46,6 +47,7 @@ export class StageContexts {
   ) {
     this.all = flow.summary.map(({ name, kind }) => ({ stage: name, kind, in: 0, out: 0, rejected: 0 }))
     this.byName = new Map(this.all.map((counts) => [counts.stage, counts]))
+    this.sinks = this.all.filter(({ kind }) => kind === 'sink').map((counts) => ({ counts, before: 0 }))
   }
 
   /** The counts of a stage; without a name, counts that nobody reads. */
@@ -59,9 +61,19 @@ export class StageContexts {
     return (record) => this.reached.set(name, record)
   }
 
+  /** An epoch begins. */
+  begin(): void {
+    for (const sink of this.sinks) sink.before = sink.counts.in
+  }
+
+  /** Whether anything has reached a sink in this epoch. */
+  hasWritten(): boolean {
+    return this.sinks.some(({ counts, before }) => counts.in > before)
+  }
+
   /** An epoch was committed: what reached the sinks is out. Tells the observer the last record of each. */
   committed(): void {
-    for (const counts of this.all) if (counts.kind === 'sink') counts.out = counts.in
+    for (const { counts, before } of this.sinks) counts.out += counts.in - before
     for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow.name, stage, value })
     this.reached.clear()
   }

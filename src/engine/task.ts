@@ -265,10 +265,11 @@ export class FlowTask {
   }
 
   private runEpoch(): Observable<never> {
-    const { pipeline, rejections, time, checkpoints, clock, flow } = this.parts
+    const { pipeline, contexts, rejections, time, checkpoints, clock, flow } = this.parts
     const epoch = new EpochBudget(this.epochs++, flow.limits, clock)
     this.epoch = epoch
     this.transaction = checkpoints?.begin()
+    contexts.begin()
     const drained$ = run(() => {
       epoch.cut()
       time.advance(this.ends.fresh())
@@ -301,12 +302,12 @@ export class FlowTask {
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
-    const { stores, name: task } = this.parts
+    const { stores, contexts, name: task } = this.parts
     const partitions = positions.map((position) => stores.commit(position, this.times(position)))
     const { transaction } = this
     if (transaction === undefined) return EMPTY
-    const nothing = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    return nothing ? transaction.rollback() : transaction.commit({ task, partitions })
+    const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
+    return isUnchanged && !contexts.hasWritten() ? transaction.rollback() : transaction.commit({ task, partitions })
   }
 
   /** Where the checkpoint store has the positions, the group's offsets are only for lag tools: they may fail. */
