@@ -1,13 +1,15 @@
 import type { TopicPartition } from './partition.js'
 
+/** Counts up when a stored form changes; of a codec made of several, the version of each. */
+export type CodecVersion = number | readonly CodecVersion[]
+
 /** What a store's values look like on disk, and how a change of one is told apart from the whole. */
 export interface StoreCodec<V> {
-  /** Counts up when the stored form changes. */
-  readonly version: number
+  readonly version: CodecVersion
   /** The whole value, as something MessagePack can carry. */
   save(value: V): unknown
   /** The inverse of `save`; `version` is the codec version that the value was saved under. */
-  load(saved: unknown, version: number): V
+  load(saved: unknown, version: CodecVersion): V
   /**
    * What changed since the last call of `save` or `changes`, when that is less than the whole: the new elements of a
    * set, say. Without it the whole value is written.
