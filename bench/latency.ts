@@ -42,8 +42,13 @@ await withKafka(async (brokers) => {
     }
   }
   const middle = (name: 'loop' | 'weir', of: keyof Quantiles) => median(results[name].map((result) => result[of]))
-  for (const [of, wanted] of [['p50', 1.2], ['p99', 1.5]] as const) {
+  for (const [of, wanted] of [
+    ['p50', 1.2],
+    ['p99', 1.5],
+  ] as const) {
     const [loop, weir] = [middle('loop', of), middle('weir', of)]
-    console.log(`median ${of}: loop ${loop.toFixed(2)} ms, weir ${weir.toFixed(2)} ms, ratio ${(weir / loop).toFixed(2)} (at most ${wanted} is wanted)`)
+    console.log(
+      `median ${of}: loop ${loop.toFixed(2)} ms, weir ${weir.toFixed(2)} ms, ratio ${(weir / loop).toFixed(2)} (at most ${wanted} is wanted)`,
+    )
   }
 })

@@ -13,5 +13,10 @@ await withKafka(async (brokers) => {
   const topic = `windows-${Date.now()}`
   console.log(`loading ${events} events …`)
   await loadTopic(brokers, topic, events, 10_000)
-  await compareThroughput('windows', rounds, (run) => ({ BROKERS: brokers, TOPIC: topic, EVENTS: String(events), RUN: run }))
+  await compareThroughput('windows', rounds, (run) => ({
+    BROKERS: brokers,
+    TOPIC: topic,
+    EVENTS: String(events),
+    RUN: run,
+  }))
 })

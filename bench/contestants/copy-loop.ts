@@ -22,13 +22,13 @@ const consumer = new kafkaClient.KafkaConsumer(
 const next = new Map<number, number>()
 
 producer.on('delivery-report', (error) => {
-  if (error) throw error
+  if (error) throw new Error(error.message)
 })
 producer.connect({}, (failed) => {
-  if (failed) throw failed
+  if (failed) throw new Error(failed.message)
   producer.setPollInBackground(true)
   consumer.connect({}, (error) => {
-    if (error) throw error
+    if (error) throw new Error(error.message)
     consumer.subscribe([TOPIC])
     consumer.on('data', (message) => {
       producer.produce(OUTPUT, null, message.value, message.key ?? null, message.timestamp)

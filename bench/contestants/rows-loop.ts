@@ -25,7 +25,9 @@ const consumer = new kafkaClient.KafkaConsumer(
   { 'auto.offset.reset': 'earliest' },
 )
 consumer.setDefaultConsumeTimeout(50)
-;(consumer as unknown as { setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void }).setDefaultIsTimeoutOnlyForFirstMessage(true)
+;(
+  consumer as unknown as { setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void }
+).setDefaultIsTimeoutOnlyForFirstMessage(true)
 await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
 consumer.subscribe([TOPIC])
 
@@ -49,7 +51,7 @@ process.exit(0)
 
 function consume(): Promise<{ value: Buffer | null; partition: number; offset: number }[]> {
   return new Promise((resolve, reject) => {
-    consumer.consume(1_000, (error, messages) => (error ? reject(error) : resolve(messages as never)))
+    consumer.consume(1_000, (error, messages) => (error ? reject(error) : resolve(messages)))
   })
 }
 

@@ -1,7 +1,7 @@
 /** The same rows as a flow: exactly once, its positions in the transaction of the rows. */
 import { batch, defineConfig, flow, json, kafka, postgres } from 'weirflow'
-import { runFlow } from '../support/run-flow.js'
 import { report } from '../support/report.js'
+import { runFlow } from '../support/run-flow.js'
 
 const { BROKERS = '', TOPIC = '', EVENTS = '0', RUN = '', DATABASE = '' } = process.env
 const total = Number(EVENTS)

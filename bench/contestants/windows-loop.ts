@@ -28,16 +28,18 @@ let began = 0
 const next = new Map<number, number>()
 
 consumer.setDefaultConsumeTimeout(50)
-;(consumer as unknown as { setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void }).setDefaultIsTimeoutOnlyForFirstMessage(true)
+;(
+  consumer as unknown as { setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void }
+).setDefaultIsTimeoutOnlyForFirstMessage(true)
 consumer.connect({}, (error) => {
-  if (error) throw error
+  if (error) throw new Error(error.message)
   consumer.subscribe([TOPIC])
   turn()
 })
 
 function turn(): void {
   consumer.consume(1_000, (error, messages) => {
-    if (error) throw error
+    if (error) throw new Error(error.message)
     if (messages.length > 0 && began === 0) began = performance.now()
     for (const message of messages) {
       const activity = JSON.parse(message.value?.toString() ?? '') as Activity

@@ -1,8 +1,8 @@
 /** The same windows as a flow. The last ones stay open, so they are counted from the store at the end: see `finish`. */
 import { aggregate, count, countDistinct, defineConfig, eventTime, flow, json, kafka, tumbling } from 'weirflow'
 import { countingSink } from '../support/counting-sink.js'
-import { runFlow } from '../support/run-flow.js'
 import { report } from '../support/report.js'
+import { runFlow } from '../support/run-flow.js'
 
 const { BROKERS = '', TOPIC = '', EVENTS = '0', RUN = '' } = process.env
 const total = Number(EVENTS)

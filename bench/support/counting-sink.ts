@@ -1,6 +1,6 @@
 import { tap } from 'rxjs'
-import { z } from 'zod'
 import { defineSink, type Sink } from 'weirflow'
+import { z } from 'zod'
 
 const definition = defineSink({
   name: 'counting',

@@ -24,7 +24,9 @@ export async function loadTopic(brokers: string, topic: string, events: number, 
 export async function createTopic(brokers: string, topic: string): Promise<void> {
   const admin = kafkaClient.AdminClient.create({ 'bootstrap.servers': brokers })
   await new Promise<void>((resolve, reject) =>
-    admin.createTopic({ topic, num_partitions: 3, replication_factor: 1 }, (error) => (error ? reject(error) : resolve())),
+    admin.createTopic({ topic, num_partitions: 3, replication_factor: 1 }, (error) =>
+      error ? reject(error) : resolve(),
+    ),
   )
   admin.disconnect()
 }

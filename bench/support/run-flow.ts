@@ -1,5 +1,5 @@
 import { EMPTY } from 'rxjs'
-import { systemClock, silentLogger, type WeirConfig } from 'weirflow'
+import { silentLogger, systemClock, type WeirConfig } from 'weirflow'
 import { compile, Engine } from '../../dist/engine/index.js'
 
 /** Runs a configuration in this process until that many records are committed. Returns the ms since the first one came. */

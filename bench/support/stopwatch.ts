@@ -9,7 +9,13 @@ const now = () => performance.timeOrigin + performance.now()
  */
 export async function measureCopies(
   brokers: string,
-  { input, output, perSecond, seconds, warmUpSeconds }: { input: string; output: string; perSecond: number; seconds: number; warmUpSeconds: number },
+  {
+    input,
+    output,
+    perSecond,
+    seconds,
+    warmUpSeconds,
+  }: { input: string; output: string; perSecond: number; seconds: number; warmUpSeconds: number },
 ): Promise<number[]> {
   const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 0 })
   await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
@@ -39,7 +45,12 @@ export async function measureCopies(
 }
 
 /** In steps of 2 ms, as evenly as timers allow. */
-async function write(producer: InstanceType<typeof kafkaClient.Producer>, topic: string, perSecond: number, total: number) {
+async function write(
+  producer: InstanceType<typeof kafkaClient.Producer>,
+  topic: string,
+  perSecond: number,
+  total: number,
+) {
   const began = now()
   for (let sent = 0; sent < total; ) {
     const due = Math.min(total, Math.floor(((now() - began) / 1_000) * perSecond))

@@ -3,7 +3,11 @@ import { contest, median } from './contest.js'
 export const contestants = ['loop', 'weir'] as const
 
 /** Lets a hand-written loop and a flow run in turn, each in a fresh process, and compares the medians of their rates. */
-export async function compareThroughput(what: string, rounds: number, environment: (run: string) => Record<string, string>): Promise<void> {
+export async function compareThroughput(
+  what: string,
+  rounds: number,
+  environment: (run: string) => Record<string, string>,
+): Promise<void> {
   const rates: Record<(typeof contestants)[number], number[]> = { loop: [], weir: [] }
   for (let round = 1; round <= rounds; round++) {
     for (const name of contestants) {
@@ -13,5 +17,7 @@ export async function compareThroughput(what: string, rounds: number, environmen
     }
   }
   const [loop, weir] = [median(rates.loop), median(rates.weir)]
-  console.log(`${what}, median: loop ${loop}/s, weir ${weir}/s, ratio ${(weir / loop).toFixed(3)} (at least 0.95 is wanted)`)
+  console.log(
+    `${what}, median: loop ${loop}/s, weir ${weir}/s, ratio ${(weir / loop).toFixed(3)} (at least 0.95 is wanted)`,
+  )
 }

@@ -36,10 +36,7 @@ export interface CollectOptions {
 }
 
 /** A value of each record in a list, newest last, bounded: beyond `max` the oldest go. Values must be plain data. */
-export function collect<V, T = V>(
-  of: (value: V) => T,
-  { max }: CollectOptions,
-): Aggregate<V, Tail<T>, T[]> {
+export function collect<V, T = V>(of: (value: V) => T, { max }: CollectOptions): Aggregate<V, Tail<T>, T[]> {
   const codec: StoreCodec<Tail<T>> = {
     version: 1,
     save(tail) {

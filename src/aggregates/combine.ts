@@ -1,21 +1,29 @@
 import type { CodecVersion, StoreCodec } from '../model/index.js'
-import { plainCodec, type Aggregate } from './aggregate.js'
+import { type Aggregate, plainCodec } from './aggregate.js'
+
+// Each aggregate has its own way to accumulate, which goes in and comes out: no type but `any` stands for all of them.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type AggregateOf<V, R> = Aggregate<V, any, R>
 
 /** What `of` takes: one aggregate, or several by name. */
-export type Aggregates<V> = Aggregate<V, any, unknown> | Readonly<Record<string, Aggregate<V, any, unknown>>>
+export type Aggregates<V> = AggregateOf<V, unknown> | Readonly<Record<string, AggregateOf<V, unknown>>>
 
 /** What they tell: the result, or the results by name. */
-export type Results<A> = A extends Aggregate<any, any, infer R>
-  ? R
-  : { -readonly [N in keyof A]: A[N] extends Aggregate<any, any, infer R> ? R : never }
+export type Results<A> =
+  A extends AggregateOf<never, infer R>
+    ? R
+    : { -readonly [N in keyof A]: A[N] extends AggregateOf<never, infer R> ? R : never }
 
 type AnyAggregate = Aggregate<unknown, unknown, unknown>
 
 /** Makes one aggregate of what `of` was given. */
 export function combine(of: Aggregates<never>): AnyAggregate & { codec: StoreCodec<unknown> } {
-  if (isAggregate(of)) return { ...of, codec: of.codec ?? plainCodec } as never
+  if (isAggregate(of)) return { ...of, codec: of.codec ?? plainCodec }
   const names = Object.keys(of)
-  return several(names, names.map((name) => (of as Record<string, AnyAggregate>)[name] as AnyAggregate)) as never
+  return several(
+    names,
+    names.map((name) => (of as Record<string, AnyAggregate>)[name] as AnyAggregate),
+  ) as never
 }
 
 function isAggregate(of: Aggregates<never>): of is Aggregate<never, unknown, unknown> {
@@ -52,7 +60,9 @@ function severalCodec(codecs: readonly StoreCodec<unknown>[]): StoreCodec<unknow
     version: codecs.map(({ version }) => version),
     save: (all) => codecs.map((codec, index) => codec.save(all[index])),
     load: (saved, version) =>
-      codecs.map((codec, index) => codec.load((saved as unknown[])[index], (version as readonly CodecVersion[])[index] as CodecVersion)),
+      codecs.map((codec, index) =>
+        codec.load((saved as unknown[])[index], (version as readonly CodecVersion[])[index] as CodecVersion),
+      ),
     changes: (all) => codecs.map((codec, index) => (codec.changes ?? codec.save)(all[index])),
     apply: (all, changes) =>
       codecs.map((codec, index) => {

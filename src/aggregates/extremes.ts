@@ -16,7 +16,8 @@ function extreme<V, T extends Ordered>(
   of: (value: V) => T,
   beats: (a: T, b: T) => boolean,
 ): Aggregate<V, T | null, T | undefined> {
-  const better = (best: T | null, next: T | null) => (best === null || (next !== null && beats(next, best)) ? next : best)
+  const better = (best: T | null, next: T | null) =>
+    best === null || (next !== null && beats(next, best)) ? next : best
   return {
     init: () => null,
     add: (best, value) => better(best, of(value)),

@@ -1,11 +1,11 @@
 import {
-  PartitionMap,
-  partitionName,
-  WeirError,
   type AssignmentChange,
+  PartitionMap,
   type PartitionProgress,
   type Position,
+  partitionName,
   type TopicPartition,
+  WeirError,
 } from '../model/index.js'
 
 /** The partitions of a task, what was committed of each, and the changes that the group still wants. */

@@ -27,7 +27,7 @@ export function branching(
             subscriber.error(error)
           }
         },
-        error: (error) => subscriber.error(error),
+        error: (error: unknown) => subscriber.error(error),
         complete: () => lanes.forEach((lane) => lane.complete()),
       })
       subscriber.add(routed)

@@ -1,29 +1,30 @@
 import type { z } from 'zod'
 import {
-  durationMs,
-  messageOf,
-  resolveSettings,
-  WeirError,
   type DeclaredConnection,
+  durationMs,
   type Environment,
+  type EpochOptions,
+  messageOf,
   type OperatorDefinition,
   type RejectionPolicy,
+  resolveSettings,
   type SinkDefinition,
   type SourceDefinition,
+  WeirError,
 } from '../model/index.js'
-import { ConfigError, type ConfigFault } from './config-error.js'
 import type { WeirConfig } from './config.js'
-import { usualLimits, type EpochLimits } from './epoch.js'
+import { ConfigError, type ConfigFault } from './config-error.js'
+import { type EpochLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { guaranteeOf } from './guarantee.js'
 import { summarize } from './summary.js'
 import {
-  operatorsOf,
-  sinksOf,
   type BranchNode,
   type Chain,
   type FlowTopology,
   type InputNode,
+  operatorsOf,
+  sinksOf,
   type Topology,
   type TopologyConnection,
 } from './topology.js'
@@ -48,7 +49,9 @@ export function compile(
   const checkpoints = checkpointsOf(config, connections, faults)
   const flows = Object.entries(config.flows)
     .filter(([name]) => only === undefined || only.length === 0 || only.includes(name))
-    .map(([name, flow]) => new FlowCompiler(app, name, config, connections, checkpoints, environment, faults).compile(flow))
+    .map(([name, flow]) =>
+      new FlowCompiler(app, name, config, connections, checkpoints, environment, faults).compile(flow),
+    )
   if (faults.length > 0) throw new ConfigError(faults)
   return { app, flows, connections, checkpoints }
 }
@@ -75,7 +78,10 @@ function checkpointsOf(
   if (name === 'memory') return name
   const connection = connections.get(name)
   if (connection === undefined) {
-    faults.push({ message: `checkpoints: no connection '${name}'`, hint: `Declare it, or name ${listed(connections)}.` })
+    faults.push({
+      message: `checkpoints: no connection '${name}'`,
+      hint: `Declare it, or name ${listed(connections)}.`,
+    })
   } else if (connection.definition.checkpoints === undefined) {
     faults.push({
       message: `checkpoints: a ${connection.definition.kind} connection ('${name}') can't keep them`,
@@ -100,10 +106,12 @@ class FlowCompiler {
   ) {}
 
   compile(flow: Flow): FlowTopology {
-    const inputs = flow.inputs.map((input): InputNode => ({
-      source: this.stage(input.source),
-      stages: input.stages.map((stage) => this.stage(stage)),
-    }))
+    const inputs = flow.inputs.map(
+      (input): InputNode => ({
+        source: this.stage(input.source),
+        stages: input.stages.map((stage) => this.stage(stage)),
+      }),
+    )
     const chain = this.chain(flow.stages, flow.end)
     const parts = { inputs, ...chain }
     const operators = [...operatorsOf(parts)]
@@ -130,11 +138,13 @@ class FlowCompiler {
       stages: stages.map((stage) => this.stage(stage)),
       end:
         'branches' in end
-          ? end.branches.map((branch): BranchNode => ({
-              name: branch.name,
-              when: branch.when as BranchNode['when'],
-              ...this.chain(branch.stages, branch.end),
-            }))
+          ? end.branches.map(
+              (branch): BranchNode => ({
+                name: branch.name,
+                when: branch.when as BranchNode['when'],
+                ...this.chain(branch.stages, branch.end),
+              }),
+            )
           : this.stage(end),
     }
   }
@@ -172,7 +182,8 @@ class FlowCompiler {
       return fault(`names the connection '${named}', which is no declared ${kind}`, `Declare it under connections.`)
     }
     if (found.length === 1) return found[0]?.[0]
-    if (found.length === 0) return fault(`needs a ${kind} connection`, `Add one: connections: { ${kind}: ${kind}({ … }) }.`)
+    if (found.length === 0)
+      return fault(`needs a ${kind} connection`, `Add one: connections: { ${kind}: ${kind}({ … }) }.`)
     return fault(`could use several connections`, `Name one: connection: '${found[0]?.[0]}'.`)
   }
 
@@ -190,7 +201,7 @@ class FlowCompiler {
   }
 
   private limits({ options: { epoch } }: Flow, inputs: readonly InputNode[]): EpochLimits {
-    const suited = Object.assign({}, ...inputs.map(({ source }) => source.definition.epoch))
+    const suited = inputs.reduce<EpochOptions>((all, { source }) => ({ ...all, ...source.definition.epoch }), {})
     return {
       ...usualLimits,
       ...suited,
@@ -219,7 +230,10 @@ class FlowCompiler {
   private deadLetterConnection(inputs: readonly InputNode[]): string | undefined {
     const able = [...this.connections].filter(([, { definition }]) => definition.deadLetters !== undefined)
     const names = able.map(([name]) => name)
-    return inputs.map(({ source }) => source.connection).find((name) => name !== undefined && names.includes(name)) ?? names[0]
+    return (
+      inputs.map(({ source }) => source.connection).find((name) => name !== undefined && names.includes(name)) ??
+      names[0]
+    )
   }
 }
 

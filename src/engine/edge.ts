@@ -1,4 +1,4 @@
-import { Observable, Subscriber, type MonoTypeOperatorFunction } from 'rxjs'
+import { type MonoTypeOperatorFunction, Observable, Subscriber } from 'rxjs'
 import type { StageCounts } from './status.js'
 
 /**
@@ -25,6 +25,5 @@ class EdgeSubscriber<T> extends Subscriber<T> {
 
 /** Counts records out of one stage and into the next; `watch` sees each of them. */
 export function edge<T>(from: StageCounts, to: StageCounts, watch?: (value: T) => void): MonoTypeOperatorFunction<T> {
-  return (source$) =>
-    new Observable((subscriber) => source$.subscribe(new EdgeSubscriber(subscriber, from, to, watch)))
+  return (source$) => new Observable((subscriber) => source$.subscribe(new EdgeSubscriber(subscriber, from, to, watch)))
 }

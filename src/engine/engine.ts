@@ -71,7 +71,7 @@ export class Engine {
     const known = this.opened.get(name)
     if (known !== undefined) return known
     const { definition, options } = this.declared(name)
-    const connection = definition.open(options as never, this.connectionContext(name))
+    const connection = definition.open(options, this.connectionContext(name))
     this.opened.set(name, connection)
     return connection
   }
@@ -83,7 +83,8 @@ export class Engine {
     const time = new EventTime(clock)
     const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow))
     const checkpoints = flow.checkpointed ? this.checkpointStore() : undefined
-    let task: FlowTask | undefined
+    // The contexts need the task's transactions, and the task its pipeline.
+    const holder: { task?: FlowTask } = {}
     const contexts = new StageContexts(flow, {
       app: this.topology.app,
       clock,
@@ -96,19 +97,31 @@ export class Engine {
       time,
       rejections,
       transaction: (connection) =>
-        connection === this.opened.get(this.topology.checkpoints) ? task?.transaction : undefined,
+        connection === this.opened.get(this.topology.checkpoints) ? holder.task?.transaction : undefined,
     })
     const pipeline = buildPipeline(flow, contexts)
     const name = this.taskName(flow)
-    task = new FlowTask({ name, flow, pipeline, contexts, stores, time, rejections, checkpoints, clock, log, observer })
-    return task
+    holder.task = new FlowTask({
+      name,
+      flow,
+      pipeline,
+      contexts,
+      stores,
+      time,
+      rejections,
+      checkpoints,
+      clock,
+      log,
+      observer,
+    })
+    return holder.task
   }
 
   /** An embedded broker's offsets begin anew with the process, and so must the checkpoints of what reads it. */
   private taskName({ name, inputs }: FlowTopology): string {
     const isVolatile = inputs.some(({ source }) => {
       const connection = source.connection === undefined ? undefined : this.topology.connections.get(source.connection)
-      return connection?.definition.isEmbedded?.(connection.options as never)
+      return connection?.definition.isEmbedded?.(connection.options)
     })
     return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
   }
@@ -122,14 +135,19 @@ export class Engine {
     const name = this.topology.checkpoints
     if (name === 'memory') return new MemoryCheckpoints()
     const store = this.declared(name).definition.checkpoints?.(this.connection(name), this.connectionContext(name))
-    if (store === undefined) throw new WeirError('WEIR_CONFIG_CONNECTION', `opening checkpoints: '${name}' can't keep them`)
+    if (store === undefined)
+      throw new WeirError('WEIR_CONFIG_CONNECTION', `opening checkpoints: '${name}' can't keep them`)
     return store
   }
 
   private deadLetters({ deadLetters }: FlowTopology) {
     if (deadLetters === undefined) return undefined
     const { connection, name } = deadLetters
-    return this.declared(connection).definition.deadLetters?.(this.connection(connection), name, this.connectionContext(connection))
+    return this.declared(connection).definition.deadLetters?.(
+      this.connection(connection),
+      name,
+      this.connectionContext(connection),
+    )
   }
 
   private declared(name: string) {
@@ -140,6 +158,13 @@ export class Engine {
 
   private connectionContext(name: string): ConnectionContext {
     const { clock, production, dataDirectory } = this.parts
-    return { app: this.topology.app, name, clock, production, dataDirectory, log: this.parts.log.child({ connection: name }) }
+    return {
+      app: this.topology.app,
+      name,
+      clock,
+      production,
+      dataDirectory,
+      log: this.parts.log.child({ connection: name }),
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { ReplaySubject, take, timer, type Observable, type Subscription } from 'rxjs'
+import { type Observable, ReplaySubject, type Subscription, take, timer } from 'rxjs'
 import type { Clock, Epoch, EpochOptions } from '../model/index.js'
 
 export type EpochLimits = Required<EpochOptions>

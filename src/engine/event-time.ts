@@ -1,7 +1,7 @@
 import {
-  PartitionMap,
   type Clock,
   type PartitionEnd,
+  PartitionMap,
   type PartitionProgress,
   type StreamTime,
   type TopicPartition,

@@ -19,7 +19,7 @@ export interface Branch {
 
 export interface Branches<in In> {
   readonly branches: readonly Branch[]
-  readonly 'in'?: (value: In) => void
+  readonly in?: (value: In) => void
 }
 
 /** A source with stages of its own, as an input of `merge`. */

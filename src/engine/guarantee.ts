@@ -1,5 +1,5 @@
 import type { Guarantee } from '../model/index.js'
-import { sinksOf, type Chain, type FlowTopology, type InputNode, type SinkNode } from './topology.js'
+import { type Chain, type FlowTopology, type InputNode, type SinkNode, sinksOf } from './topology.js'
 
 const strength: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'effectively-once', 'exactly-once']
 

@@ -1,4 +1,16 @@
-import { catchError, concat, defer, EMPTY, exhaustMap, ignoreElements, mergeAll, tap, timer, toArray, type Observable } from 'rxjs'
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  exhaustMap,
+  ignoreElements,
+  mergeAll,
+  type Observable,
+  tap,
+  timer,
+  toArray,
+} from 'rxjs'
 import type { Clock, PartitionEnd, SourceTask } from '../model/index.js'
 
 const everyMs = 1_000

@@ -3,7 +3,7 @@ import type { Epoch, SinkTask, SourceTask, StreamRecord } from '../model/index.j
 import { branching } from './branching.js'
 import { edge } from './edge.js'
 import type { StageContexts } from './stage-contexts.js'
-import { isBranches, type Chain, type FlowTopology, type OperatorNode, type SinkNode } from './topology.js'
+import { type Chain, type FlowTopology, isBranches, type OperatorNode, type SinkNode } from './topology.js'
 
 type Records = Observable<StreamRecord>
 type Operate = OperatorFunction<StreamRecord, StreamRecord>
@@ -56,7 +56,7 @@ function chain({ stages, end }: Chain, from: string | undefined, contexts: Stage
 }
 
 function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: SinkTask[]): Run {
-  const task = node.definition.build(node.options as never, contexts.sink(node))
+  const task = node.definition.build(node.options, contexts.sink(node))
   sinks.push(task)
   const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), contexts.watch(node))
   return (records$) => task.write(records$.pipe(into))
@@ -65,7 +65,7 @@ function write(node: SinkNode, from: string | undefined, contexts: StageContexts
 /** Operators in a row as one. */
 function operators(nodes: readonly OperatorNode[], from: string | undefined, contexts: StageContexts): Operate {
   const built = nodes.map((node, index): Operate => {
-    const operate = node.definition.build(node.options as never, contexts.operator(node)) as Operate
+    const operate = node.definition.build(node.options, contexts.operator(node)) as Operate
     const before = index === 0 ? from : nodes[index - 1]?.name
     const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name))
     return (records$) => operate(into(records$))

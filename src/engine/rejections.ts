@@ -2,10 +2,10 @@ import { EMPTY, type Observable } from 'rxjs'
 import {
   asWeirError,
   correlationOf,
-  describeError,
-  place,
   type DeadLetterSink,
+  describeError,
   type Logger,
+  place,
   type RejectionPolicy,
   type StreamRecord,
   type WeirError,

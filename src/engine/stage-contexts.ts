@@ -74,7 +74,8 @@ export class StageContexts {
   /** An epoch was committed: what reached the sinks is out. Tells the observer the last record of each. */
   committed(): void {
     for (const { counts, before } of this.sinks) counts.out += counts.in - before
-    for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow.name, stage, value })
+    for (const [stage, { value }] of this.reached)
+      this.around.observer.written?.({ flow: this.flow.name, stage, value })
     this.reached.clear()
   }
 
@@ -85,7 +86,12 @@ export class StageContexts {
 
   operator(node: OperatorNode): OperatorContext {
     const { time, stores } = this.around
-    return { ...this.common(node), time, store: (name, codec) => stores.declare(name, codec), reject: this.rejecting(node) }
+    return {
+      ...this.common(node),
+      time,
+      store: (name, codec) => stores.declare(name, codec),
+      reject: this.rejecting(node),
+    }
   }
 
   sink(node: SinkNode): SinkContext {
@@ -107,10 +113,14 @@ export class StageContexts {
       log: log.child({ stage: node.name }),
       connection: <C extends Connection>(kind: string) => {
         if (node.connection !== undefined) return connection(node.connection) as C
-        throw new WeirError('WEIR_CONFIG_CONNECTION', `building stage '${node.name}': it declares no ${kind} connection`, {
-          flow: this.flow.name,
-          stage: node.name,
-        })
+        throw new WeirError(
+          'WEIR_CONFIG_CONNECTION',
+          `building stage '${node.name}': it declares no ${kind} connection`,
+          {
+            flow: this.flow.name,
+            stage: node.name,
+          },
+        )
       },
     }
   }

@@ -1,5 +1,12 @@
 import type { OperatorDefinition, SinkDefinition, SourceDefinition } from '../model/index.js'
-import { isBranches, type Chain, type FlowTopology, type InputNode, type StageSummary, type Topology } from './topology.js'
+import {
+  type Chain,
+  type FlowTopology,
+  type InputNode,
+  isBranches,
+  type StageSummary,
+  type Topology,
+} from './topology.js'
 
 interface Named {
   readonly name: string
@@ -76,7 +83,9 @@ function compareFlows(before: FlowTopology, after: FlowTopology): string[] {
   const differences = [
     ...[...old.keys()].filter((name) => !now.has(name)).map((name) => `- flow ${before.name}: stage ${name}`),
     ...[...now.keys()].filter((name) => !old.has(name)).map((name) => `+ flow ${after.name}: stage ${name}`),
-    ...[...now].filter(([name, stage]) => old.has(name) && old.get(name) !== stage).map(([name]) => `~ flow ${after.name}: stage ${name}`),
+    ...[...now]
+      .filter(([name, stage]) => old.has(name) && old.get(name) !== stage)
+      .map(([name]) => `~ flow ${after.name}: stage ${name}`),
   ]
   return before.guarantee === after.guarantee
     ? differences

@@ -25,19 +25,19 @@ import {
   timer,
 } from 'rxjs'
 import {
-  asWeirError,
-  describeError,
-  WeirError,
   type Assigned,
   type AssignmentChange,
+  asWeirError,
   type CheckpointStore,
   type Clock,
+  describeError,
   type EpochTransaction,
   type Logger,
   type PartitionProgress,
   type Position,
   type Revoked,
   type TopicPartition,
+  WeirError,
 } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
 import { Assignment } from './assignment.js'
@@ -101,7 +101,7 @@ export class FlowTask {
     const lives$ = defer(() => this.life()).pipe(
       retry({ delay: (error) => this.afterFailure(error) }),
       tap({ complete: () => this.enter('stopped') }),
-      catchError((error) => {
+      catchError((error: unknown) => {
         this.enter('failed')
         return throwError(() => (error instanceof GaveUp ? error.reason : error))
       }),
@@ -149,7 +149,7 @@ export class FlowTask {
       ignoreElements(),
     )
     const steps$ = defer(() => this.step()).pipe(
-      catchError((error) => this.replayAfter(error)),
+      catchError((error: unknown) => this.replayAfter(error)),
       repeat({ delay: () => (this.stopping ? EMPTY : of(true)) }),
     )
     const close$ = defer(() => {
@@ -161,7 +161,17 @@ export class FlowTask {
       takeWhile((signal) => signal !== 'done'),
       ignoreElements(),
     )
-    return concat(living$.pipe(catchError((error) => concat(close$, throwError(() => error)))), close$)
+    return concat(
+      living$.pipe(
+        catchError((error: unknown) =>
+          concat(
+            close$,
+            throwError(() => error),
+          ),
+        ),
+      ),
+      close$,
+    )
   }
 
   private step(): Observable<never> {
@@ -276,7 +286,7 @@ export class FlowTask {
     })
     const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
     return concat(
-      defer(() => pipeline.run(epoch, drained$)).pipe(takeUntil(lost$), ignoreElements()),
+      defer(() => pipeline.run(epoch, drained$)).pipe(ignoreElements(), takeUntil(lost$)),
       defer(() => rejections.flush()),
       defer(() => this.commit(epoch)),
     ).pipe(
@@ -314,7 +324,7 @@ export class FlowTask {
   private mirrored(mirror$: Observable<never>): Observable<never> {
     if (this.parts.checkpoints === undefined) return mirror$
     return mirror$.pipe(
-      catchError((error) => {
+      catchError((error: unknown) => {
         this.parts.log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
         return EMPTY
       }),
@@ -347,7 +357,11 @@ export class FlowTask {
   private replayAfter(cause: unknown): Observable<never> {
     const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
     const rollback$ = this.transaction?.rollback() ?? EMPTY
-    if (error.remedy !== 'retry') return concat(rollback$, throwError(() => error))
+    if (error.remedy !== 'retry')
+      return concat(
+        rollback$,
+        throwError(() => error),
+      )
     const backoffMs = this.failed(error)
     this.needsRecovery = !this.assignment.isEmpty
     return concat(rollback$, this.pause(backoffMs))
@@ -371,7 +385,10 @@ export class FlowTask {
       log.error({ code: error.code, failures }, `the flow stops: ${describeError(error)}`)
       throw new GaveUp(error)
     }
-    log.warn({ code: error.code, failures, backoffMs, err: error.cause }, `${error.remedy} in ${backoffMs} ms: ${describeError(error)}`)
+    log.warn(
+      { code: error.code, failures, backoffMs, err: error.cause },
+      `${error.remedy} in ${backoffMs} ms: ${describeError(error)}`,
+    )
     this.enter('retrying')
     return backoffMs
   }

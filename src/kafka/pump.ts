@@ -101,6 +101,7 @@ export class Pump {
     if (!this.paused) return
     this.paused = false
     this.source.resume()
+    this.fill()
   }
 
   stopReading(): void {
@@ -123,6 +124,8 @@ export class Pump {
       return await action()
     } finally {
       this.holds--
+      // What arrived meanwhile has woken nobody.
+      if (this.chunks.length === 0) this.fill()
       this.next()
     }
   }

@@ -283,8 +283,8 @@ class Session {
     try {
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
         const chunk = this.pump.head
-        this.pump.fill()
         if (chunk === undefined) break
+        this.pump.fill()
         this.emit(chunk, this.reader.epoch, this.reader.out)
       }
       if (this.reader === undefined) this.skipEmpty()

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { combine, type Aggregates, type Results } from '../aggregates/index.js'
+import { type Aggregates, combine, type Results } from '../aggregates/index.js'
 import {
+  type Configurable,
   defineOperator,
   fn,
-  rejectionPolicy,
-  type Configurable,
   type Operator,
   type RejectionPolicy,
+  rejectionPolicy,
   type StoreKey,
   type StreamRecord,
 } from '../model/index.js'
@@ -16,12 +16,17 @@ import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from '
 
 const options = z.strictObject({
   name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
-  of: z.custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate').describe(
-    'an aggregate, or several by name',
-  ),
-  by: fn<(value: unknown, record: StreamRecord) => StoreKey>().optional().describe('the key of a group; without it all records are one'),
+  of: z
+    .custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate')
+    .describe('an aggregate, or several by name'),
+  by: fn<(value: unknown, record: StreamRecord) => StoreKey>()
+    .optional()
+    .describe('the key of a group; without it all records are one'),
   window: windowOptions.optional().describe('the windows of event time; without them it sums up all time'),
-  emit: z.enum(['final', 'changes']).optional().describe('one result when a window has closed, or one for every record'),
+  emit: z
+    .enum(['final', 'changes'])
+    .optional()
+    .describe('one result when a window has closed, or one for every record'),
   late: rejectionPolicy.default('skip').describe('what becomes of a record whose window has closed'),
 })
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, type Configurable, type Duration } from '../model/index.js'
+import { type Configurable, type Duration, duration } from '../model/index.js'
 
 /** A span of event time, its end excluded. */
 export interface Window {

@@ -1,5 +1,12 @@
 import { Packr } from 'msgpackr'
-import { messageOf, partitionName, WeirError, type CodecVersion, type StoreKey, type TopicPartition } from '../model/index.js'
+import {
+  type CodecVersion,
+  messageOf,
+  partitionName,
+  type StoreKey,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
 import type { PartitionStore, StoredEntry } from './partition-store.js'
 
 const format = 1

@@ -65,8 +65,8 @@ export class PartitionStore<V> implements StorePartition<V> {
   restore(segment: number, key: StoreKey, value: V, savedAt: number): StoredEntry<V> {
     const entry = new StoredEntry(segment, key, value)
     entry.savedAt = savedAt
-    let entries = this.bySegment.get(segment)
-    if (entries === undefined) this.bySegment.set(segment, (entries = new Map()))
+    const entries: Segment<V> = this.bySegment.get(segment) ?? new Map()
+    if (entries.size === 0) this.bySegment.set(segment, entries)
     entries.set(key, entry)
     return entry
   }

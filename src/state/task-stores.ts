@@ -1,15 +1,15 @@
 import {
-  PartitionMap,
-  partitionName,
-  WeirError,
   type AcquiredPartition,
   type PartitionCommit,
+  PartitionMap,
   type Position,
+  partitionName,
   type Store,
   type StoreCodec,
   type StoredChunk,
   type StorePartition,
   type TopicPartition,
+  WeirError,
 } from '../model/index.js'
 import { applyChunk, Changelog } from './changelog.js'
 import { PartitionStore } from './partition-store.js'
@@ -46,7 +46,7 @@ export class TaskStores {
         hint: 'Give each stateful stage a name of its own.',
       })
     }
-    this.codecs.set(name, codec as StoreCodec<unknown>)
+    this.codecs.set(name, codec)
     return {
       name,
       of: (topic, partition) => this.find(name, topic, partition) as StorePartition<V>,
@@ -100,8 +100,12 @@ export class TaskStores {
   private state(topic: string, partition: number): PartitionState {
     const state = this.states.get(topic, partition)
     if (state !== undefined) return state
-    throw new WeirError('WEIR_TASK_UNEXPECTED', `using a store: ${partitionName({ topic, partition })} is not assigned`, {
-      remedy: 'restart',
-    })
+    throw new WeirError(
+      'WEIR_TASK_UNEXPECTED',
+      `using a store: ${partitionName({ topic, partition })} is not assigned`,
+      {
+        remedy: 'restart',
+      },
+    )
   }
 }

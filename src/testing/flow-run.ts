@@ -56,7 +56,11 @@ export class MarbleFlow implements FlowRun {
     })
   }
 
-  source(marbles: string, values?: Values, { source = 0, ...placed }: Placed & { readonly source?: number } = {}): void {
+  source(
+    marbles: string,
+    values?: Values,
+    { source = 0, ...placed }: Placed & { readonly source?: number } = {},
+  ): void {
     for (const { frame, value } of this.parse(marbles, values)) {
       if (value instanceof At) this.virtual.append(frame, value.value, { ...placed, ...value.placed }, source)
       else this.virtual.append(frame, value, placed, source)

@@ -10,6 +10,7 @@ import {
   throwError,
 } from 'rxjs'
 import { type RunHelpers, TestScheduler } from 'rxjs/testing'
+import type { Flow } from '../engine/index.js'
 import {
   asWeirError,
   type Clock,
@@ -21,7 +22,6 @@ import {
   silentLogger,
   type WeirError,
 } from '../model/index.js'
-import type { Flow } from '../engine/index.js'
 import { type FlowRun, MarbleFlow } from './flow-run.js'
 import { MarbleTime } from './marble-time.js'
 import type { VirtualFlowOptions } from './virtual-flow.js'

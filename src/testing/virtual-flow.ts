@@ -1,18 +1,18 @@
-import { EMPTY, Subject, tap, type Subscription, type VirtualTimeScheduler } from 'rxjs'
+import { EMPTY, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
 import { z } from 'zod'
-import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
 import type { FlowEnd } from '../engine/flow.js'
+import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
 import {
-  defineConnection,
-  silentLogger,
-  StreamRecord,
   type DeadLetter,
+  defineConnection,
   type Environment,
   type Logger,
   type Sink,
   type SinkTask,
   type Source,
   type SourceDefinition,
+  StreamRecord,
+  silentLogger,
 } from '../model/index.js'
 import { MemoryCheckpoints } from '../state/index.js'
 import { LogSource } from './log-source.js'
@@ -84,7 +84,15 @@ export class VirtualFlow {
     const log = this.sources[source] as LogSource
     const readsBytes = this.sourceDefinitions[source]?.connection !== undefined
     const bytes = readsBytes && !Buffer.isBuffer(value) && value !== null ? Buffer.from(asText(value)) : value
-    const origin = { topic: log.topic, partition, offset: log.end(partition), key, value: bytes, timestamp, headers: [] }
+    const origin = {
+      topic: log.topic,
+      partition,
+      offset: log.end(partition),
+      key,
+      value: bytes,
+      timestamp,
+      headers: [],
+    }
     log.append(at, new StreamRecord(key, bytes, timestamp, [], origin))
   }
 
@@ -96,13 +104,18 @@ export class VirtualFlow {
   /** Starts the flow, or starts it again from its last commit after a crash. */
   start(): void {
     const topology = compile(
-      { app: 'test', connections: { test: this.deadLetterConnection({}) }, deadLetters: 'test', flows: { flow: this.flow } },
+      {
+        app: 'test',
+        connections: { test: this.deadLetterConnection({}) },
+        deadLetters: 'test',
+        flows: { flow: this.flow },
+      },
       { environment: this.options.environment ?? {} },
     )
     this.engine = new Engine(topology, {
       clock: { now: () => this.scheduler.now(), scheduler: this.scheduler },
       log: this.options.log ?? silentLogger,
-      http: { serve: () => EMPTY } as never,
+      http: { serve: () => EMPTY },
       production: false,
       dataDirectory: '.',
       checkpoints: this.checkpoints,
@@ -151,7 +164,7 @@ export class VirtualFlow {
     return {
       ...end,
       definition: { ...unconnected, build: (_options, { stage }) => this.sinkTask(stage) },
-    } as Sink<never>
+    }
   }
 
   private sinkTask(sink: string): SinkTask {

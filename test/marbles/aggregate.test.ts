@@ -67,7 +67,9 @@ describe('windows', () => {
       const run = flow(windowed('skip'))
       run.source('ab', { a: sale(30), b: sale(4) })
       run.sink('  --')
-      run.finally(({ stages }) => expect(stages.find(({ stage }) => stage === 'sales')).toMatchObject({ in: 2, rejected: 1 }))
+      run.finally(({ stages }) =>
+        expect(stages.find(({ stage }) => stage === 'sales')).toMatchObject({ in: 2, rejected: 1 }),
+      )
     }),
   )
 
@@ -75,7 +77,11 @@ describe('windows', () => {
     'a window waits for the slowest partition',
     marbles(({ flow }) => {
       const run = flow(windowed())
-      run.source('ab--c-', { a: at(sale(0), { partition: 0 }), b: at(sale(30), { partition: 0 }), c: at(sale(12), { partition: 1 }) })
+      run.source('ab--c-', {
+        a: at(sale(0), { partition: 0 }),
+        b: at(sale(30), { partition: 0 }),
+        c: at(sale(12), { partition: 1 }),
+      })
       run.sink('  ----w-', { w: result(0, { n: 1, people: 1 }) })
     }),
   )
@@ -107,7 +113,9 @@ describe('windows', () => {
   test(
     'every group of a window has its result, in one epoch',
     marbles(({ flow }) => {
-      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), by: (value: Sale) => value.who, of: count() })))
+      const run = flow(
+        flowOf(aggregate('sales', { window: tumbling(10), by: (value: Sale) => value.who, of: count() })),
+      )
       run.source('abc--d   ', { a: sale(1), b: sale(2, 'bob'), c: sale(3), d: sale(10) })
       run.sink('  -----(xy)', { x: result(0, 2, 'ann'), y: result(0, 1, 'bob') })
     }),
@@ -130,7 +138,9 @@ describe('windows', () => {
   test(
     'each change is emitted at once when asked for',
     marbles(({ flow }) => {
-      const run = flow(flowOf(aggregate('sales', { window: tumbling(10), emit: 'changes', of: sum((value: Sale) => value.amount) })))
+      const run = flow(
+        flowOf(aggregate('sales', { window: tumbling(10), emit: 'changes', of: sum((value: Sale) => value.amount) })),
+      )
       run.source('abc', { a: sale(1, 'ann', 2), b: sale(2, 'bob', 3), c: sale(10, 'ann', 4) })
       run.sink('  xyz', { x: result(0, 2), y: result(0, 5), z: result(10, 4) })
     }),
@@ -194,7 +204,14 @@ describe('all time', () => {
   test(
     'without windows every record changes the result',
     marbles(({ flow }) => {
-      const run = flow(flowOf(aggregate('sales', { by: (value: Sale) => value.who, of: { n: count(), total: sum((value: Sale) => value.amount) } })))
+      const run = flow(
+        flowOf(
+          aggregate('sales', {
+            by: (value: Sale) => value.who,
+            of: { n: count(), total: sum((value: Sale) => value.amount) },
+          }),
+        ),
+      )
       run.source('abc', { a: sale(1), b: sale(2, 'bob', 5), c: at(sale(0, 'ann', 7), { partition: 1 }) })
       run.sink('  xyz', {
         x: { key: 'ann', value: { n: 1, total: 1 } },
@@ -216,7 +233,13 @@ describe('aggregates', () => {
     people: countDistinct((value: Sale) => value.who),
     last: collect((value: Sale) => value.amount, { max: 2 }),
   }
-  const diagram = { a: sale(0, 'ann', 1), b: sale(1, 'bob', 4), c: sale(2, 'ann', 1), d: sale(3, 'cyd', 6), e: sale(10) }
+  const diagram = {
+    a: sale(0, 'ann', 1),
+    b: sale(1, 'bob', 4),
+    c: sale(2, 'ann', 1),
+    d: sale(3, 'cyd', 6),
+    e: sale(10),
+  }
   const expected = { n: 4, big: 2, total: 12, least: 1, most: 6, mean: 3, people: 3, last: [1, 6] }
 
   test(
@@ -248,7 +271,12 @@ describe('aggregates', () => {
         result: (all) => all,
       }
       const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of: product })))
-      run.source('abcd', { a: sale(0, 'ann', 2), b: at(sale(1, 'bob', 5), { partition: 1 }), c: sale(10), d: at(sale(10), { partition: 1 }) })
+      run.source('abcd', {
+        a: sale(0, 'ann', 2),
+        b: at(sale(1, 'bob', 5), { partition: 1 }),
+        c: sale(10),
+        d: at(sale(10), { partition: 1 }),
+      })
       run.sink('  ---w', { w: result(0, 10) })
     }),
   )
@@ -279,5 +307,10 @@ describe('aggregates', () => {
 })
 
 function flowOf<R>(stage: Parameters<typeof flow<never, Sale, Sale, R>>[3]) {
-  return flow(...input, eventTime((value) => value.t, { idleAfter: '1h' }), stage, listSink())
+  return flow(
+    ...input,
+    eventTime((value) => value.t, { idleAfter: '1h' }),
+    stage,
+    listSink(),
+  )
 }

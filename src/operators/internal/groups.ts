@@ -1,14 +1,14 @@
 import type { combine } from '../../aggregates/index.js'
 import {
   asWeirError,
-  noHeaders,
-  StreamRecord,
-  WeirError,
   type Entry,
+  noHeaders,
   type OperatorContext,
   type Store,
   type StoreKey,
   type StorePartition,
+  StreamRecord,
+  WeirError,
 } from '../../model/index.js'
 import type { Aggregated, Window, Windowed, WindowOptions } from '../windows.js'
 
@@ -43,7 +43,11 @@ export class Groups {
       part.touch(entry)
     } catch (error) {
       const { offset } = record.origin
-      throw asWeirError(error, 'WEIR_STAGE_FAILED', { stage: this.context.stage, partition: { topic, partition }, offset })
+      throw asWeirError(error, 'WEIR_STAGE_FAILED', {
+        stage: this.context.stage,
+        partition: { topic, partition },
+        offset,
+      })
     }
     return true
   }
