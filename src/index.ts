@@ -25,6 +25,15 @@ export { postgres } from './connectors/postgres.js'
 export type { FlowEnd } from './engine/flow.js'
 export { type BranchOf, branch, type End, flow, from, merge, otherwise, to } from './engine/flow-builders.js'
 export type { Branch, Branches, Flow, FlowOptions, Input, Merged, WeirConfig } from './engine/index.js'
+export {
+  ConfigError,
+  compareTopologies,
+  compile,
+  type FlowTopology,
+  printTopology,
+  type StageSummary,
+  type Topology,
+} from './engine/index.js'
 export * from './model/index.js'
 export { aggregate } from './operators/aggregate.js'
 export { type BatchOptions, batch } from './operators/batch.js'

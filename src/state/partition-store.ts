@@ -65,7 +65,7 @@ export class PartitionStore<V> implements StorePartition<V> {
   restore(segment: number, key: StoreKey, value: V, savedAt: number): StoredEntry<V> {
     const entry = new StoredEntry(segment, key, value)
     entry.savedAt = savedAt
-    const entries: Segment<V> = this.bySegment.get(segment) ?? new Map()
+    const entries = this.bySegment.get(segment) ?? new Map<StoreKey, StoredEntry<V>>()
     if (entries.size === 0) this.bySegment.set(segment, entries)
     entries.set(key, entry)
     return entry
