@@ -52,18 +52,16 @@ export class TopicAdmin {
   }
 
   /**
-   * The offsets at the spot, as of now, of those partitions that could be asked. `readable` leaves out what an open
-   * transaction may still hold back. (A consumer asks here because its own connections answer nothing while a fetch
-   * waits for records, half a second at a time.)
+   * The offsets at the spot, as of now, of those partitions that could be asked. (A consumer asks here because its own
+   * connections answer nothing while a fetch waits for records, half a second at a time.)
    */
-  async offsets(partitions: readonly TopicPartition[], at: Spot, readable = false): Promise<readonly Position[]> {
+  async offsets(partitions: readonly TopicPartition[], at: Spot): Promise<readonly Position[]> {
     if (partitions.length === 0) return []
-    const { AdminClient, OffsetSpec, IsolationLevel } = native()
+    const { AdminClient, OffsetSpec } = native()
     const offset = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
-    const isolationLevel = readable ? IsolationLevel.READ_COMMITTED : IsolationLevel.READ_UNCOMMITTED
     const admin = AdminClient.createFrom(await this.connected())
-    const listed = await call<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs, isolationLevel }, done))
+    const listed = await call<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs }, done))
     return listed.filter(({ error, offset }) => !error && offset >= 0)
   }
 
@@ -149,7 +147,6 @@ interface Admin {
 interface AdminModule {
   readonly AdminClient: { createFrom(client: Producer): Admin }
   readonly OffsetSpec: { new (time: number): object; readonly EARLIEST: object; readonly LATEST: object }
-  readonly IsolationLevel: { readonly READ_UNCOMMITTED: number; readonly READ_COMMITTED: number }
 }
 
 const native = () => nativeClient() as unknown as AdminModule

@@ -1,5 +1,5 @@
 import type { Position, TopicPartition } from '../model/index.js'
-import { type ClientError, type ClientSettings, call, codes, disconnect, type KafkaConsumer, type Message, nativeClient, type TopicPartitionOffset } from './client.js'
+import { type ClientError, type ClientSettings, call, codes, disconnect, type KafkaConsumer, type Message, nativeClient } from './client.js'
 import { isRefusal } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
@@ -11,7 +11,6 @@ export interface ConsumerEvents {
   revoked(partitions: readonly TopicPartition[], lost: boolean): void
   /** The client's queue has something to consume. */
   wake(): void
-  end(event: TopicPartitionOffset): void
   error(error: ClientError): void
 }
 
@@ -26,8 +25,6 @@ export class GroupConsumer {
       'enable.auto.offset.store': false,
       'isolation.level': 'read_committed',
       'partition.assignment.strategy': 'cooperative-sticky',
-      // Tells the position beyond control records, which are never delivered.
-      'enable.partition.eof': true,
       // Where a position is gone because its records were deleted, the next ones that are there.
       'auto.offset.reset': 'earliest',
       // A tenth of a second of reading at full speed. The usual 64 MB is much memory for nothing, and the usual pause of 1 s
@@ -42,7 +39,6 @@ export class GroupConsumer {
       queue_non_empty_cb: () => events.wake(),
     } as object)
     this.client.setDefaultConsumeTimeout(0)
-    this.client.on('partition.eof', (event) => events.end(event))
     this.client.on('event.error', (error) => events.error(error))
     this.client.on('error' as never, (() => undefined) as never)
   }

@@ -19,7 +19,9 @@ import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, kafkaError } from './errors.js'
+import { lookAhead } from './look-ahead.js'
 import { type Chunk, Pump } from './pump.js'
+import { startingPoints } from './starting-points.js'
 
 export interface ReaderOptions {
   readonly topics: readonly string[]
@@ -45,7 +47,12 @@ interface Reading extends TopicPartition {
   position: number
   /** When the position last moved, in ms of reading. */
   moved: number
+  /** How long it may be silent before that is looked into, ms, and of which silence that is. */
+  patience: number
+  patientSince: number
 }
+
+const firstPatienceMs = 1_000
 
 /** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
 export class KafkaReader implements SourceTask<KafkaValue> {
@@ -90,6 +97,7 @@ class Session {
   private consumer: GroupConsumer | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
+  private looking = false
   private closing = false
   private opened: Promise<void> = Promise.resolve()
   /** What the group waits for, should the session end before it was done. */
@@ -171,7 +179,7 @@ class Session {
     if (this.parts.size === 0) return []
     try {
       const ends = await this.connection.topics.offsets(this.assigned(), 'latest')
-      await this.watchForStall(ends)
+      this.connection.closes(this.lookBeyond(ends))
       return ends.flatMap(({ topic, partition, offset }) => {
         const part = this.parts.get(topic, partition)
         return part === undefined ? [] : [{ topic, partition, offset: part.position, end: offset }]
@@ -203,7 +211,6 @@ class Session {
       assigned: (given) => this.onAssigned(given),
       revoked: (taken, lost) => this.onRevoked(taken, lost),
       wake: () => this.pump.wake(),
-      end: (event) => this.pump.end(event),
       error: (error) => this.failed(error),
     })
     await this.consumer.connect(topics)
@@ -231,11 +238,11 @@ class Session {
 
   private async start(consumer: GroupConsumer, partitions: readonly TopicPartition[], given: readonly Position[]): Promise<void> {
     try {
-      const positions = await this.startingPoints(consumer, partitions, given)
+      const positions = await startingPoints({ consumer, topics: this.connection.topics, options: this.options }, partitions, given)
       await this.pump.quietly(() => {
         const moved = this.readingMs()
         for (const { topic, partition, offset } of positions) {
-          this.parts.set(topic, partition, { topic, partition, position: offset, moved })
+          this.parts.set(topic, partition, { topic, partition, position: offset, moved, patience: firstPatienceMs, patientSince: moved })
         }
         this.owed = undefined
         consumer.assign(positions)
@@ -254,28 +261,6 @@ class Session {
     })
   }
 
-  /** The given positions, else the group's, else as the options say. */
-  private async startingPoints(consumer: GroupConsumer, partitions: readonly TopicPartition[], given: readonly Position[]): Promise<readonly Position[]> {
-    const placed = given.filter((position) => partitions.some((partition) => samePartition(partition, position)))
-    placed.push(...(await consumer.committedPositions(partitions.filter(isNotIn(placed)))))
-    const fresh = partitions.filter(isNotIn(placed))
-    if (fresh.length === 0) return placed
-    const { from: spot, doing, place, group } = this.options
-    if (spot === undefined) {
-      throw new WeirError('WEIR_CONFIG_INVALID', `${doing}: group '${group}' has no position of ${fresh.map(partitionName).join(', ')}`, {
-        ...place,
-        hint: "Set the source's option from to 'earliest', 'latest' or a time.",
-      })
-    }
-    const { topics } = this.connection
-    placed.push(...(await topics.offsets(fresh, spot)))
-    // No record is as late as that time: the end.
-    placed.push(...(await topics.offsets(fresh.filter(isNotIn(placed)), 'latest')))
-    const missing = partitions.filter(isNotIn(placed))
-    if (missing.length === 0) return placed
-    throw new WeirError('WEIR_SOURCE_UNREACHABLE', `${doing}: no broker told the offsets of ${missing.map(partitionName).join(', ')}`, place)
-  }
-
   /** Emits what has arrived, as far as the epoch has room, and has the client fetch the next chunk meanwhile. */
   private deliver(): void {
     if (this.emitting) return
@@ -287,7 +272,6 @@ class Session {
         this.pump.fill()
         this.emit(chunk, this.reader.epoch, this.reader.out)
       }
-      if (this.reader === undefined) this.skipEmpty()
     } finally {
       this.emitting = false
     }
@@ -311,38 +295,52 @@ class Session {
       const origin = message as StreamRecord['origin']
       out.next(new StreamRecord(message.key ?? null, message.value, message.timestamp ?? 0, message.headers ?? noHeaders, origin))
     }
-    if (chunk.next === messages.length) this.finish(chunk)
+    if (chunk.next === messages.length) this.pump.shift()
     epoch.take(chunk.next - first, bytes)
   }
 
-  private finish(chunk: Chunk): void {
-    this.pump.shift()
-    for (const { topic, partition, offset } of chunk.ends) {
+  /**
+   * Looks at partitions that reach further than what has come of them: past what is never delivered (the marks and the
+   * remains of transactions) the position moves on; records that do not come for long end the session.
+   */
+  private async lookBeyond(ends: readonly Position[]): Promise<void> {
+    const silent = ends.flatMap(({ topic, partition, offset }) => {
       const part = this.parts.get(topic, partition)
-      if (part !== undefined && offset > part.position) part.position = offset
+      return part !== undefined && offset > part.position && this.isSilent(part) ? [part] : []
+    })
+    if (silent.length === 0 || this.reader === undefined || this.looking) return
+    this.looking = true
+    try {
+      await this.lookInto(silent)
+    } finally {
+      this.looking = false
     }
   }
 
-  /** Ends without messages need no reader. */
-  private skipEmpty(): void {
-    for (let chunk = this.pump.head; chunk?.messages.length === 0; chunk = this.pump.head) this.finish(chunk)
+  private async lookInto(silent: readonly Reading[]): Promise<void> {
+    const asked = silent.map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
+    const settings = { ...(await this.connection.memberSettings()), 'group.id': this.options.group }
+    const found = await lookAhead(settings, asked)
+    for (const [index, part] of silent.entries()) {
+      const { ahead, offset } = found[index]!
+      if (part.position !== asked[index]!.offset) continue
+      if (ahead === 'nothing') Object.assign(part, { position: offset, moved: this.readingMs() })
+      else if (ahead === 'records' && this.readingMs() - part.moved > this.options.stallAfterMs) this.stalled(part)
+      part.patience = Math.min(part.patience * 2, this.options.stallAfterMs)
+    }
   }
 
-  /** Ends the session when records that could be read have not come for long. */
-  private async watchForStall(ends: readonly Position[]): Promise<void> {
-    const { stallAfterMs, doing, place } = this.options
-    const waiting = ends.filter(({ topic, partition, offset }) => {
-      const part = this.parts.get(topic, partition)
-      return part !== undefined && offset > part.position && this.readingMs() - part.moved > stallAfterMs
-    })
-    if (waiting.length === 0 || this.reader === undefined) return
-    // What an open transaction holds back can't come yet, and is no stall.
-    const readable = await this.connection.topics.offsets(waiting, 'latest', true)
-    const stalled = readable.find(({ topic, partition, offset }) => offset > (this.parts.get(topic, partition)?.position ?? offset))
-    if (stalled === undefined) return this.touchAll()
-    const { offset, ...partition } = stalled
-    const text = `${doing}: ${partitionName(partition)} reaches to ${offset}, but nothing came for ${stallAfterMs / 1_000} s`
-    this.changes.error(new WeirError('WEIR_SOURCE_STALLED', text, { ...place, partition, hint: 'The consumer is built anew.' }))
+  /** Whether nothing has come for long enough to look into it again. */
+  private isSilent(part: Reading): boolean {
+    if (part.patientSince !== part.moved) Object.assign(part, { patientSince: part.moved, patience: firstPatienceMs })
+    return this.readingMs() - part.moved > part.patience
+  }
+
+  private stalled({ topic, partition, position }: Reading): void {
+    const { doing, place, stallAfterMs } = this.options
+    const where = { topic, partition }
+    const text = `${doing}: ${partitionName(where)} has records from ${position} on, but none came for ${stallAfterMs / 1_000} s`
+    this.changes.error(new WeirError('WEIR_SOURCE_STALLED', text, { ...place, partition: where, hint: 'The consumer is built anew.' }))
   }
 
   private failed(error: ClientError): void {
@@ -394,12 +392,4 @@ class Session {
 /** What a promise does, as an observable that only completes or fails. */
 function settling(action: () => Promise<unknown> | undefined): Observable<never> {
   return concat(defer(() => action() ?? EMPTY)).pipe(ignoreElements())
-}
-
-function samePartition(one: TopicPartition, other: TopicPartition): boolean {
-  return one.topic === other.topic && one.partition === other.partition
-}
-
-function isNotIn(some: readonly TopicPartition[]): (partition: TopicPartition) => boolean {
-  return (partition) => !some.some((other) => samePartition(partition, other))
 }

@@ -180,11 +180,10 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
     expectOrder(member)
   })
 
-  test.skipIf(skip)('a partition that has records but gives none is a stall', async () => {
+  test.skipIf(skip || name === 'embedded')('a partition that has records but gives none is a stall', async () => {
     const topic = await filled(10)
     // A fetch that waits for more than there is: to the reader it looks like a client gone silent.
     const client = { 'fetch.min.bytes': 50_000_000, 'fetch.max.bytes': 60_000_000, 'fetch.wait.max.ms': 20_000, 'socket.timeout.ms': 30_000 }
-    if (name === 'embedded') return
     const member = await joined({ topic, group: fresh('group'), stallAfter: '1s', client })
     const reading = member.read(10, 8_000)
     const asking = setInterval(() => void member.ends(), 300)
@@ -216,7 +215,9 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
     }
     await new Promise((resolve) => producer.disconnect(1_000, resolve as never))
     const member = await joined({ topic, group: fresh('group') })
-    await member.read(100, 3_000)
+    const asking = setInterval(() => void member.ends(), 500)
+    await member.read(100, 4_000)
+    clearInterval(asking)
     // The embedded broker gives aborted records too.
     expect(member.records).toHaveLength(name === 'embedded' ? 9 : 6)
     const ends = await member.ends()

@@ -1,0 +1,113 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Message } from '../../src/kafka/client.js'
+import { Pump } from '../../src/kafka/pump.js'
+
+/** A client whose queue a test fills. It answers in a later turn of the event loop, as the real one does. */
+class FakeClient {
+  readonly queue: Message[] = []
+  readonly asked: number[] = []
+  paused = 0
+  resumed = 0
+
+  consume(count: number, done: (error: undefined, messages: readonly Message[]) => void): void {
+    this.asked.push(count)
+    setTimeout(() => done(undefined, this.queue.splice(0, count)), 0)
+  }
+
+  pause(): void {
+    this.paused++
+  }
+
+  resume(): void {
+    this.resumed++
+  }
+
+  put(from: number, to: number): void {
+    for (let offset = from; offset < to; offset++) this.queue.push({ topic: 't', partition: 0, offset } as Message)
+  }
+}
+
+let client: FakeClient
+let pump: Pump
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval', 'performance'] })
+  client = new FakeClient()
+  pump = new Pump(client, { arrived: () => undefined, failed: () => undefined })
+  pump.start()
+})
+
+afterEach(async () => {
+  const stopped = pump.stop()
+  await vi.advanceTimersByTimeAsync(10)
+  await stopped
+  vi.useRealTimers()
+})
+
+test('asks ten times a second while nothing comes, and at once when the client wakes it', async () => {
+  pump.startReading()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(client.asked.length).toBeLessThan(15)
+  client.put(0, 3)
+  pump.wake()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(pump.head?.messages.map(({ offset }) => offset)).toEqual([0, 1, 2])
+})
+
+test('what wakes it during a call is asked for right after it', async () => {
+  await vi.advanceTimersByTimeAsync(10)
+  pump.wake()
+  pump.wake()
+  client.put(0, 1)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(pump.head?.messages).toHaveLength(1)
+})
+
+test('holds at most two chunks, however much there is', async () => {
+  client.put(0, 10_000)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(client.queue).toHaveLength(8_000)
+})
+
+test('pauses after two seconds without a reader, polls each second, and resumes for the next one', async () => {
+  client.put(0, 5)
+  pump.wake()
+  await vi.advanceTimersByTimeAsync(1_500)
+  expect(client.paused).toBe(0)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(client.paused).toBe(1)
+  const before = client.asked.length
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(client.asked.slice(before)).toEqual([1, 1, 1, 1, 1])
+  pump.startReading()
+  expect(client.resumed).toBe(1)
+})
+
+test('an action that must not meet a call waits for the one under way, and no other begins', async () => {
+  client.put(0, 2)
+  pump.wake()
+  const during = pump.quietly(() => {
+    const asked = client.asked.length
+    pump.fill()
+    pump.keep(() => false)
+    return client.asked.length - asked
+  })
+  await vi.advanceTimersByTimeAsync(1)
+  expect(await during).toBe(0)
+  expect(pump.head).toBeUndefined()
+})
+
+test('keeps what is wanted, without what was emitted', async () => {
+  client.put(0, 4)
+  client.queue.push({ topic: 't', partition: 1, offset: 9 } as Message)
+  await vi.advanceTimersByTimeAsync(200)
+  const { head } = pump
+  if (head !== undefined) head.next = 2
+  pump.keep((_, partition) => partition === 0)
+  expect(pump.head?.messages.map(({ offset }) => offset)).toEqual([2, 3])
+})
