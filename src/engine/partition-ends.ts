@@ -11,7 +11,7 @@ import {
   timer,
   toArray,
 } from 'rxjs'
-import type { Clock, PartitionEnd, SourceTask } from '../model/index.js'
+import { type Clock, type PartitionEnd, PartitionMap, type Position, type SourceTask } from '../model/index.js'
 
 const everyMs = 1_000
 
@@ -32,9 +32,18 @@ export class PartitionEnds {
     return timer(0, everyMs, this.clock.scheduler).pipe(exhaustMap(() => this.ask()))
   }
 
-  /** The last answer, or nothing when it is too old to tell that a partition is still read to its end. */
-  fresh(): readonly PartitionEnd[] {
-    return this.clock.now() - this.answeredAt < 3 * everyMs ? this.last : []
+  /**
+   * How far the positions are from the ends that were told last; nothing when that is too long ago to tell that a
+   * partition is still read to its end.
+   */
+  fresh(positions: readonly Position[]): readonly PartitionEnd[] {
+    if (this.clock.now() - this.answeredAt >= 3 * everyMs) return []
+    const ends = new PartitionMap<number>()
+    for (const { topic, partition, end } of this.last) ends.set(topic, partition, end)
+    return positions.flatMap((position) => {
+      const end = ends.get(position.topic, position.partition)
+      return end === undefined ? [] : [{ ...position, end }]
+    })
   }
 
   private ask(): Observable<never> {

@@ -64,6 +64,7 @@ export class StageContexts {
   /** An epoch begins. */
   begin(): void {
     for (const sink of this.sinks) sink.before = sink.counts.in
+    this.reached.clear()
   }
 
   /** Whether anything has reached a sink in this epoch. */

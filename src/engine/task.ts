@@ -13,10 +13,12 @@ import {
   NEVER,
   Observable,
   of,
+  queueScheduler,
   race,
   repeat,
   retry,
   Subject,
+  scheduled,
   take,
   takeUntil,
   takeWhile,
@@ -82,10 +84,14 @@ export class FlowTask {
   private readonly wake = new Subject<void>()
   /** Ends the running epoch without a commit: its partitions are lost. */
   private readonly abort = new Subject<void>()
+  /** Ends what a task that stops need not finish. */
+  private readonly halt = new Subject<void>()
   private epoch: EpochBudget | undefined
   private epochs = 0
   private opened = false
   private needsRecovery = false
+  /** Whether a change of the assignment came during this step. */
+  private interrupted = false
   private stopping = false
   private readonly ends: PartitionEnds
   private lastCommitAt: number | undefined
@@ -98,25 +104,24 @@ export class FlowTask {
 
   /** Runs until `stop`. Errors when the flow has failed too often, or with an error that no retry mends. */
   run(): Observable<never> {
-    const lives$ = defer(() => this.life()).pipe(
+    const lives$ = defer(() => (this.stopping ? EMPTY : this.life())).pipe(
       retry({ delay: (error) => this.afterFailure(error) }),
       tap({ complete: () => this.enter('stopped') }),
-      catchError((error: unknown) => {
-        this.enter('failed')
-        return throwError(() => (error instanceof GaveUp ? error.reason : error))
-      }),
     )
     const held$ = merge(...this.parts.pipeline.sources.map((source) => source.lifetime$ ?? NEVER))
     return merge(held$, concat(lives$, of('ended'))).pipe(
       takeWhile((signal) => signal !== 'ended'),
       ignoreElements(),
+      catchError((error: unknown) => this.end(error)),
     )
   }
 
   /** Lets the running epoch drain and commit, then ends the task. */
   stop(): void {
+    if (this.stopping || this.state === 'failed') return
+    this.enter('draining')
     this.stopping = true
-    if (this.state !== 'failed') this.enter('draining')
+    this.halt.next()
     this.interrupt()
   }
 
@@ -141,7 +146,7 @@ export class FlowTask {
 
   /** From connecting to disconnecting; a failure that a replay can't mend begins another life. */
   private life(): Observable<never> {
-    const { pipeline, rejections } = this.parts
+    const { pipeline } = this.parts
     this.enter('starting')
     this.opened = false
     const assignments$ = merge(...pipeline.sources.map(({ assignments$ }) => assignments$)).pipe(
@@ -150,36 +155,48 @@ export class FlowTask {
     )
     const steps$ = defer(() => this.step()).pipe(
       catchError((error: unknown) => this.replayAfter(error)),
-      repeat({ delay: () => (this.stopping ? EMPTY : of(true)) }),
+      // The queue keeps the stack flat when step after step completes at once.
+      repeat({ delay: () => (this.stopping ? EMPTY : scheduled([true], queueScheduler)) }),
     )
-    const close$ = defer(() => {
-      this.leave()
-      const closings = [...pipeline.sinks, rejections.sink].map((sink) => sink?.close?.() ?? EMPTY)
-      return concat(this.transaction?.rollback() ?? EMPTY, ...closings)
-    })
     const living$ = merge(assignments$, this.ends.watch(), concat(steps$, of('done'))).pipe(
       takeWhile((signal) => signal !== 'done'),
       ignoreElements(),
-    )
-    return concat(
-      living$.pipe(
-        catchError((error: unknown) =>
-          concat(
-            close$,
-            throwError(() => error),
-          ),
+      catchError((error: unknown) =>
+        concat(
+          this.close(),
+          throwError(() => error),
         ),
       ),
-      close$,
+    )
+    return concat(living$, this.close())
+  }
+
+  /** Leaves and closes everything. Never fails: what ended the life is what counts. */
+  private close(): Observable<never> {
+    const { pipeline, rejections, log } = this.parts
+    const closings = [...pipeline.sinks, rejections.sink].map((sink) =>
+      defer(() => sink?.close?.() ?? EMPTY).pipe(
+        catchError((error: unknown) => {
+          log.warn(`closing: ${describeError(error)}`)
+          return EMPTY
+        }),
+      ),
+    )
+    return concat(
+      run(() => this.leave()),
+      this.rollback(),
+      ...closings,
     )
   }
 
   private step(): Observable<never> {
-    if (!this.opened) return this.open()
+    this.interrupted = false
+    const unlessHalted = takeUntil<never>(this.halt)
+    if (!this.opened) return this.open().pipe(unlessHalted)
     const change = this.assignment.next()
     if (change?.kind === 'revoked') return this.release(change)
-    if (this.needsRecovery) return this.recover()
-    if (change !== undefined) return this.assign(change)
+    if (this.needsRecovery) return this.recover().pipe(unlessHalted)
+    if (change !== undefined) return this.assign(change).pipe(unlessHalted)
     if (this.assignment.isEmpty) return this.waiting()
     if (this.parts.flow.global && !this.assignment.isWhole) return this.waitForTheRest()
     return this.runEpoch()
@@ -282,12 +299,15 @@ export class FlowTask {
     contexts.begin()
     const drained$ = run(() => {
       epoch.cut()
-      time.advance(this.ends.fresh())
+      time.advance(this.ends.fresh(pipeline.sources.flatMap((source) => source.positions())))
     })
     const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
-    return concat(
-      defer(() => pipeline.run(epoch, drained$)).pipe(ignoreElements(), takeUntil(lost$)),
+    const written$ = concat(
+      defer(() => pipeline.run(epoch, drained$)),
       defer(() => rejections.flush()),
+    )
+    return concat(
+      written$.pipe(ignoreElements(), takeUntil(lost$)),
       defer(() => this.commit(epoch)),
     ).pipe(
       finalize(() => {
@@ -317,7 +337,7 @@ export class FlowTask {
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    return isUnchanged && !contexts.hasWritten() ? transaction.rollback() : transaction.commit({ task, partitions })
+    return isUnchanged && !contexts.hasWritten() ? this.rollback() : transaction.commit({ task, partitions })
   }
 
   /** Where the checkpoint store has the positions, the group's offsets are only for lag tools: they may fail. */
@@ -339,9 +359,10 @@ export class FlowTask {
     time.committed(time.watermark())
     rejections.committed()
     contexts.committed()
-    this.supervision.succeeded()
-    this.lastCommitAt = clock.now()
     const { number, records } = epoch
+    this.lastCommitAt = clock.now()
+    this.supervision.succeeded(records, this.lastCommitAt)
+    this.transaction = undefined
     observer.epoch?.({ flow: flow.name, epoch: number, records, durationMs: epoch.durationMs(), commitMs })
   }
 
@@ -356,28 +377,46 @@ export class FlowTask {
   /** After an error that a replay may mend: waits, and has the next step go back to the last commit. */
   private replayAfter(cause: unknown): Observable<never> {
     const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
-    const rollback$ = this.transaction?.rollback() ?? EMPTY
-    if (error.remedy !== 'retry')
-      return concat(
-        rollback$,
-        throwError(() => error),
-      )
+    if (error.remedy !== 'retry') return throwError(() => error)
     const backoffMs = this.failed(error)
     this.needsRecovery = !this.assignment.isEmpty
-    return concat(rollback$, this.pause(backoffMs))
+    return concat(this.rollback(), this.pause(backoffMs))
   }
 
   /** After an error that ended a life: waits before the next one begins, or gives up. */
-  private afterFailure(error: unknown): Observable<unknown> {
-    if (this.stopping) return EMPTY
-    if (error instanceof GaveUp) return throwError(() => error)
-    return this.pause(this.failed(asWeirError(error, undefined, { flow: this.parts.flow.name }))).pipe(endWith(true))
+  private afterFailure(cause: unknown): Observable<unknown> {
+    if (cause instanceof GaveUp) return throwError(() => cause)
+    const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
+    if (this.stopping) {
+      this.parts.log.warn({ code: error.code }, `ending without a commit: ${describeError(error)}`)
+      return EMPTY
+    }
+    return concat(
+      this.pause(this.failed(error)),
+      defer(() => (this.stopping ? EMPTY : of(true))),
+    )
+  }
+
+  /** After the last life, or an error of what outlives them: the flow has failed. */
+  private end(cause: unknown): Observable<never> {
+    if (cause instanceof GaveUp) {
+      this.enter('failed')
+      return throwError(() => cause.reason)
+    }
+    const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
+    this.supervision.failed(error, this.parts.clock.now())
+    this.parts.log.error({ code: error.code }, `the flow stops: ${describeError(error)}`)
+    this.enter('failed')
+    return concat(
+      this.close(),
+      throwError(() => error),
+    )
   }
 
   /** Counts a failure and tells it. Returns how long to wait, ms; throws when the flow has to stop. */
   private failed(error: WeirError): number {
-    const { log, rejections, pipeline } = this.parts
-    const backoffMs = this.supervision.failed(error)
+    const { log, rejections, pipeline, clock } = this.parts
+    const backoffMs = this.supervision.failed(error, clock.now())
     const { failures } = this.supervision
     rejections.failed()
     for (const source of pipeline.sources) source.failed?.(error)
@@ -393,8 +432,21 @@ export class FlowTask {
     return backoffMs
   }
 
+  /** Waits, unless something has come that can't, or comes. */
   private pause(ms: number): Observable<never> {
-    return race(timer(ms, this.parts.clock.scheduler), this.wake).pipe(take(1), ignoreElements())
+    return defer(() => {
+      if (this.interrupted || this.stopping) return EMPTY
+      return race(timer(ms, this.parts.clock.scheduler), this.wake).pipe(take(1), ignoreElements())
+    })
+  }
+
+  /** Undoes what joined the epoch's transaction, once. */
+  private rollback(): Observable<never> {
+    return defer(() => {
+      const { transaction } = this
+      this.transaction = undefined
+      return transaction?.rollback() ?? EMPTY
+    })
   }
 
   private forget(partitions: readonly TopicPartition[]): void {
@@ -407,15 +459,17 @@ export class FlowTask {
     this.forget(this.assignment.partitions)
     this.assignment.clear()
     this.needsRecovery = false
+    this.interrupted = false
   }
 
   private interrupt(): void {
+    this.interrupted = true
     this.epoch?.cut()
     this.wake.next()
   }
 
   private enter(state: FlowState): void {
-    if (this.stopping && state === 'running') return
+    if (this.stopping && state !== 'stopped' && state !== 'failed') return
     this.state = state
     this.since = this.parts.clock.now()
     this.parts.observer.state?.(this.status())
