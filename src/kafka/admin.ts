@@ -1,6 +1,14 @@
 import { defer, type Observable } from 'rxjs'
 import { type ErrorCode, type ErrorPlace, type Position, type TopicPartition, WeirError } from '../model/index.js'
-import { type ClientError, type ClientSettings, call, codes, nativeClient, disconnect, type Producer } from './client.js'
+import {
+  type ClientError,
+  type ClientSettings,
+  call,
+  codes,
+  disconnect,
+  nativeClient,
+  type Producer,
+} from './client.js'
 import { isRefusal, kafkaError } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
@@ -22,6 +30,12 @@ export interface TopicRequest {
   readonly place: ErrorPlace
 }
 
+/** A connected client, and its other face that takes admin requests. */
+interface Clients {
+  readonly client: Producer
+  readonly admin: Admin
+}
+
 interface Metadata {
   readonly brokers: readonly unknown[]
   readonly topics: readonly { name: string; partitions: readonly unknown[] }[]
@@ -29,7 +43,9 @@ interface Metadata {
 
 /** Looks topics up and makes them. It connects when first asked, and keeps the connection. */
 export class TopicAdmin {
-  private client: Promise<Producer> | undefined
+  private clients: Promise<Clients> | undefined
+  /** Admin requests to which no answer has come yet. */
+  private readonly underWay = new Set<Promise<unknown>>()
 
   constructor(
     private readonly settings: () => Promise<ClientSettings>,
@@ -43,11 +59,14 @@ export class TopicAdmin {
 
   async ensure(request: TopicRequest): Promise<number> {
     try {
-      const client = await this.connected()
-      return (await this.count(client, request.topic)) || (await this.make(client, request))
+      const clients = await this.connected()
+      return (await this.count(clients, request.topic)) || (await this.make(clients, request))
     } catch (error) {
       if (error instanceof WeirError) throw error
-      throw kafkaError(request.unreachable, request.doing, error as ClientError, { ...request.place, address: this.address })
+      throw kafkaError(request.unreachable, request.doing, error as ClientError, {
+        ...request.place,
+        address: this.address,
+      })
     }
   }
 
@@ -57,20 +76,22 @@ export class TopicAdmin {
    */
   async offsets(partitions: readonly TopicPartition[], at: Spot): Promise<readonly Position[]> {
     if (partitions.length === 0) return []
-    const { AdminClient, OffsetSpec } = native()
+    const { OffsetSpec } = native()
     const offset = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
-    const admin = AdminClient.createFrom(await this.connected())
-    const listed = await call<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs }, done))
+    const { admin } = await this.connected()
+    const listed = await this.ask<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs }, done))
     return listed.filter(({ error, offset }) => !error && offset >= 0)
   }
 
   async close(): Promise<void> {
-    const client = await this.client?.catch(() => undefined)
-    if (client !== undefined) await disconnect(client)
+    const clients = await this.clients?.catch(() => undefined)
+    // The client must not go away under a request: nothing in it would guard that.
+    await Promise.allSettled(this.underWay)
+    if (clients !== undefined) await disconnect(clients.client)
   }
 
-  private async make(client: Producer, request: TopicRequest): Promise<number> {
+  private async make(clients: Clients, request: TopicRequest): Promise<number> {
     const { topic, doing, place } = request
     if (!request.create) {
       throw new WeirError('WEIR_CONFIG_INVALID', `${doing}: there is no such topic, and it may not be created`, {
@@ -78,40 +99,50 @@ export class TopicAdmin {
         hint: "Create it, or set the stage's option create to true.",
       })
     }
-    const { brokers } = await metadataOf(client, topic)
-    await this.create(client, topic, request.partitions, Math.min(3, brokers.length))
+    const { brokers } = await this.metadata(clients, topic)
+    await this.create(clients, topic, request.partitions, Math.min(3, brokers.length))
     for (let tries = 0; tries < 50; tries++) {
-      const count = await this.count(client, topic)
+      const count = await this.count(clients, topic)
       if (count > 0) return count
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     throw new WeirError(request.unreachable, `${doing}: the topic was created, but no broker shows it`, place)
   }
 
-  private async create(client: Producer, topic: string, partitions: number, replicas: number): Promise<void> {
-    const admin = native().AdminClient.createFrom(client)
+  private async create({ admin }: Clients, topic: string, partitions: number, replicas: number): Promise<void> {
     const asked = { topic, num_partitions: partitions, replication_factor: replicas }
     try {
-      await call((done) => admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
+      await this.ask((done) => admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
     } catch (error) {
       if ((error as ClientError).code !== codes.topicExists) throw error
     }
   }
 
-  private async count(client: Producer, topic: string): Promise<number> {
-    const { topics } = await metadataOf(client, topic)
+  private async count(clients: Clients, topic: string): Promise<number> {
+    const { topics } = await this.metadata(clients, topic)
     return topics.find(({ name }) => name === topic)?.partitions.length ?? 0
   }
 
-  private connected(): Promise<Producer> {
-    this.client ??= this.connect().catch((error) => {
-      this.client = undefined
-      throw error
-    })
-    return this.client
+  private metadata({ client }: Clients, topic: string): Promise<Metadata> {
+    return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never))
   }
 
-  private async connect(): Promise<Producer> {
+  private ask<T>(start: Parameters<typeof call<T>>[0]): Promise<T> {
+    const answer = call(start)
+    this.underWay.add(answer)
+    void answer.catch(() => undefined).finally(() => this.underWay.delete(answer))
+    return answer
+  }
+
+  private connected(): Promise<Clients> {
+    this.clients ??= this.connect().catch((error) => {
+      this.clients = undefined
+      throw error
+    })
+    return this.clients
+  }
+
+  private async connect(): Promise<Clients> {
     const client = new (nativeClient().Producer)(await this.settings())
     client.on('error' as never, (() => undefined) as never)
     let refused: ClientError | undefined
@@ -122,17 +153,18 @@ export class TopicAdmin {
     )
     refusal.catch(() => undefined)
     try {
-      await Promise.race([refusal, call((done) => client.connect({ timeout: answerMs, allTopics: false } as object, done))])
+      await Promise.race([
+        refusal,
+        call((done) => client.connect({ timeout: answerMs, allTopics: false } as object, done)),
+      ])
     } catch (error) {
       void disconnect(client)
       throw refused ?? error
     }
-    return client
+    // Now, while the client does nothing else: an admin client gets a copy of its lock, and a copy that was made while
+    // a call held the lock stays locked for ever, and with it one of the four threads that all calls share.
+    return { client, admin: native().AdminClient.createFrom(client) }
   }
-}
-
-function metadataOf(client: Producer, topic: string): Promise<Metadata> {
-  return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never))
 }
 
 interface ListedOffset extends Position {
@@ -141,7 +173,11 @@ interface ListedOffset extends Position {
 
 interface Admin {
   createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
-  listOffsets(asked: object[], options: object, done: (error: ClientError | null, offsets: ListedOffset[]) => void): void
+  listOffsets(
+    asked: object[],
+    options: object,
+    done: (error: ClientError | null, offsets: ListedOffset[]) => void,
+  ): void
 }
 
 interface AdminModule {
