@@ -4,7 +4,6 @@ import {
   concatMap,
   defer,
   EMPTY,
-  endWith,
   finalize,
   ignoreElements,
   merge,

@@ -12,7 +12,7 @@ export interface Epoch {
   readonly number: number
   /** How many more records it takes; 0 when it is full or cut. */
   room(): number
-  /** Counts records and their bytes. */
+  /** Counts records and their bytes, once they are emitted: what fills the epoch also cuts it. */
   take(records: number, bytes: number): void
   /** Emits once, at once if it has happened already: the source completes as soon as it has nothing half-read. */
   readonly cut$: Observable<unknown>

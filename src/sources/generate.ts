@@ -126,8 +126,9 @@ class GenerateTask implements SourceTask {
   private *due(epoch: Epoch): Generator<StreamRecord> {
     for (const last = this.position + runLength; this.position < last && this.isDue(); ) {
       if (epoch.room() === 0) return
-      epoch.take(1, 0)
       yield this.event(this.position++)
+      // Afterwards, for what fills the epoch also ends it.
+      epoch.take(1, 0)
     }
   }
 

@@ -175,10 +175,11 @@ class HttpTask implements SourceTask {
     const request = this.intake.emit()
     if (request === undefined) return
     const { events, timestamp, headers, bytes } = request
-    epoch.take(events.length, bytes)
     for (const value of events) {
       next(new StreamRecord(null, value, timestamp, headers, { topic: this.topic, partition: 0, offset: offset++ }))
     }
+    // Afterwards, for what fills the epoch also ends it.
+    epoch.take(events.length, bytes)
   }
 
   private handle(request: HttpRequest): Observable<HttpReply> {
