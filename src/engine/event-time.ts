@@ -89,15 +89,6 @@ export class EventTime implements StreamTime {
     return Math.max(this.closed, this.allIdle.watermark + this.allIdle.until - this.allIdle.since)
   }
 
-  /** Whether some partition has been silent for so long that it matters whether it is read to its end. */
-  needsEnds(): boolean {
-    const now = this.clock.now()
-    for (const time of this.times.values()) {
-      if (time.seenRecords === time.endedRecords && now - time.activeAt >= this.idleAfterMs) return true
-    }
-    return false
-  }
-
   /**
    * Called when the sources of an epoch have completed, with what the brokers say of the partitions' ends. What could
    * not be asked counts as not read to its end.

@@ -104,18 +104,34 @@ function changesOf(store: PartitionStore<unknown>, sequence: number): Section {
   return section
 }
 
-/** Restores what a chunk tells into the stores it names. */
+/** Restores what a chunk tells into the stores it names. Errors: WEIR_CHECKPOINT_CORRUPT, whatever is wrong with it. */
 export function applyChunk(
   stores: ReadonlyMap<string, PartitionStore<unknown>>,
   sequence: number,
   bytes: Uint8Array,
   partition: TopicPartition,
 ): void {
-  const [version, section] = unpack(bytes, partition)
-  if (version !== format) throw corrupt(partition, `format ${version} is not known`)
-  const [name, codecVersion, dropped, deleted, whole, changed] = section
-  const store = stores.get(name)
-  if (store === undefined) throw corrupt(partition, `it holds the store '${name}', which the flow does not have`)
+  try {
+    const [version, section] = packr.unpack(bytes) as [number, Section]
+    if (version !== format) throw new TypeError(`format ${version} is not known`)
+    const store = stores.get(section[0])
+    if (store === undefined) throw new TypeError(`it holds the store '${section[0]}', which the flow does not have`)
+    applySection(store, section, sequence)
+  } catch (cause) {
+    throw new WeirError(
+      'WEIR_CHECKPOINT_CORRUPT',
+      `restoring the state of ${partitionName(partition)}: ${messageOf(cause)}`,
+      {
+        partition,
+        hint: 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.',
+        cause,
+      },
+    )
+  }
+}
+
+function applySection(store: PartitionStore<unknown>, section: Section, sequence: number): void {
+  const [, codecVersion, dropped, deleted, whole, changed] = section
   for (const segment of dropped) store.forgetSegment(segment)
   for (const [segment, key] of deleted) store.forget(segment, key)
   // A change comes before the whole only where the whole is still to come in a later chunk: it includes the change.
@@ -126,21 +142,6 @@ export function applyChunk(
   for (const [segment, key, saved] of whole) {
     store.restore(segment, key, store.codec.load(saved, codecVersion), sequence)
   }
-}
-
-function unpack(bytes: Uint8Array, partition: TopicPartition): [number, Section] {
-  try {
-    return packr.unpack(bytes) as [number, Section]
-  } catch (error) {
-    throw corrupt(partition, messageOf(error))
-  }
-}
-
-function corrupt(partition: TopicPartition, why: string): WeirError {
-  return new WeirError('WEIR_CHECKPOINT_CORRUPT', `restoring the state of ${partitionName(partition)}: ${why}`, {
-    partition,
-    hint: 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.',
-  })
 }
 
 /** Packs a section, in halves where it would make too large a chunk; all changes come before any whole value. */

@@ -1,0 +1,288 @@
+import fc from 'fast-check'
+import { VirtualTimeScheduler } from 'rxjs'
+import { describe, expect, test } from 'vitest'
+import { EventTime } from '../../src/engine/event-time.js'
+
+const never = Number.NEGATIVE_INFINITY
+
+/** Event time of topic `t`, at a wall clock that the test moves. */
+function setUp(partitions: number, { outOfOrderMs = 0, idleAfterMs = 100 } = {}) {
+  const clock = { at: 1_000_000 }
+  const time = new EventTime({ now: () => clock.at, scheduler: new VirtualTimeScheduler() })
+  time.configure({ outOfOrderMs, idleAfterMs })
+  const all = Array.from({ length: partitions }, (_, partition) => ({ topic: 't', partition }))
+  const read = all.map((partition) => ({ ...partition, offset: 5, end: 5 }))
+  for (const partition of all) time.assign(partition, undefined)
+  return {
+    time,
+    clock,
+    all,
+    read,
+    /** An epoch that took so long: records of these partitions at these times, then the ends, then the commit. */
+    epoch(ms: number, records: readonly (readonly [partition: number, at: number])[], ends = read): number {
+      for (const [partition, at] of records) time.observe('t', partition, at)
+      clock.at += ms
+      time.advance(ends)
+      const watermark = time.watermark()
+      time.committed(watermark)
+      return watermark
+    },
+  }
+}
+
+describe('the watermark', () => {
+  test('is the lowest stream time less the out-of-orderness', () => {
+    const { epoch } = setUp(2, { outOfOrderMs: 3 })
+    expect(
+      epoch(10, [
+        [0, 50],
+        [1, 20],
+        [1, 30],
+        [1, 25],
+      ]),
+    ).toBe(27)
+  })
+
+  test('is nowhere while a partition has brought nothing', () => {
+    const { epoch } = setUp(2)
+    expect(epoch(10, [[0, 50]])).toBe(never)
+  })
+
+  test('never goes back', () => {
+    const { time, epoch } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 50],
+    ])
+    time.assign({ topic: 't', partition: 2 }, { position: 0, streamTime: 7 })
+    expect(time.watermark()).toBe(50)
+    expect(
+      epoch(10, [
+        [0, 60],
+        [1, 60],
+      ]),
+    ).toBe(50)
+    expect(epoch(10, [[2, 70]])).toBe(60)
+  })
+
+  test('never goes back, whatever comes', () => {
+    const records = fc.array(fc.tuple(fc.nat(2), fc.nat(1_000)), { maxLength: 4 })
+    const isRead = fc.array(fc.boolean(), { minLength: 3, maxLength: 3 })
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(80), records, isRead), { maxLength: 40 }), (epochs) => {
+        const { time, epoch, read } = setUp(3, { outOfOrderMs: 5 })
+        let last = never
+        for (const [ms, brought, isReadToEnd] of epochs) {
+          const ends = read.map((end, index) => ({ ...end, end: isReadToEnd[index] === true ? 5 : 6 }))
+          const watermark = epoch(ms, brought, ends)
+          expect(watermark).toBeGreaterThanOrEqual(last)
+          expect(time.closed).toBe(watermark)
+          last = watermark
+        }
+      }),
+    )
+  })
+
+  test('is taken up again where it was committed', () => {
+    const { time } = setUp(0)
+    time.assign({ topic: 't', partition: 0 }, { position: 9, streamTime: 80, watermark: 60 })
+    expect(time.closed).toBe(60)
+    expect(time.watermark()).toBe(80)
+    expect(time.streamTime({ topic: 't', partition: 0 })).toBe(80)
+    time.assign({ topic: 't', partition: 1 }, { position: 9, streamTime: 20, watermark: 50 })
+    expect(time.watermark()).toBe(60)
+  })
+
+  test('begins anew when every partition is gone', () => {
+    const { time, epoch, all } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 60],
+    ])
+    time.release(all)
+    expect(time.closed).toBe(never)
+    time.assign({ topic: 't', partition: 0 }, undefined)
+    time.observe('t', 0, 4)
+    expect(time.watermark()).toBe(4)
+  })
+
+  test('goes on without a partition that is taken away', () => {
+    const { time, epoch } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    time.release([{ topic: 't', partition: 1 }])
+    expect(time.watermark()).toBe(50)
+  })
+})
+
+describe('a record', () => {
+  test('trails its own partition by so much', () => {
+    const { time } = setUp(2)
+    expect(time.observe('t', 0, 50)).toBe(0)
+    expect(time.observe('t', 0, 40)).toBe(10)
+    expect(time.observe('t', 1, 40)).toBe(0)
+    expect(time.observe('t', 0, 50)).toBe(0)
+  })
+
+  test('trails nothing in a partition that is not assigned', () => {
+    const { time } = setUp(1)
+    expect(time.observe('other', 7, 40)).toBe(0)
+    expect(time.streamTime({ topic: 'other', partition: 7 })).toBeUndefined()
+  })
+
+  test('trails as it did when its epoch is replayed', () => {
+    const { time, epoch } = setUp(1)
+    epoch(10, [[0, 50]])
+    const before = [time.observe('t', 0, 45), time.observe('t', 0, 70), time.observe('t', 0, 60)]
+    time.assign({ topic: 't', partition: 0 }, { position: 5, streamTime: 50, watermark: 50 })
+    const after = [time.observe('t', 0, 45), time.observe('t', 0, 70), time.observe('t', 0, 60)]
+    expect(after).toEqual(before)
+    expect(after).toEqual([5, 0, 10])
+  })
+})
+
+describe('an idle partition', () => {
+  test('that is read to its end is not awaited after idleAfter', () => {
+    const { epoch } = setUp(2)
+    expect(
+      epoch(10, [
+        [0, 50],
+        [1, 20],
+      ]),
+    ).toBe(20)
+    expect(epoch(99, [[0, 60]])).toBe(20)
+    expect(epoch(1, [[0, 61]])).toBe(61)
+  })
+
+  test('that never brought anything is not awaited either', () => {
+    const { epoch } = setUp(2)
+    expect(epoch(99, [[0, 50]])).toBe(never)
+    expect(epoch(1, [[0, 51]])).toBe(51)
+  })
+
+  test('is awaited as long as it is not read to its end', () => {
+    const { epoch, read } = setUp(2)
+    const behind = read.map((end) => ({ ...end, end: 6 }))
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    expect(epoch(5_000, [[0, 60]], behind)).toBe(20)
+    expect(epoch(5_000, [[0, 70]], behind)).toBe(20)
+    expect(epoch(0, [[0, 70]])).toBe(70)
+  })
+
+  test('is awaited as long as nobody tells its end', () => {
+    const { epoch, read } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    expect(epoch(5_000, [[0, 60]], [])).toBe(20)
+    expect(epoch(5_000, [[0, 60]], read.slice(0, 1))).toBe(20)
+  })
+
+  test('of which the end is not known any more is awaited again', () => {
+    const { time, epoch } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    expect(epoch(200, [[0, 60]])).toBe(60)
+    epoch(10, [[0, 70]], [])
+    time.observe('t', 0, 90)
+    expect(time.watermark()).toBe(60)
+  })
+
+  test('is awaited again with its next record, at once', () => {
+    const { time, epoch } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    expect(epoch(200, [[0, 60]])).toBe(60)
+    time.observe('t', 0, 90)
+    expect(time.watermark()).toBe(90)
+    time.observe('t', 1, 30)
+    expect(time.watermark()).toBe(60)
+    time.observe('t', 1, 75)
+    expect(time.watermark()).toBe(75)
+  })
+
+  test('is not idle again before idleAfter has passed anew', () => {
+    const { epoch } = setUp(2)
+    epoch(10, [
+      [0, 50],
+      [1, 20],
+    ])
+    epoch(200, [[0, 60]])
+    epoch(10, [
+      [0, 90],
+      [1, 70],
+    ])
+    expect(epoch(99, [[0, 95]])).toBe(70)
+    expect(epoch(1, [[0, 96]])).toBe(96)
+  })
+})
+
+describe('when all partitions are idle', () => {
+  test('the watermark goes to the highest stream time and on at the pace of the wall clock', () => {
+    const { epoch } = setUp(2, { outOfOrderMs: 5 })
+    expect(
+      epoch(10, [
+        [0, 50],
+        [1, 20],
+      ]),
+    ).toBe(15)
+    expect(epoch(100, [])).toBe(45)
+    expect(epoch(30, [])).toBe(75)
+    expect(epoch(1_000, [])).toBe(1_075)
+  })
+
+  test('it moves only at the ends of epochs', () => {
+    const { time, clock, epoch } = setUp(1)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    clock.at += 500
+    expect(time.watermark()).toBe(50)
+    expect(epoch(0, [])).toBe(550)
+  })
+
+  test('it stays where it is while nothing was ever seen', () => {
+    const { epoch } = setUp(2)
+    expect(epoch(200, [])).toBe(never)
+    expect(epoch(200, [])).toBe(never)
+    expect(epoch(10, [[0, 50]])).toBe(50)
+  })
+
+  test('a record makes its partition lead again, and the watermark waits for it', () => {
+    const { epoch } = setUp(1)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    expect(epoch(30, [])).toBe(80)
+    expect(epoch(10, [[0, 60]])).toBe(80)
+    expect(epoch(10, [[0, 90]])).toBe(90)
+  })
+
+  test('it goes on from where it stood after a replay, and not before idleAfter', () => {
+    const { time, epoch } = setUp(1)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    expect(epoch(30, [])).toBe(80)
+    time.assign({ topic: 't', partition: 0 }, { position: 5, streamTime: 50, watermark: 50 })
+    expect(time.watermark()).toBe(80)
+    expect(epoch(99, [])).toBe(80)
+    expect(epoch(1, [])).toBe(80)
+    expect(epoch(40, [])).toBe(120)
+  })
+
+  test('a new partition ends it', () => {
+    const { time, epoch } = setUp(1)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    time.assign({ topic: 't', partition: 1 }, undefined)
+    expect(epoch(30, [])).toBe(50)
+  })
+})

@@ -1,0 +1,263 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { PartitionCommit, Store, StoreCodec, StoredChunk, StoreKey } from '../../src/model/index.js'
+import { TaskStores } from '../../src/state/index.js'
+
+const here = { topic: 't', partition: 0 }
+const position = { ...here, offset: 0 }
+
+/** A set that tells what was added since it was last saved. */
+interface Bag {
+  readonly items: Set<number>
+  fresh: number[]
+}
+
+const bags: StoreCodec<Bag> = {
+  version: 3,
+  save(bag) {
+    bag.fresh = []
+    return [...bag.items]
+  },
+  load: (saved) => ({ items: new Set(saved as number[]), fresh: [] }),
+  changes(bag) {
+    const { fresh } = bag
+    bag.fresh = []
+    return fresh
+  },
+  apply(bag, changes) {
+    for (const item of changes as number[]) bag.items.add(item)
+    return bag
+  },
+}
+
+const texts: StoreCodec<{ text: string }> = {
+  version: 1,
+  save: ({ text }) => text,
+  load: (saved) => ({ text: saved as string }),
+}
+
+/** What is kept of one partition, and its log as a checkpoint store would hold it. */
+class Kept {
+  readonly stores = new TaskStores()
+  readonly bags: Store<Bag> = this.stores.declare('bags', bags)
+  readonly texts: Store<{ text: string }> = this.stores.declare('texts', texts)
+  log: StoredChunk[]
+
+  constructor(log: readonly StoredChunk[] = []) {
+    this.log = [...log]
+    const sequence = Math.max(0, ...log.map((chunk) => chunk.sequence))
+    this.stores.assign({ ...here, generation: 1, sequence })
+    for (const chunk of log) this.stores.restore(here, chunk)
+  }
+
+  commit(): PartitionCommit {
+    const commit = this.stores.commit(position, {})
+    const { sequence, chunks, truncateBefore = 0 } = commit
+    this.log = [...this.log, ...chunks.map((bytes) => ({ sequence, bytes: Uint8Array.from(bytes) }))].filter(
+      (chunk) => chunk.sequence >= truncateBefore,
+    )
+    return commit
+  }
+
+  add(segment: number, key: StoreKey, item: number): void {
+    const part = this.bags.of('t', 0)
+    const entry = part.get(segment, key) ?? part.add(segment, key, { items: new Set(), fresh: [] })
+    if (!entry.value.items.has(item)) entry.value.fresh.push(item)
+    entry.value.items.add(item)
+    part.touch(entry)
+  }
+
+  put(segment: number, key: StoreKey, text: string): void {
+    const part = this.texts.of('t', 0)
+    const entry = part.get(segment, key)
+    if (entry === undefined) part.add(segment, key, { text })
+    else {
+      entry.value = { text }
+      part.touch(entry)
+    }
+  }
+
+  remove(segment: number, key: StoreKey): void {
+    this.bags.of('t', 0).delete(segment, key)
+    this.texts.of('t', 0).delete(segment, key)
+  }
+
+  drop(segment: number): void {
+    this.bags.of('t', 0).dropSegment(segment)
+    this.texts.of('t', 0).dropSegment(segment)
+  }
+
+  /** All of it as plain data, in an order of its own. */
+  content(): unknown {
+    const all = <V>(store: Store<V>, plain: (value: V) => unknown) => {
+      const part = store.of('t', 0)
+      const lines = [...part.segments()].flatMap((segment) =>
+        [...(part.segment(segment) ?? [])].map(([key, { value }]) => [segment, key, plain(value)]),
+      )
+      return lines.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+    }
+    return [all(this.bags, ({ items }) => [...items].sort((a, b) => a - b)), all(this.texts, ({ text }) => text)]
+  }
+
+  bytes(): number {
+    return this.log.reduce((bytes, chunk) => bytes + chunk.bytes.length, 0)
+  }
+}
+
+type Step = (kept: Kept) => void
+
+const key = fc.oneof(fc.nat(5), fc.constantFrom('a', 'b', ''), fc.constant(null))
+const segment = fc.integer({ min: -1, max: 3 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.tuple(segment, key, fc.nat(30)).map(
+      ([s, k, n]): Step =>
+        (kept) =>
+          kept.add(s, k, n),
+    ),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.tuple(segment, key, fc.string()).map(
+      ([s, k, t]): Step =>
+        (kept) =>
+          kept.put(s, k, t),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(segment, key).map(
+      ([s, k]): Step =>
+        (kept) =>
+          kept.remove(s, k),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: segment.map(
+      (s): Step =>
+        (kept) =>
+          kept.drop(s),
+    ),
+  },
+)
+const epochs = fc.array(fc.array(step, { maxLength: 12 }), { maxLength: 60 })
+
+describe('the log of a partition', () => {
+  test('restores, after any epoch, what was there then', () => {
+    fc.assert(
+      fc.property(epochs, (run) => {
+        const kept = new Kept()
+        for (const steps of run) {
+          for (const one of steps) one(kept)
+          kept.commit()
+          expect(new Kept(kept.log).content()).toEqual(kept.content())
+        }
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('restores it also when the task begins anew between any two epochs', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.array(step, { maxLength: 12 }), fc.boolean()), { maxLength: 60 }), (run) => {
+        let kept = new Kept()
+        const never = new Kept()
+        for (const [steps, restarts] of run) {
+          if (restarts) {
+            // What the epoch that failed did is gone.
+            for (const one of steps) one(kept)
+            kept = new Kept(kept.log)
+          } else {
+            for (const one of steps) one(kept)
+            for (const one of steps) one(never)
+            kept.commit()
+          }
+          expect(kept.content()).toEqual(never.content())
+        }
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('is not written when nothing has changed', () => {
+    const kept = new Kept()
+    kept.add(0, 'a', 1)
+    expect(kept.commit()).toMatchObject({ sequence: 1, chunks: [expect.any(Uint8Array)] })
+    expect(kept.commit()).toMatchObject({ sequence: 1, chunks: [], truncateBefore: undefined })
+  })
+
+  test('is not written for what came and went within an epoch and was never there before', () => {
+    const kept = new Kept()
+    kept.put(0, 'a', 'x')
+    kept.commit()
+    kept.put(1, 'b', 'y')
+    kept.put(1, 'c', 'y')
+    kept.drop(1)
+    kept.commit()
+    expect(new Kept(kept.log).content()).toEqual([[], [[0, 'a', 'x']]])
+  })
+})
+
+/*
+ * A round of the walk writes what is alive once, and about as much of changes meanwhile; the log holds up to two
+ * rounds, the one that came round last and the running one. What is less is because changed values need no rewrite.
+ */
+describe('the size of the log stays a small multiple of what is alive', () => {
+  /** A pseudo-random number below `bound`, the same in every run. */
+  function random(seed: number): (bound: number) => number {
+    let state = seed
+    return (bound) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return Math.floor((state / 2 ** 32) * bound)
+    }
+  }
+
+  /** The live state in bytes: a log into which all of it was just written. */
+  function liveBytes(kept: Kept): number {
+    const fresh = new Kept()
+    const [sets, words] = kept.content() as [[number, StoreKey, number[]][], [number, StoreKey, string][]]
+    for (const [s, k, items] of sets) for (const item of items) fresh.add(s, k, item)
+    for (const [s, k, text] of words) fresh.put(s, k, text)
+    fresh.commit()
+    return fresh.bytes()
+  }
+
+  function worst(epoch: (kept: Kept, pick: (bound: number) => number, number: number) => void): number {
+    const kept = new Kept()
+    const pick = random(7)
+    let ratio = 0
+    for (let number = 0; number < 1_500; number++) {
+      epoch(kept, pick, number)
+      kept.commit()
+      if (number > 300 && number % 20 === 0) ratio = Math.max(ratio, kept.bytes() / liveBytes(kept))
+    }
+    expect(new Kept(kept.log).content()).toEqual(kept.content())
+    return ratio
+  }
+
+  test('when values are replaced at random', () => {
+    const ratio = worst((kept, pick) => {
+      for (let index = 0; index < 20; index++) kept.put(0, pick(1_000), `value ${pick(1e9)} of some length or other`)
+    })
+    expect(ratio).toBeLessThan(3)
+  })
+
+  test('when a few values change all the time and the others never', () => {
+    const ratio = worst((kept, pick, number) => {
+      if (number < 100) for (let index = 0; index < 10; index++) kept.put(0, number * 10 + index, 'a value that stays')
+      for (let index = 0; index < 20; index++) kept.put(1, pick(20), `value ${pick(1e9)} of some length or other`)
+    })
+    expect(ratio).toBeLessThan(4.5)
+  })
+
+  test('when windows of growing sets come and go', () => {
+    const ratio = worst((kept, pick, number) => {
+      const window = Math.floor(number / 50)
+      for (let index = 0; index < 40; index++) kept.add(window - pick(3), pick(10), pick(2_000))
+      kept.drop(window - 3)
+    })
+    expect(ratio).toBeLessThan(4.5)
+  })
+})
