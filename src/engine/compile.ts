@@ -23,6 +23,7 @@ import {
   type Chain,
   type FlowTopology,
   type InputNode,
+  type OperatorNode,
   operatorsOf,
   sinksOf,
   type Topology,
@@ -44,7 +45,7 @@ export function compile(
   { environment, only }: { environment: Environment; only?: readonly string[] },
 ): Topology {
   const faults: ConfigFault[] = []
-  const app = config.app ?? environment['WEIR_APP'] ?? 'weir'
+  const app = config.app ?? (environment['WEIR_APP'] || 'weir')
   const connections = compileConnections(config, environment, faults)
   const checkpoints = checkpointsOf(config, connections, faults)
   const flows = Object.entries(config.flows)
@@ -115,10 +116,7 @@ class FlowCompiler {
     const chain = this.chain(flow.stages, flow.end)
     const parts = { inputs, ...chain }
     const operators = [...operatorsOf(parts)]
-    const stores = operators.flatMap(({ definition, options }) =>
-      options === undefined ? [] : (definition.stores?.(options) ?? []),
-    )
-    this.refuseTwins(stores)
+    const stores = this.stores(operators)
     const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink.definition, sink.connection))
     return {
       name: this.name,
@@ -191,13 +189,22 @@ class FlowCompiler {
     return definition.transactional === true && connection === this.checkpoints
   }
 
-  private refuseTwins(stores: readonly string[]): void {
-    const twin = stores.find((store, index) => stores.indexOf(store) !== index)
-    if (twin === undefined) return
-    this.faults.push({
-      message: `flow '${this.name}' has two stateful stages named '${twin}'`,
-      hint: 'Give each a name of its own: state is found again by it.',
-    })
+  /** The names of all stores; every one that is taken already is a fault. */
+  private stores(operators: readonly OperatorNode[]): string[] {
+    const names: string[] = []
+    for (const { definition, options, declaredAt } of operators) {
+      for (const name of options === undefined ? [] : (definition.stores?.(options) ?? [])) {
+        if (names.includes(name)) {
+          this.faults.push({
+            message: `flow '${this.name}' has two stateful stages named '${name}'`,
+            hint: 'Give each a name of its own: state is found again by it.',
+            declaredAt,
+          })
+        }
+        names.push(name)
+      }
+    }
+    return names
   }
 
   private limits({ options: { epoch } }: Flow, inputs: readonly InputNode[]): EpochLimits {

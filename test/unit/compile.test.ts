@@ -1,0 +1,373 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { ConfigError, compareTopologies, compile, printTopology, type WeirConfig } from '../../src/engine/index.js'
+import {
+  aggregate,
+  branch,
+  consoleSink,
+  count,
+  env,
+  type Flow,
+  filter,
+  flow,
+  from,
+  http,
+  json,
+  kafka,
+  map,
+  merge,
+  otherwise,
+  postgres,
+  to,
+  tumbling,
+} from '../../src/index.js'
+import { defineConnection, defineOperator, defineSink, type Environment } from '../../src/model/index.js'
+
+const brokers = kafka({ brokers: 'localhost:9092' })
+const db = postgres({ url: 'postgres://localhost/db' })
+const orders = kafka.source({ topic: 'orders', group: 'g' })
+const counted = aggregate('counted', { of: count() })
+const rows = postgres.sink({ table: 'rows', row: (value: unknown) => ({ value }) })
+const other = defineConnection({
+  kind: 'other',
+  summary: 'Keeps nothing.',
+  options: z.strictObject({ url: z.string().optional() }),
+  open: () => ({ address: 'other', close: () => Promise.resolve() }),
+})
+
+const config = (declared: Flow, more: Partial<WeirConfig> = {}): WeirConfig => ({
+  connections: { kafka: brokers, db },
+  checkpoints: 'db',
+  flows: { flow: declared },
+  ...more,
+})
+const compiled = (given: WeirConfig, environment: Environment = {}) => compile(given, { environment })
+const flowOf = (given: WeirConfig) => {
+  const [only] = compiled(given).flows
+  if (only === undefined) throw new Error('there is a flow')
+  return only
+}
+const faultsOf = (given: WeirConfig, environment: Environment = {}) => {
+  try {
+    compiled(given, environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+const messagesOf = (given: WeirConfig, environment?: Environment) =>
+  faultsOf(given, environment).map(({ message }) => message)
+
+describe('faults', () => {
+  test('are told all at once, each with the place of its declaration', () => {
+    const source = http.post('no-slash', { body: z.string(), maxEvents: 0 })
+    const sink = kafka.sink({ topic: env('TOPIC'), connection: 'kafak' })
+    const faults = faultsOf({
+      connections: { kafka: kafka({ brokers: env('BROKERS') }) },
+      checkpoints: 'nowhere',
+      flows: { one: flow(source, sink), two: flow(orders, json(), rows) },
+    })
+    expect(faults.map(({ message }) => message)).toEqual([
+      "connection 'kafka': reading the environment: BROKERS is not set",
+      "checkpoints: no connection 'nowhere'",
+      expect.stringMatching(/^flow 'one': http\.post: option 'path' /),
+      expect.stringMatching(/^flow 'one': http\.post: option 'maxEvents' /),
+      "flow 'one': kafka.sink: reading the environment: TOPIC is not set",
+      "flow 'two': postgres.sink needs a postgres connection",
+    ])
+    for (const { message, declaredAt } of faults) {
+      if (!message.startsWith('checkpoints')) expect(declaredAt?.stack).toContain('compile.test.ts')
+    }
+  })
+
+  test('are one error of the code WEIR_CONFIG_INVALID, each with its hint', () => {
+    const given = config(flow(orders, json(), rows), { connections: { kafka: brokers } })
+    expect(() => compiled(given)).toThrow(
+      expect.objectContaining({
+        code: 'WEIR_CONFIG_INVALID',
+        remedy: 'stop',
+        message: [
+          "checkpoints: no connection 'db'. Declare it, or name 'kafka' or 'memory'.",
+          "flow 'flow': postgres.sink needs a postgres connection. Add one: connections: { postgres: postgres({ … }) }.",
+        ].join('\n'),
+      }),
+    )
+  })
+
+  test('tell of a connection of that name but of another kind', () => {
+    const sink = postgres.sink({ table: 'rows', connection: 'kafka', row: (value: unknown) => ({ value }) })
+    expect(messagesOf(config(flow(orders, sink)))).toEqual([
+      "flow 'flow': postgres.sink names the connection 'kafka', which is no declared postgres",
+    ])
+  })
+
+  test('tell of several connections of which none is named', () => {
+    const connections = { kafka: brokers, one: db, two: db }
+    expect(faultsOf(config(flow(orders, json(), rows), { connections, checkpoints: 'one' }))).toMatchObject([
+      { message: "flow 'flow': postgres.sink could use several connections", hint: "Name one: connection: 'one'." },
+    ])
+    const named = postgres.sink({ table: 'rows', connection: 'two', row: (value: unknown) => ({ value }) })
+    expect(flowOf(config(flow(orders, named), { connections, checkpoints: 'one' })).end).toMatchObject({
+      connection: 'two',
+    })
+  })
+
+  test('tell of a connection that can not keep checkpoints', () => {
+    expect(messagesOf(config(flow(orders, consoleSink()), { checkpoints: 'kafka' }))).toEqual([
+      "checkpoints: a kafka connection ('kafka') can't keep them",
+    ])
+  })
+
+  test('tell of every store that has the name of another', () => {
+    const twice = (name: string) => aggregate(name, { of: count() })
+    const declared = flow(
+      orders,
+      twice('a'),
+      branch(
+        to('b', () => true, twice('a'), twice('b'), consoleSink()),
+        otherwise('c', twice('b'), consoleSink()),
+      ),
+    )
+    const faults = faultsOf(config(declared))
+    expect(faults.map(({ message }) => message)).toEqual([
+      "flow 'flow' has two stateful stages named 'a'",
+      "flow 'flow' has two stateful stages named 'b'",
+    ])
+    for (const { declaredAt } of faults) expect(declaredAt?.stack).toContain('compile.test.ts')
+  })
+
+  test('tell of dead letters that nothing takes', () => {
+    const given = config(flow(http.post('/a', { body: z.string() }), json(), consoleSink()), {
+      connections: { other: other({}) },
+      checkpoints: 'memory',
+    })
+    expect(messagesOf(given)).toEqual([
+      "flow 'flow': json sends what it rejects to the dead letters, and no connection takes them",
+    ])
+    expect(messagesOf({ ...given, connections: { kafka: brokers }, deadLetters: 'nowhere' })).toHaveLength(1)
+    expect(messagesOf({ ...given, connections: { kafka: brokers } })).toEqual([])
+  })
+
+  test('of flows that are not asked for are not told', () => {
+    const given = config(flow(orders, consoleSink()))
+    const broken = {
+      ...given,
+      flows: { ...given.flows, broken: flow(http.post('no-slash', { body: z.string() }), rows) },
+    }
+    expect(compile(broken, { environment: {}, only: ['flow'] }).flows.map(({ name }) => name)).toEqual(['flow'])
+    expect(messagesOf(broken)).toHaveLength(1)
+  })
+})
+
+describe('the name of the application', () => {
+  const given = config(flow(orders, consoleSink()))
+
+  test.each([
+    ['the configuration', { app: 'shop' }, { WEIR_APP: 'other' }, 'shop'],
+    ['the environment', {}, { WEIR_APP: 'other' }, 'other'],
+    ['Weir', {}, {}, 'weir'],
+    ['Weir, where the variable is empty', {}, { WEIR_APP: '' }, 'weir'],
+  ])('is that of %s', (_, more, environment, app) => {
+    expect(compiled({ ...given, ...more }, environment).app).toBe(app)
+  })
+
+  test('prefixes where dead letters go', () => {
+    const declared = flow(orders, json(), consoleSink())
+    expect(flowOf(config(declared, { app: 'shop' })).deadLetters).toEqual({
+      connection: 'kafka',
+      name: 'shop.flow.dead-letters',
+    })
+    expect(flowOf(config(declared.with({ deadLetters: 'trash' }))).deadLetters?.name).toBe('trash')
+  })
+})
+
+describe('the guarantee', () => {
+  const of = (declared: Flow, more?: Partial<WeirConfig>) => {
+    const { guarantee, guaranteedBy, checkpointed } = flowOf(config(declared, more))
+    return [guarantee, guaranteedBy.stage, checkpointed]
+  }
+  const post = http.post('/a', { body: z.string() })
+
+  test('is exactly once where rows, state and positions are one transaction', () => {
+    expect(of(flow(orders, json(), rows))).toEqual(['exactly-once', 'postgres.sink', true])
+    expect(of(flow(orders, json(), counted, rows))).toEqual(['exactly-once', 'postgres.sink', true])
+  })
+
+  test('is at least once where rows are in another database than the checkpoints', () => {
+    const connections = { kafka: brokers, db, rows: db }
+    const elsewhere = postgres.sink({ table: 'rows', connection: 'rows', row: (value: unknown) => ({ value }) })
+    expect(of(flow(orders, json(), elsewhere), { connections })).toEqual(['at-least-once', 'postgres.sink', false])
+    expect(of(flow(orders, json(), counted, elsewhere), { connections })).toEqual([
+      'at-least-once',
+      'postgres.sink',
+      true,
+    ])
+  })
+
+  test('is at least once where a topic or the console is written', () => {
+    expect(of(flow(orders, kafka.sink({ topic: 'out' })))).toEqual(['at-least-once', 'kafka.sink', false])
+    expect(of(flow(orders, consoleSink()))[0]).toBe('at-least-once')
+  })
+
+  test('is at most once where state is in memory', () => {
+    expect(of(flow(orders, json(), counted, rows), { checkpoints: 'memory' })).toEqual([
+      'at-most-once',
+      'counted',
+      true,
+    ])
+  })
+
+  test('is at least once without state, wherever checkpoints are', () => {
+    expect(of(flow(orders, json(), rows), { checkpoints: 'memory' })).toEqual(['at-least-once', 'postgres.sink', false])
+  })
+
+  test('is at least once where the source can not be read again', () => {
+    expect(of(flow(post, rows))).toEqual(['at-least-once', 'http.post', true])
+  })
+
+  test('is the least of all branches and inputs', () => {
+    const branches = branch(
+      to('rows', () => true, rows),
+      otherwise('topic', kafka.sink({ topic: 'out' })),
+    )
+    expect(of(flow(orders, json(), branches)).slice(0, 2)).toEqual(['at-least-once', 'kafka.sink'])
+    expect(of(flow(merge(from(orders, json<string>()), post), rows)).slice(0, 2)).toEqual([
+      'at-least-once',
+      'http.post',
+    ])
+  })
+})
+
+describe('a stage', () => {
+  test('has a name of its own, whatever others are called', () => {
+    const named = (name: string) => map((value: unknown) => value, { name })
+    const declared = flow(
+      orders,
+      map((value) => value),
+      named('map-2'),
+      named('map'),
+      named('map-2'),
+      consoleSink(),
+    )
+    expect(flowOf(config(declared)).summary.map(({ name }) => name)).toEqual([
+      'kafka.source',
+      'map',
+      'map-2',
+      'map-2-2',
+      'map-2-3',
+      'console',
+    ])
+  })
+
+  test('rejects as its options say, or as it usually does', () => {
+    const declared = flow(
+      orders,
+      json(undefined, { onError: 'skip' }),
+      json(),
+      filter(() => true),
+      consoleSink(),
+    )
+    expect(flowOf(config(declared)).stages.map(({ policy }) => policy)).toEqual(['skip', 'dead-letter', 'fail'])
+  })
+
+  test('has its settings read from the environment', () => {
+    const sink = kafka.sink({ topic: env('TOPIC').default('by-default') })
+    const topicOf = (environment: Environment) => compiled(config(flow(orders, sink)), environment).flows[0]?.end
+    expect(topicOf({})).toMatchObject({ options: { topic: 'by-default' } })
+    expect(topicOf({ TOPIC: 'mine' })).toMatchObject({ options: { topic: 'mine' } })
+  })
+})
+
+describe('the limits of an epoch', () => {
+  const limits = (declared: Flow) => flowOf(config(declared)).limits
+
+  test('are the usual ones, those that suit the source, or those of the flow', () => {
+    const declared = flow(orders, consoleSink())
+    expect(limits(declared)).toEqual({ maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 })
+    expect(limits(declared.with({ epoch: { maxRecords: 5, every: '30s' } }))).toEqual({
+      maxRecords: 5,
+      maxBytes: 64 << 20,
+      everyMs: 30_000,
+    })
+  })
+})
+
+describe('a topology', () => {
+  const declared = flow(
+    merge(from(orders, json<{ eu: boolean }>()), http.post('/orders', { body: z.object({ eu: z.boolean() }) })),
+    filter(() => true, { name: 'wanted' }),
+    branch(
+      to('eu', ({ eu }) => eu, aggregate('per-window', { window: tumbling('30s'), of: count() }), rows),
+      otherwise('rest', kafka.sink({ topic: 'rest' })),
+    ),
+  )
+  const topology = compiled(config(declared, { app: 'shop' }))
+
+  test('is printed a stage a line, with what feeds it', () => {
+    expect(printTopology(topology)).toMatchInlineSnapshot(`
+      "shop (checkpoints: db)
+
+      flow flow: at-least-once, set by kafka.sink (Writes records to a Kafka topic, idempotently and in the order of each key.)
+        ▶ kafka.source  orders
+        │ json           ← kafka.source
+        ▶ http.post     POST /orders
+        │ wanted         ← json, http.post
+        │ per-window    tumbling 30000 ms [store per-window] ← wanted
+        ■ postgres.sink rows ← per-window
+        ■ kafka.sink    rest ← wanted"
+    `)
+  })
+
+  test('compared with itself differs in nothing', () => {
+    expect(compareTopologies(topology, compiled(config(declared, { app: 'shop' })))).toEqual([])
+  })
+
+  test('compared with another tells flows, stages and guarantees that differ', () => {
+    const before = compiled(
+      config(flow(orders, json(), rows), { flows: { a: flow(orders, json(), rows), b: declared } }),
+    )
+    const after = compiled(
+      config(declared, {
+        flows: {
+          a: flow(
+            kafka.source({ topic: 'sales', group: 'g' }),
+            map((value: unknown) => value),
+            kafka.sink({ topic: 'out' }),
+          ),
+          c: declared,
+        },
+      }),
+    )
+    expect(compareTopologies(before, after)).toEqual([
+      '- flow b',
+      '- flow a: stage json',
+      '- flow a: stage postgres.sink',
+      '+ flow a: stage map',
+      '+ flow a: stage kafka.sink',
+      '~ flow a: stage kafka.source',
+      '~ flow a: exactly-once → at-least-once',
+      '+ flow c',
+    ])
+  })
+
+  test('knows whether a flow needs all partitions in one place', () => {
+    expect(flowOf(config(flow(orders, consoleSink()))).global).toBe(false)
+    expect(flowOf(config(declared)).global).toBe(true)
+    const everywhere = defineOperator({
+      name: 'all',
+      summary: '-',
+      options: z.strictObject({}),
+      global: true,
+      build: () => map as never,
+    })
+    const sink = defineSink({
+      name: 'end',
+      summary: '-',
+      options: z.strictObject({}),
+      guarantee: () => 'at-least-once',
+      build: () => ({}) as never,
+    })
+    expect(flowOf(config(flow(orders, everywhere.declare({}), sink.declare({})))).global).toBe(true)
+  })
+})
