@@ -1,4 +1,4 @@
-import { kafkaConnection } from '../kafka/connection.js'
+import { kafkaConnection } from '../kafka/definition.js'
 import { sink } from '../sinks/kafka.js'
 import { source } from '../sources/kafka.js'
 

@@ -124,7 +124,7 @@ export class TopicAdmin {
   }
 
   private metadata({ client }: Clients, topic: string): Promise<Metadata> {
-    return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never))
+    return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never) as unknown)
   }
 
   private ask<T>(start: Parameters<typeof call<T>>[0]): Promise<T> {
@@ -153,10 +153,7 @@ export class TopicAdmin {
     )
     refusal.catch(() => undefined)
     try {
-      await Promise.race([
-        refusal,
-        call((done) => client.connect({ timeout: answerMs, allTopics: false } as object, done)),
-      ])
+      await Promise.race([refusal, call((done) => client.connect({ timeout: answerMs, allTopics: false }, done))])
     } catch (error) {
       void disconnect(client)
       throw refused ?? error

@@ -1,10 +1,8 @@
-import type { Connection, ConnectionContext } from '../model/index.js'
-import { defineConnection, WeirError } from '../model/index.js'
+import { type Connection, type ConnectionContext, WeirError } from '../model/index.js'
 import { TopicAdmin } from './admin.js'
 import type { ClientSettings } from './client.js'
-import { KafkaDeadLetters } from './dead-letters.js'
 import { EmbeddedBroker } from './embedded.js'
-import { brokerList, type ConnectionOptions, connectionOptions, securitySettings } from './options.js'
+import { brokerList, type ConnectionOptions, securitySettings } from './options.js'
 
 /** The way to one Kafka cluster, as the sources and sinks of a configuration share it. */
 export class KafkaConnection implements Connection {
@@ -19,9 +17,13 @@ export class KafkaConnection implements Connection {
   ) {
     this.address = brokerList(options.brokers)
     if (this.isEmbedded && context.production) {
-      throw new WeirError('WEIR_CONFIG_EMBEDDED', `opening connection '${context.name}': an embedded Kafka broker keeps nothing, and this is production`, {
-        hint: 'Set its option brokers to those of a real cluster.',
-      })
+      throw new WeirError(
+        'WEIR_CONFIG_EMBEDDED',
+        `opening connection '${context.name}': an embedded Kafka broker keeps nothing, and this is production`,
+        {
+          hint: 'Set its option brokers to those of a real cluster.',
+        },
+      )
     }
     // The mock cluster answers no admin request, but makes a topic whose metadata are asked for.
     const making = this.isEmbedded ? { 'allow.auto.create.topics': true } : { 'allow.auto.create.topics': false }
@@ -75,12 +77,3 @@ export class KafkaConnection implements Connection {
     return this.address === 'embedded'
   }
 }
-
-export const kafkaConnection = defineConnection({
-  kind: 'kafka',
-  summary: 'A Kafka cluster, or an embedded broker for trying things out.',
-  options: connectionOptions,
-  isEmbedded: ({ brokers }) => brokerList(brokers) === 'embedded',
-  open: (options, context) => new KafkaConnection(options, context),
-  deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
-})

@@ -1,5 +1,14 @@
 import type { Position, TopicPartition } from '../model/index.js'
-import { type ClientError, type ClientSettings, call, codes, disconnect, type KafkaConsumer, type Message, nativeClient } from './client.js'
+import {
+  type ClientError,
+  type ClientSettings,
+  call,
+  codes,
+  disconnect,
+  type KafkaConsumer,
+  type Message,
+  nativeClient,
+} from './client.js'
 import { isRefusal } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
@@ -19,7 +28,10 @@ export class GroupConsumer {
   private readonly client: KafkaConsumer
   private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
 
-  constructor(settings: ClientSettings, private readonly events: ConsumerEvents) {
+  constructor(
+    settings: ClientSettings,
+    private readonly events: ConsumerEvents,
+  ) {
     this.client = new (nativeClient().KafkaConsumer)({
       'enable.auto.commit': false,
       'enable.auto.offset.store': false,
@@ -33,7 +45,8 @@ export class GroupConsumer {
       'fetch.queue.backoff.ms': 10,
       ...settings,
       rebalance_cb: (error: ClientError, partitions: TopicPartition[]) => this.rebalance(error, partitions),
-      offset_commit_cb: (error: ClientError | undefined, offsets: readonly Position[]) => this.committed(error, offsets),
+      offset_commit_cb: (error: ClientError | undefined, offsets: readonly Position[]) =>
+        this.committed(error, offsets),
       // Not in the documentation of the client, but what its own KafkaJS mode waits by; should it ever fall silent, the
       // ticks of the pump find what has arrived.
       queue_non_empty_cb: () => events.wake(),
@@ -53,7 +66,7 @@ export class GroupConsumer {
     )
     refusal.catch(() => undefined)
     try {
-      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false } as object, done))])
+      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false }, done))])
     } catch (error) {
       throw refused ?? error
     }
@@ -83,7 +96,9 @@ export class GroupConsumer {
   }
 
   async seek(positions: readonly Position[]): Promise<void> {
-    await Promise.all(positions.map((to) => call((done) => this.client.seek({ ...to }, answerMs, (error) => done(error, undefined)))))
+    await Promise.all(
+      positions.map((to) => call((done) => this.client.seek({ ...to }, answerMs, (error) => done(error, undefined)))),
+    )
   }
 
   /** The group's positions, of those partitions that it has one of. */
@@ -106,8 +121,8 @@ export class GroupConsumer {
   /** How many partitions the topic has; undefined when no broker answers. */
   async partitionsOf(topic: string): Promise<number | undefined> {
     try {
-      const metadata = await call<{ topics: { name: string; partitions: unknown[] }[] }>((done) =>
-        this.client.getMetadata({ topic, allTopics: false, timeout: answerMs } as object, done as never),
+      const metadata = await call<{ topics: { name: string; partitions: unknown[] }[] }>(
+        (done) => this.client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never) as unknown,
       )
       return metadata.topics.find(({ name }) => name === topic)?.partitions.length
     } catch {
@@ -147,6 +162,10 @@ interface Cooperative {
 function sameOffsets(some: readonly Position[], others: readonly Position[]): boolean {
   return (
     some.length === others.length &&
-    some.every((one) => others.some((other) => other.topic === one.topic && other.partition === one.partition && other.offset === one.offset))
+    some.every((one) =>
+      others.some(
+        (other) => other.topic === one.topic && other.partition === one.partition && other.offset === one.offset,
+      ),
+    )
   )
 }

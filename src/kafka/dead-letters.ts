@@ -1,5 +1,6 @@
 import { concat, ignoreElements, type Observable } from 'rxjs'
 import { type DeadLetter, type DeadLetterSink, type Header, messageOf, noHeaders } from '../model/index.js'
+import { bytesOf } from './bytes.js'
 import type { KafkaConnection } from './connection.js'
 import type { OutgoingMessage } from './producer.js'
 import { KafkaWriter } from './writer.js'
@@ -33,7 +34,14 @@ export class KafkaDeadLetters implements DeadLetterSink {
 
   open(): Observable<never> {
     const { topic, doing } = this
-    const request = { topic, partitions: 1, create: true, doing, unreachable: 'WEIR_SINK_UNREACHABLE', place: {} } as const
+    const request = {
+      topic,
+      partitions: 1,
+      create: true,
+      doing,
+      unreachable: 'WEIR_SINK_UNREACHABLE',
+      place: {},
+    } as const
     return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), this.writer.ready$)
   }
 
@@ -59,7 +67,7 @@ export function messageFor(letter: DeadLetter, topic: string, app: string): Outg
     key: origin.key === undefined ? record.key : origin.key,
     value: bytesOf(origin.value === undefined ? record.value : origin.value),
     timestamp: origin.timestamp ?? record.timestamp,
-    headers: [...(origin.headers ?? noHeaders), ...headersFor(letter, app)],
+    headers: [...(origin.headers ?? noHeaders).map(withoutEmptyBuffers), ...headersFor(letter, app)],
   }
 }
 
@@ -85,9 +93,8 @@ function headersFor({ record, error, flow, stage, attempts }: DeadLetter, app: s
   ]
 }
 
-function bytesOf(value: unknown): Buffer | null {
-  if (value === null || value === undefined) return null
-  if (Buffer.isBuffer(value)) return value
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+/** The client writes an empty buffer as null, but an empty text as what it is. */
+function withoutEmptyBuffers(header: Header): Header {
+  const [entry] = Object.entries(header)
+  return entry?.[1].length === 0 ? { [entry[0]]: '' } : header
 }

@@ -14,12 +14,19 @@ export class EmbeddedBroker {
 
   static async start(log: Logger): Promise<EmbeddedBroker> {
     // The cluster lives as long as the client that asked for it, so this one does nothing else.
-    const host = new (nativeClient().Producer)({ 'client.id': 'weir-embedded', 'test.mock.num.brokers': 1, 'log_level': 0 } as object)
+    const host = new (nativeClient().Producer)({
+      'client.id': 'weir-embedded',
+      'test.mock.num.brokers': 1,
+      log_level: 0,
+    } as object)
     const metadata = await call<{ brokers: { host: string; port: number }[] }>((done) =>
       host.connect({ timeout: 5_000 }, done),
     )
     const bootstrap = metadata.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
-    log.warn({ bootstrap }, `Kafka: an embedded broker runs at ${bootstrap}. It keeps everything in memory, and all is gone at exit. Set brokers to use a real one.`)
+    log.warn(
+      { bootstrap },
+      `Kafka: an embedded broker runs at ${bootstrap}. It keeps everything in memory, and all is gone at exit. Set brokers to use a real one.`,
+    )
     return new EmbeddedBroker(bootstrap, host)
   }
 

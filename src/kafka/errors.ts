@@ -36,13 +36,22 @@ function explain(error: ClientError, address: string | undefined): { what: strin
     }
   }
   if (error.code === codes.ssl) {
-    return { what: `${brokers} and this process could not agree on TLS (${error.message})`, hint: "Check the connection's ssl option." }
+    return {
+      what: `${brokers} and this process could not agree on TLS (${error.message})`,
+      hint: "Check the connection's ssl option.",
+    }
   }
   if (rights.includes(error.code)) {
-    return { what: `${brokers} does not allow it (${error.message})`, hint: "Check the rights of the connection's user." }
+    return {
+      what: `${brokers} does not allow it (${error.message})`,
+      hint: "Check the rights of the connection's user.",
+    }
   }
   if (absences.includes(error.code)) {
-    return { what: `${brokers} does not answer (${error.message})`, hint: "Check that it runs, and the connection's brokers option." }
+    return {
+      what: `${brokers} does not answer (${error.message})`,
+      hint: "Check that it runs, and the connection's brokers option.",
+    }
   }
   return { what: error.message, hint: `The client's code is ${error.code}.` }
 }

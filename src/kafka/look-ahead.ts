@@ -1,10 +1,20 @@
 import type { Position } from '../model/index.js'
-import { type ClientSettings, call, disconnect, type KafkaConsumer, type Message, nativeClient, type TopicPartitionOffset } from './client.js'
+import {
+  type ClientSettings,
+  call,
+  disconnect,
+  type KafkaConsumer,
+  type Message,
+  nativeClient,
+  type TopicPartitionOffset,
+} from './client.js'
 
 const longestMs = 3_000
 const stepMs = 100
 
 export interface Ahead extends Position {
+  /** The position that was asked for. */
+  readonly from: number
   /** What a reader finds from there on. With `nothing`, `offset` is the end that it then has reached. */
   readonly ahead: 'records' | 'nothing' | 'no answer'
 }
@@ -15,7 +25,7 @@ export interface Ahead extends Position {
  * transactions lie before the end of a partition, but are never delivered.
  */
 export async function lookAhead(settings: ClientSettings, positions: readonly Position[]): Promise<readonly Ahead[]> {
-  const found: Ahead[] = positions.map((position) => ({ ...position, ahead: 'no answer' }))
+  const found: Ahead[] = positions.map((position) => ({ ...position, from: position.offset, ahead: 'no answer' }))
   const note = ({ topic, partition }: { topic: string; partition: number }, ahead: Ahead['ahead'], offset?: number) => {
     const index = found.findIndex((one) => one.topic === topic && one.partition === partition)
     const before = found[index]
@@ -31,7 +41,7 @@ export async function lookAhead(settings: ClientSettings, positions: readonly Po
   client.on('error' as never, (() => undefined) as never)
   client.on('partition.eof', (end: TopicPartitionOffset) => note(end, 'nothing', end.offset))
   try {
-    await call((done) => client.connect({ timeout: longestMs, allTopics: false } as object, done))
+    await call((done) => client.connect({ timeout: longestMs, allTopics: false }, done))
     client.assign(positions.map((position) => ({ ...position })))
     const deadline = performance.now() + longestMs
     while (found.some(({ ahead }) => ahead === 'no answer') && performance.now() < deadline) {

@@ -18,7 +18,10 @@ const tls = z.strictObject({
   cert: pem.optional().describe('The certificate of this client, as PEM, where brokers ask for one.'),
   key: pem.optional().describe('The private key of this client, as PEM.'),
   passphrase: z.string().optional().describe('The passphrase of the private key.'),
-  rejectUnauthorized: z.boolean().default(true).describe('Whether a broker whose certificate does not hold is refused.'),
+  rejectUnauthorized: z
+    .boolean()
+    .default(true)
+    .describe('Whether a broker whose certificate does not hold is refused.'),
   checkHostname: z.boolean().default(true).describe("Whether the brokers' names must match their certificates."),
 })
 
@@ -26,7 +29,11 @@ const username = z.string().describe('The user.')
 const password = z.string().describe('The password; take it from the environment with `secret()`.')
 
 const sasl = z.discriminatedUnion('mechanism', [
-  z.strictObject({ mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('How to log in.'), username, password }),
+  z.strictObject({
+    mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).describe('How to log in.'),
+    username,
+    password,
+  }),
   z.strictObject({
     mechanism: z.literal('OAUTHBEARER').describe('How to log in: with a token.'),
     token: fn<() => Promise<OAuthToken>>().describe('Gives a token; called again before it ends.'),
@@ -36,7 +43,9 @@ const sasl = z.discriminatedUnion('mechanism', [
 export const connectionOptions = z.strictObject({
   brokers: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-    .describe("The brokers to start from: 'host:port,host:port', a list of them, or 'embedded' for a broker inside this process that forgets everything at exit."),
+    .describe(
+      "The brokers to start from: 'host:port,host:port', a list of them, or 'embedded' for a broker inside this process that forgets everything at exit.",
+    ),
   clientId: z.string().optional().describe('The name that brokers log. Default: the name of the app.'),
   ssl: z.union([z.boolean(), tls]).default(false).describe('Encryption: true, or certificates of your own.'),
   sasl: sasl.optional().describe('The login, where brokers ask for one.'),

@@ -1,5 +1,13 @@
 import { type Header, type Key, WeirError } from '../model/index.js'
-import { type ClientError, type ClientSettings, call, codes, disconnect, nativeClient, type Producer } from './client.js'
+import {
+  type ClientError,
+  type ClientSettings,
+  call,
+  codes,
+  disconnect,
+  nativeClient,
+  type Producer,
+} from './client.js'
 import { isRefusal } from './errors.js'
 
 export interface ProducerOptions {
@@ -83,7 +91,7 @@ export class KafkaProducer<T> {
     )
     refusal.catch(() => undefined)
     try {
-      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false } as object, done))])
+      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false }, done))])
     } catch (error) {
       void this.close()
       throw refused ?? error
@@ -136,7 +144,15 @@ export class KafkaProducer<T> {
     // Only reports free what is passed on with a message, so without a report of each nothing may be passed.
     const opaque = this.options.singly ? subject : undefined
     try {
-      this.client.produce(topic, null, value, key, timestamp, opaque, headers.length > 0 ? (headers as never) : undefined)
+      this.client.produce(
+        topic,
+        null,
+        value,
+        key,
+        timestamp,
+        opaque,
+        headers.length > 0 ? (headers as never) : undefined,
+      )
       return true
     } catch (error) {
       const { code } = error as ClientError
@@ -170,7 +186,7 @@ export class KafkaProducer<T> {
   }
 
   private throwFailure(): void {
-    if (this.failure !== undefined) throw this.failure
+    if (this.failure !== undefined) throw this.failure as unknown as Error
   }
 }
 

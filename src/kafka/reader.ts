@@ -2,57 +2,26 @@ import { concat, defer, EMPTY, from, ignoreElements, Observable, type Subscriber
 import {
   type AssignmentChange,
   type Epoch,
-  type ErrorPlace,
-  type Logger,
   noHeaders,
-  PartitionMap,
-  partitionName,
   type PartitionEnd,
+  PartitionMap,
   type Position,
+  partitionName,
   type SourceTask,
   StreamRecord,
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import type { Spot } from './admin.js'
 import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, kafkaError } from './errors.js'
-import { lookAhead } from './look-ahead.js'
 import { type Chunk, Pump } from './pump.js'
+import type { ReaderOptions } from './reader-options.js'
+import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
 
-export interface ReaderOptions {
-  readonly topics: readonly string[]
-  readonly group: string
-  /** The name of this member where it keeps its partitions over a restart. */
-  readonly instance: string | undefined
-  /** Where partitions begin that the group has no position of; undefined refuses them. */
-  readonly from: Spot | undefined
-  readonly partitions: number
-  readonly create: boolean
-  readonly stallAfterMs: number
-  /** Further settings of the client. */
-  readonly client: Readonly<Record<string, unknown>>
-  /** `reading topic 'orders' of flow 'billing'`, for error texts. */
-  readonly doing: string
-  readonly place: ErrorPlace
-  readonly log: Logger
-}
-
 export type KafkaValue = Buffer | null
-
-interface Reading extends TopicPartition {
-  position: number
-  /** When the position last moved, in ms of reading. */
-  moved: number
-  /** How long it may be silent before that is looked into, ms, and of which silence that is. */
-  patience: number
-  patientSince: number
-}
-
-const firstPatienceMs = 1_000
 
 /** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
 export class KafkaReader implements SourceTask<KafkaValue> {
@@ -94,10 +63,10 @@ export class KafkaReader implements SourceTask<KafkaValue> {
 class Session {
   private readonly parts = new PartitionMap<Reading>()
   private readonly pump: Pump
+  private readonly silence: SilenceWatch
   private consumer: GroupConsumer | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
-  private looking = false
   private closing = false
   private opened: Promise<void> = Promise.resolve()
   /** What the group waits for, should the session end before it was done. */
@@ -111,6 +80,12 @@ class Session {
     private readonly options: ReaderOptions,
     private readonly changes: Subscriber<AssignmentChange>,
   ) {
+    this.silence = new SilenceWatch(options.stallAfterMs, {
+      part: (topic, partition) => this.parts.get(topic, partition),
+      readingMs: () => this.readingMs(),
+      settings: async () => ({ ...(await connection.memberSettings()), 'group.id': options.group }),
+      stalled: (part) => this.stalled(part),
+    })
     this.pump = new Pump(
       {
         consume: (count, done) => this.consumer?.consume(count, done),
@@ -149,17 +124,19 @@ class Session {
 
   /** Goes back; what was taken from the client and not emitted is asked for again, so nothing of it is kept. */
   async rewind(positions: readonly Position[]): Promise<void> {
-    await this.pump.quietly(async () => {
-      this.pump.keep(() => false)
-      for (const { topic, partition, offset } of positions) {
-        const part = this.parts.get(topic, partition)
-        if (part !== undefined) part.position = offset
-      }
-      this.touchAll()
-      await this.consumer?.seek(this.positions())
-    }).catch((error) => {
-      throw this.asError(error)
-    })
+    await this.pump
+      .quietly(async () => {
+        this.pump.keep(() => false)
+        for (const { topic, partition, offset } of positions) {
+          const part = this.parts.get(topic, partition)
+          if (part !== undefined) part.position = offset
+        }
+        this.touchAll()
+        await this.consumer?.seek(this.positions())
+      })
+      .catch((error) => {
+        throw this.asError(error)
+      })
   }
 
   async commit(positions: readonly Position[]): Promise<void> {
@@ -171,7 +148,10 @@ class Session {
       const { doing, place } = this.options
       const gone: readonly number[] = [codes.illegalGeneration, codes.unknownMember, codes.fencedInstance]
       const code = gone.includes((error as ClientError).code) ? 'WEIR_CHECKPOINT_FENCED' : 'WEIR_CHECKPOINT_UNREACHABLE'
-      throw kafkaError(code, `${doing}: committing to group '${this.options.group}'`, error as ClientError, { ...place, address: this.connection.address })
+      throw kafkaError(code, `${doing}: committing to group '${this.options.group}'`, error as ClientError, {
+        ...place,
+        address: this.connection.address,
+      })
     }
   }
 
@@ -179,7 +159,7 @@ class Session {
     if (this.parts.size === 0) return []
     try {
       const ends = await this.connection.topics.offsets(this.assigned(), 'latest')
-      this.connection.closes(this.lookBeyond(ends))
+      if (this.reader !== undefined) this.connection.closes(this.silence.look(ends))
       return ends.flatMap(({ topic, partition, offset }) => {
         const part = this.parts.get(topic, partition)
         return part === undefined ? [] : [{ topic, partition, offset: part.position, end: offset }]
@@ -207,12 +187,15 @@ class Session {
     if (this.closing) return
     const settings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
     const member = instance === undefined ? {} : { 'group.instance.id': instance }
-    this.consumer = new GroupConsumer({ ...settings, ...member }, {
-      assigned: (given) => this.onAssigned(given),
-      revoked: (taken, lost) => this.onRevoked(taken, lost),
-      wake: () => this.pump.wake(),
-      error: (error) => this.failed(error),
-    })
+    this.consumer = new GroupConsumer(
+      { ...settings, ...member },
+      {
+        assigned: (given) => this.onAssigned(given),
+        revoked: (taken, lost) => this.onRevoked(taken, lost),
+        wake: () => this.pump.wake(),
+        error: (error) => this.failed(error),
+      },
+    )
     await this.consumer.connect(topics)
     this.pump.start()
   }
@@ -236,13 +219,21 @@ class Session {
     this.changes.next({ kind: 'revoked', partitions, lost, release })
   }
 
-  private async start(consumer: GroupConsumer, partitions: readonly TopicPartition[], given: readonly Position[]): Promise<void> {
+  private async start(
+    consumer: GroupConsumer,
+    partitions: readonly TopicPartition[],
+    given: readonly Position[],
+  ): Promise<void> {
     try {
-      const positions = await startingPoints({ consumer, topics: this.connection.topics, options: this.options }, partitions, given)
+      const positions = await startingPoints(
+        { consumer, topics: this.connection.topics, options: this.options },
+        partitions,
+        given,
+      )
       await this.pump.quietly(() => {
         const moved = this.readingMs()
         for (const { topic, partition, offset } of positions) {
-          this.parts.set(topic, partition, { topic, partition, position: offset, moved, patience: firstPatienceMs, patientSince: moved })
+          this.parts.set(topic, partition, new Reading(topic, partition, offset, moved))
         }
         this.owed = undefined
         consumer.assign(positions)
@@ -293,54 +284,27 @@ class Session {
       bytes += message.size
       // The client's message is the origin as it is, so that nothing is copied.
       const origin = message as StreamRecord['origin']
-      out.next(new StreamRecord(message.key ?? null, message.value, message.timestamp ?? 0, message.headers ?? noHeaders, origin))
+      out.next(
+        new StreamRecord(
+          message.key ?? null,
+          message.value,
+          message.timestamp ?? 0,
+          message.headers ?? noHeaders,
+          origin,
+        ),
+      )
     }
     if (chunk.next === messages.length) this.pump.shift()
     epoch.take(chunk.next - first, bytes)
-  }
-
-  /**
-   * Looks at partitions that reach further than what has come of them: past what is never delivered (the marks and the
-   * remains of transactions) the position moves on; records that do not come for long end the session.
-   */
-  private async lookBeyond(ends: readonly Position[]): Promise<void> {
-    const silent = ends.flatMap(({ topic, partition, offset }) => {
-      const part = this.parts.get(topic, partition)
-      return part !== undefined && offset > part.position && this.isSilent(part) ? [part] : []
-    })
-    if (silent.length === 0 || this.reader === undefined || this.looking) return
-    this.looking = true
-    try {
-      await this.lookInto(silent)
-    } finally {
-      this.looking = false
-    }
-  }
-
-  private async lookInto(silent: readonly Reading[]): Promise<void> {
-    const asked = silent.map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
-    const settings = { ...(await this.connection.memberSettings()), 'group.id': this.options.group }
-    const found = await lookAhead(settings, asked)
-    for (const [index, part] of silent.entries()) {
-      const { ahead, offset } = found[index]!
-      if (part.position !== asked[index]!.offset) continue
-      if (ahead === 'nothing') Object.assign(part, { position: offset, moved: this.readingMs() })
-      else if (ahead === 'records' && this.readingMs() - part.moved > this.options.stallAfterMs) this.stalled(part)
-      part.patience = Math.min(part.patience * 2, this.options.stallAfterMs)
-    }
-  }
-
-  /** Whether nothing has come for long enough to look into it again. */
-  private isSilent(part: Reading): boolean {
-    if (part.patientSince !== part.moved) Object.assign(part, { patientSince: part.moved, patience: firstPatienceMs })
-    return this.readingMs() - part.moved > part.patience
   }
 
   private stalled({ topic, partition, position }: Reading): void {
     const { doing, place, stallAfterMs } = this.options
     const where = { topic, partition }
     const text = `${doing}: ${partitionName(where)} has records from ${position} on, but none came for ${stallAfterMs / 1_000} s`
-    this.changes.error(new WeirError('WEIR_SOURCE_STALLED', text, { ...place, partition: where, hint: 'The consumer is built anew.' }))
+    this.changes.error(
+      new WeirError('WEIR_SOURCE_STALLED', text, { ...place, partition: where, hint: 'The consumer is built anew.' }),
+    )
   }
 
   private failed(error: ClientError): void {
@@ -385,7 +349,10 @@ class Session {
   private asError(error: unknown): WeirError {
     if (error instanceof WeirError) return error
     const { doing, place } = this.options
-    return kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, { ...place, address: this.connection.address })
+    return kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, {
+      ...place,
+      address: this.connection.address,
+    })
   }
 }
 

@@ -1,7 +1,7 @@
-import { partitionName, type Position, type TopicPartition, WeirError } from '../model/index.js'
+import { type Position, partitionName, type TopicPartition, WeirError } from '../model/index.js'
 import type { TopicAdmin } from './admin.js'
 import type { GroupConsumer } from './consumer.js'
-import type { ReaderOptions } from './reader.js'
+import type { ReaderOptions } from './reader-options.js'
 
 interface From {
   readonly consumer: GroupConsumer

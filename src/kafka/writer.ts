@@ -72,12 +72,16 @@ export class KafkaWriter<T> {
       const settings = await this.connection.settings()
       const options = { ...this.options, singly: this.singly }
       const producer = new KafkaProducer<T>(settings, options, {
-        refused: (subject, error) => this.options.refused(subject, kafkaError('WEIR_RECORD_REFUSED', doing, error, place)),
+        refused: (subject, error) =>
+          this.options.refused(subject, kafkaError('WEIR_RECORD_REFUSED', doing, error, place)),
       })
       await producer.connect()
       this.producer = producer
     } catch (error) {
-      throw kafkaError('WEIR_SINK_UNREACHABLE', doing, error as ClientError, { ...place, address: this.connection.address })
+      throw kafkaError('WEIR_SINK_UNREACHABLE', doing, error as ClientError, {
+        ...place,
+        address: this.connection.address,
+      })
     }
   }
 
@@ -92,6 +96,9 @@ export class KafkaWriter<T> {
 
   private failed(error: ClientError | Error): WeirError {
     if (error instanceof WeirError) return error
-    return kafkaError('WEIR_SINK_FAILED', this.options.doing, error, { ...this.options.place, address: this.connection.address })
+    return kafkaError('WEIR_SINK_FAILED', this.options.doing, error, {
+      ...this.options.place,
+      address: this.connection.address,
+    })
   }
 }

@@ -1,5 +1,6 @@
 import { concat, ignoreElements, type Observable, tap } from 'rxjs'
 import { z } from 'zod'
+import { bytesOf } from '../kafka/bytes.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaWriter } from '../kafka/writer.js'
 import {
@@ -21,18 +22,35 @@ import {
 type Of<R> = (value: never, record: StreamRecord) => R
 
 const options = z.strictObject({
-  topic: z.union([z.string().min(1), fn<Of<string>>()]).describe('The topic, or a function of the value that names it.'),
-  key: fn<Of<Key | undefined>>().optional().describe("The key, as a function of the value and its record. Default: the record's key."),
+  topic: z
+    .union([z.string().min(1), fn<Of<string>>()])
+    .describe('The topic, or a function of the value that names it.'),
+  key: fn<Of<Key | undefined>>()
+    .optional()
+    .describe("The key, as a function of the value and its record. Default: the record's key."),
   value: fn<Of<unknown>>()
     .optional()
-    .describe('What is written: bytes and text as they are, null or undefined as a tombstone, all else as JSON. Default: the value.'),
-  headers: fn<Of<readonly Header[]>>().optional().describe("The headers, as a function of the value and its record. Default: the record's."),
-  timestamp: fn<Of<number>>().optional().describe("The timestamp in ms, as a function of the value and its record. Default: the record's."),
+    .describe(
+      'What is written: bytes and text as they are, null or undefined as a tombstone, all else as JSON. Default: the value.',
+    ),
+  headers: fn<Of<readonly Header[]>>()
+    .optional()
+    .describe("The headers, as a function of the value and its record. Default: the record's."),
+  timestamp: fn<Of<number>>()
+    .optional()
+    .describe("The timestamp in ms, as a function of the value and its record. Default: the record's."),
   partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
   create: z.boolean().default(true).describe('Whether a missing topic is created.'),
-  deliveryTimeout: duration.default(30_000).describe('How long a message may stay unacknowledged before its epoch fails.'),
-  compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none').describe('How messages are compressed.'),
-  linger: duration.default(0).describe('How long a message may wait for others to share its request. Longer is less work and later.'),
+  deliveryTimeout: duration
+    .default(30_000)
+    .describe('How long a message may stay unacknowledged before its epoch fails.'),
+  compression: z
+    .enum(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+    .default('none')
+    .describe('How messages are compressed.'),
+  linger: duration
+    .default(0)
+    .describe('How long a message may wait for others to share its request. Longer is less work and later.'),
   connection: z.string().optional().describe('The Kafka connection, where there are several.'),
 })
 
@@ -74,12 +92,22 @@ class KafkaSinkTask implements SinkTask {
   open(): Observable<never> {
     const { topic, partitions, create } = this.settings
     if (typeof topic !== 'string') return this.writer.ready$
-    const request = { topic, partitions, create, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place: this.place } as const
+    const request = {
+      topic,
+      partitions,
+      create,
+      doing: this.doing,
+      unreachable: 'WEIR_SINK_UNREACHABLE',
+      place: this.place,
+    } as const
     return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), this.writer.ready$)
   }
 
   write(records$: Observable<StreamRecord>): Observable<never> {
-    const written$ = records$.pipe(tap((record) => this.send(record)), ignoreElements())
+    const written$ = records$.pipe(
+      tap((record) => this.send(record)),
+      ignoreElements(),
+    )
     return concat(this.writer.ready$, written$, this.writer.flush$)
   }
 
@@ -119,13 +147,6 @@ class KafkaSinkTask implements SinkTask {
   }
 }
 
-function bytesOf(value: unknown): Buffer | null {
-  if (value === null || value === undefined) return null
-  if (Buffer.isBuffer(value)) return value
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-}
-
 interface By<T, R> {
   (value: T, record: StreamRecord<T>): R
 }
@@ -143,5 +164,5 @@ export type KafkaSinkOptions<T> = Configurable<
 
 /** Writes a flow's values, or each value of the arrays that `batch` makes, to a topic. */
 export function sink<T>(options: KafkaSinkOptions<T>): Sink<T | readonly T[]> {
-  return kafkaSink.declare(options) as Sink<T | readonly T[]>
+  return kafkaSink.declare(options)
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { KafkaConnection } from '../kafka/connection.js'
 import type { Spot } from '../kafka/admin.js'
+import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
 import { type Configurable, defineSource, duration, type Source } from '../model/index.js'
 
@@ -19,10 +19,14 @@ const options = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('The lasting name of this member, unique in the group: it keeps its partitions over a restart. Default: that of the process, if it has one.'),
+    .describe(
+      'The lasting name of this member, unique in the group: it keeps its partitions over a restart. Default: that of the process, if it has one.',
+    ),
   partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
   create: z.boolean().default(true).describe('Whether a missing topic is created.'),
-  stallAfter: duration.default(30_000).describe('After how long without a record, while there are some to read, the consumer is built anew.'),
+  stallAfter: duration
+    .default(30_000)
+    .describe('After how long without a record, while there are some to read, the consumer is built anew.'),
   client: z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
     .default({})
@@ -65,5 +69,5 @@ export type KafkaSourceOptions = Configurable<z.input<typeof options>>
 
 /** Reads topics. Values are the records' bytes, or null for a tombstone. */
 export function source(options: KafkaSourceOptions): Source<KafkaValue> {
-  return kafkaSource.declare(options) as Source<KafkaValue>
+  return kafkaSource.declare(options)
 }

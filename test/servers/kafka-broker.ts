@@ -32,7 +32,8 @@ export const KafkaCluster = {
 /** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
 export function requireKafka(): string | undefined {
   const reason = missing()
-  if (reason !== undefined && process.env['WEIR_TEST_SERVERS'] === 'required') throw new Error(`starting Kafka: ${reason}`)
+  if (reason !== undefined && process.env['WEIR_TEST_SERVERS'] === 'required')
+    throw new Error(`starting Kafka: ${reason}`)
   return reason
 }
 
@@ -73,7 +74,13 @@ class Node {
   private readonly config: string
   private readonly log: string
 
-  constructor(index: number, count: number, ports: readonly number[], home: string, private readonly jars: string) {
+  constructor(
+    index: number,
+    count: number,
+    ports: readonly number[],
+    home: string,
+    private readonly jars: string,
+  ) {
     this.port = ports[index]!
     const controller = ports[count + index]!
     const voters = Array.from({ length: count }, (_, other) => `${other + 1}@127.0.0.1:${ports[count + other]}`)
@@ -84,15 +91,18 @@ class Node {
   }
 
   format(cluster: string): void {
-    this.java(['kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', cluster, '-c', this.config])
+    this.java(['kafka.tools.StorageTool', 'format', '--ignore-formatted', `--cluster-id=${cluster}`, '-c', this.config])
   }
 
   async start(): Promise<void> {
     const log = openSync(this.log, 'w')
-    this.process = spawn('java', [...heap, '-cp', `${this.jars}/*`, 'kafka.Kafka', this.config], { stdio: ['ignore', log, log] })
+    this.process = spawn('java', [...heap, '-cp', `${this.jars}/*`, 'kafka.Kafka', this.config], {
+      stdio: ['ignore', log, log],
+    })
     const deadline = Date.now() + upMs
     while (!readFileSync(this.log, 'utf8').includes('Kafka Server started') || !(await answers(this.port))) {
-      if (this.process.exitCode !== null || Date.now() > deadline) throw new Error(`starting Kafka: it does not come up\n${this.tail()}`)
+      if (this.process.exitCode !== null || Date.now() > deadline)
+        throw new Error(`starting Kafka: it does not come up\n${this.tail()}`)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
@@ -121,7 +131,14 @@ class Node {
 
 const heap = ['-Xms128M', '-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-function properties(index: number, count: number, port: number, controller: number, voters: readonly string[], data: string): string {
+function properties(
+  index: number,
+  count: number,
+  port: number,
+  controller: number,
+  voters: readonly string[],
+  data: string,
+): string {
   const inSync = Math.min(2, count)
   return Object.entries({
     'process.roles': 'broker,controller',
@@ -163,7 +180,11 @@ function fetchJars(): string {
   if (!runs('mvn', '-version')) execFileSync('apt-get', ['install', '-y', '-q', 'maven'], { stdio: 'ignore' })
   mkdirSync(cache, { recursive: true })
   writeFileSync(join(cache, 'pom.xml'), pom)
-  execFileSync('mvn', ['-q', '-B', '-f', join(cache, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${lib}`], { stdio: 'pipe' })
+  execFileSync(
+    'mvn',
+    ['-q', '-B', '-f', join(cache, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${lib}`],
+    { stdio: 'pipe' },
+  )
   if (readdirSync(lib).length === 0) throw new Error('fetching Kafka: Maven copied no jars')
   writeFileSync(complete, version)
   return lib

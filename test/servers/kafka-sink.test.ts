@@ -2,14 +2,25 @@ import { from, lastValueFrom, Observable } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
-import { correlationHeader, type DeadLetterSink, headerOf, type Header, StreamRecord, WeirError } from '../../src/model/index.js'
+import {
+  correlationHeader,
+  type DeadLetterSink,
+  type Header,
+  headerOf,
+  StreamRecord,
+  WeirError,
+} from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, writeAll } from './kafka-support.js'
 
 const missing = requireKafka()
 
 const servers = [
-  { name: 'embedded', open: async () => ({ bootstrap: 'embedded', close: async () => undefined }), skip: false },
+  {
+    name: 'embedded',
+    open: () => Promise.resolve({ bootstrap: 'embedded', close: () => Promise.resolve() }),
+    skip: false,
+  },
   { name: 'Apache Kafka', open: () => KafkaCluster.start(), skip: missing !== undefined },
 ]
 
@@ -36,30 +47,45 @@ describe.each(servers)('kafka.sink on $name', { timeout: 60_000 }, ({ name, open
     await server?.close()
   })
 
-  test.skipIf(skip)('writes keys, values, timestamps and headers, arrays one by one, and null as a tombstone', async () => {
-    const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic, key: (value: { id: string } | null) => value?.id ?? 'gone' })
-    await openSink(sink)
-    const headers = [{ trace: Buffer.from([1, 2]) }, { trace: 'again' }]
-    await writeAll(sink, [recordOf({ id: 'a', n: 1 }, null, { timestamp: 1_234_567, headers }), recordOf([{ id: 'b' }, { id: 'c' }]), recordOf(null)])
-    const { records } = await readAll(connection, topic, 4)
-    const byKey = new Map(records.map((record) => [String(record.key), record]))
-    expect([...byKey.keys()].sort()).toEqual(['a', 'b', 'c', 'gone'])
-    expect(text(byKey.get('a')!)).toBe('{"id":"a","n":1}')
-    expect(byKey.get('a')?.timestamp).toBe(1_234_567)
-    expect(byKey.get('a')?.headers).toEqual([{ trace: Buffer.from([1, 2]) }, { trace: Buffer.from('again') }])
-    expect(byKey.get('gone')?.value).toBeNull()
-  })
+  test.skipIf(skip)(
+    'writes keys, values, timestamps and headers, arrays one by one, and null as a tombstone',
+    async () => {
+      const topic = fresh('topic')
+      const sink = sinkOf(connection, { topic, key: (value: { id: string } | null) => value?.id ?? 'gone' })
+      await openSink(sink)
+      const headers = [{ trace: Buffer.from([1, 2]) }, { trace: 'again' }]
+      await writeAll(sink, [
+        recordOf({ id: 'a', n: 1 }, null, { timestamp: 1_234_567, headers }),
+        recordOf([{ id: 'b' }, { id: 'c' }]),
+        recordOf(null),
+      ])
+      const { records } = await readAll(connection, topic, 4)
+      const byKey = new Map(records.map((record) => [String(record.key), record]))
+      expect([...byKey.keys()].sort()).toEqual(['a', 'b', 'c', 'gone'])
+      expect(text(byKey.get('a')!)).toBe('{"id":"a","n":1}')
+      expect(byKey.get('a')?.timestamp).toBe(1_234_567)
+      expect(byKey.get('a')?.headers).toEqual([{ trace: Buffer.from([1, 2]) }, { trace: Buffer.from('again') }])
+      expect(byKey.get('gone')?.value).toBeNull()
+    },
+  )
 
   test.skipIf(skip)('hands the correlation id on, and makes one of where the record was read', async () => {
     const topic = fresh('topic')
     const sink = sinkOf(connection, { topic })
     await openSink(sink)
     const origin = { topic: 'orders', partition: 2, offset: 7 }
-    await writeAll(sink, [recordOf('made', 'made', { origin }), recordOf('had', 'had', { origin, headers: [{ [correlationHeader]: 'abc' }] })])
+    await writeAll(sink, [
+      recordOf('made', 'made', { origin }),
+      recordOf('had', 'had', { origin, headers: [{ [correlationHeader]: 'abc' }] }),
+    ])
     const { records } = await readAll(connection, topic, 2)
     const ids = new Map(records.map((record) => [text(record), headerOf(record.headers, correlationHeader)]))
-    expect(ids).toEqual(new Map([['made', 'orders-2@7'], ['had', 'abc']]))
+    expect(ids).toEqual(
+      new Map([
+        ['made', 'orders-2@7'],
+        ['had', 'abc'],
+      ]),
+    )
   })
 
   test.skipIf(skip)('a record that is too large for the client is rejected, and the others are written', async () => {
@@ -75,32 +101,45 @@ describe.each(servers)('kafka.sink on $name', { timeout: 60_000 }, ({ name, open
     expect((await readAll(connection, topic, 2)).records.map(text).sort()).toEqual(['after', 'before'])
   })
 
-  test.skipIf(skip || name === 'embedded')('a record that is too large for the broker is found by the replay, and rejected alone', async () => {
-    const topic = fresh('topic')
-    const generous = connect(server.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
-    onTestFinished(() => generous.close())
-    const rejected: { record: StreamRecord; error: WeirError }[] = []
-    const sink = sinkOf(generous, { topic, partitions: 1, linger: 50 }, rejected)
-    await openSink(sink)
-    const records = [recordOf('before'), recordOf('x'.repeat(2_000_000)), recordOf('after')]
-    await expect(writeAll(sink, records)).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
-    await writeAll(sink, records)
-    expect(rejected.map(({ record }) => record)).toEqual([records[1]])
-    await writeAll(sink, [recordOf('later')])
-    const member = await readAll(generous, topic, 3)
-    await member.read(10, 1_000)
-    // What shared no request with it was written by the failed epoch too: at least once.
-    expect(new Set(member.records.map(text))).toEqual(new Set(['before', 'after', 'later']))
-  })
+  test.skipIf(skip || name === 'embedded')(
+    'a record that is too large for the broker is found by the replay, and rejected alone',
+    async () => {
+      const topic = fresh('topic')
+      const generous = connect(server.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
+      onTestFinished(() => generous.close())
+      const rejected: { record: StreamRecord; error: WeirError }[] = []
+      const sink = sinkOf(generous, { topic, partitions: 1, linger: 50 }, rejected)
+      await openSink(sink)
+      const records = [recordOf('before'), recordOf('x'.repeat(2_000_000)), recordOf('after')]
+      await expect(writeAll(sink, records)).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
+      await writeAll(sink, records)
+      expect(rejected.map(({ record }) => record)).toEqual([records[1]])
+      await writeAll(sink, [recordOf('later')])
+      const member = await readAll(generous, topic, 3)
+      await member.read(10, 1_000)
+      // What shared no request with it was written by the failed epoch too: at least once.
+      expect(new Set(member.records.map(text))).toEqual(new Set(['before', 'after', 'later']))
+    },
+  )
 
   test.skipIf(skip)('more than the queue of the client holds waits its turn', async () => {
     const topic = fresh('topic')
     const small = connect(await connection.bootstrap(), { client: { 'queue.buffering.max.messages': 100 } })
     onTestFinished(() => small.close())
     const sink = sinkOf(small, { topic, create: false })
-    await connection.topics.ensure({ topic, partitions: 3, create: true, doing: 'making', unreachable: 'WEIR_SINK_UNREACHABLE', place: {} })
+    await connection.topics.ensure({
+      topic,
+      partitions: 3,
+      create: true,
+      doing: 'making',
+      unreachable: 'WEIR_SINK_UNREACHABLE',
+      place: {},
+    })
     await openSink(sink)
-    await writeAll(sink, Array.from({ length: 3_000 }, (_, index) => recordOf(`r${index}`, 'one key')))
+    await writeAll(
+      sink,
+      Array.from({ length: 3_000 }, (_, index) => recordOf(`r${index}`, 'one key')),
+    )
     const { records } = await readAll(connection, topic, 3_000)
     expect(records.map(text)).toEqual(Array.from({ length: 3_000 }, (_, index) => `r${index}`))
   })
@@ -117,13 +156,17 @@ describe.each(servers)('kafka.sink on $name', { timeout: 60_000 }, ({ name, open
     const [topic, letters] = [fresh('topic'), fresh('dead-letters')]
     const sink = sinkOf(connection, { topic })
     await openSink(sink)
-    const headers: Header[] = [{ trace: Buffer.from([0, 255, 128]) }, { trace: 'twice' }]
-    await writeAll(sink, [recordOf(Buffer.from([0, 159, 146, 150]), 'key', { timestamp: 987_654_321, headers }), recordOf(null, 'tombstone')])
+    const headers: Header[] = [{ trace: Buffer.from([0, 255, 128]) }, { trace: 'twice' }, { empty: Buffer.alloc(0) }]
+    await writeAll(sink, [
+      recordOf(Buffer.from([0, 159, 146, 150]), 'key', { timestamp: 987_654_321, headers }),
+      recordOf(null, 'tombstone'),
+    ])
     const read = (await readAll(connection, topic, 2)).records
     const dead = kafka.definition.deadLetters?.(connection, letters, connection.context) as DeadLetterSink
     await lastValueFrom(dead.open(), { defaultValue: undefined })
     const error = new WeirError('WEIR_RECORD_MALFORMED', 'decoding JSON: no', { cause: new SyntaxError('no') })
-    for (const record of read) dead.write({ record: record.with('changed'), error, flow: 'billing', stage: 'json', attempts: 2 })
+    for (const record of read)
+      dead.write({ record: record.with('changed'), error, flow: 'billing', stage: 'json', attempts: 2 })
     const computed = new StreamRecord('k', { sum: 1 }, 5, [], { topic: 'orders', partition: 0, offset: 3 })
     dead.write({ record: computed, error, flow: 'billing', stage: 'json', attempts: 1 })
     await lastValueFrom(dead.flush(), { defaultValue: undefined })
@@ -135,7 +178,9 @@ describe.each(servers)('kafka.sink on $name', { timeout: 60_000 }, ({ name, open
       expect(letter?.timestamp).toBe(record.timestamp)
       expect(letter?.headers.slice(0, record.headers.length)).toEqual(record.headers)
       const told = Object.assign({}, ...(letter?.headers.slice(record.headers.length) ?? [])) as Record<string, Buffer>
-      expect(Object.fromEntries(Object.entries(told).map(([header, value]) => [header, value.toString()]))).toMatchObject({
+      expect(
+        Object.fromEntries(Object.entries(told).map(([header, value]) => [header, value.toString()])),
+      ).toMatchObject({
         '__connect.errors.topic': topic,
         '__connect.errors.partition': String(record.origin.partition),
         '__connect.errors.offset': String(record.origin.offset),
@@ -154,59 +199,70 @@ describe.each(servers)('kafka.sink on $name', { timeout: 60_000 }, ({ name, open
   })
 })
 
-test.skipIf(missing !== undefined)('a broker that is killed under load costs no acknowledged record, and no order', { timeout: 240_000 }, async () => {
-  const cluster = await KafkaCluster.start()
-  const connection = connect(cluster.bootstrap)
-  try {
-    const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic, deliveryTimeout: '60s' })
-    await openSink(sink)
-    const total = 40_000
-    const slowly = new Observable<StreamRecord>((out) => {
-      let next = 0
-      const timer = setInterval(() => {
-        for (let burst = 0; burst < 100 && next < total; burst++, next++) out.next(recordOf(`r${next}`, `key-${next % 50}`))
-        if (next === total) out.complete()
-      }, 10)
-      return () => clearInterval(timer)
-    })
-    const written = lastValueFrom(sink.write(slowly), { defaultValue: undefined })
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-    await cluster.kill(0)
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-    await cluster.restart(0)
-    await written
-    const { records } = await readAll(connection, topic, total)
-    expect(records).toHaveLength(total)
-    expect(new Set(records.map(text)).size).toBe(total)
-    const last = new Map<string, number>()
-    for (const record of records) {
-      const number = Number(text(record)?.slice(1))
-      expect(number).toBeGreaterThan(last.get(String(record.key)) ?? -1)
-      last.set(String(record.key), number)
+test.skipIf(missing !== undefined)(
+  'a broker that is killed under load costs no acknowledged record, and no order',
+  { timeout: 240_000 },
+  async () => {
+    const cluster = await KafkaCluster.start()
+    const connection = connect(cluster.bootstrap)
+    try {
+      const topic = fresh('topic')
+      const sink = sinkOf(connection, { topic, deliveryTimeout: '60s' })
+      await openSink(sink)
+      const total = 40_000
+      const slowly = new Observable<StreamRecord>((out) => {
+        let next = 0
+        const timer = setInterval(() => {
+          for (let burst = 0; burst < 100 && next < total; burst++, next++)
+            out.next(recordOf(`r${next}`, `key-${next % 50}`))
+          if (next === total) out.complete()
+        }, 10)
+        return () => clearInterval(timer)
+      })
+      const written = lastValueFrom(sink.write(slowly), { defaultValue: undefined })
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      await cluster.kill(0)
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      await cluster.restart(0)
+      await written
+      const { records } = await readAll(connection, topic, total)
+      expect(records).toHaveLength(total)
+      expect(new Set(records.map(text)).size).toBe(total)
+      const last = new Map<string, number>()
+      for (const record of records) {
+        const number = Number(text(record)?.slice(1))
+        expect(number).toBeGreaterThan(last.get(String(record.key)) ?? -1)
+        last.set(String(record.key), number)
+      }
+    } finally {
+      await connection.close()
+      await cluster.close()
     }
-  } finally {
-    await connection.close()
-    await cluster.close()
-  }
-})
+  },
+)
 
-test.skipIf(missing !== undefined)('a broker that stays away fails the epoch, and the next epoch writes again', { timeout: 120_000 }, async () => {
-  const cluster = await KafkaCluster.start()
-  const connection = connect(cluster.bootstrap)
-  try {
-    const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic, deliveryTimeout: '2s' })
-    await openSink(sink)
-    await writeAll(sink, [recordOf('before')])
-    await cluster.kill(0)
-    await expect(writeAll(sink, [recordOf('lost?')])).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
-    await expect(lastValueFrom(sink.write(from([recordOf('lost?')])))).rejects.toMatchObject({ code: 'WEIR_SINK_UNREACHABLE' })
-    await cluster.restart(0)
-    await writeAll(sink, [recordOf('after')])
-    expect((await readAll(connection, topic, 2)).records.map(text).sort()).toEqual(['after', 'before'])
-  } finally {
-    await connection.close()
-    await cluster.close()
-  }
-})
+test.skipIf(missing !== undefined)(
+  'a broker that stays away fails the epoch, and the next epoch writes again',
+  { timeout: 120_000 },
+  async () => {
+    const cluster = await KafkaCluster.start()
+    const connection = connect(cluster.bootstrap)
+    try {
+      const topic = fresh('topic')
+      const sink = sinkOf(connection, { topic, deliveryTimeout: '2s' })
+      await openSink(sink)
+      await writeAll(sink, [recordOf('before')])
+      await cluster.kill(0)
+      await expect(writeAll(sink, [recordOf('lost?')])).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
+      await expect(lastValueFrom(sink.write(from([recordOf('lost?')])))).rejects.toMatchObject({
+        code: 'WEIR_SINK_UNREACHABLE',
+      })
+      await cluster.restart(0)
+      await writeAll(sink, [recordOf('after')])
+      expect((await readAll(connection, topic, 2)).records.map(text).sort()).toEqual(['after', 'before'])
+    } finally {
+      await connection.close()
+      await cluster.close()
+    }
+  },
+)

@@ -8,7 +8,11 @@ import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, wri
 const missing = requireKafka()
 
 const servers = [
-  { name: 'embedded', open: async () => ({ bootstrap: 'embedded', close: async () => undefined }), skip: false },
+  {
+    name: 'embedded',
+    open: () => Promise.resolve({ bootstrap: 'embedded', close: () => Promise.resolve() }),
+    skip: false,
+  },
   { name: 'Apache Kafka', open: () => KafkaCluster.start(), skip: missing !== undefined },
 ]
 
@@ -57,24 +61,31 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
     return member
   }
 
-  test.skipIf(skip)('begins at the earliest record where nothing is committed, and after that at the committed one', async () => {
-    const topic = await filled(200)
-    const group = fresh('group')
-    const first = await joined({ topic, group })
-    expect(first.assigned[0]?.total).toBe(first.partitions)
-    await first.read(120)
-    await first.commit()
-    first.leave()
-    const second = await joined({ topic, group })
-    await second.read(80)
-    expect([...first.records, ...second.records].map(text).sort()).toEqual(Array.from({ length: 200 }, (_, index) => `r${index}`).sort())
-  })
+  test.skipIf(skip)(
+    'begins at the earliest record where nothing is committed, and after that at the committed one',
+    async () => {
+      const topic = await filled(200)
+      const group = fresh('group')
+      const first = await joined({ topic, group })
+      expect(first.assigned[0]?.total).toBe(first.partitions)
+      await first.read(120)
+      await first.commit()
+      first.leave()
+      const second = await joined({ topic, group })
+      await second.read(80)
+      expect([...first.records, ...second.records].map(text).sort()).toEqual(
+        Array.from({ length: 200 }, (_, index) => `r${index}`).sort(),
+      )
+    },
+  )
 
   test.skipIf(skip)('begins at the latest record when told to', async () => {
     const topic = await filled(50)
     const member = await joined({ topic, group: fresh('group'), from: 'latest' })
     await fill(topic, 50, 60)
-    expect((await member.read(10)).map(text).sort()).toEqual(Array.from({ length: 10 }, (_, index) => `r${50 + index}`).sort())
+    expect((await member.read(10)).map(text).sort()).toEqual(
+      Array.from({ length: 10 }, (_, index) => `r${50 + index}`).sort(),
+    )
   })
 
   test.skipIf(skip || name === 'embedded')('begins at a time when told to', async () => {
@@ -104,19 +115,22 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
     expect(String(member.error)).toContain('has no position of')
   })
 
-  test.skipIf(skip)('epochs that are full or cut lose nothing, repeat nothing, and keep the order of a key', async () => {
-    const topic = await filled(5_000)
-    const member = await joined({ topic, group: fresh('group') })
-    const sizes = [1, 7, 1_000, 333, 2, 1_500]
-    for (let epoch = 0; member.records.length < 5_000 && epoch < 100; epoch++) {
-      const size = sizes[epoch % sizes.length]!
-      const read = await member.read(size, 500)
-      expect(read.length).toBeLessThanOrEqual(size)
-    }
-    expect(new Set(member.records.map(text)).size).toBe(5_000)
-    expect(member.records).toHaveLength(5_000)
-    expectOrder(member)
-  })
+  test.skipIf(skip)(
+    'epochs that are full or cut lose nothing, repeat nothing, and keep the order of a key',
+    async () => {
+      const topic = await filled(5_000)
+      const member = await joined({ topic, group: fresh('group') })
+      const sizes = [1, 7, 1_000, 333, 2, 1_500]
+      for (let epoch = 0; member.records.length < 5_000 && epoch < 100; epoch++) {
+        const size = sizes[epoch % sizes.length]!
+        const read = await member.read(size, 500)
+        expect(read.length).toBeLessThanOrEqual(size)
+      }
+      expect(new Set(member.records.map(text)).size).toBe(5_000)
+      expect(member.records).toHaveLength(5_000)
+      expectOrder(member)
+    },
+  )
 
   test.skipIf(skip)('goes back to any position, and reads on from there exactly', async () => {
     const topic = await filled(3_000)
@@ -166,24 +180,32 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
     await second.until(() => second.partitions > 0, 'the second member gets its share')
   })
 
-  test.skipIf(skip)('a slow sink keeps its partitions past max.poll.interval.ms, and loses and repeats nothing', async () => {
-    const topic = await filled(4_000)
-    const client = { 'session.timeout.ms': 6_000, 'max.poll.interval.ms': 6_000 }
-    const member = await joined({ topic, group: fresh('group'), client })
-    await member.read(1_500)
-    await new Promise((resolve) => setTimeout(resolve, 9_000))
-    expect(member.revoked).toEqual([])
-    await member.read(2_500)
-    expect(new Set(member.records.map(text)).size).toBe(4_000)
-    expect(await member.read(1, 500)).toEqual([])
-    await member.commit()
-    expectOrder(member)
-  })
+  test.skipIf(skip)(
+    'a slow sink keeps its partitions past max.poll.interval.ms, and loses and repeats nothing',
+    async () => {
+      const topic = await filled(4_000)
+      const client = { 'session.timeout.ms': 6_000, 'max.poll.interval.ms': 6_000 }
+      const member = await joined({ topic, group: fresh('group'), client })
+      await member.read(1_500)
+      await new Promise((resolve) => setTimeout(resolve, 9_000))
+      expect(member.revoked).toEqual([])
+      await member.read(2_500)
+      expect(new Set(member.records.map(text)).size).toBe(4_000)
+      expect(await member.read(1, 500)).toEqual([])
+      await member.commit()
+      expectOrder(member)
+    },
+  )
 
   test.skipIf(skip || name === 'embedded')('a partition that has records but gives none is a stall', async () => {
     const topic = await filled(10)
     // A fetch that waits for more than there is: to the reader it looks like a client gone silent.
-    const client = { 'fetch.min.bytes': 50_000_000, 'fetch.max.bytes': 60_000_000, 'fetch.wait.max.ms': 20_000, 'socket.timeout.ms': 30_000 }
+    const client = {
+      'fetch.min.bytes': 50_000_000,
+      'fetch.max.bytes': 60_000_000,
+      'fetch.wait.max.ms': 20_000,
+      'socket.timeout.ms': 30_000,
+    }
     const member = await joined({ topic, group: fresh('group'), stallAfter: '1s', client })
     const reading = member.read(10, 8_000)
     const asking = setInterval(() => void member.ends(), 300)
@@ -204,13 +226,16 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
 
   test.skipIf(skip)('a transactional topic that is read to its end is at its end', async () => {
     const topic = await filled(0)
-    const producer = new (nativeClient().Producer)({ 'metadata.broker.list': await connection.bootstrap(), 'transactional.id': fresh('tx') })
+    const producer = new (nativeClient().Producer)({
+      'metadata.broker.list': await connection.bootstrap(),
+      'transactional.id': fresh('tx'),
+    })
     await new Promise((resolve) => producer.connect({}, resolve as never))
     await new Promise((resolve) => producer.initTransactions(10_000, resolve as never))
     for (const end of ['commitTransaction', 'abortTransaction', 'commitTransaction'] as const) {
-      await new Promise((resolve) => producer.beginTransaction(resolve as never))
+      await new Promise((resolve) => producer.beginTransaction(resolve))
       for (let index = 0; index < 3; index++) producer.produce(topic, 0, Buffer.from(`${end}-${index}`))
-      await new Promise((resolve) => producer.flush(5_000, resolve as never))
+      await new Promise((resolve) => producer.flush(5_000, resolve))
       await new Promise((resolve) => producer[end](10_000, resolve as never))
     }
     await new Promise((resolve) => producer.disconnect(1_000, resolve as never))

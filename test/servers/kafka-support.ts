@@ -1,8 +1,6 @@
 import { firstValueFrom, lastValueFrom, Subject, type Subscription } from 'rxjs'
 import { kafka } from '../../src/connectors/kafka.js'
 import { KafkaConnection } from '../../src/kafka/connection.js'
-import { kafkaSink } from '../../src/sinks/kafka.js'
-import { kafkaSource } from '../../src/sources/kafka.js'
 import {
   type Assigned,
   type AssignmentChange,
@@ -12,10 +10,12 @@ import {
   type Revoked,
   type SinkTask,
   type SourceTask,
-  silentLogger,
   StreamRecord,
+  silentLogger,
   systemClock,
 } from '../../src/model/index.js'
+import { kafkaSink } from '../../src/sinks/kafka.js'
+import { kafkaSource } from '../../src/sources/kafka.js'
 
 let named = 0
 
@@ -24,7 +24,14 @@ export const fresh = (what: string) => `${what}-${process.pid}-${Date.now().toSt
 
 export function connect(brokers: string, more: object = {}): KafkaConnection {
   const { definition } = kafka
-  const context = { app: 'test', name: 'kafka', clock: systemClock, log: silentLogger, production: false, dataDirectory: '.' }
+  const context = {
+    app: 'test',
+    name: 'kafka',
+    clock: systemClock,
+    log: silentLogger,
+    production: false,
+    dataDirectory: '.',
+  }
   return definition.open(definition.options.parse({ brokers, ...more }), context)
 }
 
@@ -103,7 +110,7 @@ export class Member {
         if (this.answer) void this.reply(change)
         this.changed.next()
       },
-      error: (error) => {
+      error: (error: unknown) => {
         this.error = error
         this.changed.next()
       },

@@ -43,7 +43,7 @@ test('certificates and logins are passed on as the client names them', () => {
 })
 
 test('an OAUTHBEARER token is asked of the provider', async () => {
-  const token = async () => ({ value: 'jwt', expiresAt: 99, principal: 'ann' })
+  const token = () => Promise.resolve({ value: 'jwt', expiresAt: 99, principal: 'ann' })
   const settings = securitySettings(parse({ sasl: { mechanism: 'OAUTHBEARER', token } }))
   const refresh = settings['oauthbearer_token_refresh_cb'] as () => Promise<unknown>
   expect(await refresh()).toEqual({ tokenValue: 'jwt', lifetime: 99, principal: 'ann', extensions: {} })
@@ -51,17 +51,26 @@ test('an OAUTHBEARER token is asked of the provider', async () => {
 
 test('the embedded broker is refused in production', () => {
   const { definition } = kafka
-  const context = { app: 'app', name: 'main', clock: systemClock, log: silentLogger, production: true, dataDirectory: '.' }
+  const context = {
+    app: 'app',
+    name: 'main',
+    clock: systemClock,
+    log: silentLogger,
+    production: true,
+    dataDirectory: '.',
+  }
   const open = () => definition.open(definition.options.parse({ brokers: 'embedded' }), context)
   expect(open).toThrow(expect.objectContaining({ code: 'WEIR_CONFIG_EMBEDDED' }))
 })
 
 test.each([
-  [{ code: -169, message: 'SASL authentication error' }, "broker b:1 refused the login (SASL authentication error)"],
+  [{ code: -169, message: 'SASL authentication error' }, 'broker b:1 refused the login (SASL authentication error)'],
   [{ code: -195, message: 'broker transport failure' }, 'broker b:1 does not answer (broker transport failure)'],
   [{ code: 29, message: 'topic authorization failed' }, 'broker b:1 does not allow it (topic authorization failed)'],
 ])('%j is explained', (error, what) => {
-  const { message } = kafkaError('WEIR_SOURCE_UNREACHABLE', "reading topic 'orders' of flow 'billing'", error, { address: 'b:1' })
+  const { message } = kafkaError('WEIR_SOURCE_UNREACHABLE', "reading topic 'orders' of flow 'billing'", error, {
+    address: 'b:1',
+  })
   expect(message).toBe(`reading topic 'orders' of flow 'billing': ${what}`)
 })
 
@@ -70,6 +79,8 @@ test.each([
   ['kafka.source', kafkaSource.options],
   ['kafka.sink', kafkaSink.options],
 ])('every option of %s is described', (_, schema) => {
-  const undescribed = Object.entries(schema.shape as Record<string, z.ZodType>).filter(([, field]) => !field.description)
+  const undescribed = Object.entries(schema.shape as Record<string, z.ZodType>).filter(
+    ([, field]) => !field.description,
+  )
   expect(undescribed.map(([name]) => name)).toEqual([])
 })

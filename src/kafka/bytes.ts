@@ -1,0 +1,7 @@
+/** What a value is on the wire: bytes and text as they are, nothing as null, all else as JSON. */
+export function bytesOf(value: unknown): Buffer | null {
+  if (value === null || value === undefined) return null
+  if (Buffer.isBuffer(value)) return value
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}

@@ -1,0 +1,13 @@
+import { defineConnection } from '../model/index.js'
+import { KafkaConnection } from './connection.js'
+import { KafkaDeadLetters } from './dead-letters.js'
+import { brokerList, connectionOptions } from './options.js'
+
+export const kafkaConnection = defineConnection({
+  kind: 'kafka',
+  summary: 'A Kafka cluster, or an embedded broker for trying things out.',
+  options: connectionOptions,
+  isEmbedded: ({ brokers }) => brokerList(brokers) === 'embedded',
+  open: (options, context) => new KafkaConnection(options, context),
+  deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
+})
