@@ -263,7 +263,7 @@ describe('a stage', () => {
   test('rejects as its options say, or as it usually does', () => {
     const declared = flow(
       orders,
-      json(undefined, { onError: 'skip' }),
+      json(z.string(), { onError: 'skip' }),
       json(),
       filter(() => true),
       consoleSink(),
