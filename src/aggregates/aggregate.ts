@@ -16,8 +16,5 @@ export interface Aggregate<in V, A, out R> {
   readonly codec?: StoreCodec<A>
 }
 
-/** What an aggregate tells. */
-export type ResultOf<A> = A extends Aggregate<never, never, infer R> ? R : never
-
 /** Stores plain data as it is. */
 export const plainCodec: StoreCodec<never> = { version: 1, save: (value) => value, load: (saved) => saved as never }

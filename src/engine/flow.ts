@@ -1,4 +1,4 @@
-import type { Duration, EpochOptions, Operator, Sink, Source } from '../model/index.js'
+import type { Duration, Operator, Sink, Source } from '../model/index.js'
 
 export interface FlowOptions {
   readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: Duration }
@@ -50,5 +50,3 @@ export class Flow {
     return new Flow(this.inputs, this.stages, this.end, { ...this.options, ...options })
   }
 }
-
-export type { EpochOptions }

@@ -12,9 +12,9 @@
  */
 export { compile } from './compile.js'
 export type { WeirConfig } from './config.js'
-export { ConfigError, type ConfigFault } from './config-error.js'
-export { Engine, type EngineParts } from './engine.js'
+export { ConfigError } from './config-error.js'
+export { Engine } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
-export type { EpochReport, FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from './status.js'
+export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
-export type { FlowTopology, StageSummary, Topology, TopologyConnection } from './topology.js'
+export type { FlowTopology, StageSummary, Topology } from './topology.js'

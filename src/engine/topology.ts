@@ -1,6 +1,5 @@
 import type {
   ConnectionDefinition,
-  EpochOptions,
   Guarantee,
   OperatorDefinition,
   RejectionPolicy,
@@ -84,8 +83,6 @@ export interface Topology {
   /** The connection that keeps checkpoints, or `memory`. */
   readonly checkpoints: string
 }
-
-export type { EpochOptions }
 
 /** Every operator of a flow, inputs' first. */
 export function* operatorsOf(flow: Chain & { readonly inputs?: readonly InputNode[] }): Generator<OperatorNode> {

@@ -50,9 +50,11 @@ export interface DeclaredConnection {
 /** Makes the function with which configurations declare a kind of connection. */
 export function defineConnection<Schema extends z.ZodType, C extends Connection>(
   definition: ConnectionDefinition<Schema, C>,
-): ((options: Configurable<z.input<Schema>>) => DeclaredConnection) & { readonly definition: ConnectionDefinition<Schema, C> } {
+): ((options: Configurable<z.input<Schema>>) => DeclaredConnection) & {
+  readonly definition: ConnectionDefinition<Schema, C>
+} {
   const declare = (options: Configurable<z.input<Schema>>): DeclaredConnection => ({
-    definition: definition as unknown as ConnectionDefinition,
+    definition: definition,
     options,
     declaredAt: new Error('declared here'),
   })

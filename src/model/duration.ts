@@ -5,7 +5,7 @@ const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 export type Duration = number | `${number}${keyof typeof unitsMs}`
 
 /** `'500ms'`, `'30s'`, `'5m'`, `'1h'`, `'7d'`, or a number of ms. */
-export function durationMs(duration: Duration | string): number {
+export function durationMs(duration: Duration): number {
   if (typeof duration === 'number') return duration
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration)
   if (match === null) throw new TypeError(`'${duration}' is no duration: write '500ms', '30s', '5m', '1h' or '7d'`)

@@ -86,7 +86,11 @@ export class WeirError extends Error {
 }
 
 /** Makes a `WeirError` of anything thrown. */
-export function asWeirError(error: unknown, code: ErrorCode = 'WEIR_TASK_UNEXPECTED', place: ErrorPlace = {}): WeirError {
+export function asWeirError(
+  error: unknown,
+  code: ErrorCode = 'WEIR_TASK_UNEXPECTED',
+  place: ErrorPlace = {},
+): WeirError {
   if (error instanceof WeirError) return error.within(place)
   return new WeirError(code, messageOf(error), { ...place, cause: error })
 }

@@ -60,7 +60,11 @@ export class Setting<T = string> {
     return new Setting<U>(
       this.name,
       (text) => project(this.parse(text)),
-      fallback && { get value() { return project(fallback.value) } },
+      fallback && {
+        get value() {
+          return project(fallback.value)
+        },
+      },
       this.isSecret,
     )
   }
@@ -104,7 +108,14 @@ export class Setting<T = string> {
 type Widen<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T
 
 const booleans: Record<string, boolean | undefined> = {
-  true: true, '1': true, yes: true, on: true, false: false, '0': false, no: false, off: false,
+  true: true,
+  '1': true,
+  yes: true,
+  on: true,
+  false: false,
+  '0': false,
+  no: false,
+  off: false,
 }
 
 /** A variable of the environment. */
@@ -116,14 +127,17 @@ export const secret = (name: string): Setting<string> => Setting.of(name, true)
 /** Options as a user may write them: any part of them may come from the environment. */
 export type Configurable<T> =
   | Setting<T>
-  | (T extends (...args: never[]) => unknown ? T
-    : T extends readonly (infer I)[] ? readonly Configurable<I>[]
-    : T extends object ? { [K in keyof T]: Configurable<T[K]> }
-    : T)
+  | (T extends (...args: never[]) => unknown
+      ? T
+      : T extends readonly (infer I)[]
+        ? readonly Configurable<I>[]
+        : T extends object
+          ? { [K in keyof T]: Configurable<T[K]> }
+          : T)
 
 /** Replaces every setting inside plain objects and arrays by its value; anything else is left as it is. */
 export function resolveSettings(value: unknown, environment: Environment): unknown {
-  if (value instanceof Setting) return resolveSettings(value.read(environment), environment)
+  if (isSetting(value)) return resolveSettings(value.read(environment), environment)
   if (Array.isArray(value)) return value.map((item) => resolveSettings(item, environment))
   if (!isPlainObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolveSettings(item, environment)]))
@@ -131,13 +145,17 @@ export function resolveSettings(value: unknown, environment: Environment): unkno
 
 /** Every setting inside a value, for redaction and for `weir check`. */
 export function* settingsIn(value: unknown): Generator<Setting<unknown>> {
-  if (value instanceof Setting) yield value
+  if (isSetting(value)) yield value
   else if (Array.isArray(value)) for (const item of value) yield* settingsIn(item)
   else if (isPlainObject(value)) for (const item of Object.values(value)) yield* settingsIn(item)
 }
 
+function isSetting(value: unknown): value is Setting<unknown> {
+  return value instanceof Setting
+}
+
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
-  const prototype = Object.getPrototypeOf(value)
+  const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }

@@ -23,7 +23,7 @@ function model(visits: readonly Visit[]) {
   for (const { user, time, partition } of visits) {
     streamTimes[partition] = Math.max(streamTimes[partition] as number, time)
     const start = Math.floor(time / sizeMs) * sizeMs
-    if (start + sizeMs <= (streamTimes[partition]) - outOfOrderMs) {
+    if (start + sizeMs <= streamTimes[partition] - outOfOrderMs) {
       late++
       continue
     }
