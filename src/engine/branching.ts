@@ -1,5 +1,5 @@
-import { merge, Observable, Subject } from 'rxjs'
-import type { StreamRecord } from '../model/index.js'
+import { defer, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs'
+import { asWeirError, type StreamRecord } from '../model/index.js'
 import type { BranchNode } from './topology.js'
 
 type Records = Observable<StreamRecord>
@@ -12,24 +12,26 @@ export function branching(
   branches: readonly { node: BranchNode; run: (records$: Records) => Observable<unknown> }[],
 ): (records$: Records) => Observable<unknown> {
   return (records$) =>
-    new Observable((subscriber) => {
+    defer(() => {
       const lanes = branches.map(() => new Subject<StreamRecord>())
-      subscriber.add(merge(...branches.map(({ run }, index) => run(lanes[index] as Records))).subscribe(subscriber))
-      const route = (record: StreamRecord) => {
-        const index = branches.findIndex(({ node }) => node.when === undefined || node.when(record.value, record))
-        lanes[index]?.next(record)
-      }
-      const routed = records$.subscribe({
-        next: (record) => {
-          try {
-            route(record)
-          } catch (error) {
-            subscriber.error(error)
-          }
-        },
-        error: (error: unknown) => subscriber.error(error),
-        complete: () => lanes.forEach((lane) => lane.complete()),
-      })
-      subscriber.add(routed)
+      const routed$ = records$.pipe(
+        tap({
+          next: (record) => lanes[branches.findIndex(({ node }) => takes(node, record))]?.next(record),
+          complete: () => {
+            for (const lane of lanes) lane.complete()
+          },
+        }),
+        ignoreElements(),
+      )
+      return merge(...branches.map(({ run }, index) => run(lanes[index] as Records)), routed$)
     })
+}
+
+function takes({ name, when }: BranchNode, record: StreamRecord): boolean {
+  try {
+    return when === undefined || when(record.value, record)
+  } catch (error) {
+    const { topic, partition, offset } = record.origin
+    throw asWeirError(error, 'WEIR_STAGE_FAILED', { stage: name, partition: { topic, partition }, offset })
+  }
 }
