@@ -29,6 +29,8 @@ export {
   ConfigError,
   compareTopologies,
   compile,
+  Engine,
+  type EngineParts,
   type FlowTopology,
   printTopology,
   type StageSummary,

@@ -1,6 +1,5 @@
 import { EMPTY } from 'rxjs'
-import { silentLogger, systemClock, type WeirConfig } from 'weirflow'
-import { compile, Engine } from '../../dist/engine/index.js'
+import { compile, Engine, silentLogger, systemClock, type WeirConfig } from 'weirflow'
 
 /** Runs a configuration in this process until that many records are committed. Returns the ms since the first one came. */
 export function runFlow(config: WeirConfig, records: number): Promise<number> {

@@ -13,7 +13,7 @@
 export { compile } from './compile.js'
 export type { WeirConfig } from './config.js'
 export { ConfigError } from './config-error.js'
-export { Engine } from './engine.js'
+export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
