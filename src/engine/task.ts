@@ -89,7 +89,7 @@ export class FlowTask {
   private epochs = 0
   private opened = false
   private needsRecovery = false
-  /** Whether a change of the assignment came during this step. */
+  /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
   private readonly ends: PartitionEnds
@@ -434,7 +434,7 @@ export class FlowTask {
   /** Waits, unless something has come that can't, or comes. */
   private pause(ms: number): Observable<never> {
     return defer(() => {
-      if (this.interrupted || this.stopping) return EMPTY
+      if (this.interrupted) return EMPTY
       return race(timer(ms, this.parts.clock.scheduler), this.wake).pipe(take(1), ignoreElements())
     })
   }

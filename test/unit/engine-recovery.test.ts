@@ -164,6 +164,18 @@ describe('a commit', () => {
     ])
   })
 
+  test('that is fenced off forgets the changes of the assignment that were still to come', () => {
+    const bench = new EngineBench().startWith([0])
+    bench.source.feed(0, 'a')
+    bench.until(10).checkpoints.steal([0])
+    bench.checkpoints.commitWith = () => bench.after(50)
+    bench.source.assign([1], 2)
+    bench.source.revoke([0])
+    bench.until(5_000)
+    expect(bench.diary.take()).toEqual(['10 write a', '60 disconnect', '60 close', '560 connect', '560 open'])
+    expect(bench.status.state).toBe('assigning')
+  })
+
   test('rolls each transaction back at most once', () => {
     const bench = new EngineBench().startWith([0])
     bench.source.feed(0, 'a')
