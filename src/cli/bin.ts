@@ -1,7 +1,8 @@
 import { fromEvent, map, merge } from 'rxjs'
-import type { Signal } from './io.js'
+import { exitCodes, type Signal } from './io.js'
 import { main } from './main.js'
 
+const signals: readonly Signal[] = ['SIGTERM', 'SIGINT']
 const on = (signal: Signal) => fromEvent(process, signal).pipe(map(() => signal))
 
 const code = await main(process.argv.slice(2), {
@@ -9,8 +10,21 @@ const code = await main(process.argv.slice(2), {
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
-  signals$: merge(on('SIGTERM'), on('SIGINT')),
+  signals$: merge(...signals.map(on)),
 })
 
 // Native clients may hold the process; what was written to a pipe has to leave first.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+process.stdout.write('', () => process.stderr.write('', () => leave(code)))
+
+/**
+ * An exit waits for the threads of native clients, and those may wait for this one: so after a second signal the process
+ * dies of the signal, which a shell reports as the same code. Only process 1 of a container survives that.
+ */
+function leave(code: number): void {
+  const signal = signals.find((each) => exitCodes[each] === code)
+  if (signal !== undefined) {
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  }
+  process.exit(code)
+}

@@ -112,6 +112,8 @@ class Worker {
     return race(merge(overdue$, interrupted$), merge(this.routes(), finished$)).pipe(
       take(1),
       tap((outcome) => this.log(outcome)),
+      // A process can't exit while a client is in the midst of closing.
+      mergeMap((outcome) => concat(outcome === 'overdue' ? this.close() : EMPTY, of(outcome)), 1),
     )
   }
 
