@@ -79,8 +79,13 @@ export class TopicAdmin {
     const { OffsetSpec } = native()
     const offset = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
-    const { admin } = await this.connected()
-    const listed = await this.ask<ListedOffset[]>((done) => admin.listOffsets(asked, { timeout: answerMs }, done))
+    const clients = await this.connected()
+    const list = () => this.ask<ListedOffset[]>((done) => clients.admin.listOffsets(asked, { timeout: answerMs }, done))
+    let listed = await list()
+    const moved = listed.filter(({ error }) => error)
+    // The client asks by the leaders that it knew when it last looked, and a restarted broker refuses that for ever.
+    for (const topic of new Set(moved.map(({ topic }) => topic))) await this.metadata(clients, topic)
+    if (moved.length > 0) listed = await list()
     return listed.filter(({ error, offset }) => !error && offset >= 0)
   }
 
