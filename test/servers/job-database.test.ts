@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Job, type Servers, until } from '../support/job.js'
+import { Account, madeEvent, random, Traffic } from '../support/job-traffic.js'
+import { settle, writeTopic } from '../support/job-truth.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { missingPostgres, PostgresServer } from './postgres-server.js'
+
+const missing = requireKafka() ?? missingPostgres()
+const because = missing === undefined ? '' : ` (skipped: ${missing})`
+
+describe.skipIf(missing !== undefined)(`the activity job and its database${because}`, { timeout: 180_000 }, () => {
+  let servers: Servers
+
+  beforeAll(async () => {
+    const [kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
+    servers = { kafka, postgres }
+  }, 240_000)
+  afterAll(async () => {
+    await Promise.all([servers?.kafka.close(), servers?.postgres.close()])
+  })
+
+  test('a database that goes away under load and comes back', async () => {
+    const { postgres } = servers
+    const job = await Job.create(servers)
+    const worker = await job.started()
+    const traffic = new Traffic(worker.url, { seed: 51 })
+    await sleep(2_500)
+    await postgres.restart('fast')
+    await sleep(2_500)
+    await postgres.kill()
+    await sleep(2_000)
+    expect((await worker.get('/health')).status).toBe(200)
+    expect((await worker.get('/ready')).status).toBe(503)
+    await postgres.start()
+    await worker.ready()
+    await sleep(1_500)
+    await postgres.restart('immediate')
+    await worker.ready()
+    await sleep(1_500)
+    const account = await traffic.stop()
+    const { expected } = await settle(job, account)
+    expect(account.count('unknown') + account.count('refused')).toBe(0)
+    expect(expected.length).toBeGreaterThan(8)
+    expect(await worker.stop()).toBe(0)
+    expect(await job.rows()).toEqual(expected)
+  })
+
+  test('a database that is down at the start', async () => {
+    const job = await Job.create(servers)
+    await servers.postgres.stop()
+    const worker = await job.worker()
+    worker.start()
+    const tries = () => worker.log.filter(({ code }) => code === 'WEIR_CHECKPOINT_UNREACHABLE').length
+    await until(() => tries() >= 4, 'it has tried four times', 30_000)
+    expect((await worker.get('/ready')).status).toBe(503)
+    // Events are taken all the same: they need only Kafka.
+    const account = new Account(worker.url)
+    const next = random(61)
+    expect(await account.post(Array.from({ length: 50 }, () => madeEvent(next, Date.now())))).toBe(202)
+    await servers.postgres.start()
+    await worker.ready()
+    const { expected } = await settle(job, account)
+    expect(expected.length).toBeGreaterThan(0)
+    expect(await worker.stop()).toBe(0)
+  })
+
+  test('a slow database is waited for: no more is read meanwhile, nothing is lost', async () => {
+    const job = await Job.create(servers)
+    const worker = await job.started()
+    const unlock = await job.lockTable()
+    const next = random(71)
+    const start = Date.now()
+    const backlog = 150_000
+    await writeTopic(
+      servers.kafka.bootstrap,
+      job.topic,
+      (function* () {
+        for (let index = 0; index < backlog; index++) {
+          const event = madeEvent(next, start + index)
+          yield { key: event.user_id, value: JSON.stringify({ ...event, padding: 'x'.repeat(200) }) }
+        }
+      })(),
+    )
+    await sleep(2_000)
+    const read = () => worker.metric('weir_records_in_total', { flow: 'activity-metrics', stage: 'json' })
+    const before = await read()
+    expect(before).toBeLessThan(backlog / 2)
+    await sleep(6_000)
+    expect(await read()).toBe(before)
+    expect((await worker.get('/health')).status).toBe(200)
+    await unlock()
+    const { messages, deadLetters, expected } = await settle(job)
+    expect(messages).toHaveLength(backlog)
+    expect(deadLetters).toEqual([])
+    expect(expected.length).toBeGreaterThan(140)
+    // Neither a failure nor a rebalance in all that time: the group saw a living member.
+    expect(worker.log.flatMap(({ flow, msg }) => (flow === 'activity-metrics' ? [msg] : []))).toEqual([
+      'starting',
+      'assigning',
+      'running',
+    ])
+    expect(worker.memory().most).toBeLessThan(500)
+    expect(await worker.stop()).toBe(0)
+    expect(await job.rows()).toEqual(expected)
+  })
+})
