@@ -14,6 +14,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // The native Kafka client can not be loaded in a worker thread.
     pool: 'forks',
+    // Servers, workers and their load share the cores: files in parallel would only wait for each other's.
+    fileParallelism: false,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['src/**'] },

@@ -17,7 +17,7 @@ export async function measureCopies(
     warmUpSeconds,
   }: { input: string; output: string; perSecond: number; seconds: number; warmUpSeconds: number },
 ): Promise<number[]> {
-  const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 0 })
+  const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
   await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
   producer.setPollInBackground(true)
   const latencies: number[] = []

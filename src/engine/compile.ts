@@ -23,6 +23,7 @@ import {
   type Chain,
   type FlowTopology,
   type InputNode,
+  isBranches,
   type OperatorNode,
   operatorsOf,
   sinksOf,
@@ -117,6 +118,10 @@ class FlowCompiler {
     const parts = { inputs, ...chain }
     const operators = [...operatorsOf(parts)]
     const stores = this.stores(operators)
+    this.refuseNested(
+      parts,
+      inputs.some(({ stages }) => stages.some(isGlobal)),
+    )
     const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink.definition, sink.connection))
     return {
       name: this.name,
@@ -124,7 +129,7 @@ class FlowCompiler {
       summary: summarize(parts),
       ...guaranteeOf({ ...parts, stores, joins, checkpoints: this.checkpoints }),
       checkpointed: stores.length > 0 || joins.length > 0,
-      global: operators.some(({ definition }) => definition.global === true),
+      global: operators.some(isGlobal),
       limits: this.limits(flow, inputs),
       attempts: flow.options.attempts ?? 10,
       deadLetters: this.deadLetters(flow, parts),
@@ -207,6 +212,21 @@ class FlowCompiler {
     return names
   }
 
+  /** The result of an aggregate stems from several partitions: a second one would have none to keep it under. */
+  private refuseNested({ stages, end }: Chain, isBehind: boolean): void {
+    const aggregates = stages.filter(isGlobal)
+    const nested = isBehind ? aggregates[0] : aggregates[1]
+    if (nested !== undefined) {
+      this.faults.push({
+        message: `flow '${this.name}': '${nested.name}' aggregates what another aggregate makes`,
+        hint: 'Write the results of the first to a topic, and read that in a flow of its own.',
+        declaredAt: nested.declaredAt,
+      })
+    } else if (isBranches(end)) {
+      for (const branch of end) this.refuseNested(branch, isBehind || aggregates.length > 0)
+    }
+  }
+
   private limits({ options: { epoch } }: Flow, inputs: readonly InputNode[]): EpochLimits {
     const suited = inputs.reduce<EpochOptions>((all, { source }) => ({ ...all, ...source.definition.epoch }), {})
     return {
@@ -242,6 +262,10 @@ class FlowCompiler {
       names[0]
     )
   }
+}
+
+function isGlobal({ definition }: OperatorNode): boolean {
+  return definition.global === true
 }
 
 function policyOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {

@@ -133,6 +133,8 @@ describe('faults', () => {
     expect(faults.map(({ message }) => message)).toEqual([
       "flow 'flow' has two stateful stages named 'a'",
       "flow 'flow' has two stateful stages named 'b'",
+      "flow 'flow': 'a-2' aggregates what another aggregate makes",
+      "flow 'flow': 'b-2' aggregates what another aggregate makes",
     ])
     for (const { declaredAt } of faults) expect(declaredAt?.stack).toContain('compile.test.ts')
   })
@@ -369,5 +371,21 @@ describe('a topology', () => {
       build: () => ({}) as never,
     })
     expect(flowOf(config(flow(orders, everywhere.declare({}), sink.declare({})))).global).toBe(true)
+  })
+
+  test('an aggregate of what an aggregate makes is refused, in a branch too', () => {
+    const totals = (name: string) => aggregate(name, { of: { n: count() } })
+    const twice = flow(orders, totals('first'), totals('second'), consoleSink())
+    expect(() => flowOf(config(twice))).toThrow("'second' aggregates what another aggregate makes")
+    const branched = flow(orders, totals('first'), branch(otherwise('rest', totals('second'), consoleSink())))
+    expect(() => flowOf(config(branched))).toThrow("'second' aggregates what another aggregate makes")
+    const beside = flow(
+      orders,
+      branch(
+        to('some', () => true, totals('first'), consoleSink()),
+        otherwise('rest', totals('second'), consoleSink()),
+      ),
+    )
+    expect(flowOf(config(beside)).summary.flatMap(({ stores }) => stores)).toEqual(['first', 'second'])
   })
 })
