@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
+import { issuePath } from '../codecs/issue-path.js'
 import { defineOperator, messageOf, type Operator, type StreamRecord, WeirError } from '../model/index.js'
 import { operate } from './internal/operate.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
@@ -104,8 +105,9 @@ function invalid(issues: readonly StandardSchemaV1.Issue[]): WeirError {
   return new WeirError('WEIR_RECORD_INVALID', `validating a record: ${issues.map(faultOf).join('; ')}`)
 }
 
-function faultOf({ path = [], message }: StandardSchemaV1.Issue): string {
-  const field = path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+function faultOf(issue: StandardSchemaV1.Issue): string {
+  const { message } = issue
+  const field = issuePath(issue)
   return field === '' ? message : `${field}: ${message}`
 }
 

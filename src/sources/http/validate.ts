@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { from, map, type Observable, of } from 'rxjs'
+import { issuePath } from '../../codecs/issue-path.js'
 
 /** What is wrong with one field of a request's body. */
 export interface Fault {
@@ -31,12 +32,14 @@ function collect<T>(results: readonly StandardSchemaV1.Result<T>[], isArray: boo
   const faults: Fault[] = []
   for (const [index, result] of results.entries()) {
     if (result.issues === undefined) events.push(result.value)
-    else faults.push(...result.issues.map((issue) => ({ ...(isArray ? { index } : {}), ...fault(issue) })))
+    else
+      faults.push(
+        ...result.issues.map((issue) => ({
+          ...(isArray ? { index } : {}),
+          path: issuePath(issue),
+          message: issue.message,
+        })),
+      )
   }
   return faults.length > 0 ? { faults } : { events }
-}
-
-function fault({ message, path = [] }: StandardSchemaV1.Issue): Fault {
-  const segments = path.map((segment) => String(typeof segment === 'object' ? segment.key : segment))
-  return { path: segments.join('.'), message }
 }
