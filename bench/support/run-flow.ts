@@ -1,10 +1,14 @@
 import { EMPTY } from 'rxjs'
 import { compile, Engine, silentLogger, systemClock, type WeirConfig } from 'weirflow'
 
-/** Runs a configuration in this process until that many records are committed. Returns the ms since the first one came. */
+/**
+ * Runs a configuration in this process until that many records are committed. Returns the ms since the first one came,
+ * as the loops measure: an epoch has begun long before, when the group is still being joined.
+ */
 export function runFlow(config: WeirConfig, records: number): Promise<number> {
   return new Promise((resolve, reject) => {
     let committed = 0
+    /** When there was still nothing. */
     let began = 0
     const engine = new Engine(compile(config, { environment: process.env }), {
       clock: systemClock,
@@ -14,12 +18,16 @@ export function runFlow(config: WeirConfig, records: number): Promise<number> {
       dataDirectory: '.weir',
       observer: {
         epoch(report) {
-          if (report.records > 0 && began === 0) began = performance.now() - report.durationMs
           committed += report.records
           if (committed >= records) resolve(performance.now() - began)
         },
       },
     })
+    const looking = setInterval(() => {
+      const isReading = engine.status().some(({ stages }) => stages.some((stage) => stage.out > 0))
+      if (isReading) clearInterval(looking)
+      else began = performance.now()
+    }, 1)
     engine.run().subscribe({ error: reject, complete: () => reject(new Error('the flow ended')) })
   })
 }

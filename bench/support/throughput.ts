@@ -2,15 +2,20 @@ import { contest, median } from './contest.js'
 
 export const contestants = ['loop', 'weir'] as const
 
-/** Lets a hand-written loop and a flow run in turn, each in a fresh process, and compares the medians of their rates. */
+/**
+ * Lets a hand-written loop and a flow run in turn, each in a fresh process, and compares the medians of their rates.
+ * `tidy` clears away before each run what the one before has left for the servers to do.
+ */
 export async function compareThroughput(
   what: string,
   rounds: number,
   environment: (run: string) => Record<string, string>,
+  tidy: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const rates: Record<(typeof contestants)[number], number[]> = { loop: [], weir: [] }
   for (let round = 1; round <= rounds; round++) {
     for (const name of contestants) {
+      await tidy()
       const result = await contest(`${what}-${name}`, environment(`${Date.now()}`))
       rates[name].push(Number(result['recordsPerSecond']))
       console.log(`${what}, round ${round}, ${name}:`, JSON.stringify(result))

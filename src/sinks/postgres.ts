@@ -1,11 +1,9 @@
 import {
-  bufferTime,
   catchError,
   concat,
   concatMap,
   defer,
   EMPTY,
-  filter,
   ignoreElements,
   mergeMap,
   type Observable,
@@ -34,6 +32,7 @@ import { quotedTable } from '../postgres/identifiers.js'
 import { byShape, mergeByKey, type PendingRow } from '../postgres/row-batch.js'
 import { type Row, TableWriter } from '../postgres/table-writer.js'
 import { PostgresTransaction } from '../postgres/transaction.js'
+import { gather } from './internal/gather.js'
 
 /** How long a single row may wait for others to share its statement, ms. */
 const gatherMs = 20
@@ -104,6 +103,10 @@ export const postgresSink = defineSink({
   build: (settings, context) => new PostgresSinkTask(settings, context),
 })
 
+function isBatch(record: StreamRecord): record is StreamRecord<readonly unknown[]> {
+  return Array.isArray(record.value)
+}
+
 /** Writes rows of one shape, all or none. */
 type Attempt = (rows: readonly Row[]) => Observable<unknown>
 
@@ -166,41 +169,39 @@ class PostgresSinkTask implements SinkTask {
 
   private gather(records$: Observable<StreamRecord>): Observable<StreamRecord[]> {
     const { batchSize } = this.settings
-    return records$.pipe(
-      bufferTime(gatherMs, undefined, batchSize, this.context.clock.scheduler),
-      filter((records) => records.length > 0),
-    )
+    const { scheduler } = this.context.clock
+    return records$.pipe(gather({ size: batchSize, withinMs: gatherMs, scheduler, isWhole: isBatch }))
   }
 
   /** Single values in batches of `batchSize`; each array as the one batch that it is. */
   private *batches(records: readonly StreamRecord[]): Generator<readonly PendingRow[]> {
     let batch: PendingRow[] = []
     for (const record of records) {
-      const isBatch = Array.isArray(record.value)
-      if (batch.length > 0 && (isBatch || batch.length >= this.settings.batchSize)) {
+      const isWhole = isBatch(record)
+      if (batch.length > 0 && (isWhole || batch.length >= this.settings.batchSize)) {
         yield batch
         batch = []
       }
-      if (isBatch) yield this.rowsOf(record)
-      else batch.push(...this.rowOf(record, record.value))
+      if (isWhole) yield this.rowsOf(record)
+      else this.addRow(batch, record)
     }
     if (batch.length > 0) yield batch
   }
 
-  private rowsOf(record: StreamRecord): PendingRow[] {
-    return (record.value as unknown[]).flatMap((value) => this.rowOf(record, value))
+  private rowsOf(record: StreamRecord<readonly unknown[]>): PendingRow[] {
+    const rows: PendingRow[] = []
+    for (const value of record.value) this.addRow(rows, record.with(value))
+    return rows
   }
 
-  private rowOf(source: StreamRecord, value: unknown): PendingRow[] {
-    const record = value === source.value ? source : source.with(value)
+  private addRow(rows: PendingRow[], record: StreamRecord): void {
     try {
-      return [{ row: this.settings.row(value as never, record), record }]
+      rows.push({ row: this.settings.row(record.value as never, record), record })
     } catch (error) {
       const failure = asWeirError(error, 'WEIR_STAGE_FAILED', { flow: this.context.flow, stage: this.context.stage })
       // A bug of `row` is no fault of the record, unless the flow says what to do about it.
       if (this.settings.onError === undefined) throw failure
       this.context.reject(record, failure)
-      return []
     }
   }
 
