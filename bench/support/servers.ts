@@ -3,7 +3,7 @@ export async function withKafka(work: (brokers: string) => Promise<void>): Promi
   const given = process.env['BROKERS']
   if (given !== undefined) return work(given)
   const { KafkaCluster } = await import('../../test/servers/kafka-broker.js')
-  const cluster = await KafkaCluster.start({ brokers: 1 })
+  const cluster = await KafkaCluster.start({ brokers: 1, optimized: true })
   try {
     await work(cluster.bootstrap)
   } finally {
