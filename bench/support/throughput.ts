@@ -14,7 +14,7 @@ export async function compareThroughput(
 ): Promise<void> {
   const rates: Record<(typeof contestants)[number], number[]> = { loop: [], weir: [] }
   for (let round = 1; round <= rounds; round++) {
-    for (const name of contestants) {
+    for (const name of round % 2 === 1 ? contestants : [...contestants].reverse()) {
       await tidy()
       const result = await contest(`${what}-${name}`, environment(`${Date.now()}`))
       rates[name].push(Number(result['recordsPerSecond']))
