@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import { configFaults } from '../config/describe.js'
-import { printTopology } from '../engine/index.js'
+import { type FlowTopology, printTopology } from '../engine/index.js'
 import { exitCodes, type Io } from './io.js'
 import { painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -27,8 +27,11 @@ export async function graph(options: { readonly config?: string }, io: Io): Prom
 
 function report({ topology, file }: Prepared, io: Io): string[] {
   const paint = painter(io.stdout, io)
-  const rows = topology.flows.map(({ name, guarantee, guaranteedBy: { stage, why } }) => [name, guarantee, stage, why])
-  const [heading = '', ...lines] = table([['flow', 'guarantee', 'set by', 'because'], ...rows])
+  const rows = topology.flows.map((flow) => {
+    const { stage, why } = flow.guaranteedBy
+    return [flow.name, flow.guarantee, stage, keeperOf(flow) ?? '–', why]
+  })
+  const [heading = '', ...lines] = table([['flow', 'guarantee', 'set by', 'checkpoints', 'because'], ...rows])
   return [
     `${paint('green', '✓')} ${relative(io.cwd, file)} holds: app ${topology.app}, checkpoints in ${topology.checkpoints}`,
     '',
@@ -37,12 +40,20 @@ function report({ topology, file }: Prepared, io: Io): string[] {
   ]
 }
 
+/** What keeps the checkpoints of a flow, if it has any. */
+function keeperOf({ checkpointed, checkpoints }: FlowTopology): string | undefined {
+  return checkpointed ? checkpoints : undefined
+}
+
 async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
   const print = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
   try {
     const { topology, redact } = await prepare(options, io)
     const { app, checkpoints } = topology
-    const flows = topology.flows.map(({ name, guarantee, guaranteedBy }) => ({ name, guarantee, guaranteedBy }))
+    const flows = topology.flows.map((flow) => {
+      const { name, guarantee, guaranteedBy } = flow
+      return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow) }
+    })
     io.stdout.write(redact(print({ ok: true, app, checkpoints, flows })))
     return exitCodes.ok
   } catch (error) {

@@ -48,11 +48,20 @@ export function compile(
   const faults: ConfigFault[] = []
   const app = config.app ?? (environment['WEIR_APP'] || 'weir')
   const connections = compileConnections(config, environment, faults)
-  const checkpoints = checkpointsOf(config, connections, faults)
+  const checkpoints = config.checkpoints ?? 'memory'
+  checkCheckpoints('checkpoints', checkpoints, connections, faults)
   const flows = Object.entries(config.flows)
     .filter(([name]) => only === undefined || only.length === 0 || only.includes(name))
     .map(([name, flow]) =>
-      new FlowCompiler(app, name, config, connections, checkpoints, environment, faults).compile(flow),
+      new FlowCompiler(
+        app,
+        name,
+        config,
+        connections,
+        flow.options.checkpoints ?? checkpoints,
+        environment,
+        faults,
+      ).compile(flow),
     )
   if (faults.length > 0) throw new ConfigError(faults)
   return { app, flows, connections, checkpoints }
@@ -71,26 +80,25 @@ function compileConnections(
   return connections
 }
 
-function checkpointsOf(
-  config: WeirConfig,
+function checkCheckpoints(
+  what: string,
+  name: string,
   connections: ReadonlyMap<string, TopologyConnection>,
   faults: ConfigFault[],
-): string {
-  const name = config.checkpoints ?? 'memory'
-  if (name === 'memory') return name
+): void {
+  if (name === 'memory') return
   const connection = connections.get(name)
   if (connection === undefined) {
     faults.push({
-      message: `checkpoints: no connection '${name}'`,
+      message: `${what}: no connection '${name}'`,
       hint: `Declare it, or name ${listed(connections)}.`,
     })
   } else if (connection.definition.checkpoints === undefined) {
     faults.push({
-      message: `checkpoints: a ${connection.definition.kind} connection ('${name}') can't keep them`,
+      message: `${what}: a ${connection.definition.kind} connection ('${name}') can't keep them`,
       hint: "Name a database, or 'memory'.",
     })
   }
-  return name
 }
 
 /** Compiles one flow; it goes on after a fault, so that all of them are told. */
@@ -108,6 +116,8 @@ class FlowCompiler {
   ) {}
 
   compile(flow: Flow): FlowTopology {
+    if (flow.options.checkpoints !== undefined)
+      checkCheckpoints(`flow '${this.name}': checkpoints`, this.checkpoints, this.connections, this.faults)
     const inputs = flow.inputs.map(
       (input): InputNode => ({
         source: this.stage(input.source),
@@ -129,6 +139,7 @@ class FlowCompiler {
       summary: summarize(parts),
       ...guaranteeOf({ ...parts, stores, joins, checkpoints: this.checkpoints }),
       checkpointed: stores.length > 0 || joins.length > 0,
+      checkpoints: this.checkpoints,
       global: operators.some(isGlobal),
       limits: this.limits(flow, inputs),
       attempts: flow.options.attempts ?? 10,

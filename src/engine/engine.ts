@@ -29,7 +29,7 @@ export interface EngineParts {
 export class Engine {
   private readonly opened = new Map<string, Connection>()
   private readonly tasks: readonly FlowTask[]
-  private checkpoints: CheckpointStore | undefined
+  private readonly checkpoints = new Map<string, CheckpointStore>()
 
   /** Builds every stage. Errors: WEIR_CONFIG_EMBEDDED and whatever a stage finds wrong when it is built. */
   constructor(
@@ -82,7 +82,7 @@ export class Engine {
     const stores = new TaskStores()
     const time = new EventTime(clock)
     const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow))
-    const checkpoints = flow.checkpointed ? this.checkpointStore() : undefined
+    const checkpoints = flow.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined
     // The contexts need the task's transactions, and the task its pipeline.
     const holder: { task?: FlowTask } = {}
     const contexts = new StageContexts(flow, {
@@ -97,7 +97,7 @@ export class Engine {
       time,
       rejections,
       transaction: (connection) =>
-        connection === this.opened.get(this.topology.checkpoints) ? holder.task?.transaction : undefined,
+        connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
     })
     const pipeline = buildPipeline(flow, contexts)
     const name = this.taskName(flow)
@@ -126,13 +126,15 @@ export class Engine {
     return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
   }
 
-  private checkpointStore(): CheckpointStore {
-    this.checkpoints ??= this.parts.checkpoints ?? this.openCheckpoints()
-    return this.checkpoints
+  private checkpointStore(name: string): CheckpointStore {
+    const known = this.checkpoints.get(name)
+    if (known !== undefined) return known
+    const store = this.parts.checkpoints ?? this.openCheckpoints(name)
+    this.checkpoints.set(name, store)
+    return store
   }
 
-  private openCheckpoints(): CheckpointStore {
-    const name = this.topology.checkpoints
+  private openCheckpoints(name: string): CheckpointStore {
     if (name === 'memory') return new MemoryCheckpoints()
     const store = this.declared(name).definition.checkpoints?.(this.connection(name), this.connectionContext(name))
     if (store === undefined)

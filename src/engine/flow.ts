@@ -6,6 +6,11 @@ export interface FlowOptions {
   readonly attempts?: number
   /** The name that dead letters of this flow go to. Default `<app>.<flow>.dead-letters`. */
   readonly deadLetters?: string
+  /**
+   * The connection that keeps positions and stores of this flow, or `memory`. Default: the configuration's. Where its
+   * sink writes to the same database, rows, stores and positions commit in one transaction.
+   */
+  readonly checkpoints?: string
 }
 
 /** A branch of a flow: which records it takes, and what becomes of them. */

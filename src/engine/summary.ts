@@ -48,17 +48,21 @@ function summaryOf({ name, definition, options }: Named, inputs: readonly string
 
 /** A topology as text, a stage a line. */
 export function printTopology({ app, flows, checkpoints }: Topology): string {
-  return [`${app} (checkpoints: ${checkpoints})`, ...flows.flatMap((flow) => ['', ...printFlow(flow)])].join('\n')
+  return [
+    `${app} (checkpoints: ${checkpoints})`,
+    ...flows.flatMap((flow) => ['', ...printFlow(flow, checkpoints)]),
+  ].join('\n')
 }
 
-function printFlow({ name, summary, guarantee, guaranteedBy }: FlowTopology): string[] {
+function printFlow({ name, summary, guarantee, guaranteedBy, checkpoints }: FlowTopology, usual: string): string[] {
   const width = Math.max(...summary.map((stage) => stage.name.length))
   const lines = summary.map(({ name: stage, kind, detail, inputs, stores }) => {
     const fed = inputs.length > 0 ? ` ← ${inputs.join(', ')}` : ''
     const kept = stores.length > 0 ? ` [store ${stores.join(', ')}]` : ''
     return `  ${symbols[kind]} ${stage.padEnd(width)} ${detail ?? ''}${kept}${fed}`.trimEnd()
   })
-  return [`flow ${name}: ${guarantee}, set by ${guaranteedBy.stage} (${guaranteedBy.why})`, ...lines]
+  const own = checkpoints === usual ? '' : ` (checkpoints: ${checkpoints})`
+  return [`flow ${name}${own}: ${guarantee}, set by ${guaranteedBy.stage} (${guaranteedBy.why})`, ...lines]
 }
 
 const symbols = { source: '▶', operator: '│', sink: '■' } as const
@@ -87,7 +91,11 @@ function compareFlows(before: FlowTopology, after: FlowTopology): string[] {
       .filter(([name, stage]) => old.has(name) && old.get(name) !== stage)
       .map(([name]) => `~ flow ${after.name}: stage ${name}`),
   ]
-  return before.guarantee === after.guarantee
-    ? differences
-    : [...differences, `~ flow ${after.name}: ${before.guarantee} → ${after.guarantee}`]
+  const moved =
+    before.checkpoints === after.checkpoints
+      ? []
+      : [`~ flow ${after.name}: checkpoints ${before.checkpoints} → ${after.checkpoints}`]
+  const promised =
+    before.guarantee === after.guarantee ? [] : [`~ flow ${after.name}: ${before.guarantee} → ${after.guarantee}`]
+  return [...differences, ...moved, ...promised]
 }

@@ -62,6 +62,8 @@ export interface FlowTopology extends Chain {
   readonly guaranteedBy: { readonly stage: string; readonly why: string }
   /** Whether its positions are kept in the checkpoint store; else they are the group's offsets. */
   readonly checkpointed: boolean
+  /** The connection that keeps its checkpoints, or `memory`. */
+  readonly checkpoints: string
   /** Whether it only works with all partitions of its topics in one task. */
   readonly global: boolean
   readonly limits: EpochLimits
@@ -80,7 +82,7 @@ export interface Topology {
   readonly app: string
   readonly flows: readonly FlowTopology[]
   readonly connections: ReadonlyMap<string, TopologyConnection>
-  /** The connection that keeps checkpoints, or `memory`. */
+  /** The connection that keeps checkpoints where a flow chooses none, or `memory`. */
   readonly checkpoints: string
 }
 

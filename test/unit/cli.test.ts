@@ -62,7 +62,7 @@ describe('weir check', () => {
     const { code, stdout } = await weir(['check'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/✓ flows\.config\.ts holds: app shop, checkpoints in memory/)
-    expect(stdout).toMatch(/orders +at-least-once +console/)
+    expect(stdout).toMatch(/orders +at-least-once +console +–/)
   })
 
   test('prints the same as JSON', async () => {

@@ -113,6 +113,16 @@ describe('faults', () => {
     })
   })
 
+  test('tell of checkpoints of a flow that nothing can keep', () => {
+    const declared = flow(orders, consoleSink())
+    expect(messagesOf(config(declared.with({ checkpoints: 'nowhere' })))).toEqual([
+      "flow 'flow': checkpoints: no connection 'nowhere'",
+    ])
+    expect(messagesOf(config(declared.with({ checkpoints: 'kafka' })))).toEqual([
+      "flow 'flow': checkpoints: a kafka connection ('kafka') can't keep them",
+    ])
+  })
+
   test('tell of a connection that can not keep checkpoints', () => {
     expect(messagesOf(config(flow(orders, consoleSink()), { checkpoints: 'kafka' }))).toEqual([
       "checkpoints: a kafka connection ('kafka') can't keep them",
@@ -205,6 +215,14 @@ describe('the guarantee', () => {
       'postgres.sink',
       true,
     ])
+  })
+
+  test('is exactly once where a flow keeps its own checkpoints beside its rows', () => {
+    const connections = { kafka: brokers, db, rows: db }
+    const elsewhere = postgres.sink({ table: 'rows', connection: 'rows', row: (value: unknown) => ({ value }) })
+    const declared = flow(orders, json(), elsewhere)
+    expect(of(declared.with({ checkpoints: 'rows' }), { connections })).toEqual(['exactly-once', 'postgres.sink', true])
+    expect(of(flow(orders, json(), rows).with({ checkpoints: 'memory' }))[0]).toBe('at-least-once')
   })
 
   test('is at least once where a topic or the console is written', () => {
@@ -319,6 +337,15 @@ describe('a topology', () => {
         ■ postgres.sink rows ← per-window
         ■ kafka.sink    rest ← wanted"
     `)
+  })
+
+  test('tells where a flow keeps its own checkpoints', () => {
+    const moved = compiled(config(declared.with({ checkpoints: 'memory' }), { app: 'shop' }))
+    expect(printTopology(moved)).toContain('flow flow (checkpoints: memory): at-most-once')
+    expect(compareTopologies(topology, moved)).toEqual([
+      '~ flow flow: checkpoints db → memory',
+      '~ flow flow: at-least-once → at-most-once',
+    ])
   })
 
   test('compared with itself differs in nothing', () => {
