@@ -29,6 +29,7 @@ const layers = {
 const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
+  '@confluentinc/schemaregistry|avsc': ['codecs'],
   'fastify|prom-client': ['worker'],
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],

@@ -30,6 +30,7 @@ export const errorCodes = {
   WEIR_SOURCE_STALLED: ['restart', 'A source has records to read, but none came for long.'],
   WEIR_SINK_UNREACHABLE: ['retry', 'The system behind a sink can not be reached.'],
   WEIR_SINK_FAILED: ['retry', 'A write was not acknowledged.'],
+  WEIR_REGISTRY_UNREACHABLE: ['retry', 'The schema registry can not be reached.'],
   WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'The checkpoint store can not be reached.'],
   WEIR_CHECKPOINT_FENCED: ['restart', 'A partition was taken over by another task of a later generation.'],
   WEIR_CHECKPOINT_CORRUPT: ['stop', 'A chunk of state is of an unknown format, or can not be read.'],

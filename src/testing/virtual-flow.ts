@@ -4,6 +4,7 @@ import type { FlowEnd } from '../engine/flow.js'
 import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
 import {
   type DeadLetter,
+  type DeclaredConnection,
   defineConnection,
   type Environment,
   type Logger,
@@ -26,6 +27,8 @@ export interface VirtualFlowOptions {
   /** Called before each write; what it throws is the sink's error. */
   readonly beforeWrite?: (written: Written) => void
   readonly log?: Logger
+  /** The connections of its operators; sources and sinks are replaced, and need none. */
+  readonly connections?: Readonly<Record<string, DeclaredConnection>>
 }
 
 /** A value that reached a sink. */
@@ -106,7 +109,7 @@ export class VirtualFlow {
     const topology = compile(
       {
         app: 'test',
-        connections: { test: this.deadLetterConnection({}) },
+        connections: { ...this.options.connections, test: this.deadLetterConnection({}) },
         deadLetters: 'test',
         flows: { flow: this.flow },
       },

@@ -1,0 +1,145 @@
+import type * as Registry from '@confluentinc/schemaregistry'
+import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
+import { catchError, defer, map, type Observable, throwError } from 'rxjs'
+import { z } from 'zod'
+import { type Connection, defineConnection, duration, messageOf, WeirError } from '../model/index.js'
+import { loadPeer } from '../model/optional-peer.js'
+
+const peer = '@confluentinc/schemaregistry'
+
+const options = z.strictObject({
+  url: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe('Where the registry is. Empty: there is none, and values are plain JSON.'),
+  user: z.string().optional().describe('The user, where the registry asks for one.'),
+  password: z.string().optional().describe('The password of the user.'),
+  timeout: duration.default(5_000).describe('How long the registry may take to answer.'),
+})
+
+type Options = z.output<typeof options>
+
+/** The formats that a registry tells apart. */
+export type SchemaType = 'AVRO' | 'JSON'
+
+export interface RegisteredSchema {
+  readonly type: string
+  readonly schema: string
+}
+
+/** Declares a schema registry that speaks the REST interface of Confluent's; without a `url` there is none. */
+export const schemaRegistry = defineConnection({
+  kind: 'schemaRegistry',
+  summary: 'A schema registry, or none: then values are plain JSON.',
+  options,
+  open: (settings) => new SchemaRegistry(settings),
+})
+
+/** One registry. What it has once answered is never asked again. */
+export class SchemaRegistry implements Connection {
+  readonly address: string
+  /** Whether there is a registry at all. */
+  readonly isNamed: boolean
+  private client: Client | undefined
+
+  constructor(private readonly settings: Options) {
+    this.isNamed = settings.url !== ''
+    this.address = this.isNamed ? withoutSecrets(settings.url) : 'no schema registry'
+  }
+
+  /**
+   * The schema of an id.
+   * Errors: WEIR_RECORD_MALFORMED when the registry has none, WEIR_REGISTRY_UNREACHABLE.
+   */
+  schema(id: number): Observable<RegisteredSchema> {
+    const doing = `reading schema ${id}`
+    return defer(() => this.opened.getBySubjectAndId('', id)).pipe(
+      map(({ schema, schemaType = 'AVRO' }) => ({ schema, type: schemaType })),
+      catchError((error: unknown) =>
+        throwError(() => (statusOf(error) === 404 ? unknownId(id) : this.fault(error, doing))),
+      ),
+    )
+  }
+
+  /**
+   * The id of a schema under a subject; `register` adds it where it is missing.
+   * Errors: WEIR_CONFIG_INVALID when the registry refuses it or does not have it, WEIR_REGISTRY_UNREACHABLE.
+   */
+  id(subject: string, type: SchemaType, schema: string, register: boolean): Observable<number> {
+    const doing = `${register ? 'registering' : 'looking up'} the schema of subject '${subject}'`
+    const info: SchemaInfo = type === 'AVRO' ? { schema } : { schema, schemaType: type }
+    return defer(() =>
+      register ? this.opened.register(subject, info, false) : this.opened.getId(subject, info, false),
+    ).pipe(
+      catchError((error: unknown) => {
+        const isRefused = [404, 409, 422].includes(statusOf(error) ?? 0)
+        return throwError(() => (isRefused ? refused(error, doing) : this.fault(error, doing)))
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await (this.client?.close() as unknown as Promise<void> | undefined)
+  }
+
+  private get opened(): Client {
+    this.client ??= this.connect()
+    return this.client
+  }
+
+  private connect(): Client {
+    const { url, user, password = '', timeout } = this.settings
+    const { SchemaRegistryClient } = loadPeer<typeof Registry>(peer, 'the schema registry')
+    return new SchemaRegistryClient({
+      baseURLs: [url.replace(/\/+$/, '')],
+      createAxiosDefaults: { timeout },
+      // The epoch is tried again, with pauses that show in the log.
+      maxRetries: 0,
+      ...(user === undefined
+        ? {}
+        : { basicAuthCredentials: { credentialsSource: 'USER_INFO', userInfo: `${user}:${password}` } }),
+    })
+  }
+
+  private fault(error: unknown, doing: string): WeirError {
+    if (error instanceof WeirError) return error
+    const status = statusOf(error)
+    return new WeirError('WEIR_REGISTRY_UNREACHABLE', `${doing}: ${this.address} answered ${textOf(error)}`, {
+      cause: error,
+      ...(status === 401 || status === 403 ? { hint: 'Check user and password of the schema registry.' } : {}),
+    })
+  }
+}
+
+function unknownId(id: number): WeirError {
+  return new WeirError('WEIR_RECORD_MALFORMED', `reading schema ${id}: the registry has none of that id`)
+}
+
+function refused(error: unknown, doing: string): WeirError {
+  return new WeirError('WEIR_CONFIG_INVALID', `${doing}: ${textOf(error)}`, {
+    cause: error,
+    hint:
+      statusOf(error) === 409
+        ? 'Change the schema so that readers of the last one still understand it, or use another subject.'
+        : 'Register it, or correct the schema.',
+  })
+}
+
+function statusOf(error: unknown): number | undefined {
+  const { status, response } = error as { status?: unknown; response?: { status?: unknown } }
+  const found = status ?? response?.status
+  return typeof found === 'number' ? found : undefined
+}
+
+/** An axios error has no text when every address of a host refused. */
+function textOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown }
+  return messageOf(error) || messageOf(cause) || String((error as { code?: unknown }).code)
+}
+
+function withoutSecrets(url: string): string {
+  const shown = new URL(url)
+  shown.username = ''
+  shown.password = ''
+  return shown.href
+}
