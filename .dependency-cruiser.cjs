@@ -2,9 +2,9 @@
  * Imports go one way:
  *
  *   model ◄─ state ◄─ engine ◄─ testing, config ◄─ worker ◄─ cli
- *   model ◄─ codecs, kafka, postgres ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
+ *   model ◄─ sql ◄─ codecs, kafka, postgres, mysql ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
  */
-const adapters = ['codecs', 'kafka', 'postgres']
+const adapters = ['codecs', 'kafka', 'postgres', 'mysql', 'sql']
 
 /** What each folder of src may import besides itself. `cli` puts everything together and has no rule. */
 const layers = {
@@ -13,7 +13,9 @@ const layers = {
   engine: ['model', 'state'],
   codecs: ['model'],
   kafka: ['model'],
-  postgres: ['model'],
+  sql: ['model'],
+  postgres: ['model', 'sql'],
+  mysql: ['model', 'sql'],
   sources: ['model', ...adapters],
   operators: ['model', 'codecs', 'aggregates'],
   aggregates: ['model'],
@@ -30,6 +32,7 @@ const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   '@confluentinc/schemaregistry|avsc': ['codecs'],
+  mysql2: ['mysql'],
   'fastify|prom-client': ['worker'],
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],

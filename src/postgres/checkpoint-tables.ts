@@ -1,17 +1,9 @@
 import type { ClientBase } from 'pg'
-import {
-  type AcquiredPartition,
-  type EpochCommit,
-  type PartitionProgress,
-  partitionName,
-  type StoredChunk,
-  type TopicPartition,
-  WeirError,
-} from '../model/index.js'
+import { type EpochCommit, type TopicPartition, WeirError } from '../model/index.js'
+import { type CheckpointTables, type ChunkRow, fencedError, type PositionRow, SqlCheckpoints } from '../sql/index.js'
+import type { PostgresConnection } from './connection.js'
 import { createOnce } from './create-once.js'
-import { asFault } from './faults.js'
-
-const chunksPerPage = 8
+import { postgresFaults } from './faults.js'
 
 const createTables = `
   CREATE TABLE IF NOT EXISTS weir_positions (
@@ -27,10 +19,6 @@ const createTables = `
   -- A chunk is written once, read seldom and dropped soon: not worth compressing.
   ALTER TABLE weir_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL`
 
-export function createCheckpointTables(client: ClientBase): Promise<void> {
-  return createOnce(client, createTables, 'weir_positions', 'weir_chunks')
-}
-
 /** Ordered, so that two tasks that take over from each other don't lock rows crosswise. */
 const acquire = `
   INSERT INTO weir_positions AS p (task, topic, partition, generation)
@@ -39,67 +27,10 @@ const acquire = `
   ON CONFLICT (task, topic, partition) DO UPDATE SET generation = p.generation + 1
   RETURNING topic, partition, generation, position, stream_time, watermark, sequence`
 
-interface PositionRow extends TopicPartition {
-  readonly generation: string
-  readonly position: string | null
-  readonly stream_time: number | null
-  readonly watermark: number | null
-  readonly sequence: string
-}
-
-/** Bumps the generations of the partitions, in one round trip. Answers in the order of the question. */
-export async function acquirePartitions(
-  client: ClientBase,
-  task: string,
-  partitions: readonly TopicPartition[],
-): Promise<readonly AcquiredPartition[]> {
-  const values = [task, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)]
-  const { rows } = await client.query<PositionRow>(acquire, values)
-  const byName = new Map(rows.map((row) => [partitionName(row), row]))
-  return partitions.flatMap((partition) => acquired(byName.get(partitionName(partition))))
-}
-
-function acquired(row: PositionRow | undefined): AcquiredPartition[] {
-  if (row === undefined) return []
-  const { topic, partition, generation, sequence } = row
-  return [{ topic, partition, generation: Number(generation), sequence: Number(sequence), progress: progressOf(row) }]
-}
-
-function progressOf({ position, stream_time, watermark }: PositionRow): PartitionProgress | undefined {
-  if (position === null) return undefined
-  return { position: Number(position), streamTime: stream_time ?? undefined, watermark: watermark ?? undefined }
-}
-
-/** Where a page of chunks begins. */
-export interface ChunkCursor {
-  readonly sequence: number
-  readonly part: number
-}
-
-export interface ChunkPage {
-  readonly chunks: readonly StoredChunk[]
-  /** Undefined after the last page. */
-  readonly next: ChunkCursor | undefined
-}
-
 const load = `
   SELECT sequence, part, bytes FROM weir_chunks
   WHERE task = $1 AND topic = $2 AND partition = $3 AND (sequence, part) > ($4, $5)
-  ORDER BY sequence, part LIMIT ${chunksPerPage}`
-
-/** The chunks after a cursor, a few at a time: a log can be larger than memory should be. */
-export async function readChunks(
-  client: ClientBase,
-  task: string,
-  { topic, partition }: TopicPartition,
-  after: ChunkCursor,
-): Promise<ChunkPage> {
-  const values = [task, topic, partition, after.sequence, after.part]
-  const { rows } = await client.query<{ sequence: string; part: number; bytes: Buffer }>(load, values)
-  const chunks = rows.map(({ sequence, bytes }) => ({ sequence: Number(sequence), bytes }))
-  const last = rows.length < chunksPerPage ? undefined : rows.at(-1)
-  return { chunks, next: last && { sequence: Number(last.sequence), part: last.part } }
-}
+  ORDER BY sequence, part LIMIT $6`
 
 /**
  * All of a commit in one statement, so that a commit that no sink has joined is one round trip. `held` locks the rows
@@ -135,7 +66,7 @@ const commit = `
   SELECT topic, partition, generation FROM fenced`
 
 /** Writes a commit, or nothing of it. Errors: WEIR_CHECKPOINT_FENCED. */
-export async function writeCommit(client: ClientBase, { task, partitions }: EpochCommit): Promise<void> {
+async function writeCommit(client: ClientBase, { task, partitions }: EpochCommit): Promise<void> {
   if (partitions.length === 0) return
   const values = [task, ...columnsOfPositions(partitions), ...columnsOfChunks(partitions)]
   const { rows } = await client.query<TopicPartition & { generation: string | null }>(commit, values)
@@ -173,21 +104,41 @@ function columnsOfChunks(partitions: EpochCommit['partitions']): unknown[] {
   ]
 }
 
-function fencedError(
-  task: string,
-  { generation, ...partition }: TopicPartition & { generation: string | null },
-): WeirError {
-  const why = generation === null ? 'nobody has acquired it' : `another task has it since (generation ${generation})`
-  return new WeirError(
-    'WEIR_CHECKPOINT_FENCED',
-    `committing an epoch of '${task}': ${partitionName(partition)}: ${why}`,
-    {
-      partition,
-      hint: 'This task starts anew with the partitions that it still has.',
-    },
-  )
+/** The server answers the COMMIT of a transaction that has failed with success, and rolls back. */
+async function commitJoined(client: ClientBase): Promise<void> {
+  const { command } = await client.query('COMMIT')
+  if (command !== 'COMMIT')
+    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `committing: the server answered ${command}`)
 }
 
-export function asCheckpointFault(error: unknown, doing: string): WeirError {
-  return asFault(error, doing, 'WEIR_CHECKPOINT_UNREACHABLE', 'WEIR_CHECKPOINT_UNREACHABLE')
+const tables: CheckpointTables<ClientBase> = {
+  create: (client) => createOnce(client, createTables, 'weir_positions', 'weir_chunks'),
+
+  acquire: async (client, task, partitions) => {
+    const values = [task, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)]
+    return (await client.query<PositionRow>(acquire, values)).rows
+  },
+
+  chunks: async (client, { task, topic, partition }, after, limit) => {
+    const values = [task, topic, partition, after.sequence, after.part, limit]
+    return (await client.query<ChunkRow>(load, values)).rows
+  },
+
+  // The fence has to see what others committed while this transaction was open.
+  begin: (client, isFirst) =>
+    client.query(
+      `${isFirst ? 'BEGIN ISOLATION LEVEL READ COMMITTED' : 'RELEASE SAVEPOINT weir_work'}; SAVEPOINT weir_work`,
+    ),
+  back: (client) => client.query('ROLLBACK TO SAVEPOINT weir_work'),
+  survives: (error) => postgresFaults.of(error) !== 'connection',
+  rollback: (client) => client.query('ROLLBACK'),
+  commit: async (client, commit, isOpen) => {
+    await writeCommit(client, commit)
+    if (isOpen) await commitJoined(client)
+  },
+}
+
+/** Positions and chunks in PostgreSQL. */
+export function postgresCheckpoints(connection: PostgresConnection): SqlCheckpoints<ClientBase> {
+  return new SqlCheckpoints<ClientBase>(connection, tables)
 }

@@ -1,21 +1,15 @@
 import { join } from 'node:path'
 import pg, { type ClientConfig, type Pool, type PoolClient, type QueryResultRow } from 'pg'
 import { defer, type Observable } from 'rxjs'
-import { type Connection, type ConnectionContext, messageOf, WeirError } from '../model/index.js'
+import { type ConnectionContext, messageOf, WeirError } from '../model/index.js'
+import { type Lease, Leases, type SqlConnection } from '../sql/index.js'
 import { EmbeddedServer } from './embedded.js'
-import { faultOf } from './faults.js'
+import { postgresFaults } from './faults.js'
 import { addressOf, type ConnectionOptions, clientConfig, isEmbedded } from './options.js'
 
 const connectTimeoutMs = 10_000
 /** How much later than the server the client gives up on a statement: then the server is out of reach. */
 const answerGraceMs = 5_000
-
-/** A client of the pool while somebody has it. */
-export interface Lease {
-  readonly client: PoolClient
-  /** Gives the client back, or throws it away with its connection. */
-  release(fate: 'keep' | 'destroy'): void
-}
 
 interface Opened {
   readonly pool: Pool
@@ -23,14 +17,12 @@ interface Opened {
 }
 
 /** A pool of connections to one database, opened at first use. */
-export class PostgresConnection implements Connection {
+export class PostgresConnection implements SqlConnection<PoolClient> {
+  readonly faults = postgresFaults
   readonly address: string
-  /**
-   * Whether the server has only one session (the embedded one): work waits for each other's end, so nothing may hold
-   * the session for long, nor ask for a second one while it holds it. It takes no COPY.
-   */
+  /** The embedded server has one session, and takes no COPY. */
   readonly singleSession: boolean
-  private readonly leases = new Set<Lease>()
+  private readonly leases = new Leases(postgresFaults, () => this.connect())
   private opened: Promise<Opened> | undefined
 
   constructor(
@@ -42,9 +34,8 @@ export class PostgresConnection implements Connection {
     if (this.singleSession && context.production) throw productionError(context.name)
   }
 
-  /** Runs work with a client of its own. */
   run<T>(work: (client: PoolClient) => Promise<T>): Observable<T> {
-    return defer(() => this.use(work))
+    return defer(() => this.leases.use(work))
   }
 
   /** The rows of one statement. */
@@ -52,42 +43,31 @@ export class PostgresConnection implements Connection {
     return this.run(async (client) => (await client.query<R>(text, [...values])).rows)
   }
 
-  async lease(): Promise<Lease> {
-    const { pool } = await this.open()
-    const client = await pool.connect()
-    // The pool listens only to idle clients; the loss of one at work shows in its statement.
-    client.on('error', ignore)
-    const lease: Lease = {
-      client,
-      release: (fate) => {
-        if (!this.leases.delete(lease)) return
-        client.removeListener('error', ignore)
-        // The pool leaves a client it destroys with no listener, and a dying connection may err more than once.
-        if (fate === 'destroy') client.on('error', ignore)
-        client.release(fate === 'destroy')
-      },
-    }
-    this.leases.add(lease)
-    return lease
+  lease(): Promise<Lease<PoolClient>> {
+    return this.leases.take()
   }
 
   async close(): Promise<void> {
     const opened = await this.opened?.catch(() => undefined)
     this.opened = undefined
-    for (const lease of this.leases) lease.release('destroy')
+    this.leases.destroy()
     await opened?.pool.end()
     await opened?.embedded?.close()
   }
 
-  private async use<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    const lease = await this.lease()
-    try {
-      const result = await work(lease.client)
-      lease.release('keep')
-      return result
-    } catch (error) {
-      lease.release(faultOf(error) === 'connection' ? 'destroy' : 'keep')
-      throw error
+  private async connect(): Promise<Lease<PoolClient>> {
+    const { pool } = await this.open()
+    const client = await pool.connect()
+    // The pool listens only to idle clients; the loss of one at work shows in its statement.
+    client.on('error', ignore)
+    return {
+      client,
+      release: (fate) => {
+        client.removeListener('error', ignore)
+        // The pool leaves a client it destroys with no listener, and a dying connection may err more than once.
+        if (fate === 'destroy') client.on('error', ignore)
+        client.release(fate === 'destroy')
+      },
     }
   }
 

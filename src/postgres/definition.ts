@@ -1,5 +1,5 @@
 import { defineConnection } from '../model/index.js'
-import { PostgresCheckpoints } from './checkpoints.js'
+import { postgresCheckpoints } from './checkpoint-tables.js'
 import { PostgresConnection } from './connection.js'
 import { connectionOptions, isEmbedded } from './options.js'
 
@@ -10,5 +10,5 @@ export const postgresConnection = defineConnection({
   options: connectionOptions,
   isEmbedded,
   open: (options, context) => new PostgresConnection(options, context),
-  checkpoints: (connection) => new PostgresCheckpoints(connection),
+  checkpoints: postgresCheckpoints,
 })

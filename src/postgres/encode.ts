@@ -1,14 +1,5 @@
+import { UnencodableError } from '../sql/index.js'
 import type { Column } from './table-columns.js'
-
-/** A value that no text can be made of; it is the fault of its record. */
-export class UnencodableError extends Error {
-  constructor(
-    readonly column: string,
-    cause: unknown,
-  ) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
-  }
-}
 
 /** The text by which PostgreSQL reads a value into this column, or null. */
 export function textOf(value: unknown, column: Column): string | null {
@@ -20,7 +11,7 @@ export function textOf(value: unknown, column: Column): string | null {
     if (column.isTimeOfDay && value instanceof Date) return dateText(value).replace('T', ' ')
     return scalarText(value)
   } catch (error) {
-    throw new UnencodableError(column.name, error)
+    throw new UnencodableError(error, column.name)
   }
 }
 

@@ -1,13 +1,5 @@
-import pg from 'pg'
-import { type ErrorCode, messageOf, type Remedy, WeirError } from '../model/index.js'
-import { UnencodableError } from './encode.js'
-
-/**
- * Whose fault an error is:
- * `record` one row can't be written, `setup` nothing will work before somebody mends the database or the configuration,
- * `connection` the connection is of no use any more, `system` anything else: try again.
- */
-export type Fault = 'record' | 'setup' | 'connection' | 'system'
+import pg, { type DatabaseError } from 'pg'
+import { type Fault, Faults } from '../sql/index.js'
 
 /** By SQLSTATE or its class; the longer one decides. */
 const faults: Readonly<Record<string, Fault | undefined>> = {
@@ -34,33 +26,6 @@ const faults: Readonly<Record<string, Fault | undefined>> = {
   P0001: 'record',
 }
 
-export function faultOf(error: unknown): Fault {
-  if (error instanceof UnencodableError) return 'record'
-  // A fault of our own says nothing of the connection.
-  if (error instanceof WeirError || error instanceof TypeError || error instanceof RangeError) return 'system'
-  if (!(error instanceof pg.DatabaseError)) return 'connection'
-  const { code = '' } = error
-  return faults[code] ?? faults[code.slice(0, 3)] ?? faults[code.slice(0, 2)] ?? 'system'
-}
-
-/** What failed in doing something, as the error that says what to do. `unreachable` is for lost connections. */
-export function asFault(error: unknown, doing: string, unreachable: ErrorCode, otherwise: ErrorCode): WeirError {
-  if (error instanceof WeirError) return error
-  const fault = faultOf(error)
-  const code = fault === 'setup' ? 'WEIR_CONFIG_INVALID' : fault === 'connection' ? unreachable : otherwise
-  const remedy: Remedy = fault === 'setup' ? 'stop' : 'retry'
-  return new WeirError(code, `${doing}: ${faultText(error)}`, { remedy, hint: hintOf(error, fault), cause: error })
-}
-
-/** PostgreSQL's own text, with the column and constraint where it knows them. */
-export function faultText(error: unknown): string {
-  if (error instanceof UnencodableError) return `${error.message} (column ${error.column})`
-  if (!(error instanceof pg.DatabaseError)) return messageOf(error)
-  const { column, constraint } = error
-  const names = [column && `column ${column}`, constraint && `constraint ${constraint}`].filter(Boolean)
-  return `${error.message}${names.length > 0 ? ` (${names.join(', ')})` : ''}`
-}
-
 const setupHints: Readonly<Record<string, string | undefined>> = {
   '42P01': 'Create the table, or give the sink `create`.',
   '42703': 'Add the column, or leave it out of what `row` returns.',
@@ -71,9 +36,20 @@ const setupHints: Readonly<Record<string, string | undefined>> = {
   '3D000': 'Create the database, or correct its name.',
 }
 
-function hintOf(error: unknown, fault: Fault): string {
-  if (!(error instanceof pg.DatabaseError)) return 'Check that the database runs and can be reached.'
-  const hint = setupHints[error.code ?? ''] ?? error.hint
-  if (hint !== undefined) return hint
-  return fault === 'setup' ? 'Mend the database or the configuration, then start the flow again.' : 'It is tried again.'
-}
+/** PostgreSQL's own errors. */
+export const postgresFaults = new Faults({
+  faultOf: (error) => {
+    if (!(error instanceof pg.DatabaseError)) return undefined
+    const { code = '' } = error
+    return faults[code] ?? faults[code.slice(0, 3)] ?? faults[code.slice(0, 2)] ?? 'system'
+  },
+  textOf: (error) => {
+    const { message, column, constraint } = error as DatabaseError
+    const names = [column && `column ${column}`, constraint && `constraint ${constraint}`].filter(Boolean)
+    return `${message}${names.length > 0 ? ` (${names.join(', ')})` : ''}`
+  },
+  hintOf: (error) => {
+    const { code = '', hint } = error as DatabaseError
+    return setupHints[code] ?? hint
+  },
+})

@@ -1,12 +1,9 @@
 import type { ClientConfig } from 'pg'
 import { z } from 'zod'
 import { duration } from '../model/index.js'
+import { addressWithoutSecrets, definedOnly, tlsOptions } from '../sql/index.js'
 
-const tls = z.strictObject({
-  ca: z.string().optional().describe('The certificate authorities to trust, in PEM.'),
-  cert: z.string().optional().describe("This client's certificate, in PEM."),
-  key: z.string().optional().describe("This client's key, in PEM."),
-  rejectUnauthorized: z.boolean().optional().describe('Whether the certificate must be valid. Default: yes.'),
+const tls = tlsOptions.extend({
   servername: z.string().optional().describe('The name that the certificate must bear, if not the host.'),
 })
 
@@ -38,19 +35,9 @@ export function isEmbedded({ url, host }: ConnectionOptions): boolean {
 export function clientConfig(options: ConnectionOptions): ClientConfig {
   const { url, host, port, user, password, database, ssl } = options
   const where = url === undefined ? { host, port, user, password, database } : { connectionString: url }
-  return definedOnly({ ...where, ssl })
+  return definedOnly<ClientConfig>({ ...where, ssl })
 }
 
-/** For people: no password, and none of the URL's parameters. */
-export function addressOf({ url, host, port, user, database }: ConnectionOptions): string {
-  if (url === undefined)
-    return `postgres://${user === undefined ? '' : `${user}@`}${host}:${port}/${database ?? user ?? ''}`
-  // An @ too many is one of an unencoded password, and what follows it no host.
-  if (!URL.canParse(url) || /@.*@/.test(url)) return 'postgres://…'
-  const parsed = new URL(url)
-  return `postgres://${parsed.username === '' ? '' : `${parsed.username}@`}${parsed.host}${parsed.pathname}`
-}
-
-function definedOnly(config: { [K in keyof ClientConfig]: ClientConfig[K] | undefined }): ClientConfig {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+export function addressOf(options: ConnectionOptions): string {
+  return addressWithoutSecrets('postgres', { ...options, database: options.database ?? options.user })
 }

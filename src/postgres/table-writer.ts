@@ -1,12 +1,9 @@
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { WeirError } from '../model/index.js'
+import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
 import { arrayText, copyText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { type Column, readColumns } from './table-columns.js'
-
-/** A row to write: what each column gets. A column that is undefined is left to its default, or as it was. */
-export type Row = Readonly<Record<string, unknown>>
 
 export interface TableOptions {
   readonly table: string
@@ -16,11 +13,8 @@ export interface TableOptions {
   readonly copyFrom: number
 }
 
-/** Writes prepared rows. */
-export type Write = (client: ClientBase) => Promise<unknown>
-
 /** Writes rows to a table by the types that its catalog tells. */
-export class TableWriter {
+export class TableWriter implements Table<ClientBase> {
   private readonly statements = new Map<string, string>()
 
   private constructor(
@@ -33,24 +27,20 @@ export class TableWriter {
     return new TableWriter(options, await readColumns(client, options.table))
   }
 
-  /**
-   * Prepares to write rows of one shape (the same columns) in one statement: all of them or none. What needs no
-   * database is done at once, while that may still be busy with others.
-   */
-  prepare(rows: readonly Row[]): Write {
-    const columns = shapeOf(rows[0] ?? {}).map((name) => this.column(name))
+  prepare(rows: readonly Row[]): Write<ClientBase> {
+    const columns = columnsOf(rows[0] ?? {}, this.columns, this.options.table)
     if (columns.length === 0) return (client) => this.writeDefaults(client, rows.length)
     const { key, copyFrom: threshold } = this.options
     return key === undefined && rows.length >= threshold ? this.copying(columns, rows) : this.inserting(columns, rows)
   }
 
-  private inserting(columns: readonly Column[], rows: readonly Row[]): Write {
+  private inserting(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
     const statement = this.statement(columns)
     const arrays = columns.map((column) => arrayText(rows.map((row) => textOf(row[column.name], column))))
     return (client) => client.query(statement, arrays)
   }
 
-  private copying(columns: readonly Column[], rows: readonly Row[]): Write {
+  private copying(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
     const statement = `COPY ${quotedTable(this.options.table)} (${columns.map(({ name }) => quoted(name)).join(', ')}) FROM STDIN`
     let text = ''
     for (const row of rows) {
@@ -103,17 +93,4 @@ export class TableWriter {
     const action = changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
     return ` ON CONFLICT (${key.map(quoted).join(', ')}) DO ${action}`
   }
-
-  private column(name: string): Column {
-    const column = this.columns.get(name)
-    if (column !== undefined) return column
-    throw new WeirError('WEIR_CONFIG_INVALID', `writing to table ${this.options.table}: it has no column '${name}'`, {
-      hint: `Its columns are ${[...this.columns.keys()].join(', ')}. Correct what \`row\` returns, or add the column.`,
-    })
-  }
-}
-
-/** The columns that a row has a value for. */
-export function shapeOf(row: Row): string[] {
-  return Object.keys(row).filter((name) => row[name] !== undefined)
 }

@@ -59,7 +59,7 @@ export function joinedCheckpointsContract(name: string, start: () => Promise<Req
       const { task, next, rows } = await started()
       const transaction = store.begin()
       await done(kind.join(transaction, rows[0]))
-      await expect(done(kind.join(transaction, rows[0]))).rejects.toMatchObject({ code: '23505' })
+      await expect(done(kind.join(transaction, rows[0]))).rejects.toThrow(/^duplicate/i)
       await done(kind.join(transaction, rows[1]))
       await done(transaction.commit(next))
       expect(await effectOf(task)).toEqual(everything)

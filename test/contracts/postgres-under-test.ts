@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ClientBase } from 'pg'
 import { lastValueFrom } from 'rxjs'
 import { postgres } from '../../src/connectors/postgres.js'
 import { type ConnectionContext, type EpochTransaction, silentLogger, systemClock } from '../../src/model/index.js'
-import { PostgresCheckpoints } from '../../src/postgres/checkpoints.js'
+import { postgresCheckpoints } from '../../src/postgres/checkpoint-tables.js'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
-import { PostgresTransaction } from '../../src/postgres/transaction.js'
+import { SqlTransaction } from '../../src/sql/index.js'
 import type { CheckpointsUnderTest } from './checkpoints.contract.js'
 
 /** Opens a connection as the engine would. */
@@ -52,7 +53,7 @@ export async function checkpointsUnderTest(
     connect: () => {
       const connection = connect()
       opened.add(connection)
-      return Promise.resolve(new PostgresCheckpoints(connection))
+      return Promise.resolve(postgresCheckpoints(connection))
     },
     join: (transaction, row) =>
       joined(transaction).run((client) => client.query('INSERT INTO joined VALUES ($1)', [row])),
@@ -66,8 +67,8 @@ export async function checkpointsUnderTest(
   }
 }
 
-function joined(transaction: EpochTransaction): PostgresTransaction {
-  if (transaction instanceof PostgresTransaction) return transaction
+function joined(transaction: EpochTransaction): SqlTransaction<ClientBase> {
+  if (transaction instanceof SqlTransaction) return transaction as SqlTransaction<ClientBase>
   throw new TypeError('not a transaction of Postgres')
 }
 

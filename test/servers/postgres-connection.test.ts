@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { concat, defer, ignoreElements, lastValueFrom, timer } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Logger, silentLogger } from '../../src/model/index.js'
+import { postgresCheckpoints } from '../../src/postgres/checkpoint-tables.js'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
-import { PostgresTransaction } from '../../src/postgres/transaction.js'
+
 import { done } from '../contracts/checkpoints.contract.js'
-import { PostgresSinkHarness } from '../contracts/postgres-sink-under-test.js'
+import { postgresHarness } from '../contracts/postgres-sink-under-test.js'
 import { openPostgres, openWith } from '../contracts/postgres-under-test.js'
 import { items, recordsOf } from '../contracts/sinks.contract.js'
 
@@ -96,8 +97,8 @@ describe('the embedded server', () => {
   test('flows that commit rows at the same time take turns', async () => {
     const connection = open()
     await query(connection, 'CREATE TABLE items (id integer PRIMARY KEY, text text)')
-    const sinks = [0, 1, 2, 3].map(
-      () => new PostgresSinkHarness(connection, { table: 'items', row: <V>(value: V) => value }, true),
+    const sinks = [0, 1, 2, 3].map(() =>
+      postgresHarness(connection, { table: 'items', row: <V>(value: V) => value }, true),
     )
     for (const sink of sinks) await sink.open()
     // Each epoch is slow to come in, and none keeps the others, or a query, waiting meanwhile.
@@ -113,7 +114,7 @@ describe('the embedded server', () => {
     const connection = open()
     await query(connection, 'CREATE TABLE items (id integer)')
     for (let time = 0; time < 20; time++) {
-      const transaction = new PostgresTransaction(connection)
+      const transaction = postgresCheckpoints(connection).begin()
       const work = done(transaction.run((client) => client.query('INSERT INTO items SELECT generate_series(1, 2000)')))
       const left = done(defer(() => timer(time % 5))).then(() => done(transaction.rollback()))
       await Promise.allSettled([work, left])

@@ -1,10 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
-  accessSync,
   chownSync,
   closeSync,
-  constants,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -13,14 +11,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-
-const isRoot = process.getuid?.() === 0
-const isRequired = process.env['WEIR_TEST_SERVERS'] === 'required'
+import { childrenOf, freePort, isExecutable, isRoot, missingServer, ownerOf, searchPath } from './server-support.js'
 
 export interface PostgresServerOptions {
   /** Writes survive a crash of the machine; slower. Needed to test crashes of the server. */
@@ -178,42 +173,23 @@ export class PostgresServer {
   }
 }
 
-/**
- * Why there is no PostgreSQL here, or undefined when there is. Installs it where that can be done.
- * Errors instead when the tests' servers are required.
- */
+/** Why there is no PostgreSQL here, or undefined when there is. */
 export function missingPostgres(): string | undefined {
-  if (findBinaries() !== undefined) return undefined
-  const reason =
-    installed() ?? (findBinaries() === undefined ? 'PostgreSQL was installed, but initdb is not found' : undefined)
-  if (reason !== undefined && isRequired) throw new Error(`WEIR_TEST_SERVERS=required: ${reason}`)
-  return reason
-}
-
-function installed(): string | undefined {
-  if (!isRoot) return 'no PostgreSQL: install the package `postgresql`'
-  try {
-    // Debian would make and start a cluster that nobody wants.
-    mkdirSync('/etc/postgresql-common/createcluster.d', { recursive: true })
-    writeFileSync('/etc/postgresql-common/createcluster.d/no-main-cluster.conf', 'create_main_cluster = false\n')
-    apt('update')
-    apt('install', '--yes', '--no-install-recommends', 'postgresql')
-    return undefined
-  } catch (error) {
-    return `no PostgreSQL, and installing it failed: ${error instanceof Error ? error.message : String(error)}`
-  }
-}
-
-function apt(...args: string[]): void {
-  execFileSync('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=300', ...args], {
-    stdio: 'pipe',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  return missingServer({
+    name: 'PostgreSQL',
+    debian: 'postgresql',
+    isThere: () => findBinaries() !== undefined,
+    prepare: () => {
+      // Debian would make and start a cluster that nobody wants.
+      mkdirSync('/etc/postgresql-common/createcluster.d', { recursive: true })
+      writeFileSync('/etc/postgresql-common/createcluster.d/no-main-cluster.conf', 'create_main_cluster = false\n')
+    },
   })
 }
 
 function findBinaries(): string | undefined {
   const debian = versions('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`)
-  return [...debian, ...(process.env['PATH'] ?? '').split(delimiter)].find(
+  return [...debian, ...searchPath].find(
     (folder) => isExecutable(join(folder, 'initdb')) && isExecutable(join(folder, 'postgres')),
   )
 }
@@ -226,54 +202,8 @@ function versions(folder: string): string[] {
   }
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** PostgreSQL refuses to run as root. */
-function owner(): { uid: number; gid: number } | Record<string, never> {
-  if (!isRoot) return {}
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-  const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
-  return { uid: Number(user?.[2] ?? 65_534), gid: Number(user?.[3] ?? 65_534) }
-}
-
-function childrenOf(parent: number): number[] {
-  try {
-    return readdirSync('/proc')
-      .map(Number)
-      .filter((pid) => pid > 0 && parentOf(pid) === parent)
-  } catch {
-    return []
-  }
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    return undefined
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
+const owner = () => ownerOf('postgres')
 
 const running = new Set<PostgresServer>()
 process.once('exit', () => {

@@ -2,8 +2,9 @@ import { concat, ignoreElements, timer } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
-import { PostgresSinkHarness } from '../contracts/postgres-sink-under-test.js'
+import { postgresHarness } from '../contracts/postgres-sink-under-test.js'
 import { openPostgres } from '../contracts/postgres-under-test.js'
+import type { SinkHarness } from '../contracts/sink-harness.js'
 import { items, recordsOf } from '../contracts/sinks.contract.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
 
@@ -33,11 +34,11 @@ describe.skipIf(missing !== undefined)(
     })
 
     const sinkOf = async (options: Readonly<Record<string, unknown>>, joins = true) => {
-      const sink = new PostgresSinkHarness(connection, { table: 'items', row: self, ...options }, joins)
+      const sink = postgresHarness(connection, { table: 'items', row: self, ...options }, joins)
       await sink.open()
       return sink
     }
-    const write = (sink: PostgresSinkHarness, values: readonly unknown[]) => done(sink.epoch(recordsOf(values)))
+    const write = (sink: SinkHarness, values: readonly unknown[]) => done(sink.epoch(recordsOf(values)))
     const all = <R extends Record<string, unknown>>(table = 'items') =>
       server.query<R>(`SELECT * FROM ${table} ORDER BY 1`)
 
@@ -299,7 +300,7 @@ describe.skipIf(missing !== undefined)(
 
       test('a wrong password or a missing database stops the flow', async () => {
         const nowhere = openPostgres(server.url.replace('/postgres', '/nowhere'))
-        const sink = new PostgresSinkHarness(nowhere, { table: 'items', row: self }, true)
+        const sink = postgresHarness(nowhere, { table: 'items', row: self }, true)
         await expect(sink.open()).rejects.toMatchObject({
           remedy: 'stop',
           hint: 'Create the database, or correct its name.',
@@ -309,7 +310,7 @@ describe.skipIf(missing !== undefined)(
 
       test('a server that is not there is worth another try', async () => {
         const nobody = openPostgres('postgres://weir@127.0.0.1:1/postgres')
-        const sink = new PostgresSinkHarness(nobody, { table: 'items', row: self }, true)
+        const sink = postgresHarness(nobody, { table: 'items', row: self }, true)
         await expect(sink.open()).rejects.toMatchObject({ remedy: 'retry', code: 'WEIR_CHECKPOINT_UNREACHABLE' })
         await nobody.close()
       })

@@ -1,11 +1,23 @@
-import type { ClientBase } from 'pg'
 import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
 import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
-import { asCheckpointFault, writeCommit } from './checkpoint-tables.js'
-import type { Lease, PostgresConnection } from './connection.js'
-import { faultOf } from './faults.js'
+import type { SqlConnection } from './connection.js'
+import type { Lease } from './leases.js'
 
-const savepoint = 'weir_work'
+/** The statements of an epoch's transaction. */
+export interface EpochDialect<Client> {
+  /** Begins the transaction, or goes on with it when it is not the first work in it, at a savepoint. */
+  begin(client: Client, isFirst: boolean): Promise<unknown>
+  /** Goes back to the savepoint. */
+  back(client: Client): Promise<unknown>
+  /** Whether the transaction is still there, and holds what came before, after work in it failed so. */
+  survives(error: unknown): boolean
+  rollback(client: Client): Promise<unknown>
+  /**
+   * Writes a commit and makes it durable, with the transaction that is open or as one of its own.
+   * Errors: WEIR_CHECKPOINT_FENCED, with nothing of it written.
+   */
+  commit(client: Client, commit: EpochCommit, isOpen: boolean): Promise<unknown>
+}
 
 /**
  *   idle ──► open ──► over
@@ -17,13 +29,16 @@ const savepoint = 'weir_work'
 type State = 'idle' | 'open' | 'over'
 
 /** The transaction of an epoch, on one client. What joins it runs one after the other. */
-export class PostgresTransaction implements EpochTransaction {
+export class SqlTransaction<Client> implements EpochTransaction {
   private state: State = 'idle'
-  private lease: Lease | undefined
+  private lease: Lease<Client> | undefined
   private isBusy = false
   private last: Promise<unknown> = Promise.resolve()
 
-  constructor(private readonly connection: PostgresConnection) {}
+  constructor(
+    private readonly connection: SqlConnection<Client>,
+    private readonly dialect: EpochDialect<Client>,
+  ) {}
 
   /**
    * Whether other tasks wait while this transaction is open, because the server has one session: then gather the work
@@ -38,7 +53,7 @@ export class PostgresTransaction implements EpochTransaction {
    * transaction goes on.
    * Errors: what the work threw; WEIR_CHECKPOINT_UNREACHABLE when the connection is lost.
    */
-  run<T>(work: (client: ClientBase) => Promise<T>): Observable<T> {
+  run<T>(work: (client: Client) => Promise<T>): Observable<T> {
     return defer(() => this.inTurn(() => this.attempt(work)))
   }
 
@@ -57,7 +72,7 @@ export class PostgresTransaction implements EpochTransaction {
     })
   }
 
-  private async attempt<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+  private async attempt<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.guarded(() => this.begin())
     try {
       return await work(client)
@@ -67,18 +82,16 @@ export class PostgresTransaction implements EpochTransaction {
     }
   }
 
-  private async begin(): Promise<ClientBase> {
+  private async begin(): Promise<Client> {
     const isFirst = this.state === 'idle'
     const client = await this.take()
-    // The fence has to see what others committed while this transaction was open.
-    const begin = isFirst ? 'BEGIN ISOLATION LEVEL READ COMMITTED' : `RELEASE SAVEPOINT ${savepoint}`
-    await client.query(`${begin}; SAVEPOINT ${savepoint}`)
+    await this.dialect.begin(client, isFirst)
     return client
   }
 
-  private async back(client: ClientBase, error: unknown): Promise<void> {
-    if (faultOf(error) === 'connection') throw error
-    await client.query(`ROLLBACK TO SAVEPOINT ${savepoint}`)
+  private async back(client: Client, error: unknown): Promise<void> {
+    if (!this.dialect.survives(error)) throw error
+    await this.dialect.back(client)
   }
 
   /** In the open transaction, or, when nothing has joined, as a statement that is its own. */
@@ -87,16 +100,15 @@ export class PostgresTransaction implements EpochTransaction {
     const doing = `committing an epoch of '${commit.task}'`
     const client = await this.guarded(() => this.take(), doing)
     try {
-      await writeCommit(client, commit)
-      if (isOpen) await commitJoined(client)
+      await this.dialect.commit(client, commit, isOpen)
       this.end('keep')
     } catch (error) {
-      await this.undo(faultOf(error) === 'connection')
-      throw asCheckpointFault(error, doing)
+      await this.undo(this.connection.faults.of(error) === 'connection')
+      throw this.connection.faults.asCheckpointFault(error, doing)
     }
   }
 
-  private async take(): Promise<ClientBase> {
+  private async take(): Promise<Client> {
     if (this.lease !== undefined) return this.lease.client
     const lease = await this.connection.lease()
     if (this.isOver()) {
@@ -111,7 +123,7 @@ export class PostgresTransaction implements EpochTransaction {
   private async undo(isLost = false): Promise<void> {
     if (isLost) return this.end('destroy')
     try {
-      await this.lease?.client.query('ROLLBACK')
+      if (this.lease !== undefined) await this.dialect.rollback(this.lease.client)
       this.end('keep')
     } catch {
       this.end('destroy')
@@ -130,7 +142,7 @@ export class PostgresTransaction implements EpochTransaction {
       return await step()
     } catch (error) {
       this.end('destroy')
-      throw asCheckpointFault(error, doing)
+      throw this.connection.faults.asCheckpointFault(error, doing)
     }
   }
 
@@ -155,13 +167,6 @@ export class PostgresTransaction implements EpochTransaction {
   private isOver(): boolean {
     return this.state === 'over'
   }
-}
-
-/** The server answers the COMMIT of a transaction that has failed with success, and rolls back. */
-async function commitJoined(client: ClientBase): Promise<void> {
-  const { command } = await client.query('COMMIT')
-  if (command !== 'COMMIT')
-    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `committing: the server answered ${command}`)
 }
 
 function overError(): WeirError {

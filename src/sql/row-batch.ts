@@ -1,5 +1,12 @@
 import type { StreamRecord } from '../model/index.js'
-import { type Row, shapeOf } from './table-writer.js'
+
+/** A row to write: what each column gets. A column that is undefined is left to its default, or as it was. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** The columns that a row has a value for. */
+export function shapeOf(row: Row): string[] {
+  return Object.keys(row).filter((name) => row[name] !== undefined)
+}
 
 /** A row on its way to the table, with what made it, so that it can be rejected. */
 export interface PendingRow {

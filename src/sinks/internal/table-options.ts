@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { fn, rejectionPolicy, type StreamRecord } from '../../model/index.js'
+import type { Row } from '../../sql/index.js'
+
+/** The options that sinks of tables share. */
+export const tableShape = {
+  row: fn<(value: never, record: StreamRecord) => Row>().describe(
+    'The row that a value makes: an object of columns. Undefined leaves a column to its default, or as it was.',
+  ),
+  mode: z.enum(['insert', 'upsert']).default('insert').describe('Whether a row with the same key is replaced.'),
+  key: z.array(z.string().min(1)).min(1).optional().describe('For upserts: the columns of a unique index.'),
+  create: z.string().min(1).optional().describe('The CREATE TABLE statement to run when the table is missing.'),
+  batchSize: z
+    .int()
+    .min(1)
+    .default(500)
+    .describe('How many values share a statement; an array of `batch` always does.'),
+  writers: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('How many statements run at once, outside of a transaction. Upserts always go one at a time, in order.'),
+  retries: z.int().min(0).default(3).describe('How often a failed statement is tried again, outside of a transaction.'),
+  onError: rejectionPolicy
+    .optional()
+    .describe(
+      'What becomes of a record whose row the database refuses: `fail`, `dead-letter` (the default) or `skip`.',
+    ),
+  name: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Names the stage in graphs, logs and metrics; the sink's name if not given."),
+}
+
+const shape = z.object({ table: z.string(), ...tableShape })
+
+export type TableSinkOptions = z.output<typeof shape>
+
+type Mode = Pick<TableSinkOptions, 'mode' | 'key'>
+
+export const hasKeyToUpsert = ({ mode, key }: Mode): boolean => (mode === 'upsert') === (key !== undefined)
+export const keyFault = { path: ['key'], message: "mode 'upsert' needs `key`, and `key` needs mode 'upsert'" }
+
+/** What a sink of a table promises. */
+export function tableGuarantee({ mode }: Mode, joins: boolean) {
+  return joins ? 'exactly-once' : mode === 'upsert' ? 'effectively-once' : 'at-least-once'
+}

@@ -1,0 +1,137 @@
+import { catchError, EMPTY, expand, ignoreElements, mergeMap, type Observable, throwError } from 'rxjs'
+import {
+  type AcquiredPartition,
+  type CheckpointStore,
+  partitionName,
+  type StoredChunk,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
+import type { SqlConnection } from './connection.js'
+import { type EpochDialect, SqlTransaction } from './transaction.js'
+
+/** The tables `weir_positions` and `weir_chunks` of a database, in its dialect. */
+export interface CheckpointTables<Client> extends EpochDialect<Client> {
+  create(client: Client): Promise<unknown>
+  /** Bumps the generations of the partitions at once. Answers with their rows, in any order. */
+  acquire(client: Client, task: string, partitions: readonly TopicPartition[]): Promise<readonly PositionRow[]>
+  /** At most `limit` chunks after a cursor, in order. */
+  chunks(client: Client, partition: TaskPartition, after: ChunkCursor, limit: number): Promise<readonly ChunkRow[]>
+}
+
+export interface TaskPartition extends TopicPartition {
+  readonly task: string
+}
+
+/** Drivers give large numbers as text. */
+export interface PositionRow extends TopicPartition {
+  readonly generation: string | number
+  readonly position: string | number | null
+  readonly stream_time: number | null
+  readonly watermark: number | null
+  readonly sequence: string | number
+}
+
+export interface ChunkRow {
+  readonly sequence: string | number
+  readonly part: number
+  readonly bytes: Buffer
+}
+
+/** Where a page of chunks begins. */
+export interface ChunkCursor {
+  readonly sequence: number
+  readonly part: number
+}
+
+interface ChunkPage {
+  readonly chunks: readonly StoredChunk[]
+  /** Undefined after the last page. */
+  readonly next: ChunkCursor | undefined
+}
+
+/** A log can be larger than memory should be. */
+const chunksPerPage = 8
+const beforeAll: ChunkCursor = { sequence: -1, part: -1 }
+
+/** Positions and chunks in tables of a database; sinks that write to the same one may join. */
+export class SqlCheckpoints<Client> implements CheckpointStore<SqlTransaction<Client>> {
+  constructor(
+    private readonly connection: SqlConnection<Client>,
+    private readonly tables: CheckpointTables<Client>,
+  ) {}
+
+  open(): Observable<never> {
+    return this.connection
+      .run((client) => this.tables.create(client))
+      .pipe(ignoreElements(), this.failing(`opening the checkpoint store at ${this.connection.address}`))
+  }
+
+  acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
+    return this.connection
+      .run(async (client) => acquired(partitions, await this.tables.acquire(client, task, partitions)))
+      .pipe(this.failing(`acquiring partitions for '${task}'`))
+  }
+
+  load(task: string, partition: TopicPartition): Observable<StoredChunk> {
+    const page = (after: ChunkCursor) =>
+      this.connection.run(async (client) =>
+        pageOf(await this.tables.chunks(client, { task, ...partition }, after, chunksPerPage)),
+      )
+    return page(beforeAll).pipe(
+      expand(({ next }: ChunkPage) => (next === undefined ? EMPTY : page(next)), 1),
+      mergeMap(({ chunks }) => chunks, 1),
+      this.failing(`loading the state of '${task}', ${partitionName(partition)}`),
+    )
+  }
+
+  begin(): SqlTransaction<Client> {
+    return new SqlTransaction(this.connection, this.tables)
+  }
+
+  /** The connection is closed by whoever opened it. */
+  close(): Observable<never> {
+    return EMPTY
+  }
+
+  private failing<T>(doing: string) {
+    const { faults } = this.connection
+    return catchError<T, Observable<never>>((error: unknown) =>
+      throwError(() => faults.asCheckpointFault(error, doing)),
+    )
+  }
+}
+
+/** In the order of the question. */
+function acquired(partitions: readonly TopicPartition[], rows: readonly PositionRow[]): readonly AcquiredPartition[] {
+  const byName = new Map(rows.map((row) => [partitionName(row), row]))
+  return partitions.flatMap((partition) => {
+    const row = byName.get(partitionName(partition))
+    if (row === undefined) return []
+    const { topic, partition: number, generation, sequence } = row
+    const numbers = { generation: Number(generation), sequence: Number(sequence) }
+    return [{ topic, partition: number, ...numbers, progress: progressOf(row) }]
+  })
+}
+
+function progressOf({ position, stream_time, watermark }: PositionRow): AcquiredPartition['progress'] {
+  if (position === null) return undefined
+  return { position: Number(position), streamTime: stream_time ?? undefined, watermark: watermark ?? undefined }
+}
+
+function pageOf(rows: readonly ChunkRow[]): ChunkPage {
+  const chunks = rows.map(({ sequence, bytes }) => ({ sequence: Number(sequence), bytes }))
+  const last = rows.length < chunksPerPage ? undefined : rows.at(-1)
+  return { chunks, next: last && { sequence: Number(last.sequence), part: last.part } }
+}
+
+/** A commit that was refused. `generation` is the one that the partition has now. */
+export function fencedError(
+  task: string,
+  { generation, ...partition }: TopicPartition & { readonly generation: string | number | null },
+): WeirError {
+  const why = generation === null ? 'nobody has acquired it' : `another task has it since (generation ${generation})`
+  const message = `committing an epoch of '${task}': ${partitionName(partition)}: ${why}`
+  const hint = 'This task starts anew with the partitions that it still has.'
+  return new WeirError('WEIR_CHECKPOINT_FENCED', message, { partition, hint })
+}

@@ -1,0 +1,17 @@
+import type { Observable } from 'rxjs'
+import type { Connection } from '../model/index.js'
+import type { Faults } from './faults.js'
+import type { Lease } from './leases.js'
+
+/** A pool of connections to one database. */
+export interface SqlConnection<Client> extends Connection {
+  readonly faults: Faults
+  /**
+   * Whether the server has only one session: work waits for each other's end, so nothing may hold the session for
+   * long, nor ask for a second one while it holds it.
+   */
+  readonly singleSession: boolean
+  /** Runs work with a client of its own. */
+  run<T>(work: (client: Client) => Promise<T>): Observable<T>
+  lease(): Promise<Lease<Client>>
+}

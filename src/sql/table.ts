@@ -1,0 +1,26 @@
+import { WeirError } from '../model/index.js'
+import { type Row, shapeOf } from './row-batch.js'
+
+/** Writes prepared rows. */
+export type Write<Client> = (client: Client) => Promise<unknown>
+
+/** A table that rows are written to. */
+export interface Table<Client> {
+  /**
+   * Prepares to write rows of one shape (the same columns) in one statement: all of them or none. What needs no
+   * database is done at once, while that may still be busy with others.
+   * Errors: `UnencodableError` when no statement can be made of these rows; of fewer of them it may.
+   */
+  prepare(rows: readonly Row[]): Write<Client>
+}
+
+/** What the catalog knows of the columns that rows of this shape have. Errors: one that the table lacks. */
+export function columnsOf<C>(row: Row, columns: ReadonlyMap<string, C>, table: string): C[] {
+  return shapeOf(row).map((name) => columns.get(name) ?? missing(name, columns, table))
+}
+
+function missing(name: string, columns: ReadonlyMap<string, unknown>, table: string): never {
+  throw new WeirError('WEIR_CONFIG_INVALID', `writing to table ${table}: it has no column '${name}'`, {
+    hint: `Its columns are ${[...columns.keys()].join(', ')}. Correct what \`row\` returns, or add the column.`,
+  })
+}
