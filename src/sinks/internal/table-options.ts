@@ -33,9 +33,7 @@ export const tableShape = {
     .describe("Names the stage in graphs, logs and metrics; the sink's name if not given."),
 }
 
-const shape = z.object({ table: z.string(), ...tableShape })
-
-export type TableSinkOptions = z.output<typeof shape>
+export type TableSinkOptions = z.output<z.ZodObject<typeof tableShape>> & { readonly table: string }
 
 type Mode = Pick<TableSinkOptions, 'mode' | 'key'>
 

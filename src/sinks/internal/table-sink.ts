@@ -66,7 +66,9 @@ export class TableSink<Client> implements SinkTask {
   write(records$: Observable<StreamRecord>): Observable<never> {
     return defer(() => {
       const transaction = this.context.transaction(this.connection)
-      return transaction instanceof SqlTransaction ? this.join(records$, transaction) : this.writeAlone(records$)
+      return transaction instanceof SqlTransaction
+        ? this.join(records$, transaction as SqlTransaction<Client>)
+        : this.writeAlone(records$)
     })
   }
 
