@@ -64,10 +64,11 @@ function severalCodec(codecs: readonly StoreCodec<unknown>[]): StoreCodec<unknow
         codec.load((saved as unknown[])[index], (version as readonly CodecVersion[])[index] as CodecVersion),
       ),
     changes: (all) => codecs.map((codec, index) => (codec.changes ?? codec.save)(all[index])),
-    apply: (all, changes) =>
+    apply: (all, changes, version) =>
       codecs.map((codec, index) => {
         const change = (changes as unknown[])[index]
-        return codec.apply === undefined ? codec.load(change, codec.version) : codec.apply(all[index], change)
+        const under = (version as readonly CodecVersion[])[index] as CodecVersion
+        return codec.apply === undefined ? codec.load(change, under) : codec.apply(all[index], change, under)
       }),
   }
 }

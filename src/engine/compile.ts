@@ -143,6 +143,7 @@ class FlowCompiler {
       global: operators.some(isGlobal),
       limits: this.limits(flow, inputs),
       attempts: flow.options.attempts ?? 10,
+      givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
     }
   }

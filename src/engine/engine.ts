@@ -79,7 +79,7 @@ export class Engine {
   private task(flow: FlowTopology): FlowTask {
     const { clock, http, instance, observer = {} } = this.parts
     const log = this.parts.log.child({ flow: flow.name })
-    const stores = new TaskStores()
+    const stores = new TaskStores(flow.givesUp)
     const time = new EventTime(clock)
     const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow))
     const checkpoints = flow.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined

@@ -11,6 +11,8 @@ export interface FlowOptions {
    * sink writes to the same database, rows, stores and positions commit in one transaction.
    */
   readonly checkpoints?: string
+  /** Stores of stages that the flow had once: their state may be lost. Without it, such state is refused at the start. */
+  readonly givesUp?: readonly string[]
 }
 
 /** A branch of a flow: which records it takes, and what becomes of them. */

@@ -273,7 +273,10 @@ export class FlowTask {
         time.assign(acquired, progress)
         this.assignment.add(acquired, progress, total)
         if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
-        return checkpoints.load(task, acquired).pipe(tap((chunk) => stores.restore(acquired, chunk)))
+        return concat(
+          checkpoints.load(task, acquired).pipe(tap((chunk) => stores.restore(acquired, chunk))),
+          run(() => stores.restored(acquired)),
+        )
       }),
       ignoreElements(),
     )

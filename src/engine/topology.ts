@@ -68,6 +68,8 @@ export interface FlowTopology extends Chain {
   readonly global: boolean
   readonly limits: EpochLimits
   readonly attempts: number
+  /** Stores that it no longer has, and whose state may be lost. */
+  readonly givesUp: readonly string[]
   /** The connection and name for dead letters; undefined when no stage writes any. */
   readonly deadLetters: { readonly connection: string; readonly name: string } | undefined
 }

@@ -34,6 +34,7 @@ export const errorCodes = {
   WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'The checkpoint store can not be reached.'],
   WEIR_CHECKPOINT_FENCED: ['restart', 'A partition was taken over by another task of a later generation.'],
   WEIR_CHECKPOINT_CORRUPT: ['stop', 'A chunk of state is of an unknown format, or can not be read.'],
+  WEIR_CHECKPOINT_UNKNOWN_STORE: ['stop', 'The checkpoints hold the state of a stage that the flow no longer has.'],
   WEIR_TASK_UNEXPECTED: ['retry', 'An error that no stage classified.'],
 } as const satisfies Record<string, readonly [Remedy, string]>
 

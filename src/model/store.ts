@@ -15,8 +15,8 @@ export interface StoreCodec<V> {
    * set, say. Without it the whole value is written.
    */
   changes?(value: V): unknown
-  /** Puts back what `changes` told. */
-  apply?(value: V, changes: unknown): V
+  /** Puts back what `changes` told; `version` is the codec version that they were saved under. */
+  apply?(value: V, changes: unknown, version: CodecVersion): V
 }
 
 /** A value in a store. Stages change `value` in place or replace it, and then `touch` the entry. */

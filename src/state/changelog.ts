@@ -1,28 +1,25 @@
-import { Packr } from 'msgpackr'
+import { messageOf, partitionName, type TopicPartition, WeirError } from '../model/index.js'
 import {
-  type CodecVersion,
-  messageOf,
-  partitionName,
-  type StoreKey,
-  type TopicPartition,
-  WeirError,
-} from '../model/index.js'
-import type { PartitionStore, StoredEntry } from './partition-store.js'
+  applySection,
+  isEmpty,
+  type Line,
+  packSection,
+  type Section,
+  sectionBytes,
+  sizeOf,
+  unpackSection,
+} from './chunk.js'
+import { LogSpan } from './log-span.js'
+import type { PartitionChanges, PartitionStore } from './partition-store.js'
 
-const format = 1
-const maxChunkBytes = 1 << 20
-const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
-
-/** One store's part of a chunk. Removals come first: what is put again after them stays. */
-type Section = [
-  store: string,
-  codecVersion: CodecVersion,
-  dropped: readonly number[],
-  deleted: readonly (readonly [number, StoreKey])[],
-  whole: Line[],
-  changed: Line[],
-]
-type Line = [segment: number, key: StoreKey, saved: unknown]
+/** How many times the live state the log may be. Rewriting begins so early, and goes so fast, that it never has to be more. */
+const aim = 2.7
+/** Where what is alive has shrunk all at once (a window closed), as much is rewritten at once as keeps the log below this. */
+const limit = 2.9
+/** Bytes rewritten for each byte of changes: with less to do it waits, and in haste it does no more. */
+const pace = { least: 2, most: 4 }
+/** Spans are about this part of the live state: the finer, the sooner the log is truncated. */
+const finest = 1 / 64
 
 /** What one commit adds to the log of a partition. */
 export interface Append {
@@ -31,146 +28,161 @@ export interface Append {
 }
 
 /**
- * The log of one partition's stores: a chunk for each epoch that changed something, and no snapshots. Besides the
- * changes, a chunk carries the next entries of a walk round all stores, about as many bytes as the changes; when the
- * walk has come round, every entry is in the log since it began, and what was written before is obsolete. So the log
- * stays within a small multiple of the live state, and no commit ever pauses for all of it.
+ * The log of one partition's stores: a chunk for each epoch that changed something, and no snapshots. The log is a row
+ * of spans, each of which knows the entries whose last whole value lies in it; where no entry's does, the span and all
+ * before it is obsolete. An entry that changes moves to the last span by itself. For those that don't, chunks carry,
+ * besides the changes, the entries of the first span, written again, as many as it takes to keep the log below three
+ * times the live state. So a log of which the old part dies by itself, as windows do, is hardly ever written twice, and
+ * no commit pauses for all of the state.
  */
 export class Changelog {
-  private walk: Generator<StoredEntry<unknown>> | undefined
-  private walkOwner: PartitionStore<unknown> | undefined
-  private walkBegan: number
+  private readonly spans: LogSpan[] = []
+  private logBytes = 0
+  private sequence = 0
+  /** There is nothing in the log before this. */
+  private truncatedBefore = 0
 
-  constructor(
-    private readonly stores: readonly PartitionStore<unknown>[],
-    sequence: number,
-  ) {
-    this.walkBegan = sequence + 1
-  }
+  constructor(private readonly stores: readonly PartitionStore<unknown>[]) {}
 
   /** Packs what changed. It may only be called once for a state: what it packed counts as committed. */
   append(sequence: number): Append {
-    const sections = this.stores.map((store) => changesOf(store, sequence))
+    const changes = this.stores.map((store) => store.takeChanges())
+    if (changes.every(hasNothing)) return { chunks: [], truncateBefore: undefined }
+    const span = this.open(sequence)
+    const sections = changes.map((changed, index) => this.section(index, changed, span))
     const changedBytes = sections.reduce((bytes, section) => bytes + sectionBytes(section), 0)
-    if (changedBytes === 0) return { chunks: [], truncateBefore: undefined }
-    const cameRound = this.rewrite(sections, sequence, changedBytes)
-    const chunks = sections.filter((section) => sectionBytes(section) > 0).flatMap(packSection)
-    return { chunks, truncateBefore: cameRound }
+    this.count(span, changedBytes)
+    this.dropObsolete()
+    this.rewrite(sections, span, this.budget(changedBytes))
+    const chunks = sections.filter((section) => !isEmpty(section)).flatMap(packSection)
+    return { chunks, truncateBefore: this.truncation() }
   }
 
-  /** Adds entries that were not saved since the walk began. Returns from where on the log suffices, once round. */
-  private rewrite(sections: Section[], sequence: number, budget: number): number | undefined {
-    this.walk ??= this.round()
-    let bytes = 0
-    while (bytes < budget) {
-      const next = this.walk.next()
-      if (next.done === true) {
-        const began = this.walkBegan
-        this.walk = undefined
-        this.walkBegan = sequence + 1
-        return began
+  /**
+   * Puts a chunk of the log back, into the store that it names.
+   * Errors: WEIR_CHECKPOINT_CORRUPT, whatever is wrong with it.
+   */
+  restore(
+    sequence: number,
+    bytes: Uint8Array,
+    partition: TopicPartition,
+    storeOf: (name: string) => PartitionStore<unknown>,
+  ): void {
+    try {
+      const section = unpackSection(bytes)
+      const store = storeOf(section[0])
+      const span = this.open(sequence)
+      applySection(store, this.stores.indexOf(store), section, span)
+      this.count(span, sectionBytes(section))
+    } catch (cause) {
+      throw new WeirError(
+        'WEIR_CHECKPOINT_CORRUPT',
+        `restoring the state of ${partitionName(partition)}: ${messageOf(cause)}`,
+        {
+          partition,
+          hint: 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.',
+          cause,
+        },
+      )
+    }
+  }
+
+  /** The span that a chunk of this sequence belongs to. */
+  private open(sequence: number): LogSpan {
+    const last = this.spans.at(-1)
+    const isSame = sequence === this.sequence
+    this.sequence = sequence
+    if (last !== undefined && (isSame || last.logBytes < this.liveBytes() * finest)) return last
+    if (last === undefined) this.truncatedBefore = sequence
+    const span = new LogSpan(sequence)
+    this.spans.push(span)
+    return span
+  }
+
+  private section(index: number, { dropped, deleted, touched }: PartitionChanges<unknown>, span: LogSpan): Section {
+    const { name, codec } = this.stores[index] as PartitionStore<unknown>
+    const section: Section = [name, codec.version, dropped, deleted, [], []]
+    for (const entry of touched) {
+      if (codec.changes !== undefined && entry.span !== undefined) {
+        const line: Line = [entry.segment, entry.key, codec.changes(entry.value)]
+        entry.changedBytes += sizeOf(line)
+        // Many changes of a value that does not grow would outweigh it: then all of it is written anew.
+        if (entry.changedBytes <= entry.wholeBytes) {
+          section[5].push(line)
+          continue
+        }
       }
-      const entry = next.value
-      const owner = this.walkOwner
-      if (owner === undefined || entry.savedAt >= this.walkBegan) continue
-      const line: Line = [entry.segment, entry.key, owner.codec.save(entry.value)]
-      entry.savedAt = sequence
-      sections[this.stores.indexOf(owner)]?.[4].push(line)
-      bytes += sizeOf(line)
+      const line: Line = [entry.segment, entry.key, codec.save(entry.value)]
+      section[4].push(line)
+      span.hold(index, entry, sizeOf(line))
     }
-    return undefined
+    return section
   }
 
-  private *round(): Generator<StoredEntry<unknown>> {
-    for (const store of this.stores) {
-      this.walkOwner = store
-      yield* store.entries()
+  /**
+   * How much to rewrite beside so many bytes of changes. For the log to be within its aim by the time that the first
+   * spans, up to any one, have been rewritten and dropped, what is alive in them has to be written before the changes
+   * fill the room that is left.
+   */
+  private budget(changedBytes: number): number {
+    const room = aim * this.liveBytes() - this.logBytes
+    let [alive, dropped, rate] = [0, 0, 0]
+    for (const span of this.spans.slice(0, -1)) {
+      alive += span.liveBytes
+      const left = room + dropped - alive
+      rate = Math.max(rate, left > 0 ? alive / left : pace.most)
+      dropped += span.logBytes
+    }
+    return rate < pace.least ? 0 : Math.min(rate, pace.most) * changedBytes
+  }
+
+  /** Writes so many bytes of the oldest entries again, into this span, and drops the spans that they leave. */
+  private rewrite(sections: Section[], span: LogSpan, budget: number): void {
+    let live = this.liveBytes()
+    let bytes = 0
+    while (this.spans[0] !== span && (bytes < budget || this.logBytes > limit * live)) {
+      const [index, entry] = this.spans[0]?.next() ?? []
+      if (index !== undefined && entry !== undefined) {
+        const { codec } = this.stores[index] as PartitionStore<unknown>
+        const line: Line = [entry.segment, entry.key, codec.save(entry.value)]
+        const size = sizeOf(line)
+        sections[index]?.[4].push(line)
+        live += size - entry.wholeBytes
+        span.hold(index, entry, size)
+        this.count(span, size)
+        bytes += size
+      }
+      this.dropObsolete()
     }
   }
-}
 
-function changesOf(store: PartitionStore<unknown>, sequence: number): Section {
-  const { codec } = store
-  const { dropped, deleted, touched } = store.takeChanges()
-  const section: Section = [store.name, codec.version, dropped, deleted, [], []]
-  for (const entry of touched) {
-    if (codec.changes !== undefined && entry.savedAt > 0) {
-      section[5].push([entry.segment, entry.key, codec.changes(entry.value)])
-    } else {
-      section[4].push([entry.segment, entry.key, codec.save(entry.value)])
-      entry.savedAt = sequence
+  private dropObsolete(): void {
+    while (this.spans.length > 1 && this.spans[0]?.liveBytes === 0) {
+      this.logBytes -= this.spans[0].logBytes
+      this.spans.shift()
     }
   }
-  return section
-}
 
-/** Restores what a chunk tells into the stores it names. Errors: WEIR_CHECKPOINT_CORRUPT, whatever is wrong with it. */
-export function applyChunk(
-  stores: ReadonlyMap<string, PartitionStore<unknown>>,
-  sequence: number,
-  bytes: Uint8Array,
-  partition: TopicPartition,
-): void {
-  try {
-    const [version, section] = packr.unpack(bytes) as [number, Section]
-    if (version !== format) throw new TypeError(`format ${version} is not known`)
-    const store = stores.get(section[0])
-    if (store === undefined) throw new TypeError(`it holds the store '${section[0]}', which the flow does not have`)
-    applySection(store, section, sequence)
-  } catch (cause) {
-    throw new WeirError(
-      'WEIR_CHECKPOINT_CORRUPT',
-      `restoring the state of ${partitionName(partition)}: ${messageOf(cause)}`,
-      {
-        partition,
-        hint: 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.',
-        cause,
-      },
-    )
+  /** From where on the log suffices, when that has moved. */
+  private truncation(): number | undefined {
+    const from = this.spans[0]?.from ?? 0
+    if (from <= this.truncatedBefore) return undefined
+    this.truncatedBefore = from
+    return from
+  }
+
+  private count(span: LogSpan, bytes: number): void {
+    span.logBytes += bytes
+    this.logBytes += bytes
+  }
+
+  private liveBytes(): number {
+    let bytes = 0
+    for (const span of this.spans) bytes += span.liveBytes
+    return bytes
   }
 }
 
-function applySection(store: PartitionStore<unknown>, section: Section, sequence: number): void {
-  const [, codecVersion, dropped, deleted, whole, changed] = section
-  for (const segment of dropped) store.forgetSegment(segment)
-  for (const [segment, key] of deleted) store.forget(segment, key)
-  // A change comes before the whole only where the whole is still to come in a later chunk: it includes the change.
-  for (const [segment, key, saved] of changed) {
-    const entry = store.get(segment, key)
-    if (entry !== undefined && store.codec.apply !== undefined) entry.value = store.codec.apply(entry.value, saved)
-  }
-  for (const [segment, key, saved] of whole) {
-    store.restore(segment, key, store.codec.load(saved, codecVersion), sequence)
-  }
-}
-
-/** Packs a section, in halves where it would make too large a chunk; all changes come before any whole value. */
-function packSection(section: Section): Uint8Array[] {
-  const bytes = packr.pack([format, section])
-  const [store, version, dropped, deleted, whole, changed] = section
-  if (bytes.length <= maxChunkBytes || whole.length + changed.length < 2) return [bytes]
-  const [head, tail] = changed.length > 0 && whole.length > 0 ? [[], whole] : halves(whole)
-  const [changedHead, changedTail] = head.length === 0 && whole.length > 0 ? [changed, []] : halves(changed)
-  return [
-    ...packSection([store, version, dropped, deleted, head, changedHead]),
-    ...packSection([store, version, [], [], tail, changedTail]),
-  ]
-}
-
-function halves<T>(items: T[]): [T[], T[]] {
-  const middle = items.length >> 1
-  return [items.slice(0, middle), items.slice(middle)]
-}
-
-function sectionBytes([, , dropped, deleted, whole, changed]: Section): number {
-  return sizeOf(dropped) + sizeOf(deleted) + sizeOf(whole) + sizeOf(changed)
-}
-
-/** About how many bytes a value takes when packed. */
-function sizeOf(value: unknown): number {
-  if (typeof value === 'string') return value.length + 1
-  if (value instanceof Uint8Array) return value.length + 2
-  if (Array.isArray(value)) return value.reduce<number>((size, item) => size + sizeOf(item), value.length > 0 ? 1 : 0)
-  if (typeof value === 'object' && value !== null) return 1 + sizeOf(Object.entries(value).flat())
-  return 5
+function hasNothing({ dropped, deleted, touched }: PartitionChanges<unknown>): boolean {
+  return dropped.length === 0 && deleted.length === 0 && touched.length === 0
 }

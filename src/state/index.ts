@@ -2,8 +2,10 @@
  * State that lasts longer than an epoch.
  *
  *   task-stores          all stores of a task: assigned, restored, committed and dropped by source partition
+ *   partition-state      all stores of one partition, and their log
  *   partition-store      one store's entries of one partition, live, and what the epoch changed of them
- *   changelog            the log of epochs: how changes are packed, rewritten and put back
+ *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
+ *   log-span, chunk      a stretch of that log; how a store's changes are packed and put back
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'

@@ -1,11 +1,16 @@
 import type { Entry, StoreCodec, StoreKey, StorePartition, TopicPartition } from '../model/index.js'
+import { type LogSpan, release } from './log-span.js'
 
 /** An entry with what the changelog has to know of it. */
 export class StoredEntry<V> implements Entry<V> {
-  /** Whether it changed in this epoch. */
+  /** Whether it changed in this epoch, and is still there. */
   touched = false
-  /** The sequence of the last chunk that holds the whole value; 0 when none does. */
-  savedAt = 0
+  /** Where in the log the last whole value lies; undefined when none does. */
+  span: LogSpan | undefined = undefined
+  /** How much that was. */
+  wholeBytes = 0
+  /** How much was written of changes since. */
+  changedBytes = 0
 
   constructor(
     readonly segment: number,
@@ -29,7 +34,13 @@ export class PartitionStore<V> implements StorePartition<V> {
     readonly codec: StoreCodec<V>,
   ) {}
 
-  segment(segment: number): ReadonlyMap<StoreKey, Entry<V>> | undefined {
+  get size(): number {
+    let size = 0
+    for (const entries of this.bySegment.values()) size += entries.size
+    return size
+  }
+
+  segment(segment: number): ReadonlyMap<StoreKey, StoredEntry<V>> | undefined {
     return this.bySegment.get(segment)
   }
 
@@ -42,7 +53,7 @@ export class PartitionStore<V> implements StorePartition<V> {
   }
 
   add(segment: number, key: StoreKey, value: V): StoredEntry<V> {
-    const entry = this.restore(segment, key, value, 0)
+    const entry = this.restore(segment, key, value)
     this.touch(entry)
     return entry
   }
@@ -62,42 +73,40 @@ export class PartitionStore<V> implements StorePartition<V> {
   }
 
   /** Puts an entry in place without counting it as a change. */
-  restore(segment: number, key: StoreKey, value: V, savedAt: number): StoredEntry<V> {
+  restore(segment: number, key: StoreKey, value: V): StoredEntry<V> {
     const entry = new StoredEntry(segment, key, value)
-    entry.savedAt = savedAt
-    const entries = this.bySegment.get(segment) ?? new Map<StoreKey, StoredEntry<V>>()
-    if (entries.size === 0) this.bySegment.set(segment, entries)
+    let entries = this.bySegment.get(segment)
+    if (entries === undefined) this.bySegment.set(segment, (entries = new Map<StoreKey, StoredEntry<V>>()))
+    const former = entries.get(key)
+    if (former !== undefined) leave(former)
     entries.set(key, entry)
     return entry
   }
 
   forget(segment: number, key: StoreKey): boolean {
     const entries = this.bySegment.get(segment)
-    if (entries?.delete(key) !== true) return false
+    const entry = entries?.get(key)
+    if (entries === undefined || entry === undefined) return false
+    leave(entry)
+    entries.delete(key)
     if (entries.size === 0) this.bySegment.delete(segment)
     return true
   }
 
   forgetSegment(segment: number): boolean {
-    // The map is emptied too, so that a walk that is inside it ends.
-    this.bySegment.get(segment)?.clear()
+    for (const entry of this.bySegment.get(segment)?.values() ?? []) leave(entry)
     return this.bySegment.delete(segment)
   }
 
   /** Takes what changed since the last call; what was added and removed again is not in it. */
   takeChanges(): PartitionChanges<V> {
     const { dropped, deleted } = this
-    const touched = this.touched.filter((entry) => this.get(entry.segment, entry.key) === entry)
-    for (const entry of this.touched) entry.touched = false
+    const touched = this.touched.filter((entry) => entry.touched)
+    for (const entry of touched) entry.touched = false
     this.touched = []
     this.deleted = []
     this.dropped = []
     return { dropped, deleted, touched }
-  }
-
-  /** All entries in the order in which they were added; entries may come and go during the walk. */
-  *entries(): Generator<StoredEntry<V>> {
-    for (const entries of this.bySegment.values()) yield* entries.values()
   }
 }
 
@@ -105,4 +114,10 @@ export interface PartitionChanges<V> {
   readonly dropped: readonly number[]
   readonly deleted: readonly (readonly [number, StoreKey])[]
   readonly touched: readonly StoredEntry<V>[]
+}
+
+/** Has an entry count neither as changed nor as part of the log: it is no longer there. */
+function leave(entry: StoredEntry<unknown>): void {
+  entry.touched = false
+  release(entry)
 }

@@ -11,29 +11,16 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import { applyChunk, Changelog } from './changelog.js'
-import { PartitionStore } from './partition-store.js'
-
-/** The stores of one partition, and what numbers their commits. */
-class PartitionState {
-  readonly stores: ReadonlyMap<string, PartitionStore<unknown>>
-  readonly changelog: Changelog
-
-  constructor(
-    readonly partition: TopicPartition,
-    readonly generation: number,
-    public sequence: number,
-    codecs: ReadonlyMap<string, StoreCodec<unknown>>,
-  ) {
-    this.stores = new Map([...codecs].map(([name, codec]) => [name, new PartitionStore(name, partition, codec)]))
-    this.changelog = new Changelog([...this.stores.values()], sequence)
-  }
-}
+import { PartitionState } from './partition-state.js'
+import type { PartitionStore } from './partition-store.js'
 
 /** All stores of a task, by source partition: they are assigned, restored, committed and dropped together. */
 export class TaskStores {
   private readonly codecs = new Map<string, StoreCodec<unknown>>()
   private readonly states = new PartitionMap<PartitionState>()
+
+  /** `givenUp` names stores whose state may be lost. */
+  constructor(private readonly givenUp: readonly string[] = []) {}
 
   get names(): readonly string[] {
     return [...this.codecs.keys()]
@@ -63,10 +50,14 @@ export class TaskStores {
     for (const { topic, partition } of partitions) this.states.delete(topic, partition)
   }
 
-  /** Puts one chunk of the log back. */
-  restore({ topic, partition }: TopicPartition, { sequence, bytes }: StoredChunk): void {
-    const state = this.state(topic, partition)
-    applyChunk(state.stores, sequence, bytes, state.partition)
+  /** Puts one chunk of the log back. Errors: WEIR_CHECKPOINT_CORRUPT. */
+  restore({ topic, partition }: TopicPartition, chunk: StoredChunk): void {
+    this.state(topic, partition).restore(chunk)
+  }
+
+  /** All of a partition's log is back. Errors: WEIR_CHECKPOINT_UNKNOWN_STORE when that is more than was declared. */
+  restored({ topic, partition }: TopicPartition): void {
+    this.state(topic, partition).restored(this.givenUp)
   }
 
   /** What the epoch changed in one partition, as its part of the commit. What it packed counts as committed. */
@@ -74,7 +65,7 @@ export class TaskStores {
     const { topic, partition, offset } = position
     const state = this.state(topic, partition)
     const sequence = state.sequence + 1
-    const { chunks, truncateBefore } = state.changelog.append(sequence)
+    const { chunks, truncateBefore } = state.append(sequence)
     if (chunks.length > 0) state.sequence = sequence
     return {
       topic,

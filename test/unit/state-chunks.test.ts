@@ -42,7 +42,7 @@ describe('a commit', () => {
       progress: { position: 7, streamTime: 5 },
       sequence: 1,
       chunks: [expect.any(Uint8Array)],
-      truncateBefore: 1,
+      truncateBefore: undefined,
     })
   })
 
@@ -119,11 +119,33 @@ describe('a chunk', () => {
     })
   })
 
-  test('of a store that the flow does not have is corrupt', () => {
-    expect(caught(restore(chunk(), { others: plain }))).toMatchObject({
-      code: 'WEIR_CHECKPOINT_CORRUPT',
-      message: expect.stringContaining("the store 'counts'"),
+  test('of a store that the flow no longer has is refused once all is restored, unless it is given up', () => {
+    const restoring = (givenUp: readonly string[]) => () => {
+      const stores = new TaskStores(givenUp)
+      stores.declare('others', plain)
+      stores.assign({ ...here, generation: 1, sequence: 1 })
+      stores.restore(here, { sequence: 1, bytes: chunk() })
+      return stores.restored(here)
+    }
+    expect(caught(restoring([]))).toMatchObject({
+      code: 'WEIR_CHECKPOINT_UNKNOWN_STORE',
+      remedy: 'stop',
+      message: "restoring the state of t-2: it holds 1 entry of the store 'counts', which the flow no longer has",
+      place: { stage: 'counts', partition: here },
+      hint: expect.stringContaining("givesUp: ['counts']"),
     })
+    expect(caught(restoring(['counts']))).toBeUndefined()
+  })
+
+  test('of a store that the flow no longer has is no matter when nothing is left in it', () => {
+    const { stores: before, parts } = storesOf()
+    parts[0]?.add(5, 'a', 1)
+    const log = [commit(before)]
+    parts[0]?.dropSegment(5)
+    log.push(commit(before))
+    const { stores } = storesOf({ others: plain })
+    for (const { sequence, chunks } of log) for (const bytes of chunks) stores.restore(here, { sequence, bytes })
+    expect(caught(() => stores.restored(here))).toBeUndefined()
   })
 
   test.each([
@@ -134,6 +156,7 @@ describe('a chunk', () => {
     ['an object', packr.pack({ format: 1 })],
     ['no section', packr.pack([1])],
     ['a section of something else', packr.pack([1, 'counts'])],
+    ['a section that is a text', packr.pack([1, 'counts, and more'])],
     ['a section without its lists', packr.pack([1, ['counts', 1]])],
     ['lists of something else', packr.pack([1, ['counts', 1, [], [], 4, []]])],
     ['lines of something else', packr.pack([1, ['counts', 1, [], [], [4], []]])],
@@ -169,6 +192,49 @@ describe('a chunk', () => {
     }
     restore(chunk({ ...plain, version: version as CodecVersion }), { counts: current })()
     expect(versions).toEqual([version])
+  })
+
+  describe('of changes', () => {
+    const items: StoreCodec<unknown> = {
+      version: 4,
+      save: (value) => value,
+      load: (saved) => saved,
+      changes: (value) => (value as string[]).at(-1),
+      apply: (value, change) => [...(value as string[]), change],
+    }
+    /** A list of many items, and a change that adds one. */
+    const log = () => {
+      const { stores, parts } = storesOf({ counts: items })
+      const value = Array.from({ length: 30 }, () => 'item')
+      const entry = parts[0]?.add(0, 'a', value)
+      const first = commit(stores)
+      value.push('last')
+      if (entry !== undefined) parts[0]?.touch(entry)
+      return [first, commit(stores)].flatMap(({ sequence, chunks }) => chunks.map((bytes) => ({ sequence, bytes })))
+    }
+
+    test('tells the codec the version that they were saved under', () => {
+      const versions: CodecVersion[] = []
+      const apply = (value: unknown, change: unknown, version: CodecVersion) => {
+        versions.push(version)
+        return [...(value as string[]), `new ${String(change)}`]
+      }
+      const { stores, parts } = storesOf({ counts: { ...items, version: 5, apply } })
+      for (const part of log()) stores.restore(here, part)
+      expect(versions).toEqual([4])
+      expect((parts[0]?.get(0, 'a')?.value as string[]).at(-1)).toBe('new last')
+    })
+
+    test('is corrupt when the codec knows no changes', () => {
+      const { stores } = storesOf()
+      const [whole, change] = log()
+      if (whole === undefined || change === undefined) throw new Error('there are two chunks')
+      stores.restore(here, whole)
+      expect(caught(() => stores.restore(here, change))).toMatchObject({
+        code: 'WEIR_CHECKPOINT_CORRUPT',
+        message: expect.stringContaining("the codec of 'counts'"),
+      })
+    })
   })
 })
 

@@ -1,0 +1,47 @@
+import type { StoredEntry } from './partition-store.js'
+
+/** A stretch of a partition's log, and the entries whose last whole value lies in it. */
+export class LogSpan {
+  /** What was written into it. */
+  logBytes = 0
+  /** What its entries' whole values took: the part of it that can't be dropped yet. */
+  liveBytes = 0
+  /** By store, in the order in which they were saved; those that were saved again since, or are gone, are passed over. */
+  private entries: StoredEntry<unknown>[][] = []
+
+  /** `from` is the sequence of its first chunk: without this span the log before the next one is obsolete. */
+  constructor(readonly from: number) {}
+
+  /** Takes over an entry whose whole value was just written here. */
+  hold(store: number, entry: StoredEntry<unknown>, bytes: number): void {
+    release(entry)
+    entry.span = this
+    entry.wholeBytes = bytes
+    entry.changedBytes = 0
+    this.liveBytes += bytes
+    ;(this.entries[store] ??= []).push(entry)
+  }
+
+  /** Lets go of what an entry that is gone, or saved elsewhere, had here. */
+  letGo(bytes: number): void {
+    this.liveBytes -= bytes
+    // Nothing is left to be found: entries of other spans, and what their values hold, need not stay in memory.
+    if (this.liveBytes === 0) this.entries = []
+  }
+
+  /** Takes out an entry that is still held here, and the index of its store; undefined when there is none left. */
+  next(): readonly [store: number, entry: StoredEntry<unknown>] | undefined {
+    for (const [store, entries] of this.entries.entries()) {
+      for (let entry = entries?.pop(); entry !== undefined; entry = entries.pop()) {
+        if (entry.span === this) return [store, entry]
+      }
+    }
+    return undefined
+  }
+}
+
+/** Says that the whole value that was saved last counts no more. */
+export function release(entry: StoredEntry<unknown>): void {
+  entry.span?.letGo(entry.wholeBytes)
+  entry.span = undefined
+}
