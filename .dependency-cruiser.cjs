@@ -2,9 +2,9 @@
  * Imports go one way:
  *
  *   model ◄─ state ◄─ engine ◄─ testing, config ◄─ worker ◄─ cli
- *   model ◄─ sql ◄─ codecs, kafka, postgres, mysql ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
+ *   model ◄─ sql ◄─ codecs, kafka, postgres, redis, mysql ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
  */
-const adapters = ['codecs', 'kafka', 'postgres', 'mysql', 'sql']
+const adapters = ['codecs', 'kafka', 'postgres', 'redis', 'mysql', 'sql']
 
 /** What each folder of src may import besides itself. `cli` puts everything together and has no rule. */
 const layers = {
@@ -16,6 +16,7 @@ const layers = {
   sql: ['model'],
   postgres: ['model', 'sql'],
   mysql: ['model', 'sql'],
+  redis: ['model'],
   sources: ['model', ...adapters],
   operators: ['model', 'codecs', 'aggregates'],
   aggregates: ['model'],
@@ -33,6 +34,7 @@ const packages = {
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   '@confluentinc/schemaregistry|avsc': ['codecs'],
   mysql2: ['mysql'],
+  ioredis: ['redis'],
   'fastify|prom-client': ['worker'],
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],

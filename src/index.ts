@@ -9,7 +9,7 @@
  *   aggregates/   what `aggregate` can compute
  *   engine/       topology, epochs, commits, supervision, event time: what makes the promises
  *   state/        stores, their changelog, checkpoint stores
- *   kafka/ postgres/ codecs/   the only folders that name those clients and formats
+ *   kafka/ postgres/ redis/ codecs/   the only folders that name those clients and formats
  *   config/       `flows.config.ts`: typing, loading, texts of its faults
  *   worker/       the process: HTTP, health, metrics, logs
  *   cli/          the `weir` command, the only place that knows `process`
@@ -24,6 +24,7 @@ export { schemaRegistry } from './codecs/schema-registry.js'
 export { defineConfig } from './config/define-config.js'
 export { kafka } from './connectors/kafka.js'
 export { postgres } from './connectors/postgres.js'
+export { redis } from './connectors/redis.js'
 export type { FlowEnd } from './engine/flow.js'
 export { type BranchOf, branch, type End, flow, from, merge, otherwise, to } from './engine/flow-builders.js'
 export type { Branch, Branches, Flow, FlowOptions, Input, Merged, WeirConfig } from './engine/index.js'

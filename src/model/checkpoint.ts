@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs'
-import type { TopicPartition } from './partition.js'
+import { WeirError } from './errors.js'
+import { partitionName, type TopicPartition } from './partition.js'
 
 /** What is known of a source partition besides its stores. */
 export interface PartitionProgress {
@@ -67,4 +68,16 @@ export interface CheckpointStore<T extends EpochTransaction = EpochTransaction> 
   /** Starts the transaction of the next epoch. Nothing is sent before something joins it or it commits. */
   begin(): T
   close(): Observable<never>
+}
+
+/** A commit that was refused. `generation` is the one that the partition has now; null when nobody acquired it. */
+export function fencedError(
+  task: string,
+  { topic, partition, generation }: TopicPartition & { readonly generation: string | number | null },
+): WeirError {
+  const place = { topic, partition }
+  const why = generation === null ? 'nobody has acquired it' : `another task has it since (generation ${generation})`
+  const message = `committing an epoch of '${task}': ${partitionName(place)}: ${why}`
+  const hint = 'This task starts anew with the partitions that it still has.'
+  return new WeirError('WEIR_CHECKPOINT_FENCED', message, { partition: place, hint })
 }

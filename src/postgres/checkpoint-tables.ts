@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
-import { type EpochCommit, type TopicPartition, WeirError } from '../model/index.js'
-import { type CheckpointTables, type ChunkRow, fencedError, type PositionRow, SqlCheckpoints } from '../sql/index.js'
+import { type EpochCommit, fencedError, type TopicPartition, WeirError } from '../model/index.js'
+import { type CheckpointTables, type ChunkRow, type PositionRow, SqlCheckpoints } from '../sql/index.js'
 import type { PostgresConnection } from './connection.js'
 import { createOnce } from './create-once.js'
 import { postgresFaults } from './faults.js'

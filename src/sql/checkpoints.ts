@@ -5,7 +5,6 @@ import {
   partitionName,
   type StoredChunk,
   type TopicPartition,
-  WeirError,
 } from '../model/index.js'
 import type { SqlConnection } from './connection.js'
 import { type EpochDialect, SqlTransaction } from './transaction.js'
@@ -123,15 +122,4 @@ function pageOf(rows: readonly ChunkRow[]): ChunkPage {
   const chunks = rows.map(({ sequence, bytes }) => ({ sequence: Number(sequence), bytes }))
   const last = rows.length < chunksPerPage ? undefined : rows.at(-1)
   return { chunks, next: last && { sequence: Number(last.sequence), part: last.part } }
-}
-
-/** A commit that was refused. `generation` is the one that the partition has now. */
-export function fencedError(
-  task: string,
-  { generation, ...partition }: TopicPartition & { readonly generation: string | number | null },
-): WeirError {
-  const why = generation === null ? 'nobody has acquired it' : `another task has it since (generation ${generation})`
-  const message = `committing an epoch of '${task}': ${partitionName(partition)}: ${why}`
-  const hint = 'This task starts anew with the partitions that it still has.'
-  return new WeirError('WEIR_CHECKPOINT_FENCED', message, { partition, hint })
 }

@@ -4,6 +4,7 @@ import {
   type CheckpointStore,
   type EpochCommit,
   type EpochTransaction,
+  fencedError,
   type PartitionCommit,
   type PartitionProgress,
   partitionName,
@@ -75,13 +76,7 @@ export class MemoryCheckpoints implements CheckpointStore {
   private fenced(task: string, partition: PartitionCommit): Log {
     const log = this.logs.get(nameOf(task, partition))
     if (log?.generation === partition.generation) return log
-    const doing = `committing an epoch of '${task}': ${partitionName(partition)}`
-    const why =
-      log === undefined ? 'nobody has acquired it' : `another task has it since (generation ${log.generation})`
-    throw new WeirError('WEIR_CHECKPOINT_FENCED', `${doing}: ${why}`, {
-      partition: { topic: partition.topic, partition: partition.partition },
-      hint: 'This task starts anew with the partitions that it still has.',
-    })
+    throw fencedError(task, { ...partition, generation: log?.generation ?? null })
   }
 }
 

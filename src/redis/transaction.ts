@@ -1,0 +1,47 @@
+import { defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
+import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
+import { type RedisCommand, writeCommit } from './checkpoint-scripts.js'
+import type { RedisConnection } from './connection.js'
+import { failing } from './faults.js'
+
+/** The transaction of an epoch: what joins it is gathered, and goes to the server with the commit, as one script. */
+export class RedisTransaction implements EpochTransaction {
+  private isOver = false
+  private readonly joined: RedisCommand[] = []
+
+  constructor(private readonly connection: RedisConnection) {}
+
+  /**
+   * Adds a write to the epoch. It must be one that can't fail for what it says, as SET can't, nor any command on a key
+   * of its type: the script would end there, without positions, and the epoch be written again. On a cluster its keys
+   * have to lie where the task's do.
+   * Errors: WEIR_CHECKPOINT_UNREACHABLE when the epoch is over.
+   */
+  join(command: RedisCommand): void {
+    if (this.isOver) throw overError('joining an epoch')
+    this.joined.push(command)
+  }
+
+  /** When the connection is lost meanwhile, it errs without knowing what became of the epoch: read the positions. */
+  commit(commit: EpochCommit): Observable<never> {
+    const doing = `committing an epoch of '${commit.task}'`
+    return defer(() => {
+      if (this.isOver) throw overError(doing)
+      this.isOver = true
+      return this.connection.run((client) => writeCommit(client, commit, this.joined))
+    }).pipe(ignoreElements(), failing(doing))
+  }
+
+  rollback(): Observable<never> {
+    return defer(() => {
+      this.isOver = true
+      return EMPTY
+    })
+  }
+}
+
+function overError(doing: string): WeirError {
+  return new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${doing}: it is over`, {
+    hint: 'An earlier error ended it; the epoch is tried again.',
+  })
+}
