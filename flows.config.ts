@@ -1,4 +1,4 @@
-import { defineConfig, env, kafka, postgres, secret } from 'weirflow'
+import { defineConfig, env, kafka, postgres, redis, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
 
@@ -14,6 +14,8 @@ export default defineConfig({
       password: secret('DB_PASSWORD').optional(),
       database: env('DB_NAME').optional(),
     }),
+    // For checkpoints, where WEIR_CHECKPOINTS asks for it; nobody connects to it otherwise.
+    redis: redis({ url: secret('REDIS_URL').default('redis://127.0.0.1:6379') }),
   },
   checkpoints: 'db',
   flows: {

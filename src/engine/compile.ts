@@ -12,6 +12,7 @@ import {
   type SourceDefinition,
   WeirError,
 } from '../model/index.js'
+import { chooseCheckpoints, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { type EpochLimits, usualLimits } from './epoch.js'
@@ -48,8 +49,7 @@ export function compile(
   const faults: ConfigFault[] = []
   const app = config.app ?? (environment['WEIR_APP'] || 'weir')
   const connections = compileConnections(config, environment, faults)
-  const checkpoints = config.checkpoints ?? 'memory'
-  checkCheckpoints('checkpoints', checkpoints, connections, faults)
+  const checkpoints = usualCheckpoints(config.checkpoints, environment, connections, faults)
   const flows = Object.entries(config.flows)
     .filter(([name]) => only === undefined || only.length === 0 || only.includes(name))
     .map(([name, flow]) =>
@@ -58,7 +58,9 @@ export function compile(
         name,
         config,
         connections,
-        flow.options.checkpoints ?? checkpoints,
+        flow.options.checkpoints === undefined
+          ? checkpoints
+          : chooseCheckpoints(`flow '${name}': checkpoints`, flow.options.checkpoints, connections, faults),
         environment,
         faults,
       ).compile(flow),
@@ -80,27 +82,6 @@ function compileConnections(
   return connections
 }
 
-function checkCheckpoints(
-  what: string,
-  name: string,
-  connections: ReadonlyMap<string, TopologyConnection>,
-  faults: ConfigFault[],
-): void {
-  if (name === 'memory') return
-  const connection = connections.get(name)
-  if (connection === undefined) {
-    faults.push({
-      message: `${what}: no connection '${name}'`,
-      hint: `Declare it, or name ${listed(connections)}.`,
-    })
-  } else if (connection.definition.checkpoints === undefined) {
-    faults.push({
-      message: `${what}: a ${connection.definition.kind} connection ('${name}') can't keep them`,
-      hint: "Name a database, or 'memory'.",
-    })
-  }
-}
-
 /** Compiles one flow; it goes on after a fault, so that all of them are told. */
 class FlowCompiler {
   private readonly taken = new Map<string, number>()
@@ -116,8 +97,6 @@ class FlowCompiler {
   ) {}
 
   compile(flow: Flow): FlowTopology {
-    if (flow.options.checkpoints !== undefined)
-      checkCheckpoints(`flow '${this.name}': checkpoints`, this.checkpoints, this.connections, this.faults)
     const inputs = flow.inputs.map(
       (input): InputNode => ({
         source: this.stage(input.source),
@@ -305,9 +284,4 @@ function validate(
     faults.push({ message: `${what}: ${messageOf(error)}`, hint, declaredAt })
   }
   return undefined
-}
-
-function listed(connections: ReadonlyMap<string, unknown>): string {
-  const names = [...connections.keys(), 'memory'].map((name) => `'${name}'`)
-  return names.join(' or ')
 }

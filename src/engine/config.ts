@@ -6,7 +6,10 @@ export interface WeirConfig {
   /** Prefixes group names, internal topics and checkpoint keys. Default: `WEIR_APP`, or `weir`. */
   readonly app?: string
   readonly connections?: Readonly<Record<string, DeclaredConnection>>
-  /** The connection that keeps positions and stores, or `memory`; a flow may choose its own. Default: `memory`. */
+  /**
+   * What keeps positions and stores: the name of a connection, the kind of the only connection of that kind, or
+   * `memory`, the default. `WEIR_CHECKPOINTS`, where it is set, goes before this; a flow's own choice goes before both.
+   */
   readonly checkpoints?: string
   /** The connection for dead letters. Default: the one of the flow's source, or the only one that can. */
   readonly deadLetters?: string

@@ -7,8 +7,8 @@ export interface FlowOptions {
   /** The name that dead letters of this flow go to. Default `<app>.<flow>.dead-letters`. */
   readonly deadLetters?: string
   /**
-   * The connection that keeps positions and stores of this flow, or `memory`. Default: the configuration's. Where its
-   * sink writes to the same database, rows, stores and positions commit in one transaction.
+   * The connection (or the kind of the only one) that keeps positions and stores of this flow, or `memory`. Default: the
+   * configuration's, or `WEIR_CHECKPOINTS`. Where its sink writes to the same database, rows, stores and positions commit in one transaction.
    */
   readonly checkpoints?: string
   /** Stores of stages that the flow had once: their state may be lost. Without it, such state is refused at the start. */

@@ -18,6 +18,7 @@ import {
   merge,
   otherwise,
   postgres,
+  redis,
   to,
   tumbling,
 } from '../../src/index.js'
@@ -414,5 +415,77 @@ describe('a topology', () => {
       ),
     )
     expect(flowOf(config(beside)).summary.flatMap(({ stores }) => stores)).toEqual(['first', 'second'])
+  })
+})
+
+describe('checkpoints are kept', () => {
+  const cache = redis({ url: 'redis://cache' })
+  const connections = { kafka: brokers, db, cache }
+  const keeper = (checkpoints: string | undefined, environment: Environment = {}, more: Partial<WeirConfig> = {}) =>
+    compiled(
+      config(flow(orders, json(), counted, rows), {
+        connections,
+        ...(checkpoints === undefined ? {} : { checkpoints }),
+        ...more,
+      }),
+      environment,
+    ).flows.map(({ checkpoints: kept }) => kept)
+
+  test.each<[string, string, Environment]>([
+    ['by the connection of that name', 'cache', {}],
+    ['by the only connection of that kind', 'redis', {}],
+    ['where WEIR_CHECKPOINTS says, by name', 'db', { WEIR_CHECKPOINTS: 'cache' }],
+    ['where WEIR_CHECKPOINTS says, by kind', 'db', { WEIR_CHECKPOINTS: 'redis' }],
+    ['where the configuration says when WEIR_CHECKPOINTS is empty', 'redis', { WEIR_CHECKPOINTS: '' }],
+  ])('%s', (_, given, environment) => expect(keeper(given, environment)).toEqual(['cache']))
+
+  test('in memory where WEIR_CHECKPOINTS says so', () => {
+    expect(keeper('db', { WEIR_CHECKPOINTS: 'memory' })).toEqual(['memory'])
+  })
+
+  test('by the connection of that name, whatever the kind of others', () => {
+    expect(keeper('redis', {}, { connections: { ...connections, redis: cache } })).toEqual(['redis'])
+  })
+
+  test('where a flow says, by name or kind, whatever else is said', () => {
+    const flows = Object.fromEntries(
+      ['db', 'postgres'].map((checkpoints) => [checkpoints, flow(orders, json(), rows).with({ checkpoints })]),
+    )
+    expect(keeper('cache', { WEIR_CHECKPOINTS: 'memory' }, { flows })).toEqual(['db', 'db'])
+  })
+
+  test.each<[string, Environment, Partial<WeirConfig>, string, string]>([
+    [
+      'cash',
+      {},
+      {},
+      "checkpoints: no connection 'cash'",
+      "Declare it, or name 'kafka' or 'db' or 'cache' or 'memory'.",
+    ],
+    [
+      'db',
+      { WEIR_CHECKPOINTS: 'mysql' },
+      {},
+      "WEIR_CHECKPOINTS: no connection 'mysql'",
+      "Declare it, or name 'kafka' or 'db' or 'cache' or 'memory'.",
+    ],
+    [
+      'redis',
+      {},
+      { connections: { ...connections, other: cache } },
+      'checkpoints: there are several redis connections',
+      "Name 'cache' or 'other'.",
+    ],
+    [
+      'db',
+      { WEIR_CHECKPOINTS: 'other' },
+      { connections: { ...connections, none: other({}) } },
+      "WEIR_CHECKPOINTS: a other connection ('none') can't keep them",
+      "Name a database, or 'memory'.",
+    ],
+  ])('nowhere when %j is asked for, with %j', (checkpoints, environment, more, message, hint) => {
+    expect(faultsOf(config(flow(orders, json(), rows), { connections, checkpoints, ...more }), environment)).toEqual([
+      expect.objectContaining({ message, hint }),
+    ])
   })
 })
