@@ -115,7 +115,9 @@ export class TopicAdmin {
   }
 
   private async create({ admin }: Clients, topic: string, partitions: number, replicas: number): Promise<void> {
-    const asked = { topic, num_partitions: partitions, replication_factor: replicas }
+    // With three copies a write counts when two have it, so that one broker may go away and nothing is lost.
+    const config = replicas === 3 ? { 'min.insync.replicas': '2' } : {}
+    const asked = { topic, num_partitions: partitions, replication_factor: replicas, config }
     try {
       await this.ask((done) => admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
     } catch (error) {
