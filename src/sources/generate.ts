@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   type Assigned,
   type Clock,
+  type Configurable,
   defineSource,
   type Epoch,
   fn,
@@ -14,6 +15,8 @@ import {
   StreamRecord,
   type TopicPartition,
 } from '../model/index.js'
+import { type Arrivals, poisson, steady } from './generate/arrivals.js'
+import { randomOf } from './generate/random.js'
 
 /** Records that are due are emitted in runs of at most so many, so that timers get their turn in between. */
 const runLength = 1_000
@@ -21,8 +24,15 @@ const runLength = 1_000
 export interface GenerateOptions<V> {
   /** How many events a second. */
   readonly rate: number
-  /** Makes the event of an index; `random` gives numbers in [0, 1), the same ones whenever this index is made. */
-  readonly value: (random: () => number, index: number) => V
+  /**
+   * Makes the event of an index, which is due `afterMs` after event 0; `random` gives numbers in [0, 1), the same ones
+   * whenever this index is made.
+   */
+  readonly value: (random: () => number, index: number, afterMs: number) => V
+  /** The key of an event. Default: none. */
+  readonly key?: (value: V) => string
+  /** `poisson`: events that know nothing of each other, at that rate in the mean. Default `steady`. */
+  readonly arrivals?: 'steady' | 'poisson'
   /** Another seed gives other events. Default 1. */
   readonly seed?: number
   /** How many events there are. Default: no end. */
@@ -36,6 +46,11 @@ export interface GenerateOptions<V> {
 const schema = z.strictObject({
   rate: z.number().positive().describe('How many events a second.'),
   value: fn<GenerateOptions<unknown>['value']>().describe('Makes the event of an index from random numbers.'),
+  key: fn<(value: unknown) => string>().optional().describe('The key of an event; none if not given.'),
+  arrivals: z
+    .enum(['steady', 'poisson'])
+    .default('steady')
+    .describe('How events follow each other: at the same distance, or at random ones.'),
   seed: z.int().default(1).describe('Another seed gives other events.'),
   count: z.int().min(0).default(Number.MAX_SAFE_INTEGER).describe('How many events there are.'),
   start: z
@@ -51,7 +66,7 @@ const schema = z.strictObject({
 
 export const generateDefinition = defineSource({
   name: 'generate',
-  summary: 'Makes events at a steady rate, the same ones for the same seed.',
+  summary: 'Makes events at a given rate, the same ones for the same seed.',
   options: schema,
   replayable: true,
   detail: ({ rate }) => `${rate}/s`,
@@ -59,11 +74,12 @@ export const generateDefinition = defineSource({
 })
 
 /**
- * Makes events at a steady rate, for trying and for tests. The offset of an event is its index, and its value depends on
- * the seed and the index alone, so that a replay makes the same ones. Event n is due n / rate seconds after event 0 and
- * has that time; whatever held it up, the rate is caught up with. After `count` events it idles.
+ * Makes events at a given rate, for trying and for tests. The offset of an event is its index, and its value depends on
+ * the seed and the index alone, so that a replay makes the same ones. Event n is due n / rate seconds after event 0
+ * (with Poisson arrivals: so in the mean) and has that time; whatever held it up, the rate is caught up with. After
+ * `count` events it idles.
  */
-export function generate<V>(options: GenerateOptions<V>): Source<V> {
+export function generate<V>(options: Configurable<GenerateOptions<V>>): Source<V> {
   return generateDefinition.declare(options)
 }
 
@@ -71,12 +87,16 @@ class GenerateTask implements SourceTask {
   private position = 0
   /** When event 0 is due, ms. */
   private origin = 0
+  private readonly arrivals: Arrivals
 
   constructor(
     private readonly options: z.output<typeof schema>,
     private readonly partition: TopicPartition,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    const { rate, seed, arrivals } = options
+    this.arrivals = arrivals === 'steady' ? steady(rate) : poisson(rate, seed)
+  }
 
   get assignments$(): Observable<Assigned> {
     const assigned: Assigned = {
@@ -118,7 +138,7 @@ class GenerateTask implements SourceTask {
   private start(positions: readonly Position[]): Observable<never> {
     return defer(() => {
       this.position = positions[0]?.offset ?? 0
-      this.origin = this.options.start ?? this.clock.now() - this.after(this.position)
+      this.origin = this.options.start ?? this.clock.now() - this.arrivals.at(this.position)
       return EMPTY
     })
   }
@@ -139,9 +159,11 @@ class GenerateTask implements SourceTask {
   }
 
   private event(index: number): StreamRecord {
-    const value = this.options.value(randomOf(this.options.seed, index), index)
+    const { seed, key } = this.options
+    const value = this.options.value(randomOf(seed, index), index, this.arrivals.at(index))
     const timestamp = Math.floor(this.dueAt(index))
-    return new StreamRecord(null, value, timestamp, noHeaders, { ...this.partition, offset: index, value, timestamp })
+    const origin = { ...this.partition, offset: index, value, timestamp }
+    return new StreamRecord(key === undefined ? null : key(value), value, timestamp, noHeaders, origin)
   }
 
   private isDue(): boolean {
@@ -150,34 +172,11 @@ class GenerateTask implements SourceTask {
 
   /** How many events are due, or have been made already. */
   private end(): number {
-    const due = Math.floor(((this.clock.now() - this.origin) * this.options.rate) / 1_000) + 1
+    const due = this.arrivals.countBy(this.clock.now() - this.origin)
     return Math.max(this.position, Math.min(this.options.count, due))
   }
 
   private dueAt(index: number): number {
-    return this.origin + this.after(index)
+    return this.origin + this.arrivals.at(index)
   }
-
-  private after(index: number): number {
-    return (index * 1_000) / this.options.rate
-  }
-}
-
-/**
- * A generator of its own for each index: mulberry32 (Tommy Ettinger, public domain), a counter that goes up by an odd
- * constant, each count scrambled by multiplications and shifts. Seed and index are scrambled too, so that neighbours
- * share nothing.
- */
-function randomOf(seed: number, index: number): () => number {
-  let counter = scramble(scramble(seed | 0) ^ scramble(index | 0) ^ Math.floor(index / 2 ** 32))
-  return () => {
-    counter = (counter + 0x6d2b79f5) | 0
-    return (scramble(counter) >>> 0) / 2 ** 32
-  }
-}
-
-function scramble(counter: number): number {
-  let bits = Math.imul(counter ^ (counter >>> 15), counter | 1)
-  bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61)
-  return bits ^ (bits >>> 14)
 }

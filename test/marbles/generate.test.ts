@@ -1,6 +1,7 @@
 import { concat, concatMap, map, NEVER, type Observable, of, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import type { Clock, Epoch, SourceContext, SourceTask, StreamRecord } from '../../src/model/index.js'
+import { poisson } from '../../src/sources/generate/arrivals.js'
 import { generate, generateDefinition } from '../../src/sources/generate.js'
 import { type MarbleHelpers, marbles } from '../../src/testing/marbles.js'
 
@@ -31,6 +32,15 @@ function read(source: SourceTask, epochs: readonly Epoch[], from?: number): Obse
 const values = { a: 0, b: 1, c: 2, d: 3, e: 4 }
 
 describe('pace', () => {
+  test('what is due, by Poisson arrivals, is how many have come', () => {
+    const arrivals = poisson(1_000, 1)
+    for (const index of [0, 1, 1_000, 1_023, 1_024, 5_000, 2]) {
+      expect(arrivals.countBy(arrivals.at(index))).toBe(index + 1)
+      expect(arrivals.countBy(arrivals.at(index + 1) - 1e-9)).toBe(index + 1)
+    }
+    expect(arrivals.countBy(-1)).toBe(0)
+  })
+
   test(
     'event n is due n / rate seconds after the start',
     marbles(({ clock, expectRecords }) => {
@@ -142,6 +152,35 @@ describe('replay', () => {
       expect(Math.max(...tenths)).toBeLessThan(140)
     }
     expect(new Set(numbers.map(([, first]) => first)).size).toBe(1_000)
+  })
+
+  test('keys events, when it is told how', () => {
+    const keys = made({ key: ([index]: readonly number[]) => `sensor-${index! % 2}` }, 3).map((record) => record.key)
+    expect(keys).toEqual(['sensor-0', 'sensor-1', 'sensor-0'])
+    expect(made({}, 1)[0]?.key).toBeNull()
+  })
+
+  test('Poisson arrivals are the same again, from any position on, and of the rate in the mean', () => {
+    const poisson = {
+      arrivals: 'poisson',
+      rate: 100_000,
+      value: (_: unknown, index: number, afterMs: number) => [index, afterMs],
+    }
+    const times = (count: number, from?: number) =>
+      made(poisson, count, from).map(({ value }) => (value as [number, number])[1])
+    const first = times(5_000)
+    // Across the blocks in which they are made, too.
+    expect(times(3, 1_023)).toEqual(first.slice(1_023, 1_026))
+    expect(times(3, 4_096)).toEqual(first.slice(4_096, 4_099))
+    const gaps = first.slice(1).map((at, index) => at - first[index]!)
+    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length
+    expect(mean).toBeGreaterThan(0.0095)
+    expect(mean).toBeLessThan(0.0105)
+    // Of an exponential distribution as much is longer than the mean as 1 / e.
+    const longer = gaps.filter((gap) => gap > 0.01).length / gaps.length
+    expect(longer).toBeGreaterThan(0.34)
+    expect(longer).toBeLessThan(0.4)
+    expect(times(3)).not.toEqual(made({ ...poisson, seed: 2 }, 3).map(({ value }) => (value as [number, number])[1]))
   })
 
   test(
