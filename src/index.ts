@@ -58,6 +58,7 @@ export { type Aggregated, tumbling, type Window, type Windowed, type WindowSpec 
 export { type ConsoleOptions, consoleSink } from './sinks/console.js'
 export type { KafkaSinkOptions } from './sinks/kafka.js'
 export type { PostgresSinkOptions } from './sinks/postgres.js'
+export { type FeedOptions, feed } from './sources/feed.js'
 export { type GenerateOptions, generate } from './sources/generate.js'
 export { type HttpPostOptions, http } from './sources/http.js'
 export type { KafkaSourceOptions } from './sources/kafka.js'

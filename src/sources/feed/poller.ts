@@ -1,0 +1,60 @@
+import type { Clock } from '../../model/index.js'
+
+interface PollerOptions {
+  readonly url: string
+  readonly everyMs: number
+  readonly timeoutMs: number
+  readonly clock: Clock
+}
+
+/** Asks for one document again and again, as its server wants to be asked. */
+export class Poller {
+  /** When it may be asked for next, ms since the Unix epoch. */
+  dueAt = 0
+  private etag: string | undefined
+  private modified: string | undefined
+  private controller = new AbortController()
+
+  constructor(private readonly options: PollerOptions) {}
+
+  /** The document, or undefined when it is the same as before. Errors: whatever kept it from coming. */
+  async poll(): Promise<{ readonly body: unknown } | undefined> {
+    const { url, everyMs, timeoutMs, clock } = this.options
+    this.dueAt = clock.now() + everyMs
+    const signal = AbortSignal.any([this.controller.signal, AbortSignal.timeout(timeoutMs)])
+    const response = await fetch(url, { headers: this.headers(), signal })
+    const pauseMs = this.pauseMs(response.headers.get('retry-after'))
+    if (pauseMs > everyMs) this.dueAt = clock.now() + pauseMs
+    if (response.status !== 200) {
+      await response.body?.cancel()
+      if (response.status === 304) return undefined
+      throw new Error(`it answered ${response.status}`)
+    }
+    const body: unknown = await response.json()
+    // Only now: a document that was cut off is asked for in full again.
+    this.etag = response.headers.get('etag') ?? undefined
+    this.modified = response.headers.get('last-modified') ?? undefined
+    return { body }
+  }
+
+  /** Gives up the request that is under way. */
+  abort(): void {
+    this.controller.abort()
+    this.controller = new AbortController()
+  }
+
+  private headers(): Record<string, string> {
+    return {
+      accept: 'application/json',
+      ...(this.etag === undefined ? {} : { 'if-none-match': this.etag }),
+      ...(this.modified === undefined ? {} : { 'if-modified-since': this.modified }),
+    }
+  }
+
+  /** What `Retry-After` asks for, in seconds or as a date. */
+  private pauseMs(retryAfter: string | null): number {
+    if (retryAfter === null) return 0
+    if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1_000
+    return (Date.parse(retryAfter) || 0) - this.options.clock.now()
+  }
+}

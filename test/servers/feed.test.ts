@@ -1,0 +1,164 @@
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { concat, firstValueFrom, NEVER, type Observable, of, Subject, take, takeUntil, timer, toArray } from 'rxjs'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Epoch, type SourceContext, type SourceTask, silentLogger, systemClock } from '../../src/model/index.js'
+import { feedDefinition } from '../../src/sources/feed.js'
+
+interface Item {
+  readonly id: string
+  readonly at: number
+}
+
+/** A document that changes, and what its server does when it is asked. */
+class Feed {
+  readonly asked: { readonly at: number; readonly headers: IncomingHttpHeaders }[] = []
+  items: Item[] = []
+  /** Answers in place of the document. */
+  answer: ((response: ServerResponse) => void) | undefined
+  private readonly server = createServer(({ headers }, response) => {
+    this.asked.push({ at: Date.now(), headers })
+    if (this.answer !== undefined) return this.answer(response)
+    const etag = `"${this.items.map(({ id }) => id).join()}"`
+    if (headers['if-none-match'] === etag) return response.writeHead(304).end()
+    response.writeHead(200, { etag }).end(JSON.stringify({ items: this.items }))
+  })
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve))
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/`
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections()
+    await new Promise((resolve) => this.server.close(resolve))
+  }
+}
+
+let server: Feed
+beforeEach(async () => {
+  server = new Feed()
+  await server.start()
+})
+afterEach(() => server.stop())
+
+const partition = { topic: 'feed:quakes', partition: 0 }
+
+function open(options: object = {}): SourceTask {
+  const context = { stage: 'quakes', clock: systemClock, log: silentLogger } as unknown as SourceContext
+  const given = {
+    url: server.url,
+    items: (document: unknown) => (document as { items: Item[] }).items,
+    id: ({ id }: Item) => id,
+    time: ({ at }: Item) => at,
+    key: ({ id }: Item) => id[0],
+    every: 40,
+    ...options,
+  }
+  return feedDefinition.build(feedDefinition.options.parse(given), context)
+}
+
+function epoch(records: number, cut$: Observable<unknown> = NEVER): Epoch {
+  let left = records
+  return { number: 1, room: () => left, take: (taken) => void (left -= taken), cut$ }
+}
+
+/** The ids of so many items, or of what comes before the epoch is cut. */
+async function ids(task: SourceTask, count: number, cut$: Observable<unknown> = NEVER): Promise<string[]> {
+  const records = await firstValueFrom(task.read(epoch(count, cut$)).pipe(take(count), toArray()))
+  return records.map(({ value }) => (value as Item).id)
+}
+
+const [a, b, c, d] = ['a1', 'b2', 'a3', 'd4'].map((id, at) => ({ id, at })) as [Item, Item, Item, Item]
+
+test('emits what is new, oldest first, once', async () => {
+  server.items = [c, a, b, a]
+  const task = open()
+  const [first] = await firstValueFrom(task.read(epoch(3)).pipe(take(3), toArray()))
+  expect(first).toMatchObject({ key: 'a', value: a, origin: { ...partition, offset: 0 } })
+  server.items = [d, c, a, b]
+  expect(await ids(task, 1)).toEqual(['d4'])
+  expect(task.positions()).toEqual([{ ...partition, offset: 4 }])
+})
+
+test('asks with the ETag of what it has, and no more often than it may', async () => {
+  server.items = [a]
+  const task = open({ every: 60 })
+  expect(await ids(task, 5, timer(220))).toEqual(['a1'])
+  const [first, ...later] = server.asked.map(({ headers }) => headers['if-none-match'])
+  expect(first).toBeUndefined()
+  expect(later.length).toBeGreaterThanOrEqual(1)
+  expect(later.length).toBeLessThanOrEqual(3)
+  expect(new Set(later)).toEqual(new Set(['"a1"']))
+})
+
+test('waits as long as Retry-After says, and goes on', async () => {
+  server.items = [a]
+  server.answer = (response) => {
+    server.answer = undefined
+    response.writeHead(429, { 'retry-after': '1' }).end()
+  }
+  expect(await ids(open(), 1)).toEqual(['a1'])
+  expect(server.asked[1]!.at - server.asked[0]!.at).toBeGreaterThanOrEqual(950)
+})
+
+test.each([
+  ['a status of 500', (response: ServerResponse) => response.writeHead(500).end('no')],
+  ['a broken connection', (response: ServerResponse) => response.destroy()],
+  ['no JSON', (response: ServerResponse) => response.writeHead(200, { etag: '"x"' }).end('{"items":')],
+  ['another document', (response: ServerResponse) => response.writeHead(200).end('{}')],
+])('%s is asked again in its turn', async (_what, answer) => {
+  server.items = [a]
+  server.answer = (response) => {
+    server.answer = undefined
+    answer(response)
+  }
+  expect(await ids(open(), 1)).toEqual(['a1'])
+})
+
+test('an answer that takes longer than an epoch is not lost', async () => {
+  server.items = [a]
+  const late = new Subject<ServerResponse>()
+  server.answer = (response) => late.next(response)
+  const task = open()
+  const answering = firstValueFrom(late)
+  expect(await ids(task, 1, timer(30))).toEqual([])
+  ;(await answering).writeHead(200).end(JSON.stringify({ items: [a] }))
+  expect(await ids(task, 1)).toEqual(['a1'])
+  expect(server.asked).toHaveLength(1)
+})
+
+test('an epoch that failed is replayed from memory, one that was committed is forgotten', async () => {
+  server.items = [a, b, c]
+  const task = open()
+  const completed = (work: Observable<never>) => firstValueFrom(work, { defaultValue: undefined })
+  expect(await ids(task, 2)).toEqual(['a1', 'b2'])
+  await completed(task.commit([{ ...partition, offset: 1 }]))
+  await completed(task.rewind([{ ...partition, offset: 1 }], undefined))
+  server.items = []
+  expect(await ids(task, 2)).toEqual(['b2', 'a3'])
+  await completed(task.commit([{ ...partition, offset: 3 }]))
+  expect(await firstValueFrom(task.ends())).toEqual([{ ...partition, offset: 3, end: 3 }])
+})
+
+test('goes on counting where another process stopped, and idles after `count` items', async () => {
+  server.items = [a, b, c]
+  const task = open({ count: 7 })
+  const start$ = task.assignments$.pipe(take(1))
+  const change = await firstValueFrom(start$)
+  if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 5 }]), of(1)))
+  expect(await ids(task, 3, timer(150))).toEqual(['a1', 'b2'])
+  expect(server.asked).toHaveLength(1)
+})
+
+test('ends its request with the task', async () => {
+  let closed = false
+  server.answer = (response) => response.on('close', () => (closed = true))
+  const task = open()
+  await firstValueFrom(concat(task.read(epoch(1)).pipe(takeUntil(timer(50))), of(1)))
+  await firstValueFrom(task.assignments$.pipe(take(1)))
+  await expect.poll(() => closed).toBe(true)
+})
