@@ -1,0 +1,30 @@
+import { env } from 'weirflow'
+import { z } from 'zod'
+
+/** One shock as one sensor recorded it. */
+export const SeismicEvent = z.strictObject({
+  eventid: z.string().min(1),
+  sensorid: z.string().min(1),
+  time: z.iso.datetime({ offset: true }).describe('ISO 8601'),
+  magnitude: z.number(),
+  depth: z.number().describe('km'),
+  latitude: z.number().min(-90).max(90),
+  longitude: z.number().min(-180).max(180),
+})
+
+export type SeismicEvent = z.infer<typeof SeismicEvent>
+
+/** What a sensor has recorded: how much in all, and the newest of it. */
+export const SensorEvents = z.strictObject({
+  sensorid: z.string().min(1),
+  total: z.int().min(0),
+  events: z.array(SeismicEvent).describe('newest last'),
+})
+
+export type SensorEvents = z.infer<typeof SensorEvents>
+
+export const eventsTopic = env('SEISMIC_TOPIC').default('seismic-events')
+export const sensorsTopic = env('SEISMIC_AGGREGATED_TOPIC').default('seismic-events-aggregated')
+
+/** What the schema of a topic's values is registered under. */
+export const valuesOf = (topic: typeof eventsTopic) => ({ subject: topic.map((name) => `${name}-value`) })
