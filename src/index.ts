@@ -9,7 +9,8 @@
  *   aggregates/   what `aggregate` can compute
  *   engine/       topology, epochs, commits, supervision, event time: what makes the promises
  *   state/        stores, their changelog, checkpoint stores
- *   kafka/ postgres/ redis/ codecs/   the only folders that name those clients and formats
+ *   sql/          what the databases share
+ *   kafka/ postgres/ mysql/ redis/ codecs/   the only folders that name those clients and formats
  *   config/       `flows.config.ts`: typing, loading, texts of its faults
  *   worker/       the process: HTTP, health, metrics, logs
  *   cli/          the `weir` command, the only place that knows `process`
@@ -23,6 +24,7 @@ export type { AvroSchema } from './codecs/avro.js'
 export { schemaRegistry } from './codecs/schema-registry.js'
 export { defineConfig } from './config/define-config.js'
 export { kafka } from './connectors/kafka.js'
+export { mysql } from './connectors/mysql.js'
 export { postgres } from './connectors/postgres.js'
 export { redis } from './connectors/redis.js'
 export type { FlowEnd } from './engine/flow.js'
@@ -57,6 +59,7 @@ export { tap } from './operators/tap.js'
 export { type Aggregated, tumbling, type Window, type Windowed, type WindowSpec } from './operators/windows.js'
 export { type ConsoleOptions, consoleSink } from './sinks/console.js'
 export type { KafkaSinkOptions } from './sinks/kafka.js'
+export type { MysqlSinkOptions } from './sinks/mysql.js'
 export type { PostgresSinkOptions } from './sinks/postgres.js'
 export { type FeedOptions, feed } from './sources/feed.js'
 export { type GenerateOptions, generate } from './sources/generate.js'

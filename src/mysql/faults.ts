@@ -1,0 +1,93 @@
+import { type Fault, Faults } from '../sql/index.js'
+
+/** An error that the server answered with. */
+interface ServerError extends Error {
+  readonly errno: number
+  readonly sqlState: string
+  readonly sqlMessage?: string
+}
+
+const errors = {
+  accessDenied: 1045,
+  duplicateEntry: 1062,
+  tableMissing: 1146,
+  deadlock: 1213,
+} as const
+
+/** By error number, where SQLSTATE says too little. */
+const faults: Readonly<Record<number, Fault | undefined>> = {
+  // A row too large for its table.
+  1118: 'record',
+  // Too many connections or statements of this user: its limits are counted anew every hour.
+  1226: 'system',
+  // Data that does not fit, which has no class of its own everywhere.
+  1265: 'record',
+  1292: 'record',
+  // A server that turned into a replica: a new connection may lead to the new primary.
+  1290: 'connection',
+  1792: 'connection',
+  1836: 'connection',
+  // Text in broken UTF-8.
+  1300: 'record',
+  // The savepoint is gone, and so is the transaction that had it.
+  1305: 'connection',
+  // No default for a column that the row leaves out.
+  1364: 'record',
+  1366: 'record',
+  // A view's check option, a partition for the value, checks as MySQL numbers them.
+  1369: 'record',
+  1526: 'record',
+  3819: 'record',
+  // Rights, variables.
+  1193: 'setup',
+  1227: 'setup',
+  1231: 'setup',
+  // No upper limit of MariaDB's checks: its class tells too, but only from 10.2 on.
+  4025: 'record',
+}
+
+/** By SQLSTATE's class. */
+const classes: Readonly<Record<string, Fault | undefined>> = {
+  '08': 'connection',
+  '21': 'record',
+  '22': 'record',
+  '23': 'record',
+  '28': 'setup',
+  '3D': 'setup',
+  '42': 'setup',
+  '44': 'record',
+  // A trigger said no.
+  '45': 'record',
+}
+
+const hints: Readonly<Record<number, string | undefined>> = {
+  [errors.tableMissing]: 'Create the table, or give the sink `create`.',
+  [errors.accessDenied]: 'Check user and password.',
+  1044: 'Grant the right to this user, or correct the name of the database.',
+  1049: 'Create the database, or correct its name.',
+  1142: 'Grant the right to this user.',
+  1698: 'Check user and password.',
+}
+
+/** MySQL's and MariaDB's own errors. */
+export const mysqlFaults = new Faults({
+  faultOf: (error) =>
+    isServerError(error) ? (faults[error.errno] ?? classes[error.sqlState.slice(0, 2)] ?? 'system') : undefined,
+  textOf: (error) => (error as ServerError).sqlMessage ?? (error as ServerError).message,
+  hintOf: (error) => hints[(error as ServerError).errno],
+})
+
+export function isMissingTable(error: unknown): boolean {
+  return isServerError(error) && error.errno === errors.tableMissing
+}
+
+/** The server has undone the transaction of this error altogether, so that another can go on. */
+export function isDeadlock(error: unknown): boolean {
+  return isServerError(error) && error.errno === errors.deadlock
+}
+
+function isServerError(error: unknown): error is ServerError {
+  if (!(error instanceof Error)) return false
+  const { errno, sqlState } = error as Partial<ServerError>
+  return typeof errno === 'number' && errno > 0 && typeof sqlState === 'string' && sqlState.length === 5
+}

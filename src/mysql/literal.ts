@@ -1,0 +1,58 @@
+import { UnencodableError } from '../sql/index.js'
+import type { Column } from './table-columns.js'
+
+/** Quotes text. */
+type Escape = (text: string) => string
+
+/** A value as SQL reads it into this column. Errors: `UnencodableError`. */
+export function literalOf(value: unknown, column: Column, escape: Escape): string {
+  if (value === null || value === undefined) return 'NULL'
+  try {
+    if (column.kind === 'json') return escape(typeof value === 'string' ? value : jsonText(value))
+    return plainLiteral(value, column, escape)
+  } catch (error) {
+    throw new UnencodableError(error, column.name)
+  }
+}
+
+function plainLiteral(value: unknown, column: Column, escape: Escape): string {
+  switch (typeof value) {
+    case 'string':
+      return escape(value)
+    case 'number':
+      if (!Number.isFinite(value)) throw new RangeError(`MySQL knows no ${value}`)
+      return String(value)
+    case 'bigint':
+      return String(value)
+    case 'boolean':
+      return value ? 'TRUE' : 'FALSE'
+    case 'object':
+      return objectLiteral(value as object, column, escape)
+    case 'function':
+    case 'symbol':
+    case 'undefined':
+      throw new TypeError(`a ${typeof value} can't be written`)
+  }
+}
+
+function objectLiteral(value: object, column: Column, escape: Escape): string {
+  if (value instanceof Date) return `'${dateText(value, column)}'`
+  if (value instanceof Uint8Array)
+    return `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`
+  return escape(jsonText(value))
+}
+
+/** UTC, as the session is; only the part that the column is for, because the rest would be rounded into it. */
+function dateText(date: Date, { kind }: Column): string {
+  const text = date.toISOString().replace('T', ' ').replace('Z', '')
+  if (kind === 'date') return text.slice(0, text.indexOf(' '))
+  if (kind === 'time') return text.slice(text.indexOf(' ') + 1)
+  if (kind === 'year') return String(date.getUTCFullYear())
+  return text
+}
+
+function jsonText(value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined
+  if (text === undefined) throw new TypeError(`a ${typeof value} is no JSON`)
+  return text
+}
