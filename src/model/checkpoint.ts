@@ -38,6 +38,11 @@ export interface AcquiredPartition extends TopicPartition {
   readonly sequence: number
 }
 
+/** A partition that a task acquired at some time, as it was last committed. */
+export interface HeldPartition extends AcquiredPartition {
+  readonly task: string
+}
+
 export interface StoredChunk {
   readonly sequence: number
   readonly bytes: Uint8Array
@@ -65,6 +70,8 @@ export interface CheckpointStore<T extends EpochTransaction = EpochTransaction> 
   acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]>
   /** The chunks of a partition in the order of their sequence, and within one in the order of the commit. */
   load(task: string, partition: TopicPartition): Observable<StoredChunk>
+  /** The partitions of every task of an app (`<app>.…`), in any order. Asking takes nothing over. */
+  list(app: string): Observable<readonly HeldPartition[]>
   /** Starts the transaction of the next epoch. Nothing is sent before something joins it or it commits. */
   begin(): T
   close(): Observable<never>

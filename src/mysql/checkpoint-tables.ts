@@ -136,6 +136,8 @@ const tables: CheckpointTables<MysqlClient> = {
 
   acquire: (client, task, partitions) => inTransaction(client, () => acquire(client, task, partitions)),
 
+  positions: (client) => client.query<PositionRow & { readonly task: string }>('SELECT * FROM weir_positions'),
+
   chunks: (client, { task, topic, partition }, { sequence, part }, limit) => {
     const after = 'sequence >= ? AND (sequence > ? OR part > ?)'
     return client.execute<ChunkRow>(

@@ -119,6 +119,9 @@ const tables: CheckpointTables<ClientBase> = {
     return (await client.query<PositionRow>(acquire, values)).rows
   },
 
+  positions: async (client) =>
+    (await client.query<PositionRow & { readonly task: string }>('SELECT * FROM weir_positions')).rows,
+
   chunks: async (client, { task, topic, partition }, after, limit) => {
     const values = [task, topic, partition, after.sequence, after.part, limit]
     return (await client.query<ChunkRow>(load, values)).rows

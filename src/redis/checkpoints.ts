@@ -3,14 +3,15 @@ import { EMPTY, expand, from, ignoreElements, mergeMap, type Observable, tap } f
 import {
   type AcquiredPartition,
   type CheckpointStore,
+  type HeldPartition,
   type Logger,
   partitionName,
   type StoredChunk,
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import { chunksKey } from './checkpoint-keys.js'
-import { acquirePartitions } from './checkpoint-scripts.js'
+import { chunksKey, partitionOf, progressField, taskKey, taskOf, taskPattern } from './checkpoint-keys.js'
+import { acquirePartitions, parseProgress } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
 import { failing } from './faults.js'
 import { RedisTransaction } from './transaction.js'
@@ -64,6 +65,12 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
     )
   }
 
+  list(app: string): Observable<readonly HeldPartition[]> {
+    return this.connection
+      .run((client) => listPartitions(client, app))
+      .pipe(failing(`listing what tasks of '${app}' have`))
+  }
+
   begin(): RedisTransaction {
     return new RedisTransaction(this.connection)
   }
@@ -94,6 +101,25 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
     if (policy !== undefined && policy !== 'noeviction')
       this.log.warn(`${this.connection.address} may evict checkpoints (maxmemory-policy ${policy}): set noeviction`)
   }
+}
+
+/** Looks at every key of the database: for people who ask, not for each epoch. */
+async function listPartitions(client: Redis, app: string): Promise<readonly HeldPartition[]> {
+  const tasks = new Set<string>()
+  const keys$ = client.scanStream({ match: taskPattern(app), type: 'hash', count: 1_000 })
+  for await (const keys of keys$ as AsyncIterable<string[]>) for (const key of keys) tasks.add(taskOf(key))
+  const held: HeldPartition[] = []
+  for (const task of tasks) held.push(...heldBy(task, await client.hgetall(taskKey(task))))
+  return held
+}
+
+function heldBy(task: string, fields: Record<string, string>): HeldPartition[] {
+  const generations = Object.entries(fields).filter(([field]) => field.startsWith('generation:'))
+  return generations.map(([field, generation]) => {
+    const partition = partitionOf(field)
+    const progress = parseProgress(fields[progressField(partition)] ?? null)
+    return { task, ...partition, generation: Number(generation), ...progress }
+  })
 }
 
 async function readChunks(client: Redis, key: string, after: string): Promise<ChunkPage> {

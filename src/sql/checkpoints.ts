@@ -2,6 +2,7 @@ import { catchError, EMPTY, expand, ignoreElements, mergeMap, type Observable, t
 import {
   type AcquiredPartition,
   type CheckpointStore,
+  type HeldPartition,
   partitionName,
   type StoredChunk,
   type TopicPartition,
@@ -14,6 +15,8 @@ export interface CheckpointTables<Client> extends EpochDialect<Client> {
   create(client: Client): Promise<unknown>
   /** Bumps the generations of the partitions at once. Answers with their rows, in any order. */
   acquire(client: Client, task: string, partitions: readonly TopicPartition[]): Promise<readonly PositionRow[]>
+  /** The rows of all tasks, in any order. */
+  positions(client: Client): Promise<readonly (PositionRow & { readonly task: string })[]>
   /** At most `limit` chunks after a cursor, in order. */
   chunks(client: Client, partition: TaskPartition, after: ChunkCursor, limit: number): Promise<readonly ChunkRow[]>
 }
@@ -84,6 +87,12 @@ export class SqlCheckpoints<Client> implements CheckpointStore<SqlTransaction<Cl
     )
   }
 
+  list(app: string): Observable<readonly HeldPartition[]> {
+    return this.connection
+      .run(async (client) => held(app, await this.tables.positions(client)))
+      .pipe(this.failing(`listing what tasks of '${app}' have`))
+  }
+
   begin(): SqlTransaction<Client> {
     return new SqlTransaction(this.connection, this.tables)
   }
@@ -106,11 +115,23 @@ function acquired(partitions: readonly TopicPartition[], rows: readonly Position
   const byName = new Map(rows.map((row) => [partitionName(row), row]))
   return partitions.flatMap((partition) => {
     const row = byName.get(partitionName(partition))
-    if (row === undefined) return []
-    const { topic, partition: number, generation, sequence } = row
-    const numbers = { generation: Number(generation), sequence: Number(sequence) }
-    return [{ topic, partition: number, ...numbers, progress: progressOf(row) }]
+    return row === undefined ? [] : [partitionOf(row)]
   })
+}
+
+function held(app: string, rows: readonly (PositionRow & { readonly task: string })[]): readonly HeldPartition[] {
+  return rows.filter(({ task }) => task.startsWith(`${app}.`)).map((row) => ({ task: row.task, ...partitionOf(row) }))
+}
+
+function partitionOf(row: PositionRow): AcquiredPartition {
+  const { topic, partition, generation, sequence } = row
+  return {
+    topic,
+    partition,
+    generation: Number(generation),
+    sequence: Number(sequence),
+    progress: progressOf(row),
+  }
 }
 
 function progressOf({ position, stream_time, watermark }: PositionRow): AcquiredPartition['progress'] {

@@ -1,6 +1,7 @@
-import { messageOf, partitionName, type TopicPartition, WeirError } from '../model/index.js'
+import type { TopicPartition } from '../model/index.js'
 import {
   applySection,
+  corruptError,
   isEmpty,
   type Line,
   packSection,
@@ -71,19 +72,13 @@ export class Changelog {
     try {
       const section = unpackSection(bytes)
       const store = storeOf(section[0])
+      const index = this.stores.indexOf(store)
       const span = this.open(sequence)
-      applySection(store, this.stores.indexOf(store), section, span)
+      // What nobody declared need not be kept.
+      applySection(store, section, index < 0 ? undefined : (entry, size) => span.hold(index, entry, size))
       this.count(span, sectionBytes(section))
     } catch (cause) {
-      throw new WeirError(
-        'WEIR_CHECKPOINT_CORRUPT',
-        `restoring the state of ${partitionName(partition)}: ${messageOf(cause)}`,
-        {
-          partition,
-          hint: 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.',
-          cause,
-        },
-      )
+      throw corruptError(partition, cause)
     }
   }
 

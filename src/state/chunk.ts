@@ -1,7 +1,13 @@
 import { Packr } from 'msgpackr'
-import type { CodecVersion, StoreKey } from '../model/index.js'
-import type { LogSpan } from './log-span.js'
-import type { PartitionStore } from './partition-store.js'
+import {
+  type CodecVersion,
+  messageOf,
+  partitionName,
+  type StoreKey,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
+import type { PartitionStore, StoredEntry } from './partition-store.js'
 
 const format = 1
 const maxChunkBytes = 1 << 20
@@ -48,11 +54,12 @@ function isSection(section: unknown): section is Section {
   return Array.isArray(section) && typeof section[0] === 'string' && section.slice(2).filter(Array.isArray).length === 4
 }
 
-/**
- * Puts back what a section tells, as read from this span of the log; `index` is the store's number there, or -1 for one
- * that nobody declared: it need not be kept.
- */
-export function applySection(store: PartitionStore<unknown>, index: number, section: Section, span: LogSpan): void {
+/** Puts back what a section tells; `hold` hears of each whole value, and how much of the log it takes. */
+export function applySection(
+  store: PartitionStore<unknown>,
+  section: Section,
+  hold: (entry: StoredEntry<unknown>, bytes: number) => void = () => undefined,
+): void {
   const { codec } = store
   const [, codecVersion, dropped, deleted, whole, changed] = section
   for (const segment of dropped) store.forgetSegment(segment)
@@ -69,10 +76,15 @@ export function applySection(store: PartitionStore<unknown>, index: number, sect
   }
   for (const line of whole) {
     const [segment, key, saved] = line
-    const value = codec.load(saved, codecVersion)
-    const entry = store.restore(segment, key, value)
-    if (index >= 0) span.hold(index, entry, sizeOf(line))
+    hold(store.restore(segment, key, codec.load(saved, codecVersion)), sizeOf(line))
   }
+}
+
+/** What reading a chunk fails with, whatever is wrong with it. */
+export function corruptError(partition: TopicPartition, cause: unknown): WeirError {
+  const message = `restoring the state of ${partitionName(partition)}: ${messageOf(cause)}`
+  const hint = 'Run the version of the flow that wrote it, or delete the checkpoints of this flow to begin anew.'
+  return new WeirError('WEIR_CHECKPOINT_CORRUPT', message, { partition, hint, cause })
 }
 
 function halves<T>(items: T[]): [T[], T[]] {

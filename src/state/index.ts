@@ -6,7 +6,9 @@
  *   partition-store      one store's entries of one partition, live, and what the epoch changed of them
  *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
  *   log-span, chunk      a stretch of that log; how a store's changes are packed and put back
+ *   stored-state         what a checkpoint store holds, read without taking it over
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
+export { isSameVersion, readStored, type StoredStore } from './stored-state.js'
 export { TaskStores } from './task-stores.js'

@@ -5,6 +5,7 @@ import {
   type EpochCommit,
   type EpochTransaction,
   fencedError,
+  type HeldPartition,
   type PartitionCommit,
   type PartitionProgress,
   partitionName,
@@ -14,6 +15,7 @@ import {
 } from '../model/index.js'
 
 interface Log {
+  readonly of: TopicPartition & { readonly task: string }
   generation: number
   progress: PartitionProgress | undefined
   sequence: number
@@ -34,6 +36,15 @@ export class MemoryCheckpoints implements CheckpointStore {
 
   load(task: string, partition: TopicPartition): Observable<StoredChunk> {
     return defer(() => from(this.logs.get(nameOf(task, partition))?.chunks ?? []))
+  }
+
+  list(app: string): Observable<readonly HeldPartition[]> {
+    return defer(() => {
+      const logs = [...this.logs.values()].filter(({ of: { task } }) => task.startsWith(`${app}.`))
+      return of(
+        logs.map(({ of: held, generation, progress, sequence }) => ({ ...held, generation, progress, sequence })),
+      )
+    })
   }
 
   begin(): EpochTransaction {
@@ -61,7 +72,7 @@ export class MemoryCheckpoints implements CheckpointStore {
 
   private take(task: string, { topic, partition }: TopicPartition): AcquiredPartition {
     const name = nameOf(task, { topic, partition })
-    const log = this.logs.get(name) ?? { generation: 0, progress: undefined, sequence: 0, chunks: [] }
+    const log = this.logs.get(name) ?? newLog({ task, topic, partition })
     this.logs.set(name, log)
     log.generation++
     const { generation, progress, sequence } = log
@@ -78,6 +89,10 @@ export class MemoryCheckpoints implements CheckpointStore {
     if (log?.generation === partition.generation) return log
     throw fencedError(task, { ...partition, generation: log?.generation ?? null })
   }
+}
+
+function newLog(of: Log['of']): Log {
+  return { of, generation: 0, progress: undefined, sequence: 0, chunks: [] }
 }
 
 function append(log: Log, { progress, sequence, chunks, truncateBefore = 0 }: PartitionCommit): void {

@@ -1,9 +1,7 @@
 import { partitionName, type StoreCodec, type StoredChunk, type TopicPartition, WeirError } from '../model/index.js'
 import { type Append, Changelog } from './changelog.js'
 import { PartitionStore } from './partition-store.js'
-
-/** Keeps what another topology stored as it is: it is only looked at. */
-const raw: StoreCodec<unknown> = { version: 0, save: (value) => value, load: (saved) => saved, apply: (value) => value }
+import { rawCodec } from './stored-state.js'
 
 /** The stores of one partition, and what numbers their commits. */
 export class PartitionState {
@@ -43,7 +41,7 @@ export class PartitionState {
 
   private stranger(name: string): PartitionStore<unknown> {
     let store = this.strangers.get(name)
-    if (store === undefined) this.strangers.set(name, (store = new PartitionStore(name, this.partition, raw)))
+    if (store === undefined) this.strangers.set(name, (store = new PartitionStore(name, this.partition, rawCodec)))
     return store
   }
 }

@@ -26,6 +26,10 @@ export class TaskStores {
     return [...this.codecs.keys()]
   }
 
+  codecOf(name: string): StoreCodec<unknown> | undefined {
+    return this.codecs.get(name)
+  }
+
   /** Declares a store, before any partition is assigned. */
   declare<V>(name: string, codec: StoreCodec<V>): Store<V> {
     if (this.codecs.has(name)) {

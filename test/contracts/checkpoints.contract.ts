@@ -5,6 +5,7 @@ import type {
   AcquiredPartition,
   CheckpointStore,
   EpochTransaction,
+  HeldPartition,
   PartitionCommit,
   TopicPartition,
 } from '../../src/model/index.js'
@@ -207,6 +208,29 @@ export function checkpointsContract(name: string, start: () => Promise<Checkpoin
       await done(concat(commit$, transaction.rollback()))
       expect((await acquireOne(task)).progress?.position).toBe(2)
       expect(await chunksOf(task, one)).toEqual(['2:b'])
+    })
+
+    test('tells what the tasks of an app have, and takes nothing over', async () => {
+      const app = `app-${randomUUID()}`
+      const tasks = [`${app}.flow`, `${app}.other-flow`]
+      const [first] = await acquire(tasks[0] as string, [one, two])
+      await acquire(tasks[1] as string, [one])
+      await acquire(`${app}x.flow`, [one])
+      const partitions = [
+        commitOf(first as AcquiredPartition, { position: 7, sequence: 3, chunks: ['c'], streamTime: 9 }),
+      ]
+      await done(store.begin().commit({ task: tasks[0] as string, partitions }))
+
+      const listed = [...(await lastValueFrom(store.list(app)))]
+      const name = ({ task, topic, partition }: HeldPartition) => `${task} ${topic} ${partition}`
+      expect(listed.sort((a, b) => (name(a) < name(b) ? -1 : 1))).toEqual([
+        { task: tasks[0], ...one, generation: 1, sequence: 3, progress: { position: 7, streamTime: 9 } },
+        { task: tasks[0], ...two, generation: 1, sequence: 0, progress: undefined },
+        { task: tasks[1], ...one, generation: 1, sequence: 0, progress: undefined },
+      ])
+      expect(await lastValueFrom(store.list(app.toUpperCase()))).toEqual([])
+      const next = [commitOf(first as AcquiredPartition, { position: 8, sequence: 4 })]
+      await done(store.begin().commit({ task: tasks[0] as string, partitions: next }))
     })
 
     test('tasks commit side by side', async () => {

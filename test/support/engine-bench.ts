@@ -273,6 +273,10 @@ export class BenchCheckpoints implements CheckpointStore {
     })
   }
 
+  list(app: string) {
+    return this.memory.list(app)
+  }
+
   begin(): EpochTransaction {
     const counts = { commits: 0, rollbacks: 0 }
     this.transactions.push(counts)
