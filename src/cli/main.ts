@@ -37,7 +37,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
       .command(name)
       .description(description)
       .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
-  command('run', 'Runs flows, all of them or those named, until SIGTERM or SIGINT.')
+  command('run', 'Runs flows, those named or those that the configuration says, until SIGTERM or SIGINT.')
     .argument('[flow...]', 'which flows')
     .option('--json', 'log as JSON, on a terminal too')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
@@ -48,7 +48,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )
-  command('start', 'Runs all flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
+  command('start', 'Runs the flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
     .option('--json', 'log as JSON instead of the view')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
     .action(async (options: RunOptions) => ended(await start(options, io)))

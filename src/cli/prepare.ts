@@ -8,8 +8,10 @@ import { type Io, UsageError } from './io.js'
 export interface PrepareOptions {
   /** The file; default the one in the working directory. */
   readonly config?: string | undefined
-  /** Default: all flows. */
+  /** Which flows are named. Default: all. */
   readonly flows?: readonly string[]
+  /** Whether, when none is named, those are meant that the configuration says to run. */
+  readonly toRun?: boolean
   /** Adds to the environment that the configuration reads. */
   readonly defaults?: (environment: Environment) => Environment
 }
@@ -20,12 +22,16 @@ export interface Prepared extends LoadedConfig {
 }
 
 /** Loads and compiles a configuration; connects to nothing. Errors: the configuration's, `UsageError`. */
-export async function prepare({ config: file, flows = [], defaults }: PrepareOptions, io: Io): Promise<Prepared> {
+export async function prepare(
+  { config: file, flows = [], toRun = false, defaults }: PrepareOptions,
+  io: Io,
+): Promise<Prepared> {
   const modules = { weirflow: await import('../index.js') }
   const loaded = await loadConfig({ cwd: io.cwd, file, environment: io.env, modules })
   const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
   checkNames(flows, Object.keys(loaded.config.flows))
-  const topology = compile(loaded.config, { environment, only: flows })
+  const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
+  const topology = compile(loaded.config, { environment, only })
   return { ...loaded, environment, topology, redact: redactor(loaded.config, environment) }
 }
 

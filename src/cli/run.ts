@@ -25,7 +25,7 @@ export interface Company {
 
 /** `weir run [flow…]`: runs flows until a signal. */
 export async function run(flows: readonly string[], options: RunOptions, io: Io): Promise<number> {
-  return runPrepared(await prepare({ config: options.config, flows }, io), options, io)
+  return runPrepared(await prepare({ config: options.config, flows, toRun: true }, io), options, io)
 }
 
 /** Runs the flows of a topology as a worker. Returns the exit code. */

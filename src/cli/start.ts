@@ -20,7 +20,7 @@ const demoDefaults: Environment = { FLUSH_INTERVAL_SEC: '5', ALLOWED_LATENESS_SE
 /** `weir start`: all flows, with a view of them on a terminal, and visitors as long as no real Kafka is named. */
 export async function start(options: RunOptions, io: Io): Promise<number> {
   const defaults = (environment: Environment) => (wantsTraffic(environment) ? demoDefaults : {})
-  const prepared = await prepare({ config: options.config, defaults }, io)
+  const prepared = await prepare({ config: options.config, defaults, toRun: true }, io)
   const isWatched = io.stdout.isTTY === true && options.json !== true
   return runPrepared(prepared, options, io, isWatched ? watched(prepared, io) : unwatched(prepared, io))
 }

@@ -3,7 +3,7 @@ import { ConfigError, type ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
 import { closest } from './closest.js'
 
-const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows'] as const
+const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run'] as const
 
 /** What a configuration module exports, if it has the shape of one. Errors: `ConfigError` with every fault. */
 export function checkConfig(module: unknown, file: string): WeirConfig {
@@ -29,6 +29,16 @@ function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
   )
   yield* declared(config['flows'], 'flows', (value) => value instanceof Flow, 'flow(source, …, sink)')
   if (isObject(config['flows']) && Object.keys(config['flows']).length === 0) yield { message: 'flows: there are none' }
+  yield* unknownFlows(config)
+}
+
+function* unknownFlows({ run, flows }: Record<string, unknown>): Generator<ConfigFault> {
+  if (run === undefined || !isObject(flows)) return
+  if (!Array.isArray(run)) {
+    yield { message: 'run: expected a list of names of flows' }
+    return
+  }
+  for (const name of run) if (!Object.hasOwn(flows, String(name))) yield { message: `run: no flow is called '${name}'` }
 }
 
 function* declared(

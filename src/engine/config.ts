@@ -14,4 +14,6 @@ export interface WeirConfig {
   /** The connection for dead letters. Default: the one of the flow's source, or the only one that can. */
   readonly deadLetters?: string
   readonly flows: Readonly<Record<string, Flow>>
+  /** The flows that run when none is named. Default: all. */
+  readonly run?: readonly string[]
 }

@@ -209,6 +209,18 @@ describe('a process', () => {
     taken.close()
   })
 
+  test.each([
+    [['run'], false],
+    [['run', 'visits'], true],
+  ] as const)('%j runs what is named, or else what the configuration says', async (argv, runsVisits) => {
+    config('', " run: ['orders'],")
+    const { child, ended, says, text } = start(...argv)
+    await says(/"flow":/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect([text().includes('"flow":"visits"'), text().includes('"flow":"orders"')]).toEqual([runsVisits, !runsVisits])
+  })
+
   test('started to be tried tells where to post, and how it goes', async () => {
     config()
     const { child, ended, says } = start('start')

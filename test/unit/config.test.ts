@@ -154,6 +154,8 @@ describe('a fault', () => {
     ['export default { flows: { a: {} }, connections: { k: 1 } }', 'connections.k: expected a connection'],
     ['export default { flow: {} }', "Did you mean 'flows'?"],
     ['export default { app: 7, flows: {} }', 'app: expected a string'],
+    ['export default { flows: { a: {} }, run: "a" }', 'run: expected a list of names of flows'],
+    ['export default { flows: { a: {} }, run: ["b"] }', "run: no flow is called 'b'"],
   ])('of shape is told: %s', async (code, expected) => {
     write('flows.config.ts', code)
     expect(await failure()).toMatchObject({ code: 'WEIR_CONFIG_INVALID' })
