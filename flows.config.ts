@@ -1,6 +1,8 @@
-import { defineConfig, env, kafka, postgres, redis, secret } from 'weirflow'
+import { defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
+import { seismicPersist } from './src/flows/seismic-persist.js'
+import { seismicProducer } from './src/flows/seismic-producer.js'
 
 export default defineConfig({
   connections: {
@@ -16,10 +18,17 @@ export default defineConfig({
     }),
     // For checkpoints, where WEIR_CHECKPOINTS asks for it; nobody connects to it otherwise.
     redis: redis({ url: secret('REDIS_URL').default('redis://127.0.0.1:6379') }),
+    mysql: mysql({ url: secret('MYSQL_URL').default('mysql://root@127.0.0.1:3306/seismic') }),
+    // Without a URL values are plain JSON.
+    registry: schemaRegistry({ url: env('SCHEMA_REGISTRY_URL').default('') }),
   },
   checkpoints: 'db',
   flows: {
     'activity-ingest': activityIngest,
     'activity-metrics': activityMetrics,
+    'seismic-producer': seismicProducer,
+    'seismic-persist': seismicPersist,
   },
+  // The seismic system runs where it is named: `weir run seismic-producer`.
+  run: ['activity-ingest', 'activity-metrics'],
 })
