@@ -25,23 +25,39 @@ const kinds: readonly (readonly [RegExp, Column['kind']])[] = [
   [/^year/i, 'year'],
 ]
 
-/** The columns of a table, by name. Errors: the server's when there is no such table. */
-export async function readColumns(client: MysqlClient, table: string): Promise<ReadonlyMap<string, Column>> {
+/** What a table is like. */
+export interface TableShape {
+  /** By name. */
+  readonly columns: ReadonlyMap<string, Column>
+  /** Keeps its rows; undefined for a view. */
+  readonly engine: string | undefined
+}
+
+/** Errors: the server's when there is no such table. */
+export async function readTable(client: MysqlClient, table: string): Promise<TableShape> {
   const rows = await client.query<ColumnRow>(`SHOW COLUMNS FROM ${quotedTable(table)}`)
-  const documents = await jsonColumns(client, table)
-  return new Map(
-    rows.map(({ Field: name, Type: type }) => {
-      const kind = documents.has(name) ? 'json' : (kinds.find(([pattern]) => pattern.test(type))?.[1] ?? 'other')
-      return [name, { name, kind }]
-    }),
-  )
+  const [row = {}] = await client.query<Record<string, string>>(`SHOW CREATE TABLE ${quotedTable(table)}`)
+  const definition = row['Create Table'] ?? ''
+  const documents = jsonColumns(definition)
+  const columns = rows.map(({ Field: name, Type: type }): [string, Column] => {
+    const kind = documents.has(name) ? 'json' : (kinds.find(([pattern]) => pattern.test(type))?.[1] ?? 'other')
+    return [name, { name, kind }]
+  })
+  return { columns: new Map(columns), engine: /\n\).* ENGINE=(\w+)/.exec(definition)?.[1] }
 }
 
 /** MariaDB's JSON is text that a check keeps valid. */
-async function jsonColumns(client: MysqlClient, table: string): Promise<ReadonlySet<string>> {
-  const [row = {}] = await client.query<Record<string, string>>(`SHOW CREATE TABLE ${quotedTable(table)}`)
-  const checked = (row['Create Table'] ?? '').matchAll(/json_valid\(`((?:[^`]|``)+)`\)/gi)
+function jsonColumns(definition: string): ReadonlySet<string> {
+  const checked = definition.matchAll(/json_valid\(`((?:[^`]|``)+)`\)/gi)
   return new Set([...checked].map(([, name = '']) => name.replaceAll('``', '`')))
+}
+
+/** Whether a table's engine knows transactions, without which a statement that fails leaves some of its rows. */
+export async function isTransactional(client: MysqlClient, engine: string | undefined): Promise<boolean> {
+  if (engine === undefined) return true
+  const query = 'SELECT TRANSACTIONS AS answer FROM information_schema.ENGINES WHERE ENGINE = ?'
+  const [row] = await client.query<{ answer: string | null }>(query, [engine])
+  return row?.answer !== 'NO'
 }
 
 /** Whether these are the columns of a unique index. */

@@ -3,7 +3,7 @@ import { columnsOf, type Row, type Table, UnencodableError, type Write } from '.
 import type { MysqlClient } from './client.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { literalOf } from './literal.js'
-import { type Column, isUnique, readColumns } from './table-columns.js'
+import { type Column, isTransactional, isUnique, readTable } from './table-columns.js'
 
 /** What the protocol adds to the text of a statement, with room to spare. */
 const overhead = 64
@@ -24,10 +24,14 @@ export class TableWriter implements Table<MysqlClient> {
     private readonly escape: (text: string) => string,
   ) {}
 
-  /** Errors: the server's when there is no such table; WEIR_CONFIG_INVALID when `key` is not unique in it. */
+  /**
+   * Errors: the server's when there is no such table; WEIR_CONFIG_INVALID when it knows no transactions, or `key` is not
+   * unique in it.
+   */
   static async open(client: MysqlClient, options: TableOptions): Promise<TableWriter> {
     const { table, key } = options
-    const columns = await readColumns(client, table)
+    const { columns, engine } = await readTable(client, table)
+    if (!(await isTransactional(client, engine))) throw notTransactional(table, engine)
     if (key !== undefined && !(await isUnique(client, table, key))) throw notUnique(table, key)
     const [row] = await client.query<{ bytes: number }>('SELECT @@max_allowed_packet AS bytes')
     return new TableWriter(options, columns, Number(row?.bytes) - overhead, (text) => client.escape(text))
@@ -74,5 +78,11 @@ export class TableWriter implements Table<MysqlClient> {
 function notUnique(table: string, key: readonly string[]): WeirError {
   return new WeirError('WEIR_CONFIG_INVALID', `opening table ${table}: ${key.join(', ')} is no unique key of it`, {
     hint: 'An upsert needs a unique index on exactly the columns of `key`.',
+  })
+}
+
+function notTransactional(table: string, engine: string | undefined): WeirError {
+  return new WeirError('WEIR_CONFIG_INVALID', `opening table ${table}: its engine ${engine} knows no transactions`, {
+    hint: `Make it one that does: ALTER TABLE ${quotedTable(table)} ENGINE = InnoDB.`,
   })
 }
