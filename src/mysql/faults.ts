@@ -34,7 +34,7 @@ const faults: Readonly<Record<number, Fault | undefined>> = {
   // No default for a column that the row leaves out.
   1364: 'record',
   1366: 'record',
-  // A view's check option, a partition for the value, checks as MySQL numbers them.
+  // A view's check option, no partition for the value, a check.
   1369: 'record',
   1526: 'record',
   3819: 'record',
@@ -42,8 +42,6 @@ const faults: Readonly<Record<number, Fault | undefined>> = {
   1193: 'setup',
   1227: 'setup',
   1231: 'setup',
-  // No upper limit of MariaDB's checks: its class tells too, but only from 10.2 on.
-  4025: 'record',
 }
 
 /** By SQLSTATE's class. */

@@ -9,7 +9,7 @@ import { findProgram, freePort, isRoot, missingServer, ownerOf } from './server-
 
 const password = 'p@ss/word'
 
-/** Created anew at each start, for the server forgets nothing of it but needs it at the first. */
+/** What a new server lacks; run at each start. */
 const firstStatements = `
   CREATE DATABASE IF NOT EXISTS weir CHARACTER SET utf8mb4;
   CREATE USER IF NOT EXISTS weir@'127.0.0.1' IDENTIFIED BY '${password}';
@@ -19,6 +19,8 @@ const firstStatements = `
 export interface MariadbServerOptions {
   /** The largest packet, in bytes. Default: 16 MiB. */
   readonly maxAllowedPacket?: number
+  /** Speaks TLS with these, in PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string }
 }
 
 /** A MariaDB server of the test's own, on a loopback port that stays the same over restarts. */
@@ -45,6 +47,7 @@ export class MariadbServer {
       stdio: 'pipe',
     })
     writeFileSync(join(directory, 'init.sql'), firstStatements.replaceAll(/\n */g, ' ').replaceAll('; ', ';\n'))
+    for (const [name, pem] of Object.entries(options.tls ?? {})) writeFileSync(join(directory, `${name}.pem`), pem)
     const server = new MariadbServer(program, directory, await freePort(), options)
     await server.start()
     return server
@@ -121,6 +124,7 @@ export class MariadbServer {
   }
 
   private launch(): void {
+    const { tls, maxAllowedPacket = 16 * 1_024 * 1_024 } = this.options
     const settings = [
       `datadir=${join(this.directory, 'data')}`,
       `socket=${join(this.directory, 'socket')}`,
@@ -133,11 +137,14 @@ export class MariadbServer {
       // What was committed outlives the server, but not the machine.
       'innodb-flush-log-at-trx-commit=2',
       'max-connections=60',
-      `max-allowed-packet=${this.options.maxAllowedPacket ?? 16 * 1_024 * 1_024}`,
+      `max-allowed-packet=${maxAllowedPacket}`,
       // What sessions have to set for themselves.
       'default-time-zone=+05:45',
       'sql-mode=',
       'character-set-server=latin1',
+      ...['cert', 'key'].flatMap((name) =>
+        tls === undefined ? [] : [`ssl-${name}=${join(this.directory, name)}.pem`],
+      ),
     ]
     const log = openSync(this.log, 'w')
     this.process = spawn(this.program, ['--no-defaults', ...settings.map((setting) => `--${setting}`)], {
