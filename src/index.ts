@@ -42,7 +42,7 @@ export {
   type Topology,
 } from './engine/index.js'
 export * from './model/index.js'
-export { aggregate } from './operators/aggregate.js'
+export { aggregate, recordKey } from './operators/aggregate.js'
 export { avro } from './operators/avro.js'
 export { type BatchOptions, batch } from './operators/batch.js'
 export { type EventTimeOptions, eventTime } from './operators/event-time.js'
@@ -52,6 +52,7 @@ export type { DecodeOptions, EncodeOptions } from './operators/internal/register
 export type { NamedStage, RejectingStage } from './operators/internal/stage-options.js'
 export { json } from './operators/json.js'
 export { jsonSchema } from './operators/json-schema.js'
+export { keyBy } from './operators/key-by.js'
 export { map } from './operators/map.js'
 export { type MapAsyncOptions, mapAsync } from './operators/map-async.js'
 export { rx } from './operators/rx.js'

@@ -41,8 +41,8 @@ function report({ topology, file }: Prepared, io: Io): string[] {
 }
 
 /** What keeps the checkpoints of a flow, if it has any. */
-function keeperOf({ checkpointed, checkpoints }: FlowTopology): string | undefined {
-  return checkpointed ? checkpoints : undefined
+function keeperOf({ parts, checkpoints }: FlowTopology): string | undefined {
+  return parts.some(({ checkpointed }) => checkpointed) ? checkpoints : undefined
 }
 
 async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {

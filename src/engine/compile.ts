@@ -15,10 +15,11 @@ import {
 import { chooseCheckpoints, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
+import { FlowCutter, type Part } from './cut.js'
 import { type EpochLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { guaranteeOf } from './guarantee.js'
-import { summarize } from './summary.js'
+import { joinSummaries, summarize } from './summary.js'
 import {
   type BranchNode,
   type Chain,
@@ -27,6 +28,8 @@ import {
   isBranches,
   type OperatorNode,
   operatorsOf,
+  type SinkNode,
+  type SubTopology,
   sinksOf,
   type Topology,
   type TopologyConnection,
@@ -112,18 +115,31 @@ class FlowCompiler {
       inputs.some(({ stages }) => stages.some(isGlobal)),
     )
     const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink.definition, sink.connection))
+    const cut = new FlowCutter(this.app, this.name, this.connections).cut(parts)
+    const tasks = cut.map((part) => this.part(part, flow, joins))
     return {
       name: this.name,
-      ...parts,
-      summary: summarize(parts),
+      parts: tasks,
+      summary: joinSummaries(tasks.map(({ summary }) => summary)),
       ...guaranteeOf({ ...parts, stores, joins, checkpoints: this.checkpoints }),
-      checkpointed: stores.length > 0 || joins.length > 0,
       checkpoints: this.checkpoints,
-      global: operators.some(isGlobal),
-      limits: this.limits(flow, inputs),
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
+    }
+  }
+
+  private part(part: Part, flow: Flow, joins: readonly SinkNode[]): SubTopology {
+    const operators = [...operatorsOf(part)]
+    const keepsState = operators.some(
+      ({ definition, options }) => options !== undefined && (definition.stores?.(options) ?? []).length > 0,
+    )
+    return {
+      ...part,
+      summary: summarize(part),
+      checkpointed: keepsState || [...sinksOf(part)].some((sink) => joins.includes(sink)),
+      global: operators.some(isGlobal),
+      limits: this.limits(flow, part.inputs),
     }
   }
 

@@ -1,14 +1,15 @@
-import { catchError, EMPTY, from, ignoreElements, mergeMap, type Observable } from 'rxjs'
+import { from, ignoreElements, mergeMap, type Observable } from 'rxjs'
 import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { EventTime } from './event-time.js'
 import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
+import { RunningFlow } from './running-flow.js'
 import { StageContexts } from './stage-contexts.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
-import type { FlowTopology, Topology } from './topology.js'
+import { type FlowTopology, operatorsOf, type SubTopology, sinksOf, type Topology } from './topology.js'
 
 export interface EngineParts {
   readonly clock: Clock
@@ -28,7 +29,7 @@ export interface EngineParts {
 /** Runs the flows of a topology in this process, each as a task of its own. */
 export class Engine {
   private readonly opened = new Map<string, Connection>()
-  private readonly tasks: readonly FlowTask[]
+  private readonly flows: readonly RunningFlow[]
   private readonly checkpoints = new Map<string, CheckpointStore>()
 
   /** Builds every stage. Errors: WEIR_CONFIG_EMBEDDED and whatever a stage finds wrong when it is built. */
@@ -36,7 +37,7 @@ export class Engine {
     private readonly topology: Topology,
     private readonly parts: EngineParts,
   ) {
-    this.tasks = topology.flows.map((flow) => this.task(flow))
+    this.flows = topology.flows.map((flow) => new RunningFlow(flow.parts.map((part) => this.task(flow, part))))
   }
 
   /**
@@ -44,20 +45,19 @@ export class Engine {
    * have stopped.
    */
   run(): Observable<never> {
-    return from(this.tasks).pipe(
-      // A failed task has told why in the log and in its status.
-      mergeMap((task) => task.run().pipe(catchError(() => EMPTY)), Math.max(1, this.tasks.length)),
+    return from(this.flows).pipe(
+      mergeMap((flow) => flow.run(), Math.max(1, this.flows.length)),
       ignoreElements(),
     )
   }
 
   /** Lets every flow drain and commit, then ends it. */
   stop(): void {
-    for (const task of this.tasks) task.stop()
+    for (const flow of this.flows) flow.stop()
   }
 
   status(): readonly FlowStatus[] {
-    return this.tasks.map((task) => task.status())
+    return this.flows.map((flow) => flow.status())
   }
 
   /** Closes what the flows shared, once they have ended. */
@@ -76,16 +76,16 @@ export class Engine {
     return connection
   }
 
-  private task(flow: FlowTopology): FlowTask {
+  private task(flow: FlowTopology, part: SubTopology): FlowTask {
     const { clock, http, instance, observer = {} } = this.parts
     const log = this.parts.log.child({ flow: flow.name })
     const stores = new TaskStores(flow.givesUp)
-    const time = new EventTime(clock)
-    const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow))
-    const checkpoints = flow.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined
+    const time = new EventTime(clock, part.timeScope)
+    const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow, part))
+    const checkpoints = part.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined
     // The contexts need the task's transactions, and the task its pipeline.
     const holder: { task?: FlowTask } = {}
-    const contexts = new StageContexts(flow, {
+    const contexts = new StageContexts(flow.name, part.summary, {
       app: this.topology.app,
       clock,
       log,
@@ -99,11 +99,12 @@ export class Engine {
       transaction: (connection) =>
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
     })
-    const pipeline = buildPipeline(flow, contexts)
-    const name = this.taskName(flow)
+    const pipeline = buildPipeline(part, contexts)
+    const name = this.taskName(part)
     holder.task = new FlowTask({
       name,
       flow,
+      part,
       pipeline,
       contexts,
       stores,
@@ -118,7 +119,7 @@ export class Engine {
   }
 
   /** An embedded broker's offsets begin anew with the process, and so must the checkpoints of what reads it. */
-  private taskName({ name, inputs }: FlowTopology): string {
+  private taskName({ name, inputs }: SubTopology): string {
     const isVolatile = inputs.some(({ source }) => {
       const connection = source.connection === undefined ? undefined : this.topology.connections.get(source.connection)
       return connection?.definition.isEmbedded?.(connection.options)
@@ -142,8 +143,9 @@ export class Engine {
     return store
   }
 
-  private deadLetters({ deadLetters }: FlowTopology) {
-    if (deadLetters === undefined) return undefined
+  private deadLetters({ deadLetters }: FlowTopology, part: SubTopology) {
+    const writes = [...operatorsOf(part), ...sinksOf(part)].some(({ policy }) => policy === 'dead-letter')
+    if (deadLetters === undefined || !writes) return undefined
     const { connection, name } = deadLetters
     return this.declared(connection).definition.deadLetters?.(
       this.connection(connection),

@@ -3,55 +3,90 @@ import {
   type PartitionEnd,
   PartitionMap,
   type PartitionProgress,
+  type PartitionTold,
+  type Position,
   type StreamTime,
   type TopicPartition,
 } from '../model/index.js'
 
+type Told = Parameters<StreamTime['follow']>[0]
+
 /** What is known of the time of one partition. */
 interface PartitionTime {
+  readonly generation: number
   /** The highest event time seen, ms; -Infinity before the first record. */
   streamTime: number
   /** Wall-clock time of the last epoch that brought a record, or of the assignment, ms. */
   activeAt: number
-  /** The highest `streamTime` that an epoch has ended with: it tells whether a record came since. */
-  seenRecords: number
-  endedRecords: number
+  /** Whether a record came since the last epoch ended. */
+  isFresh: boolean
   idle: boolean
+  /** Since when it moves on at the pace of the wall clock, and until when it has, ms. */
+  pace: { readonly since: number; until: number } | undefined
+  /** The next offset to read when the last epoch ended. */
+  position: number
+  /** Its watermark as it was committed. */
+  closed: number
 }
 
 /**
- * Event time of one task. Each partition has a stream time, the highest event time seen on it; the watermark is the
- * minimum of them over the partitions that are awaited, less the allowed out-of-orderness, and never goes back.
+ * Whose watermark says that results are out: the task's, when it takes all partitions to make one, or that of each
+ * partition by itself, which then moves to other tasks with it.
+ */
+export type TimeScope = 'task' | 'partition'
+
+/**
+ * Event time of one task. Each partition has a stream time, the highest event time seen on it, and a watermark, which
+ * is that less the allowed out-of-orderness and never goes back. The watermark of the task is the minimum over the
+ * partitions that are awaited.
  *
- * A partition that brought nothing for `idleAfter` and is read to its end, as its broker just confirmed, is not
- * awaited. When none is awaited the watermark goes to the highest stream time (as Flink's status watermark valve has
- * it) and from there on at the pace of the wall clock: it never jumps to now, which would turn a replay of last
- * year's records late.
+ * A partition that brought nothing for `idleAfter` and is read to its end, as its broker just confirmed, is idle: it is
+ * not awaited, and its own watermark moves on at the pace of the wall clock from where it stood. When none is awaited the
+ * task's watermark goes to the highest of them (as Flink's status watermark valve has it) and from there on at that pace
+ * too: it never jumps to now, which would turn a replay of last year's records late.
  */
 export class EventTime implements StreamTime {
   outOfOrderMs = 0
   closed = Number.NEGATIVE_INFINITY
+  total = 0
   private idleAfterMs = 30_000
   private readonly times = new PartitionMap<PartitionTime>()
+  private others: Told | undefined
   /** When all partitions went idle: the watermark of that moment and the wall-clock time it moves on from. */
   private allIdle: { watermark: number; since: number; until: number } | undefined
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly scope: TimeScope = 'task',
+  ) {}
 
   configure({ outOfOrderMs, idleAfterMs }: { outOfOrderMs: number; idleAfterMs: number }): void {
     this.outOfOrderMs = outOfOrderMs
     this.idleAfterMs = idleAfterMs
   }
 
-  assign({ topic, partition }: TopicPartition, progress: PartitionProgress | undefined): void {
+  follow(told: Told): void {
+    this.others = told
+  }
+
+  assign(
+    { topic, partition, generation = 0 }: TopicPartition & { readonly generation?: number },
+    progress: PartitionProgress | undefined,
+    total = 0,
+  ): void {
+    const closed = progress?.watermark ?? Number.NEGATIVE_INFINITY
     this.times.set(topic, partition, {
+      generation,
       streamTime: progress?.streamTime ?? Number.NEGATIVE_INFINITY,
       activeAt: this.clock.now(),
-      seenRecords: 0,
-      endedRecords: 0,
+      isFresh: false,
       idle: false,
+      pace: undefined,
+      position: progress?.position ?? 0,
+      closed,
     })
-    this.closed = Math.max(this.closed, progress?.watermark ?? Number.NEGATIVE_INFINITY)
+    this.total = total
+    if (this.scope === 'task') this.closed = Math.max(this.closed, closed)
     this.allIdle = undefined
   }
 
@@ -63,7 +98,7 @@ export class EventTime implements StreamTime {
   observe(topic: string, partition: number, timestamp: number): number {
     const time = this.times.get(topic, partition)
     if (time === undefined) return 0
-    time.seenRecords++
+    time.isFresh = true
     if (timestamp >= time.streamTime) {
       time.streamTime = timestamp
       return 0
@@ -76,55 +111,113 @@ export class EventTime implements StreamTime {
     return streamTime === Number.NEGATIVE_INFINITY ? undefined : streamTime
   }
 
+  get isWhole(): boolean {
+    return this.times.size >= this.total
+  }
+
   watermark(): number {
     let awaited = Number.POSITIVE_INFINITY
     let highest = Number.NEGATIVE_INFINITY
-    for (const time of this.times.values()) {
-      highest = Math.max(highest, time.streamTime)
+    for (const [partition, time] of this.times.entries()) {
+      const { watermark, idle } = this.base(partition, time)
+      highest = Math.max(highest, watermark)
       // A record that came in this epoch makes its partition awaited again, at once.
-      if (!time.idle || time.seenRecords > time.endedRecords) awaited = Math.min(awaited, time.streamTime)
+      if (!idle) awaited = Math.min(awaited, watermark)
     }
-    if (awaited !== Number.POSITIVE_INFINITY) return Math.max(this.closed, awaited - this.outOfOrderMs)
-    if (this.allIdle === undefined) return Math.max(this.closed, highest - this.outOfOrderMs)
+    if (awaited !== Number.POSITIVE_INFINITY) return Math.max(this.closed, awaited)
+    if (this.allIdle === undefined) return Math.max(this.closed, highest)
     return Math.max(this.closed, this.allIdle.watermark + this.allIdle.until - this.allIdle.since)
+  }
+
+  watermarkOf(partition: TopicPartition): number {
+    const time = this.times.get(partition.topic, partition.partition)
+    if (time === undefined) return Number.NEGATIVE_INFINITY
+    const { watermark, idle } = this.base(partition, time)
+    const paced = idle && time.pace !== undefined ? time.pace.until - time.pace.since : 0
+    return Math.max(time.closed, watermark + paced)
+  }
+
+  closedOf(topic: string, partition: number): number {
+    return this.times.get(topic, partition)?.closed ?? Number.NEGATIVE_INFINITY
+  }
+
+  told(): readonly PartitionTold[] {
+    const { total } = this
+    return [...this.times.entries()].map(([partition, time]) => {
+      const { generation, position } = time
+      return { ...partition, generation, position, total, ...this.base(partition, time) }
+    })
   }
 
   /**
    * Called when the sources of an epoch have completed, with what the brokers say of the partitions' ends. What could
    * not be asked counts as not read to its end.
    */
-  advance(ends: readonly PartitionEnd[]): void {
+  advance(ends: readonly PartitionEnd[], positions: readonly Position[] = ends): void {
     const now = this.clock.now()
     const before = this.watermark()
     const read = new PartitionMap<boolean>()
     for (const { topic, partition, offset, end } of ends) read.set(topic, partition, offset >= end)
+    for (const { topic, partition, offset } of positions) {
+      const time = this.times.get(topic, partition)
+      if (time !== undefined) time.position = offset
+    }
     let idle = this.times.size > 0
-    for (const [{ topic, partition }, time] of this.times.entries()) {
-      this.judge(time, read.get(topic, partition) === true, now)
-      idle &&= time.idle
+    for (const [partition, time] of this.times.entries()) {
+      this.judge(time, read.get(partition.topic, partition.partition) === true, now)
+      const isIdle = this.base(partition, time).idle
+      time.pace = isIdle ? { since: time.pace?.since ?? now, until: now } : undefined
+      idle &&= isIdle
     }
     this.allIdle = idle ? this.moveOn(before, now) : undefined
   }
 
   /** The last thing of an epoch that has been committed. */
-  committed(watermark: number): void {
-    this.closed = watermark
+  committed(): void {
+    if (this.scope === 'task' && this.isWhole) this.closed = this.watermark()
+    for (const [partition, time] of this.times.entries()) time.closed = this.watermarkOf(partition)
+  }
+
+  /** What is to be committed of a partition's time. */
+  progressOf(partition: TopicPartition): Omit<PartitionProgress, 'position'> {
+    const ofTask = this.isWhole ? this.watermark() : this.closed
+    const watermark = this.scope === 'task' ? ofTask : this.watermarkOf(partition)
+    return { streamTime: this.streamTime(partition), watermark: Number.isFinite(watermark) ? watermark : undefined }
+  }
+
+  /** Up to where the results of all that is here are out; undefined before the first. */
+  get reached(): number | undefined {
+    const closed = [...this.times.values()].map((time) => time.closed)
+    const reached = this.scope === 'task' ? this.closed : Math.min(...closed)
+    return Number.isFinite(reached) ? reached : undefined
+  }
+
+  /** Where a partition stands by itself, and whether others need not wait for it. */
+  private base(partition: TopicPartition, time: PartitionTime): { watermark: number; idle: boolean } {
+    if (this.others === undefined)
+      return { watermark: time.streamTime - this.outOfOrderMs, idle: time.idle && !time.isFresh }
+    const { watermark, idle } = this.others(partition)
+    return { watermark, idle: idle && time.idle }
   }
 
   private judge(time: PartitionTime, readToEnd: boolean, now: number): void {
-    if (time.seenRecords > time.endedRecords) {
+    if (time.isFresh) {
       time.activeAt = now
       time.idle = false
+    } else if (this.others !== undefined) {
+      // They have waited for `idleAfter` already.
+      time.idle = readToEnd
     } else if (now - time.activeAt >= this.idleAfterMs) {
       time.idle = readToEnd
     }
-    time.endedRecords = time.seenRecords
+    time.isFresh = false
   }
 
   private moveOn(before: number, now: number): { watermark: number; since: number; until: number } {
     if (this.allIdle !== undefined) return { ...this.allIdle, until: now }
     let highest = before
-    for (const time of this.times.values()) highest = Math.max(highest, time.streamTime - this.outOfOrderMs)
+    for (const [partition, time] of this.times.entries())
+      highest = Math.max(highest, this.base(partition, time).watermark)
     return { watermark: highest, since: now, until: now }
   }
 }

@@ -3,7 +3,7 @@ import type { Epoch, SinkTask, SourceTask, StreamRecord } from '../model/index.j
 import { branching } from './branching.js'
 import { edge } from './edge.js'
 import type { StageContexts } from './stage-contexts.js'
-import { type Chain, type FlowTopology, isBranches, type OperatorNode, type SinkNode } from './topology.js'
+import { type Chain, isBranches, type OperatorNode, type SinkNode, type SubTopology } from './topology.js'
 
 type Records = Observable<StreamRecord>
 type Operate = OperatorFunction<StreamRecord, StreamRecord>
@@ -21,7 +21,7 @@ export interface Pipeline {
 }
 
 /** Builds the stages of a flow and wires them. */
-export function buildPipeline(flow: FlowTopology, contexts: StageContexts): Pipeline {
+export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipeline {
   const sinks: SinkTask[] = []
   const inputs = flow.inputs.map(({ source, stages }) => ({
     task: source.definition.build(source.options as never, contexts.source(source)),

@@ -15,7 +15,7 @@ import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
 import type { Observer, StageCounts } from './status.js'
-import type { FlowTopology, OperatorNode, SinkNode, SourceNode } from './topology.js'
+import type { OperatorNode, SinkNode, SourceNode, StageSummary } from './topology.js'
 
 /** What the stages of one flow share. */
 export interface Surroundings {
@@ -42,10 +42,11 @@ export class StageContexts {
   private readonly byName: ReadonlyMap<string, StageCounts>
 
   constructor(
-    private readonly flow: FlowTopology,
+    private readonly flow: string,
+    summary: readonly StageSummary[],
     private readonly around: Surroundings,
   ) {
-    this.all = flow.summary.map(({ name, kind }) => ({ stage: name, kind, in: 0, out: 0, rejected: 0 }))
+    this.all = summary.map(({ name, kind }) => ({ stage: name, kind, in: 0, out: 0, rejected: 0 }))
     this.byName = new Map(this.all.map((counts) => [counts.stage, counts]))
     this.sinks = this.all.filter(({ kind }) => kind === 'sink').map((counts) => ({ counts, before: 0 }))
   }
@@ -75,8 +76,7 @@ export class StageContexts {
   /** An epoch was committed: what reached the sinks is out. Tells the observer the last record of each. */
   committed(): void {
     for (const { counts, before } of this.sinks) counts.out += counts.in - before
-    for (const [stage, { value }] of this.reached)
-      this.around.observer.written?.({ flow: this.flow.name, stage, value })
+    for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow, stage, value })
     this.reached.clear()
   }
 
@@ -96,7 +96,8 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    return { ...this.common(node), transaction: this.around.transaction, reject: this.rejecting(node) }
+    const { time, transaction } = this.around
+    return { ...this.common(node), time, transaction, reject: this.rejecting(node) }
   }
 
   private rejecting(node: OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
@@ -108,7 +109,7 @@ export class StageContexts {
     const { app, clock, log, connection } = this.around
     return {
       app,
-      flow: this.flow.name,
+      flow: this.flow,
       stage: node.name,
       clock,
       log: log.child({ stage: node.name }),
@@ -118,7 +119,7 @@ export class StageContexts {
           'WEIR_CONFIG_CONNECTION',
           `building stage '${node.name}': it declares no ${kind} connection`,
           {
-            flow: this.flow.name,
+            flow: this.flow,
             stage: node.name,
           },
         )

@@ -13,7 +13,7 @@ export type FlowState = 'starting' | 'assigning' | 'running' | 'retrying' | 'dra
 
 export interface StageCounts {
   readonly stage: string
-  readonly kind: 'source' | 'operator' | 'sink'
+  readonly kind: 'source' | 'operator' | 'sink' | 'internal'
   in: number
   out: number
   rejected: number
@@ -46,6 +46,8 @@ export interface FlowStatus {
 /** What happened in one epoch, for metrics and logs. */
 export interface EpochReport {
   readonly flow: string
+  /** The flow's name, or that of the part of it that runs behind an internal topic. */
+  readonly part: string
   readonly epoch: number
   readonly records: number
   /** From the subscription to the last acknowledgement, ms. */

@@ -1,4 +1,6 @@
 import type { OperatorDefinition, SinkDefinition, SourceDefinition } from '../model/index.js'
+import { repartitionSink } from './repartition/repartition-sink.js'
+import { repartitionSource } from './repartition/repartition-source.js'
 import {
   type Chain,
   type FlowTopology,
@@ -38,12 +40,28 @@ function summaryOf({ name, definition, options }: Named, inputs: readonly string
   const valid = options !== undefined
   return {
     name,
-    kind: definition.kind,
+    kind: isInternal(definition) ? 'internal' : definition.kind,
     definition: definition.name,
     detail: valid ? definition.detail?.(options) : undefined,
     inputs,
     stores: valid && definition.kind === 'operator' ? (definition.stores?.(options) ?? []) : [],
   }
+}
+
+function isInternal({ name }: Named['definition']): boolean {
+  return name === repartitionSink.name || name === repartitionSource.name
+}
+
+/** The stages of all parts of a flow, each part beginning where another hands it records. */
+export function joinSummaries(parts: readonly (readonly StageSummary[])[]): StageSummary[] {
+  const all = parts.flat()
+  const writers = new Map(
+    all.filter(({ definition }) => definition === repartitionSink.name).map((stage) => [stage.detail, stage.name]),
+  )
+  return all.map((stage) => {
+    const writer = stage.definition === repartitionSource.name ? writers.get(stage.detail) : undefined
+    return writer === undefined ? stage : { ...stage, inputs: [writer] }
+  })
 }
 
 /** A topology as text, a stage a line. */
@@ -65,7 +83,7 @@ function printFlow({ name, summary, guarantee, guaranteedBy, checkpoints }: Flow
   return [`flow ${name}${own}: ${guarantee}, set by ${guaranteedBy.stage} (${guaranteedBy.why})`, ...lines]
 }
 
-const symbols = { source: '▶', operator: '│', sink: '■' } as const
+const symbols = { source: '▶', operator: '│', sink: '■', internal: '⇄' } as const
 
 /** What differs between two topologies, a line a difference; empty when they are the same. */
 export function compareTopologies(before: Topology, after: Topology): string[] {

@@ -34,7 +34,6 @@ import {
   describeError,
   type EpochTransaction,
   type Logger,
-  type PartitionProgress,
   type Position,
   type Revoked,
   type TopicPartition,
@@ -50,13 +49,14 @@ import type { Rejections } from './rejections.js'
 import type { StageContexts } from './stage-contexts.js'
 import type { FlowState, FlowStatus, Observer } from './status.js'
 import { Supervision } from './supervision.js'
-import type { FlowTopology } from './topology.js'
+import type { FlowTopology, SubTopology } from './topology.js'
 
 /** What one task works with; all of it lives as long as the task. */
 export interface TaskParts {
   /** The name under which its checkpoints are kept. */
   readonly name: string
   readonly flow: FlowTopology
+  readonly part: SubTopology
   readonly pipeline: Pipeline
   readonly contexts: StageContexts
   readonly stores: TaskStores
@@ -126,7 +126,6 @@ export class FlowTask {
 
   status(): FlowStatus {
     const { flow, contexts, time } = this.parts
-    const watermark = time.closed
     return {
       flow: flow.name,
       guarantee: flow.guarantee,
@@ -135,7 +134,7 @@ export class FlowTask {
       error: this.supervision.error,
       failures: this.supervision.failures,
       lastCommitAt: this.lastCommitAt,
-      watermark: Number.isFinite(watermark) ? watermark : undefined,
+      watermark: time.reached,
       stages: contexts.all,
       partitions: this.ends.last
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
@@ -197,7 +196,7 @@ export class FlowTask {
     if (this.needsRecovery) return this.recover().pipe(unlessHalted)
     if (change !== undefined) return this.assign(change).pipe(unlessHalted)
     if (this.assignment.isEmpty) return this.waiting()
-    if (this.parts.flow.global && !this.assignment.isWhole) return this.waitForTheRest()
+    if (this.parts.part.global && !this.assignment.isWhole) return this.waitForTheRest()
     return this.runEpoch()
   }
 
@@ -270,7 +269,7 @@ export class FlowTask {
       concatMap((acquired) => {
         const progress = acquired.progress ?? this.assignment.progressOf(acquired)
         stores.assign(acquired)
-        time.assign(acquired, progress)
+        time.assign(acquired, progress, total)
         this.assignment.add(acquired, progress, total)
         if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
         return concat(
@@ -294,14 +293,15 @@ export class FlowTask {
   }
 
   private runEpoch(): Observable<never> {
-    const { pipeline, contexts, rejections, time, checkpoints, clock, flow } = this.parts
-    const epoch = new EpochBudget(this.epochs++, flow.limits, clock)
+    const { pipeline, contexts, rejections, time, checkpoints, clock, part } = this.parts
+    const epoch = new EpochBudget(this.epochs++, part.limits, clock)
     this.epoch = epoch
     this.transaction = checkpoints?.begin()
     contexts.begin()
     const drained$ = run(() => {
       epoch.cut()
-      time.advance(this.ends.fresh(pipeline.sources.flatMap((source) => source.positions())))
+      const positions = pipeline.sources.flatMap((source) => source.positions())
+      time.advance(this.ends.fresh(positions), positions)
     })
     const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
     const written$ = concat(
@@ -334,8 +334,8 @@ export class FlowTask {
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
-    const { stores, contexts, name: task } = this.parts
-    const partitions = positions.map((position) => stores.commit(position, this.times(position)))
+    const { stores, contexts, time, name: task } = this.parts
+    const partitions = positions.map((position) => stores.commit(position, time.progressOf(position)))
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
@@ -354,26 +354,25 @@ export class FlowTask {
   }
 
   private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
-    const { time, rejections, contexts, observer, flow, clock } = this.parts
+    const { time, rejections, contexts, observer, part, flow, clock } = this.parts
     for (const position of positions) {
-      this.assignment.commit(position, { position: position.offset, ...this.times(position) })
+      this.assignment.commit(position, { position: position.offset, ...time.progressOf(position) })
     }
-    time.committed(time.watermark())
+    time.committed()
     rejections.committed()
     contexts.committed()
     const { number, records } = epoch
     this.lastCommitAt = clock.now()
     this.supervision.succeeded(records, this.lastCommitAt)
     this.transaction = undefined
-    observer.epoch?.({ flow: flow.name, epoch: number, records, durationMs: epoch.durationMs(), commitMs })
-  }
-
-  private times(partition: TopicPartition): Omit<PartitionProgress, 'position'> {
-    const watermark = this.parts.time.watermark()
-    return {
-      streamTime: this.parts.time.streamTime(partition),
-      watermark: Number.isFinite(watermark) ? watermark : undefined,
-    }
+    observer.epoch?.({
+      flow: flow.name,
+      part: part.name,
+      epoch: number,
+      records,
+      durationMs: epoch.durationMs(),
+      commitMs,
+    })
   }
 
   /** After an error that a replay may mend: waits, and has the next step go back to the last commit. */

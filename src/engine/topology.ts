@@ -7,6 +7,7 @@ import type {
   SourceDefinition,
 } from '../model/index.js'
 import type { EpochLimits } from './epoch.js'
+import type { TimeScope } from './event-time.js'
 
 interface StageNode<D> {
   /** Unique in its flow. */
@@ -43,7 +44,8 @@ export interface InputNode {
 /** A stage as graphs and comparisons see it. */
 export interface StageSummary {
   readonly name: string
-  readonly kind: 'source' | 'operator' | 'sink'
+  /** `internal` for those by which an internal topic is written and read. */
+  readonly kind: 'source' | 'operator' | 'sink' | 'internal'
   readonly definition: string
   /** What it is about: a topic, a table, a window. */
   readonly detail: string | undefined
@@ -52,21 +54,32 @@ export interface StageSummary {
   readonly stores: readonly string[]
 }
 
-export interface FlowTopology extends Chain {
+/** What runs as one task: a flow, or the part of it that lies between two topics. */
+export interface SubTopology extends Chain {
+  /** The flow's name, and where an internal topic leads to it the stage that it begins with: its checkpoints' name. */
   readonly name: string
   readonly inputs: readonly InputNode[]
   /** All stages, sources first, in the order in which records pass them. */
   readonly summary: readonly StageSummary[]
+  /** Whether its positions are kept in the checkpoint store; else they are the group's offsets. */
+  readonly checkpointed: boolean
+  /** Whether it only works with all partitions of its topics in one task. */
+  readonly global: boolean
+  readonly timeScope: TimeScope
+  readonly limits: EpochLimits
+}
+
+export interface FlowTopology {
+  readonly name: string
+  /** In the order in which records pass them; internal topics lead from one to the next. */
+  readonly parts: readonly SubTopology[]
+  /** The stages of all parts. */
+  readonly summary: readonly StageSummary[]
   readonly guarantee: Guarantee
   /** The stage that sets the guarantee, and why. */
   readonly guaranteedBy: { readonly stage: string; readonly why: string }
-  /** Whether its positions are kept in the checkpoint store; else they are the group's offsets. */
-  readonly checkpointed: boolean
   /** The connection that keeps its checkpoints, or `memory`. */
   readonly checkpoints: string
-  /** Whether it only works with all partitions of its topics in one task. */
-  readonly global: boolean
-  readonly limits: EpochLimits
   readonly attempts: number
   /** Stores that it no longer has, and whose state may be lost. */
   readonly givesUp: readonly string[]

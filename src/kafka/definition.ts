@@ -1,4 +1,5 @@
 import { defineConnection } from '../model/index.js'
+import { KafkaChannelReader, KafkaChannelWriter } from './channel.js'
 import { KafkaConnection } from './connection.js'
 import { KafkaDeadLetters } from './dead-letters.js'
 import { brokerList, connectionOptions } from './options.js'
@@ -9,5 +10,9 @@ export const kafkaConnection = defineConnection({
   options: connectionOptions,
   isEmbedded: ({ brokers }) => brokerList(brokers) === 'embedded',
   open: (options, context) => new KafkaConnection(options, context),
+  channel: {
+    writer: (connection, request) => new KafkaChannelWriter(connection, request),
+    source: (connection, request) => new KafkaChannelReader(connection, request),
+  },
   deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
 })

@@ -18,10 +18,14 @@ export interface ProducerOptions {
   readonly lingerMs: number
   /** Each message in a request of its own, so that a refusal names the one message that earned it. */
   readonly singly: boolean
+  /** Whether no message of a partition may be written after one that was not: the producer fails then. */
+  readonly gapless?: boolean
 }
 
 export interface OutgoingMessage {
   readonly topic: string
+  /** Default: by the key. */
+  readonly partition?: number
   readonly key: Key
   readonly value: Buffer | null
   readonly timestamp: number
@@ -66,6 +70,7 @@ export class KafkaProducer<T> {
       'compression.type': options.compression,
       // As Java's clients do, so that topics written by both are partitioned alike.
       partitioner: 'murmur2_random',
+      'enable.gapless.guarantee': options.gapless ?? false,
       'queue.buffering.max.kbytes': 131_072,
       'delivery.report.only.error': !options.singly,
       dr_cb: true,
@@ -140,13 +145,13 @@ export class KafkaProducer<T> {
 
   /** Whether the queue had room, or the message was refused. */
   private enqueue(message: OutgoingMessage, subject: T): boolean {
-    const { topic, key, value, timestamp, headers } = message
+    const { topic, partition = null, key, value, timestamp, headers } = message
     // Only reports free what is passed on with a message, so without a report of each nothing may be passed.
     const opaque = this.options.singly ? subject : undefined
     try {
       this.client.produce(
         topic,
-        null,
+        partition,
         value,
         key,
         timestamp,

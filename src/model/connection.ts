@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ChannelKind } from './channel.js'
 import type { CheckpointStore } from './checkpoint.js'
 import type { Clock } from './clock.js'
 import type { DeadLetterSink } from './dead-letter.js'
@@ -36,6 +37,8 @@ export interface ConnectionDefinition<Schema extends z.ZodType = z.ZodType, C ex
   open(options: z.output<Schema>, context: ConnectionContext): C
   /** For connections that can keep checkpoints. */
   checkpoints?(connection: C, context: ConnectionContext): CheckpointStore
+  /** For connections that can carry records from one task of a flow to another. */
+  readonly channel?: ChannelKind<C>
   /** For connections that can keep dead letters, under this name (a topic). */
   deadLetters?(connection: C, name: string, context: ConnectionContext): DeadLetterSink
 }

@@ -5,12 +5,14 @@
  *   stage               sources, operators and sinks: how they are defined and what they are given
  *   source              what a source at work promises the engine
  *   connection          what several stages share to reach one system
+ *   channel             internal topics between the tasks of a flow
  *   checkpoint, store   where state and positions are kept, and state as a stage sees it
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors              codes, remedies, places
  *   clock, duration, log
  */
+export * from './channel.js'
 export * from './checkpoint.js'
 export * from './clock.js'
 export * from './connection.js'
@@ -19,6 +21,7 @@ export * from './duration.js'
 export * from './errors.js'
 export * from './http-port.js'
 export * from './log.js'
+export * from './partial-result.js'
 export * from './partition.js'
 export * from './record.js'
 export * from './setting.js'

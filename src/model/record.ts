@@ -40,6 +40,11 @@ export class StreamRecord<V = unknown> {
     return new StreamRecord(this.key, value, this.timestamp, this.headers, this.origin, this.behindMs)
   }
 
+  /** The same record under another key. */
+  keyed(key: Key): StreamRecord<V> {
+    return new StreamRecord(key, this.value, this.timestamp, this.headers, this.origin, this.behindMs)
+  }
+
   /** The same record at another event time. */
   at(timestamp: number, behindMs: number): StreamRecord<V> {
     return new StreamRecord(this.key, this.value, timestamp, this.headers, this.origin, behindMs)

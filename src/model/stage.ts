@@ -1,10 +1,12 @@
 import type { MonoTypeOperatorFunction, Observable, OperatorFunction } from 'rxjs'
 import { z } from 'zod'
+import type { TopicsRead } from './channel.js'
 import type { EpochTransaction } from './checkpoint.js'
 import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
 import type { HttpServer } from './http-port.js'
 import type { Logger } from './log.js'
+import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 import type { SourceTask } from './source.js'
 import type { Store, StoreCodec } from './store.js'
@@ -49,6 +51,28 @@ export interface StreamTime {
   watermark(): number
   /** The watermark that was committed last, or -Infinity: results up to here are out. */
   readonly closed: number
+  /** The watermark of one partition alone. */
+  watermarkOf(partition: TopicPartition): number
+  /** Up to where results of one partition alone are out, or -Infinity. */
+  closedOf(topic: string, partition: number): number
+  /** Whether all partitions of the topics are here: only then does `closed` speak for all of them. */
+  readonly isWhole: boolean
+  /** How far each partition has come, as other tasks are told it. */
+  told(): readonly PartitionTold[]
+  /** Has partitions go by what other tasks told, in place of the times of their records. */
+  follow(told: (partition: TopicPartition) => { readonly watermark: number; readonly idle: boolean }): void
+}
+
+/** How far a source partition has come. */
+export interface PartitionTold extends TopicPartition {
+  readonly generation: number
+  /** The next offset to read. */
+  readonly position: number
+  /** ms; -Infinity before the first record. */
+  readonly watermark: number
+  readonly idle: boolean
+  /** How many partitions the topics have, all tasks together. */
+  readonly total: number
 }
 
 export interface OperatorContext extends StageContext, Rejecting {
@@ -64,6 +88,7 @@ export interface SourceContext extends StageContext {
 }
 
 export interface SinkContext extends StageContext, Rejecting {
+  readonly time: StreamTime
   /** The transaction of the running epoch, when this connection keeps the flow's checkpoints; else undefined. */
   transaction(connection: Connection): EpochTransaction | undefined
 }
@@ -95,6 +120,8 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
   readonly replayable: boolean
   /** The epochs that suit it, where they differ from the usual ones. */
   readonly epoch?: EpochOptions
+  /** The partitioned topics it reads. */
+  reads?(options: z.output<Schema>): TopicsRead
   build(options: z.output<Schema>, context: SourceContext): SourceTask
 }
 
@@ -106,10 +133,28 @@ export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extend
   stores?(options: z.output<Schema>): readonly string[]
   /** Whether its results need all partitions of the source in one place. */
   readonly global?: boolean
-  build(
-    options: z.output<Schema>,
-    context: OperatorContext,
-  ): OperatorFunction<StreamRecord, StreamRecord> | MonoTypeOperatorFunction<StreamRecord>
+  /** How a global operator is spread over tasks where its source can be. */
+  readonly spread?: Spread<z.output<Schema>>
+  /** Whether it gives records another key. */
+  readonly rekeys?: boolean
+  build: BuildOperator<z.output<Schema>>
+}
+
+type BuildOperator<Options> = (
+  options: Options,
+  context: OperatorContext,
+) => OperatorFunction<StreamRecord, StreamRecord> | MonoTypeOperatorFunction<StreamRecord>
+
+/** A global operator in parts: what it makes of each source partition is merged by the key of its group. */
+export interface Spread<Options> {
+  /** What the groups are: all records one, those of a record key one, or anything else. */
+  groups(options: Options): 'single' | 'record-key' | 'other'
+  /** All of it, for one partition: for groups that lie in one partition already. */
+  readonly alone: BuildOperator<Options>
+  /** Emits partial results, each under the key of its group, as a `PartialResult`. */
+  readonly combine: BuildOperator<Options>
+  /** Takes the partial results of all source partitions. */
+  readonly merge: BuildOperator<Options>
 }
 
 export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {

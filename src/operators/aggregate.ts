@@ -5,14 +5,20 @@ import {
   defineOperator,
   fn,
   type Operator,
+  type OperatorContext,
+  type PartialResult,
   type RejectionPolicy,
   rejectionPolicy,
   type StoreKey,
   type StreamRecord,
 } from '../model/index.js'
-import { Groups } from './internal/groups.js'
+import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
+import { type GroupSettings, Groups } from './internal/groups.js'
+import { Merging, slotsCodec } from './internal/merging.js'
 import { operate } from './internal/operate.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from './windows.js'
+
+type Given = z.output<typeof options>
 
 const options = z.strictObject({
   name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
@@ -38,23 +44,72 @@ export const aggregateDefinition = defineOperator({
   global: true,
   stores: ({ name }) => [name],
   detail: ({ window }) => (window === undefined ? 'all time' : `${window.kind} ${window.size} ms`),
-  build: ({ name, of, by, window, emit = window === undefined ? 'changes' : 'final' }, context) => {
-    const aggregate = combine(of)
-    const store = context.store(name, aggregate.codec)
-    return operate<StreamRecord, StreamRecord>((output) => {
-      const groups = new Groups(aggregate, store, by, window, context)
-      const emitsChanges = emit === 'changes'
-      return {
-        next(record) {
-          if (groups.add(record) && emitsChanges) output.next(groups.current(record))
-        },
-        complete() {
-          for (const result of groups.close()) if (!emitsChanges) output.next(result)
-        },
-      }
-    })
+  build: (given, context) => aggregating(given, context, 'task'),
+  spread: {
+    groups: ({ by }) => (by === undefined ? 'single' : by === recordKey ? 'record-key' : 'other'),
+    alone: (given, context) => aggregating(given, context, 'partition'),
+    combine: (given, context) => {
+      const aggregate = combine(given.of)
+      const store = context.store(given.name, combiningCodec(aggregate.codec))
+      const sent = new SentPartitions()
+      return operate<StreamRecord, StreamRecord>((output) => {
+        const combining = new Combining(aggregate, store, sent, settingsOf(given), context)
+        return {
+          next: (record) => combining.add(record),
+          complete: () => {
+            for (const partial of combining.due()) output.next(partial)
+          },
+        }
+      })
+    },
+    merge: (given, context) => {
+      const aggregate = combine(given.of)
+      const store = context.store(given.name, slotsCodec(aggregate.codec))
+      const settings = settingsOf(given)
+      return operate<StreamRecord<PartialResult>, StreamRecord>((output) => {
+        const merging = new Merging(aggregate, store, settings, context)
+        return {
+          next(record) {
+            if (merging.add(record) && settings.emitsChanges) output.next(merging.current(record))
+          },
+          complete() {
+            for (const result of merging.close()) if (!settings.emitsChanges) output.next(result)
+          },
+        }
+      }) as never
+    },
   },
 })
+
+/** Where all records of a group come by: each source partition keeps a partial, and `scope` says which are merged. */
+function aggregating(given: Given, context: OperatorContext, scope: 'task' | 'partition') {
+  const aggregate = combine(given.of)
+  const store = context.store(given.name, aggregate.codec)
+  const settings = settingsOf(given)
+  return operate<StreamRecord, StreamRecord>((output) => {
+    const groups = new Groups(aggregate, store, settings, context, scope)
+    return {
+      next(record) {
+        if (groups.add(record) && settings.emitsChanges) output.next(groups.current(record))
+      },
+      complete() {
+        for (const result of groups.close()) if (!settings.emitsChanges) output.next(result)
+      },
+    }
+  })
+}
+
+function settingsOf({ by, window, emit = window === undefined ? 'changes' : 'final' }: Given): GroupSettings {
+  return { by, window, emitsChanges: emit === 'changes' }
+}
+
+/**
+ * Groups by the key of the record itself: what its topic is partitioned by, or what `keyBy` gave it. Where it is the
+ * topic's own key, all records of a group lie in one partition, so that no internal topic is needed.
+ */
+export function recordKey(_value: unknown, { key }: StreamRecord): string | null {
+  return key === null ? null : key.toString()
+}
 
 interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
   readonly of: A
@@ -71,9 +126,12 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
  * its grace: at the end of the epoch in which that happens. `emit: 'changes'` emits the present result after every
  * record instead. Without windows it always does that.
  *
- * Each source partition keeps a partial of its own; they are merged for a result. A record is late when its own
- * partition's watermark, or the one up to which results are out, has passed its window: so what is counted does not
- * depend on where epochs are cut, nor on how partitions interleave.
+ * Each source partition keeps a partial of its own; they are merged for a result. Where the source is shared among
+ * processes, partials meet in an internal topic: one message for each source partition, window and key, and with
+ * `emit: 'changes'` one for each of them that an epoch changed. With `by: recordKey` none is needed.
+ *
+ * A record is late when its own partition's watermark, or the one up to which results are out, has passed its window:
+ * so what is counted does not depend on where epochs are cut, nor on how partitions interleave.
  */
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,

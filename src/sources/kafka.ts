@@ -42,6 +42,7 @@ export const kafkaSource = defineSource({
   replayable: true,
   options,
   detail: ({ topic }) => [topic].flat().join(', '),
+  reads: ({ topic, partitions, create }) => ({ topics: [topic].flat(), partitions, create }),
   build({ topic, group, from, instance, stallAfter, connection, ...rest }, context) {
     const topics = [topic].flat()
     const { app, flow, stage, log } = context

@@ -1,4 +1,4 @@
-import { PartitionMap, type StreamTime } from '../model/index.js'
+import { PartitionMap, type PartitionTold, type StreamTime, type TopicPartition } from '../model/index.js'
 
 /** Stream time as a single stage sees it in a marble test. */
 export class MarbleTime implements StreamTime {
@@ -6,6 +6,7 @@ export class MarbleTime implements StreamTime {
   outOfOrderMs = 0
   idleAfterMs = 0
   closed = Number.NEGATIVE_INFINITY
+  readonly isWhole = true
 
   configure(options: { outOfOrderMs: number; idleAfterMs: number }): void {
     this.outOfOrderMs = options.outOfOrderMs
@@ -22,4 +23,26 @@ export class MarbleTime implements StreamTime {
     const times = [...this.latest.values()]
     return times.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...times) - this.outOfOrderMs
   }
+
+  watermarkOf({ topic, partition }: TopicPartition): number {
+    return (this.latest.get(topic, partition) ?? Number.NEGATIVE_INFINITY) - this.outOfOrderMs
+  }
+
+  closedOf(): number {
+    return this.closed
+  }
+
+  told(): readonly PartitionTold[] {
+    return [...this.latest.entries()].map(([partition]) => ({
+      ...partition,
+      generation: 1,
+      position: 0,
+      watermark: this.watermarkOf(partition),
+      idle: false,
+      total: this.latest.size,
+    }))
+  }
+
+  /** A single stage hears of nobody else. */
+  follow(): void {}
 }

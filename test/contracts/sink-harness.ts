@@ -12,6 +12,7 @@ import {
   silentLogger,
   systemClock,
 } from '../../src/model/index.js'
+import { MarbleTime } from '../../src/testing/marble-time.js'
 import { commitOf, done, one } from './checkpoints.contract.js'
 import type { Rejection } from './sinks.contract.js'
 
@@ -90,6 +91,7 @@ export class SinkHarness {
       clock: systemClock,
       log: silentLogger,
       connection: () => connection as never,
+      time: new MarbleTime(),
       transaction: () => this.transaction,
       reject: (record, error) => {
         this.rejected.push({ record, error: asWeirError(error) })

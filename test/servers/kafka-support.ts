@@ -16,6 +16,7 @@ import {
 } from '../../src/model/index.js'
 import { kafkaSink } from '../../src/sinks/kafka.js'
 import { kafkaSource } from '../../src/sources/kafka.js'
+import { MarbleTime } from '../../src/testing/marble-time.js'
 
 let named = 0
 
@@ -57,6 +58,7 @@ export function sinkOf(connection: KafkaConnection, options: object, rejected: u
     ...stageContext(connection),
     reject: (record: StreamRecord, error: unknown) => void rejected.push({ record, error }),
     transaction: () => undefined,
+    time: new MarbleTime(),
   }
   return kafkaSink.build(kafkaSink.options.parse(options), context)
 }

@@ -109,7 +109,7 @@ describe('faults', () => {
       { message: "flow 'flow': postgres.sink could use several connections", hint: "Name one: connection: 'one'." },
     ])
     const named = postgres.sink({ table: 'rows', connection: 'two', row: (value: unknown) => ({ value }) })
-    expect(flowOf(config(flow(orders, named), { connections, checkpoints: 'one' })).end).toMatchObject({
+    expect(flowOf(config(flow(orders, named), { connections, checkpoints: 'one' })).parts[0]?.end).toMatchObject({
       connection: 'two',
     })
   })
@@ -197,8 +197,8 @@ describe('the name of the application', () => {
 
 describe('the guarantee', () => {
   const of = (declared: Flow, more?: Partial<WeirConfig>) => {
-    const { guarantee, guaranteedBy, checkpointed } = flowOf(config(declared, more))
-    return [guarantee, guaranteedBy.stage, checkpointed]
+    const { guarantee, guaranteedBy, parts } = flowOf(config(declared, more))
+    return [guarantee, guaranteedBy.stage, parts.some(({ checkpointed }) => checkpointed)]
   }
   const post = http.post('/a', { body: z.string() })
 
@@ -289,19 +289,24 @@ describe('a stage', () => {
       filter(() => true),
       consoleSink(),
     )
-    expect(flowOf(config(declared)).stages.map(({ policy }) => policy)).toEqual(['skip', 'dead-letter', 'fail'])
+    expect(flowOf(config(declared)).parts[0]?.stages.map(({ policy }) => policy)).toEqual([
+      'skip',
+      'dead-letter',
+      'fail',
+    ])
   })
 
   test('has its settings read from the environment', () => {
     const sink = kafka.sink({ topic: env('TOPIC').default('by-default') })
-    const topicOf = (environment: Environment) => compiled(config(flow(orders, sink)), environment).flows[0]?.end
+    const topicOf = (environment: Environment) =>
+      compiled(config(flow(orders, sink)), environment).flows[0]?.parts[0]?.end
     expect(topicOf({})).toMatchObject({ options: { topic: 'by-default' } })
     expect(topicOf({ TOPIC: 'mine' })).toMatchObject({ options: { topic: 'mine' } })
   })
 })
 
 describe('the limits of an epoch', () => {
-  const limits = (declared: Flow) => flowOf(config(declared)).limits
+  const limits = (declared: Flow) => flowOf(config(declared)).parts[0]?.limits
 
   test('are the usual ones, those that suit the source, or those of the flow', () => {
     const declared = flow(orders, consoleSink())
@@ -382,8 +387,9 @@ describe('a topology', () => {
   })
 
   test('knows whether a flow needs all partitions in one place', () => {
-    expect(flowOf(config(flow(orders, consoleSink()))).global).toBe(false)
-    expect(flowOf(config(declared)).global).toBe(true)
+    const isGlobal = (given: WeirConfig) => flowOf(given).parts.some(({ global }) => global)
+    expect(isGlobal(config(flow(orders, consoleSink())))).toBe(false)
+    expect(isGlobal(config(declared))).toBe(false)
     const everywhere = defineOperator({
       name: 'all',
       summary: '-',
@@ -398,7 +404,7 @@ describe('a topology', () => {
       guarantee: () => 'at-least-once',
       build: () => ({}) as never,
     })
-    expect(flowOf(config(flow(orders, everywhere.declare({}), sink.declare({})))).global).toBe(true)
+    expect(isGlobal(config(flow(orders, everywhere.declare({}), sink.declare({}))))).toBe(true)
   })
 
   test('an aggregate of what an aggregate makes is refused, in a branch too', () => {

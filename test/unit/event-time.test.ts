@@ -24,7 +24,7 @@ function setUp(partitions: number, { outOfOrderMs = 0, idleAfterMs = 100 } = {})
       clock.at += ms
       time.advance(ends)
       const watermark = time.watermark()
-      time.committed(watermark)
+      time.committed()
       return watermark
     },
   }

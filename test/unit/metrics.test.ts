@@ -69,7 +69,7 @@ describe('a scrape', () => {
       () => [],
       () => now,
     )
-    metrics.observer.epoch?.({ flow: 'one', epoch: 1, records: 30, durationMs: 20, commitMs: 3 })
+    metrics.observer.epoch?.({ flow: 'one', part: 'one', epoch: 1, records: 30, durationMs: 20, commitMs: 3 })
     const error = new WeirError('WEIR_RECORD_LATE', 'late')
     metrics.observer.rejected?.({ flow: 'one', stage: 'sum', error, at: 't-0@1', correlationId: 'c' })
     expect(await lines()).toEqual(

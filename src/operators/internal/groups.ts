@@ -2,145 +2,138 @@ import type { combine } from '../../aggregates/index.js'
 import {
   asWeirError,
   type Entry,
-  noHeaders,
   type OperatorContext,
   type Store,
   type StoreKey,
   type StorePartition,
-  StreamRecord,
+  type StreamRecord,
   WeirError,
 } from '../../model/index.js'
-import type { Aggregated, Window, Windowed, WindowOptions } from '../windows.js'
+import type { WindowOptions } from '../windows.js'
+import { closing, merged, resultOf } from './window-results.js'
 
-type By = (value: unknown, record: StreamRecord) => StoreKey
+export type Combined = ReturnType<typeof combine>
+
+export interface GroupSettings {
+  readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined
+  readonly window: WindowOptions | undefined
+  /** Whether every change is emitted, or one final result. */
+  readonly emitsChanges: boolean
+}
 
 /** What `aggregate` keeps of each key, window and source partition; one object serves one epoch. */
 export class Groups {
-  /** Where the last record went: in a row of records most go to the same place. */
-  private start = 0
-  private end = Number.NEGATIVE_INFINITY
-  private key: StoreKey | undefined
-  private part: StorePartition<unknown> | undefined
-  private entry: Entry<unknown> | undefined
+  private place: Place<unknown>
 
   constructor(
-    private readonly aggregate: ReturnType<typeof combine>,
+    private readonly aggregate: Combined,
     private readonly store: Store<unknown>,
-    private readonly by: By | undefined,
-    private readonly window: WindowOptions | undefined,
+    private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
-  ) {}
+    /** Whether the groups of all partitions are one, or each partition has its own. */
+    private readonly scope: 'task' | 'partition',
+  ) {
+    const { time } = context
+    this.place = new Place(settings, context, aggregate.init, (topic, partition) =>
+      scope === 'task' ? time.closed : time.closedOf(topic, partition),
+    )
+  }
 
   /** Takes a record in. Returns false when it was late, and rejected. */
   add(record: StreamRecord): boolean {
-    const { topic, partition } = record.origin
-    const part = this.store.of(topic, partition)
-    if (this.window !== undefined && !this.place(record, part, this.window)) return false
+    const part = this.store.of(record.origin.topic, record.origin.partition)
+    const entry = this.place.of(record, part)
+    if (entry === undefined) return false
     try {
-      const key = this.by === undefined ? null : this.by(record.value, record)
-      const entry = this.find(part, key)
       entry.value = this.aggregate.add(entry.value, record.value, record)
-      part.touch(entry)
     } catch (error) {
-      const { offset } = record.origin
-      throw asWeirError(error, 'WEIR_STAGE_FAILED', {
-        stage: this.context.stage,
-        partition: { topic, partition },
-        offset,
-      })
+      throw failure(error, record, this.context)
     }
+    part.touch(entry)
     return true
   }
 
   /** The present result of the group that the last added record went to. */
   current({ timestamp, origin, behindMs }: StreamRecord): StreamRecord {
-    const key = this.key as StoreKey
-    const window = this.window && windowOf(this.start, this.window)
-    const value = this.outcome([...this.store.partitions()], this.start, key, window)
-    return new StreamRecord(recordKey(key), value, timestamp, noHeaders, origin, behindMs)
+    const { start, key } = this.place
+    const parts = this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(origin.topic, origin.partition)]
+    const value = merged(this.aggregate, parts, start, key as StoreKey)
+    return resultOf(this.settings.window, start, key as StoreKey, value, { timestamp, origin, behindMs })
   }
 
   /** Takes out every window that the watermark has passed, oldest first, and yields the result of each key in it. */
   *close(): Generator<StreamRecord> {
-    if (this.window === undefined) return
-    const { size, grace } = this.window
-    const watermark = this.context.time.watermark()
+    const { window } = this.settings
+    if (window === undefined) return
+    const { time, stage } = this.context
     const parts = [...this.store.partitions()]
-    // A result has no one record that it stems from.
-    const origin = { topic: this.context.stage, partition: -1, offset: -1 }
-    for (const start of startsOf(parts)) {
-      if (start + size + grace > watermark) return
-      const window = windowOf(start, this.window)
-      for (const key of keysOf(parts, start)) {
-        const value = this.outcome(parts, start, key, window)
-        yield new StreamRecord(recordKey(key), value, start + size - 1, noHeaders, origin)
-      }
-      for (const part of parts) part.dropSegment(start)
+    const valueOf = (some: readonly StorePartition<unknown>[], start: number, key: StoreKey) =>
+      merged(this.aggregate, some, start, key)
+    if (this.scope === 'task') yield* closing(parts, time.watermark(), window, stage, valueOf)
+    else for (const part of parts) yield* closing([part], time.watermarkOf(part.partition), window, stage, valueOf)
+  }
+}
+
+/** Where records go: finds the window and the entry of each, and rejects the late ones. */
+export class Place<V> {
+  /** Where the last record went: in a row of records most go to the same place. */
+  start = 0
+  key: StoreKey | undefined
+  private end = Number.NEGATIVE_INFINITY
+  private part: StorePartition<V> | undefined
+  private entry: Entry<V> | undefined
+
+  constructor(
+    private readonly settings: GroupSettings,
+    private readonly context: OperatorContext,
+    private readonly init: () => V,
+    /** Up to where results are out, as far as a record of this partition has to care. */
+    private readonly closedFor: (topic: string, partition: number) => number,
+  ) {}
+
+  /** The entry of a record; undefined when it was late, and rejected. */
+  of(record: StreamRecord, part: StorePartition<V>): Entry<V> | undefined {
+    const { by, window } = this.settings
+    if (window !== undefined && !this.choose(record, part, window)) return undefined
+    if (by === undefined) return this.find(part, null)
+    try {
+      return this.find(part, by(record.value, record))
+    } catch (error) {
+      throw failure(error, record, this.context)
     }
   }
 
   /** Finds the window of a record; rejects the record when that has closed. */
-  private place(record: StreamRecord, part: StorePartition<unknown>, { size, grace }: WindowOptions): boolean {
+  private choose(record: StreamRecord, part: StorePartition<V>, { size, grace }: WindowOptions): boolean {
     const { timestamp } = record
     if (timestamp < this.start || timestamp >= this.end || part !== this.part) {
       this.start = Math.floor(timestamp / size) * size
       this.end = this.start + size
       this.entry = undefined
     }
-    const { time } = this.context
-    const watermark = Math.max(timestamp + record.behindMs - time.outOfOrderMs, time.closed)
+    const closed = this.closedFor(record.origin.topic, record.origin.partition)
+    const watermark = Math.max(timestamp + record.behindMs - this.context.time.outOfOrderMs, closed)
     if (this.end + grace > watermark) return true
     this.context.reject(record, lateError(this.end, watermark))
     return false
   }
 
-  private find(part: StorePartition<unknown>, key: StoreKey): Entry<unknown> {
+  private find(part: StorePartition<V>, key: StoreKey): Entry<V> {
     if (this.entry !== undefined && key === this.key && part === this.part) return this.entry
     this.part = part
     this.key = key
-    this.entry = part.get(this.start, key) ?? part.add(this.start, key, this.aggregate.init())
+    this.entry = part.get(this.start, key) ?? part.add(this.start, key, this.init())
     return this.entry
   }
-
-  /** Merges what the partitions have of a group, and tells its result. */
-  private outcome(
-    parts: readonly StorePartition<unknown>[],
-    start: number,
-    key: StoreKey,
-    window: Window | undefined,
-  ): Aggregated<unknown, StoreKey> | Windowed<unknown, StoreKey> {
-    const { aggregate } = this
-    const partials: unknown[] = []
-    for (const part of parts) {
-      const entry = part.get(start, key)
-      if (entry !== undefined) partials.push(entry.value)
-    }
-    const whole =
-      partials.length === 1 ? partials[0] : partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init())
-    const value = aggregate.result(whole)
-    return window === undefined ? { key, value } : { key, window, value }
-  }
 }
 
-function startsOf(parts: readonly StorePartition<unknown>[]): number[] {
-  return [...new Set(parts.flatMap((part) => [...part.segments()]))].sort((a, b) => a - b)
+/** What the code of an aggregate threw, with the record that it threw it at. */
+export function failure(error: unknown, { origin }: StreamRecord, { stage }: OperatorContext): WeirError {
+  const { topic, partition, offset } = origin
+  return asWeirError(error, 'WEIR_STAGE_FAILED', { stage, partition: { topic, partition }, offset })
 }
 
-function keysOf(parts: readonly StorePartition<unknown>[], start: number): Set<StoreKey> {
-  const keys = new Set<StoreKey>()
-  for (const part of parts) for (const key of part.segment(start)?.keys() ?? []) keys.add(key)
-  return keys
-}
-
-function windowOf(start: number, { size }: WindowOptions): Window {
-  return { start: new Date(start), end: new Date(start + size) }
-}
-
-function recordKey(key: StoreKey): string | null {
-  return key === null ? null : String(key)
-}
-
-function lateError(end: number, watermark: number): WeirError {
+export function lateError(end: number, watermark: number): WeirError {
   const [closed, now] = [new Date(end).toISOString(), new Date(watermark).toISOString()]
   return new WeirError('WEIR_RECORD_LATE', `adding to a window: it ended at ${closed}, the watermark is ${now}`, {
     hint: 'Raise outOfOrder or grace to wait longer for late records.',

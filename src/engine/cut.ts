@@ -1,0 +1,182 @@
+import type { ChannelKind, Connection, OperatorDefinition, TopicsRead } from '../model/index.js'
+import { receive } from './repartition/receive.js'
+import { type Joint, repartitionSink } from './repartition/repartition-sink.js'
+import { repartitionSource } from './repartition/repartition-source.js'
+import {
+  type Chain,
+  type InputNode,
+  isBranches,
+  type OperatorNode,
+  type SinkNode,
+  type SourceNode,
+  type SubTopology,
+  type TopologyConnection,
+} from './topology.js'
+
+/** A part of a flow that runs as one task. */
+export interface Part extends Chain, Pick<SubTopology, 'name' | 'inputs' | 'timeScope'> {}
+
+interface Whole extends Chain {
+  readonly inputs: readonly InputNode[]
+}
+
+/** The connection that can carry an internal topic, and what the topic has to be like. */
+interface Carrier {
+  readonly connection: string
+  readonly kind: string
+  readonly channel: ChannelKind<Connection>
+  readonly reads: readonly TopicsRead[]
+}
+
+/** What the stages before one mean for it. */
+interface Before {
+  readonly carrier: Carrier | undefined
+  readonly rekeyed: boolean
+}
+
+/** Where operators in a row were cut in two. */
+interface Torn {
+  readonly head: readonly OperatorNode[]
+  readonly sink: SinkNode
+  readonly source: SourceNode
+  readonly rest: readonly OperatorNode[]
+  readonly name: string
+}
+
+/**
+ * Cuts a flow where the records of a key have to meet and its source is shared among tasks: each part runs as a task of
+ * its own, and an internal topic leads from one to the next. Aggregates are combined before they go there.
+ */
+export class FlowCutter {
+  private readonly tails: Part[] = []
+  private timeScope: Part['timeScope'] = 'task'
+
+  constructor(
+    private readonly app: string,
+    private readonly flow: string,
+    private readonly connections: ReadonlyMap<string, TopologyConnection>,
+  ) {}
+
+  cut(whole: Whole, name = this.flow): Part[] {
+    const inputs = whole.inputs.map((input) => this.input(input))
+    const before = { carrier: this.carrier(inputs), rekeyed: inputs.some(({ stages }) => isRekeyed(stages)) }
+    const head = this.chain(whole, before)
+    const { timeScope, tails } = this
+    return [{ name, inputs, ...head, timeScope }, ...tails]
+  }
+
+  /** An input whose own stages have to be cut becomes one that takes up behind the cut. */
+  private input(input: InputNode): InputNode {
+    const stages = this.torn(input.stages, { carrier: this.carrier([input]), rekeyed: false })
+    if (Array.isArray(stages)) return { ...input, stages }
+    const { head, sink, source, rest } = stages as Torn
+    const first = new FlowCutter(this.app, this.flow, this.connections)
+    this.tails.push(...first.cut({ inputs: [{ source: input.source, stages: head }], stages: [], end: sink }))
+    this.timeScope = 'partition'
+    return { source, stages: rest }
+  }
+
+  private chain(chain: Chain, before: Before): Chain {
+    const stages = this.torn(chain.stages, before)
+    if (Array.isArray(stages))
+      return { stages, end: this.end(chain.end, { ...before, rekeyed: before.rekeyed || isRekeyed(stages) }) }
+    const { head, sink, source, rest, name } = stages as Torn
+    const behind = new FlowCutter(this.app, this.flow, this.connections)
+    behind.timeScope = 'partition'
+    this.tails.push(
+      ...behind.cut({ inputs: [{ source, stages: [] }], stages: rest, end: chain.end }, `${this.flow}.${name}`),
+    )
+    return { stages: head, end: sink }
+  }
+
+  private end(end: Chain['end'], before: Before): Chain['end'] {
+    if (!isBranches(end)) return end
+    return end.map((branch) => ({ ...branch, ...this.chain(branch, before) }))
+  }
+
+  /** The stages as they are, or torn at the first that can't have its records in one place otherwise. */
+  private torn(stages: readonly OperatorNode[], before: Before): readonly OperatorNode[] | Torn {
+    const kept: OperatorNode[] = []
+    let { rekeyed } = before
+    for (const [index, stage] of stages.entries()) {
+      rekeyed ||= stage.definition.rekeys === true
+      const way = this.wayOf(stage, { ...before, rekeyed })
+      if (way === 'alone') this.timeScope = 'partition'
+      if (way === 'alone' || way === 'here') kept.push(way === 'alone' ? spreading(stage, 'alone') : stage)
+      else return this.tear(way, [...kept], stage, stages.slice(index + 1), before.carrier as Carrier)
+    }
+    return kept
+  }
+
+  private wayOf(
+    { definition, options }: OperatorNode,
+    { carrier, rekeyed }: Before,
+  ): 'here' | 'alone' | 'combine' | 'records' {
+    // Options that did not validate are undefined; compiling fails with their faults afterwards.
+    if (carrier === undefined || options === undefined) return 'here'
+    if (definition.spread === undefined)
+      return rekeyed && (definition.stores?.(options) ?? []).length > 0 ? 'records' : 'here'
+    const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
+    return definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic ? 'alone' : 'combine'
+  }
+
+  private tear(
+    way: 'combine' | 'records',
+    head: OperatorNode[],
+    stage: OperatorNode,
+    after: readonly OperatorNode[],
+    carrier: Carrier,
+  ): Torn {
+    const name = `${this.app}.${this.flow}.${stage.name}`
+    const isSingle = way === 'combine' && stage.definition.spread?.groups(stage.options) === 'single'
+    const joint: Joint = {
+      connectionKind: carrier.kind,
+      channel: carrier.channel,
+      topic: `${name}.repartition`,
+      group: name,
+      like: isSingle ? 'single' : carrier.reads,
+    }
+    const { declaredAt } = stage
+    const { connection } = carrier
+    const common = { options: joint, connection, policy: 'fail', declaredAt } as const
+    const received: OperatorNode = {
+      name: `${stage.name}.receive`,
+      definition: receive as OperatorNode['definition'],
+      options: { store: `${stage.name}.sources` },
+      connection: undefined,
+      policy: 'skip',
+      declaredAt,
+    }
+    const merging = way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge` } : stage
+    return {
+      name: stage.name,
+      head: way === 'combine' ? [...head, spreading(stage, 'combine')] : head,
+      sink: { ...common, name: `${stage.name}.repartition.sink`, definition: repartitionSink },
+      source: { ...common, name: `${stage.name}.repartition.source`, definition: repartitionSource },
+      rest: [received, merging, ...after],
+    }
+  }
+
+  /** The connection that carries an internal topic behind these inputs; undefined when they are in one place anyway. */
+  private carrier(inputs: readonly InputNode[]): Carrier | undefined {
+    const reads = inputs.map(({ source }) =>
+      source.options === undefined ? undefined : source.definition.reads?.(source.options),
+    )
+    const connection = inputs[0]?.source.connection
+    const definition = connection === undefined ? undefined : this.connections.get(connection)?.definition
+    const known = reads.filter((read) => read !== undefined)
+    if (connection === undefined || definition?.channel === undefined || known.length < inputs.length) return undefined
+    return { connection, kind: definition.kind, channel: definition.channel, reads: known }
+  }
+}
+
+function isRekeyed(stages: readonly OperatorNode[]): boolean {
+  return stages.some(({ definition }) => definition.rekeys === true)
+}
+
+function spreading(stage: OperatorNode, way: 'alone' | 'combine' | 'merge'): OperatorNode {
+  const { spread, ...definition } = stage.definition
+  const build = spread?.[way] as OperatorDefinition['build']
+  const name = way === 'combine' ? `${definition.name}.combine` : definition.name
+  return { ...stage, definition: { ...definition, name, global: false, build } }
+}

@@ -1,0 +1,119 @@
+import { Packr } from 'msgpackr'
+import type { CodecVersion, Header, Key, StoreKey } from '../../model/index.js'
+
+/** Stays below the size of a message that brokers take as they come. */
+const maxBytes = 512 << 10
+const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
+
+interface Sent {
+  /** The source partition, and the generation of the task that has it. */
+  readonly topic: string
+  readonly partition: number
+  readonly generation: number
+}
+
+/** A piece of what was combined of a source partition and group: `payload` is packed, and cut where it is large. */
+export interface PartialMessage extends Sent {
+  readonly kind: 'partial'
+  readonly last: number
+  readonly segment: number
+  readonly key: StoreKey
+  readonly version: CodecVersion
+  readonly index: number
+  readonly count: number
+  readonly payload: Uint8Array
+}
+
+/** A record under its new key. */
+export interface RecordMessage extends Sent {
+  readonly kind: 'record'
+  readonly offset: number
+  /** Which of the records that were made of the one at this offset. */
+  readonly index: number
+  readonly timestamp: number
+  readonly behindMs: number
+  readonly key: Key
+  readonly headers: readonly Header[]
+  readonly value: unknown
+}
+
+/** How far a source partition has come. */
+export interface ToldMessage extends Sent {
+  readonly kind: 'told'
+  readonly position: number
+  /** -Infinity before the first record. */
+  readonly watermark: number
+  readonly idle: boolean
+  readonly total: number
+}
+
+export type Message = PartialMessage | RecordMessage | ToldMessage
+
+const kinds = { partial: 1, record: 2, told: 3 } as const
+
+export function pack(message: Message): Buffer {
+  const { topic, partition, generation } = message
+  const head = [kinds[message.kind], topic, partition, generation]
+  switch (message.kind) {
+    case 'partial': {
+      const { last, segment, key, version, index, count, payload } = message
+      return packr.pack([...head, last, segment, key, version, index, count, payload])
+    }
+    case 'record': {
+      const { offset, index, timestamp, behindMs, key, headers, value } = message
+      return packr.pack([...head, offset, index, timestamp, behindMs, key, headers, value])
+    }
+    case 'told': {
+      const { position, watermark, idle, total } = message
+      return packr.pack([...head, position, Number.isFinite(watermark) ? watermark : null, idle, total])
+    }
+  }
+}
+
+/** Errors with a TypeError when the bytes are no message of a version that is known. */
+export function unpack(bytes: Uint8Array): Message {
+  const [kind, topic, partition, generation, ...rest] = packr.unpack(bytes) as [number, string, number, number]
+  const sent = { topic, partition, generation }
+  const fields = rest as unknown[] as never[]
+  if (kind === kinds.partial) {
+    const [last, segment, key, version, index, count, payload] = fields as never as [
+      never,
+      never,
+      never,
+      never,
+      never,
+      never,
+      never,
+    ]
+    return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
+  }
+  if (kind === kinds.record) {
+    const [offset, index, timestamp, behindMs, key, headers, value] = fields as never as [
+      never,
+      never,
+      never,
+      never,
+      never,
+      never,
+      never,
+    ]
+    return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
+  }
+  if (kind === kinds.told) {
+    const [position, watermark, idle, total] = fields as never as [never, number | null, never, never]
+    return { kind: 'told', ...sent, position, watermark: watermark ?? Number.NEGATIVE_INFINITY, idle, total }
+  }
+  throw new TypeError(`a message of kind ${String(kind)} is not known`)
+}
+
+/** What was combined, packed and cut into pieces that a broker takes. */
+export function piecesOf(saved: unknown): Uint8Array[] {
+  const bytes = packr.pack(saved)
+  const pieces: Uint8Array[] = []
+  for (let from = 0; from < bytes.length; from += maxBytes) pieces.push(bytes.subarray(from, from + maxBytes))
+  return pieces
+}
+
+export function joined(pieces: readonly Uint8Array[]): unknown {
+  return packr.unpack(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces))
+}

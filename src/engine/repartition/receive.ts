@@ -1,0 +1,182 @@
+import { Observable, Subscriber } from 'rxjs'
+import { z } from 'zod'
+import {
+  asWeirError,
+  defineOperator,
+  noHeaders,
+  PartialResult,
+  partitionName,
+  type StoreCodec,
+  type StorePartition,
+  StreamRecord,
+} from '../../model/index.js'
+import { joined, type Message, type PartialMessage, type RecordMessage, type ToldMessage, unpack } from './messages.js'
+
+/** What is known of a source partition in one partition of the internal topic. */
+interface Source {
+  generation: number
+  position: number
+  watermark: number
+  idle: boolean
+  total: number
+  /** All before this position was sent by the time that it was told to be idle. */
+  sentTo: number
+  /** The last record under a new key. */
+  offset: number
+  index: number
+  /** The pieces of a large partial result that have come. */
+  pieces: Uint8Array[]
+  /** The generation that sent them. */
+  piecesBy: number
+}
+
+const codec: StoreCodec<Source> = {
+  version: 1,
+  save: ({ watermark, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
+  load(saved) {
+    const source = saved as Source & { watermark: number | null }
+    return { ...source, watermark: source.watermark ?? Number.NEGATIVE_INFINITY }
+  },
+}
+
+const options = z.strictObject({ store: z.string() })
+
+/**
+ * Reads what another task sent: follows how far each source partition has come, puts pieces together, and drops
+ * records that have come already. So a replay of the other task counts once without a transaction between the two.
+ */
+export const receive = defineOperator({
+  name: 'receive',
+  summary: 'Reads what another task of the flow sent.',
+  onError: 'dead-letter',
+  options,
+  stores: ({ store }) => [store],
+  build: ({ store: name }, context) => {
+    const store = context.store(name, codec)
+    context.time.follow(({ topic, partition }) => toldOf(store.of(topic, partition)))
+    return (messages$) =>
+      new Observable((output) =>
+        messages$.subscribe(
+          new Receiver(output, (message) => {
+            const { topic, partition } = message.origin
+            let read: Message
+            try {
+              read = unpack(message.value as Uint8Array)
+            } catch (error) {
+              context.reject(message, asWeirError(error, 'WEIR_RECORD_MALFORMED'))
+              return undefined
+            }
+            return received(store.of(topic, partition), read, message)
+          }),
+        ),
+      )
+  },
+})
+
+class Receiver extends Subscriber<StreamRecord> {
+  constructor(
+    private readonly output: Subscriber<StreamRecord>,
+    private readonly read: (message: StreamRecord) => StreamRecord | undefined,
+  ) {
+    super(output)
+  }
+
+  protected override _next(message: StreamRecord): void {
+    try {
+      const record = this.read(message)
+      if (record !== undefined) this.output.next(record)
+    } catch (error) {
+      this.output.error(error)
+    }
+  }
+}
+
+function received(part: StorePartition<Source>, read: Message, message: StreamRecord): StreamRecord | undefined {
+  const name = partitionName(read)
+  const entry = part.get(0, name) ?? part.add(0, name, unknown())
+  const source = entry.value
+  if (read.kind === 'partial') {
+    const whole = put(source, read)
+    if (read.count > 1) part.touch(entry)
+    return whole === undefined ? undefined : partialRecord(read, whole, source, message)
+  }
+  const isNew = read.kind === 'told' ? heard(source, read) : isBeyond(source, read)
+  if (!isNew) return undefined
+  part.touch(entry)
+  return read.kind === 'told' ? undefined : rekeyed(source, read, message)
+}
+
+function unknown(): Source {
+  const watermark = Number.NEGATIVE_INFINITY
+  // Not yet told of: `total` keeps everything waiting.
+  return {
+    generation: -1,
+    position: -1,
+    watermark,
+    idle: false,
+    total: Infinity,
+    sentTo: 0,
+    offset: -1,
+    index: 0,
+    pieces: [],
+    piecesBy: -1,
+  }
+}
+
+/** Takes in how far a source partition has come. Returns false when something later was told before. */
+function heard(source: Source, told: ToldMessage): boolean {
+  const { generation, position, watermark, idle, total } = told
+  if (generation < source.generation || (generation === source.generation && position < source.position)) return false
+  // What was promised once stays true: which records lie before a position does not change.
+  source.watermark = Math.max(source.watermark, watermark)
+  if (idle) source.sentTo = Math.max(source.sentTo, position)
+  source.generation = generation
+  source.position = position
+  source.idle = idle
+  source.total = total
+  return true
+}
+
+/** Adds a piece; returns the whole once it is complete. An older task that still sends must not come in between. */
+function put(source: Source, { generation, index, count, payload }: PartialMessage): unknown {
+  if (count === 1) return joined([payload])
+  if (generation < source.piecesBy) return undefined
+  if (index === 0) source.pieces = []
+  source.piecesBy = generation
+  if (index !== source.pieces.length) return undefined
+  source.pieces.push(payload)
+  if (source.pieces.length < count) return undefined
+  const { pieces } = source
+  source.pieces = []
+  return joined(pieces)
+}
+
+function partialRecord(read: PartialMessage, saved: unknown, source: Source, message: StreamRecord): StreamRecord {
+  const { topic, partition, generation, last, segment, key, version } = read
+  const { watermark, sentTo } = source
+  const from = { topic, partition }
+  const result = new PartialResult(from, generation, last, segment, key, saved, version, { watermark, sentTo })
+  return new StreamRecord(key === null ? null : String(key), result, segment, noHeaders, message.origin)
+}
+
+function isBeyond({ offset, index }: Source, read: RecordMessage): boolean {
+  return read.offset > offset || (read.offset === offset && read.index > index)
+}
+
+function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord): StreamRecord {
+  source.offset = read.offset
+  source.index = read.index
+  return new StreamRecord(read.key, read.value, read.timestamp, read.headers, origin, read.behindMs)
+}
+
+/** The minimum over all source partitions that are awaited; nothing is known before each of them was told of. */
+function toldOf(part: StorePartition<Source>): { watermark: number; idle: boolean } {
+  const sources = [...(part.segment(0)?.values() ?? [])].map(({ value }) => value)
+  const total = sources.reduce((most, source) => Math.max(most, source.total), sources.length === 0 ? Infinity : 0)
+  if (sources.length < total) return { watermark: Number.NEGATIVE_INFINITY, idle: false }
+  const awaited = sources.filter(({ idle }) => !idle)
+  const watermarks = (some: readonly Source[]) => some.map(({ watermark }) => watermark)
+  return awaited.length > 0
+    ? { watermark: Math.min(...watermarks(awaited)), idle: false }
+    : { watermark: Math.max(...watermarks(sources)), idle: true }
+}

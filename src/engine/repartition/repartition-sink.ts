@@ -1,0 +1,160 @@
+import { catchError, concat, defer, ignoreElements, type Observable, tap, throwError } from 'rxjs'
+import { z } from 'zod'
+import {
+  type ChannelKind,
+  type ChannelWriter,
+  type Connection,
+  defineSink,
+  PartialResult,
+  type PartitionTold,
+  partitionName,
+  type SinkContext,
+  type SinkTask,
+  type StreamRecord,
+  type TopicsRead,
+} from '../../model/index.js'
+import { pack, piecesOf } from './messages.js'
+
+/** What joins two tasks of a flow; the compiler makes it. */
+export interface Joint {
+  /** The kind of the connection that carries it. */
+  readonly connectionKind: string
+  readonly channel: ChannelKind<Connection>
+  readonly topic: string
+  readonly group: string
+  readonly like: readonly TopicsRead[] | 'single'
+}
+
+export const jointOptions = z.custom<Joint>()
+
+/**
+ * The end of a task whose records another task goes on with: writes them to the internal topic, and after them, at the
+ * end of each epoch, how far each source partition has come, to every partition of the topic and in this order.
+ */
+export const repartitionSink = defineSink({
+  name: 'repartition.sink',
+  summary: 'Hands records to another task of the flow.',
+  options: jointOptions,
+  guarantee: () => 'exactly-once',
+  detail: ({ topic }) => topic,
+  build: (joint, context) => new RepartitionSink(joint, context),
+})
+
+class RepartitionSink implements SinkTask {
+  private readonly writer: ChannelWriter
+  private partitions = 0
+  /** What was told last of each source partition. */
+  private readonly told = new Map<string, string>()
+  /** Tells records apart that were made of one: its place, and how many there were. */
+  private before: { topic: string; partition: number; offset: number; index: number } | undefined
+
+  constructor(
+    joint: Joint,
+    private readonly context: SinkContext,
+  ) {
+    const { flow, stage, log } = context
+    this.writer = joint.channel.writer(context.connection(joint.connectionKind), {
+      ...joint,
+      instance: undefined,
+      place: { flow, stage },
+      log,
+    })
+  }
+
+  open(): Observable<never> {
+    return this.writer.open().pipe(
+      tap((partitions) => {
+        this.partitions = partitions
+        this.told.clear()
+      }),
+      ignoreElements(),
+    )
+  }
+
+  write(records$: Observable<StreamRecord>): Observable<never> {
+    this.before = undefined
+    const written$ = records$.pipe(
+      tap((record) => this.send(record)),
+      ignoreElements(),
+    )
+    const told$ = defer(() => {
+      for (const told of this.context.time.told()) this.tell(told)
+      return this.writer.flush()
+    })
+    return concat(written$, told$).pipe(
+      catchError((error: unknown) => {
+        this.told.clear()
+        return throwError(() => error)
+      }),
+    )
+  }
+
+  close(): Observable<never> {
+    return this.writer.close()
+  }
+
+  private send(record: StreamRecord): void {
+    if (record.value instanceof PartialResult) this.sendPartial(record.key, record.value)
+    else this.sendRecord(record)
+  }
+
+  private sendPartial(messageKey: StreamRecord['key'], partial: PartialResult): void {
+    const { source, generation, last, segment, key, version } = partial
+    const pieces = piecesOf(partial.saved)
+    for (const [index, payload] of pieces.entries()) {
+      const count = pieces.length
+      const message = {
+        kind: 'partial',
+        ...source,
+        generation,
+        last,
+        segment,
+        key,
+        version,
+        index,
+        count,
+        payload,
+      } as const
+      this.writer.write({ key: messageKey === null ? null : messageKey.toString(), value: pack(message) })
+    }
+  }
+
+  private sendRecord({ key, value, timestamp, behindMs, headers, origin }: StreamRecord): void {
+    const { topic, partition, offset } = origin
+    const { before } = this
+    const isSame = before?.topic === topic && before.partition === partition && before.offset === offset
+    const index = isSame ? before.index + 1 : 0
+    this.before = { topic, partition, offset, index }
+    const generation = this.generationOf(topic, partition)
+    const message = {
+      kind: 'record',
+      topic,
+      partition,
+      generation,
+      offset,
+      index,
+      timestamp,
+      behindMs,
+      key,
+      headers,
+      value,
+    } as const
+    this.writer.write({ key: key === null ? null : key.toString(), value: pack(message) })
+  }
+
+  private generationOf(topic: string, partition: number): number {
+    const told = this.context.time.told().find((one) => one.topic === topic && one.partition === partition)
+    return told?.generation ?? 0
+  }
+
+  /** Says nothing that was said already; where an idle partition is matters, because all before it has been sent. */
+  private tell(told: PartitionTold): void {
+    const { position, ...rest } = told
+    const said = JSON.stringify(told.idle ? told : rest)
+    const source = partitionName(told)
+    if (this.told.get(source) === said) return
+    this.told.set(source, said)
+    const value = pack({ kind: 'told', ...told })
+    for (let partition = 0; partition < this.partitions; partition++) this.writer.write({ key: null, partition, value })
+  }
+}

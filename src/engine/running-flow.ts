@@ -1,0 +1,63 @@
+import { catchError, EMPTY, merge, type Observable } from 'rxjs'
+import type { FlowState, FlowStatus } from './status.js'
+import type { FlowTask } from './task.js'
+
+/** What a flow is, when its parts are in different states: the first of these that one of them is in. */
+const bySeverity: readonly FlowState[] = [
+  'failed',
+  'retrying',
+  'draining',
+  'starting',
+  'assigning',
+  'running',
+  'stopped',
+]
+
+/** The tasks of one flow in this process; they run and end together. */
+export class RunningFlow {
+  constructor(private readonly tasks: readonly FlowTask[]) {}
+
+  /** Completes when all have ended. What a failed one has to say it has told in the log and in its status. */
+  run(): Observable<never> {
+    const running = this.tasks.map((task) =>
+      task.run().pipe(
+        catchError(() => {
+          this.stop()
+          return EMPTY
+        }),
+      ),
+    )
+    return merge(...running)
+  }
+
+  stop(): void {
+    for (const task of this.tasks) task.stop()
+  }
+
+  status(): FlowStatus {
+    const all = this.tasks.map((task) => task.status())
+    const [first, ...rest] = all as [FlowStatus, ...FlowStatus[]]
+    return rest.reduce(joinStatus, first)
+  }
+}
+
+function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
+  const worse = bySeverity.indexOf(other.state) < bySeverity.indexOf(one.state) ? other : one
+  return {
+    ...one,
+    state: worse.state,
+    since: worse.since,
+    error: worse.error ?? one.error ?? other.error,
+    failures: Math.max(one.failures, other.failures),
+    lastCommitAt: earlier(one.lastCommitAt, other.lastCommitAt),
+    // Results are final where they leave the last part.
+    watermark: other.watermark,
+    stages: [...one.stages, ...other.stages],
+    partitions: [...one.partitions, ...other.partitions],
+  }
+}
+
+/** A flow is as far as the part of it that is furthest behind. */
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : Math.min(one, other)
+}

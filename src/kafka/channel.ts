@@ -1,0 +1,126 @@
+import { concat, defer, from, ignoreElements, type Observable, of, switchMap } from 'rxjs'
+import type {
+  AssignmentChange,
+  ChannelMessage,
+  ChannelRequest,
+  ChannelWriter,
+  Epoch,
+  PartitionEnd,
+  Position,
+  SourceTask,
+  StreamRecord,
+} from '../model/index.js'
+import type { KafkaConnection } from './connection.js'
+import { KafkaReader, type KafkaValue } from './reader.js'
+import { KafkaWriter } from './writer.js'
+
+const deliveryTimeoutMs = 30_000
+
+/** Writes the internal topic of a flow. */
+export class KafkaChannelWriter implements ChannelWriter {
+  private readonly writer: KafkaWriter<ChannelMessage>
+
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly request: ChannelRequest,
+  ) {
+    const { place } = request
+    this.writer = new KafkaWriter(connection, {
+      deliveryTimeoutMs,
+      compression: 'lz4',
+      lingerMs: 0,
+      // How far a partition has come must not be told where what lies before it was lost.
+      gapless: true,
+      doing: this.doing,
+      place,
+      refused: (_message, error) => {
+        throw error
+      },
+    })
+  }
+
+  open(): Observable<number> {
+    return defer(async () => ensure(this.connection, this.request)).pipe(
+      switchMap((partitions) => concat(this.writer.ready$, of(partitions))),
+    )
+  }
+
+  write(message: ChannelMessage): void {
+    const { key, value, partition } = message
+    const where = key === null ? { partition: partition ?? 0 } : {}
+    const { topic } = this.request
+    this.writer.write({ topic, ...where, key, value, timestamp: Date.now(), headers: [] }, message)
+  }
+
+  flush(): Observable<never> {
+    return this.writer.flush$
+  }
+
+  close(): Observable<never> {
+    return this.writer.close()
+  }
+
+  private get doing(): string {
+    return `writing internal topic '${this.request.topic}'`
+  }
+}
+
+/** How many partitions the internal topic has; it is made where it is missing. */
+async function ensure(connection: KafkaConnection, { topic, like, place }: ChannelRequest): Promise<number> {
+  const doing = `making internal topic '${topic}'`
+  const request = { doing, unreachable: 'WEIR_SINK_UNREACHABLE', place } as const
+  let partitions = 1
+  for (const { topics, ...rest } of like === 'single' ? [] : like) {
+    for (const one of topics) {
+      const count = await connection.topics.ensure({ ...request, ...rest, topic: one })
+      partitions = Math.max(partitions, count)
+    }
+  }
+  return connection.topics.ensure({ ...request, topic, partitions, create: true })
+}
+
+/** Reads the internal topic of a flow. */
+export class KafkaChannelReader implements SourceTask<KafkaValue> {
+  readonly assignments$: Observable<AssignmentChange>
+  private readonly reader: KafkaReader
+
+  constructor(connection: KafkaConnection, request: ChannelRequest) {
+    const { topic, group, instance, place, log } = request
+    this.reader = new KafkaReader(connection, {
+      topics: [topic],
+      group,
+      instance,
+      from: 'earliest',
+      // Another part of the flow may come first here: whoever does makes it.
+      partitions: 1,
+      create: false,
+      stallAfterMs: 30_000,
+      client: {},
+      doing: `reading internal topic '${topic}'`,
+      place,
+      log,
+    })
+    const made$ = defer(() => from(ensure(connection, request))).pipe(ignoreElements())
+    this.assignments$ = concat(made$, this.reader.assignments$)
+  }
+
+  read(epoch: Epoch): Observable<StreamRecord<KafkaValue>> {
+    return this.reader.read(epoch)
+  }
+
+  positions(): readonly Position[] {
+    return this.reader.positions()
+  }
+
+  rewind(positions: readonly Position[]): Observable<never> {
+    return this.reader.rewind(positions)
+  }
+
+  commit(positions: readonly Position[]): Observable<never> {
+    return this.reader.commit(positions)
+  }
+
+  ends(): Observable<readonly PartitionEnd[]> {
+    return this.reader.ends()
+  }
+}

@@ -1,0 +1,172 @@
+import {
+  noHeaders,
+  type OperatorContext,
+  PartialResult,
+  PartitionMap,
+  type PartitionTold,
+  type Store,
+  type StoreCodec,
+  type StoreKey,
+  type StorePartition,
+  StreamRecord,
+} from '../../model/index.js'
+import type { WindowOptions } from '../windows.js'
+import { type Combined, failure, type GroupSettings, Place } from './groups.js'
+import { startsOf } from './window-results.js'
+
+/** What one source partition has of a group so far, and what of it was sent on. */
+export class Combination {
+  /** The offset of the last record that was taken in. */
+  last = -1
+  /** `last` as it was when this was sent; -1 when it was not. */
+  sent = -1
+  /** Whether it waits to be sent at the end of this epoch. */
+  queued = false
+  /** Changes that sending has taken out of `state`, and the changelog has not seen. */
+  unlogged: unknown[] = []
+
+  constructor(public state: unknown) {}
+}
+
+type CombiningStore = Store<Combination>
+type Part = StorePartition<Combination>
+
+/** The partitions of which everything was sent on, and nothing has come since. A restored one is another object. */
+export class SentPartitions extends WeakSet<Part> {}
+
+/** Changes go to the changelog as lists: sending takes changes out of a state as a commit does. */
+export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combination> {
+  const whole: StoreCodec<Combination> = {
+    version: [1, inner.version],
+    save(combination) {
+      combination.unlogged = []
+      return [combination.last, inner.save(combination.state)]
+    },
+    load(saved, version) {
+      const [last, state] = saved as [number, unknown]
+      const combination = new Combination(inner.load(state, (version as readonly [number, never])[1]))
+      combination.last = last
+      return combination
+    },
+  }
+  const { changes, apply } = inner
+  if (changes === undefined || apply === undefined) return whole
+  return {
+    ...whole,
+    changes(combination) {
+      const { last, unlogged, state } = combination
+      combination.unlogged = []
+      return [last, ...unlogged, changes(state)]
+    },
+    apply(combination, saved) {
+      const [last, ...all] = saved as [number, ...unknown[]]
+      for (const change of all) combination.state = apply(combination.state, change)
+      combination.last = last
+      return combination
+    },
+  }
+}
+
+/**
+ * The first half of an aggregate whose groups lie in several partitions: combines the records of each source partition.
+ *
+ * A window is sent when its own partition's watermark has passed it, so that one message holds all of it. A partition
+ * that goes idle is not awaited any more, so all that it has is sent before that is told; should more come, the whole is
+ * sent again later and takes the place of the earlier one.
+ */
+export class Combining {
+  private readonly place: Place<Combination>
+  private touched: Part | undefined
+  private readonly changed: { readonly part: Part; readonly start: number; readonly key: StoreKey }[] = []
+
+  constructor(
+    private readonly aggregate: Combined,
+    private readonly store: CombiningStore,
+    private readonly sent: SentPartitions,
+    private readonly settings: GroupSettings,
+    private readonly context: OperatorContext,
+  ) {
+    const { time } = context
+    const init = () => new Combination(aggregate.init())
+    this.place = new Place(settings, context, init, () => (time.isWhole ? time.closed : Number.NEGATIVE_INFINITY))
+  }
+
+  add(record: StreamRecord): void {
+    const { topic, partition, offset } = record.origin
+    const part = this.store.of(topic, partition)
+    const entry = this.place.of(record, part)
+    if (entry === undefined) return
+    const combination = entry.value
+    try {
+      combination.state = this.aggregate.add(combination.state, record.value, record)
+    } catch (error) {
+      throw failure(error, record, this.context)
+    }
+    combination.last = offset
+    part.touch(entry)
+    if (this.settings.emitsChanges) this.queue(part, combination)
+    else if (part !== this.touched) {
+      this.touched = part
+      this.sent.delete(part)
+    }
+  }
+
+  /** What has to be sent at the end of an epoch. */
+  *due(): Generator<StreamRecord<PartialResult>> {
+    const told = new PartitionMap<PartitionTold>()
+    for (const one of this.context.time.told()) told.set(one.topic, one.partition, one)
+    const of = ({ partition: { topic, partition } }: Part) => told.get(topic, partition) as PartitionTold
+    for (const { part, start, key } of this.changed) {
+      const combination = part.get(start, key)?.value
+      if (combination !== undefined) yield this.send(of(part), start, key, combination)
+    }
+    if (this.settings.window === undefined) return
+    for (const part of this.store.partitions()) {
+      yield* this.close(part, of(part), this.settings.window)
+      yield* this.flushIdle(part, of(part))
+    }
+  }
+
+  private queue(part: Part, combination: Combination): void {
+    if (combination.queued) return
+    combination.queued = true
+    this.changed.push({ part, start: this.place.start, key: this.place.key as StoreKey })
+  }
+
+  private *close(
+    part: Part,
+    told: PartitionTold,
+    { size, grace }: WindowOptions,
+  ): Generator<StreamRecord<PartialResult>> {
+    for (const start of startsOf([part])) {
+      if (start + size + grace > told.watermark) return
+      yield* this.unsentOf(part, told, start)
+      part.dropSegment(start)
+    }
+  }
+
+  private *flushIdle(part: Part, told: PartitionTold): Generator<StreamRecord<PartialResult>> {
+    if (!told.idle || this.sent.has(part)) return
+    for (const start of startsOf([part])) yield* this.unsentOf(part, told, start)
+    this.sent.add(part)
+  }
+
+  private *unsentOf(part: Part, told: PartitionTold, start: number): Generator<StreamRecord<PartialResult>> {
+    for (const [key, { value }] of part.segment(start) ?? []) {
+      if (value.sent !== value.last) yield this.send(told, start, key, value)
+    }
+  }
+
+  private send(told: PartitionTold, start: number, key: StoreKey, combination: Combination) {
+    const { codec } = this.aggregate
+    const { state, last } = combination
+    if (codec.changes !== undefined) combination.unlogged.push(codec.changes(state))
+    combination.sent = last
+    combination.queued = false
+    const { topic, partition, generation } = told
+    const source = { topic, partition }
+    const result = new PartialResult(source, generation, last, start, key, codec.save(state), codec.version)
+    const origin = { topic, partition, offset: last }
+    return new StreamRecord(key === null ? null : String(key), result, start, noHeaders, origin)
+  }
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import {
+  asWeirError,
+  type Configurable,
+  defineOperator,
+  fn,
+  type Key,
+  type Operator,
+  type StreamRecord,
+} from '../model/index.js'
+import { operate } from './internal/operate.js'
+import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
+
+type KeyOf<V> = (value: V, record: StreamRecord<V>) => string | number | null
+
+export const keyByDefinition = defineOperator({
+  name: 'keyBy',
+  summary: 'Gives each record another key.',
+  rekeys: true,
+  onError: 'fail',
+  options: z.strictObject({
+    key: fn<KeyOf<unknown>>().describe('The key, as a function of the value and its record.'),
+    ...rejectingStage,
+  }),
+  build: ({ key: keyOf }, context) =>
+    operate<StreamRecord, StreamRecord>((output) => ({
+      next(record) {
+        let key: Key
+        try {
+          key = asKey(keyOf(record.value, record))
+        } catch (error) {
+          return context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
+        }
+        output.next(record.keyed(key))
+      },
+    })),
+})
+
+/**
+ * Gives each record another key: the one that a sink writes it under, and that `by: recordKey` groups by. Records of a
+ * key meet in one place before a stage that keeps state: there the flow goes through an internal topic,
+ * `<app>.<flow>.<stage>.repartition`.
+ */
+export function keyBy<V>(key: KeyOf<V>, options: Configurable<RejectingStage> = {}): Operator<V, V> {
+  return keyByDefinition.declare({ ...options, key })
+}
+
+function asKey(key: string | number | null): Key {
+  return typeof key === 'number' ? String(key) : key
+}
