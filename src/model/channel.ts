@@ -46,8 +46,8 @@ export interface ChannelWriter {
 export interface ChannelKind<C = unknown> {
   writer(connection: C, request: ChannelRequest): ChannelWriter
   /**
-   * Reads the topic as a member of its group; its `commit` also truncates the topic behind the committed positions
+   * Reads messages as buffers, as a member of its group; its `commit` also truncates the topic behind the committed positions
    * from time to time.
    */
-  source(connection: C, request: ChannelRequest): SourceTask<Buffer | null>
+  source(connection: C, request: ChannelRequest): SourceTask
 }

@@ -32,6 +32,10 @@ export class LogSource implements SourceTask {
     }
   }
 
+  get partitions(): number {
+    return this.logs.length
+  }
+
   /** The offset that the next record of a partition gets. */
   end(partition: number): number {
     return this.logs[partition]?.length ?? 0

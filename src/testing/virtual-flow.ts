@@ -1,8 +1,10 @@
-import { EMPTY, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
+import { EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
 import { z } from 'zod'
 import type { FlowEnd } from '../engine/flow.js'
 import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
 import {
+  type ChannelRequest,
+  type ChannelWriter,
   type DeadLetter,
   type DeclaredConnection,
   defineConnection,
@@ -24,6 +26,8 @@ export interface VirtualFlowOptions {
   readonly epoch?: { readonly maxRecords?: number; readonly everyMs?: number }
   /** How many records each epoch takes at the most: to cut epochs at random places. */
   readonly epochSize?: (epoch: number) => number
+  /** Whether records of a key meet by way of an internal topic, as they do where processes share a source. */
+  readonly repartition?: boolean
   /** Called before each write; what it throws is the sink's error. */
   readonly beforeWrite?: (written: Written) => void
   readonly log?: Logger
@@ -62,6 +66,7 @@ export class VirtualFlow {
   readonly deadLetters$ = new Subject<DeadLetter>()
   private readonly sources: LogSource[] = []
   private readonly sourceDefinitions: SourceDefinition[] = []
+  private readonly internals = new Map<string, LogSource>()
   private readonly checkpoints = new MemoryCheckpoints()
   private readonly flow: Flow
   private uncommitted: Written[] = []
@@ -155,8 +160,44 @@ export class VirtualFlow {
     const log = new LogSource(`${definition.name}-${this.sources.length}`, this.scheduler, this.options.epochSize)
     this.sources.push(log)
     this.sourceDefinitions.push(definition)
-    const { connection: _, ...unconnected } = definition
-    return { ...source, definition: { ...unconnected, build: () => log } }
+    const { connection: _, reads: __, ...unconnected } = definition
+    const build = () => log
+    if (this.options.repartition !== true) return { ...source, definition: { ...unconnected, build } }
+    const reads = () => ({ topics: [log.topic], partitions: log.partitions, create: true })
+    return { ...source, definition: { ...unconnected, connection: 'test', reads, build } }
+  }
+
+  /** The internal topic of that name; what is in it survives a crash. */
+  private internal({ topic, like }: ChannelRequest): LogSource {
+    const known = this.internals.get(topic)
+    if (known !== undefined) return known
+    const log = new LogSource(topic, this.scheduler, undefined)
+    const counts = like === 'single' ? [1] : like.map(({ partitions }) => partitions)
+    log.reserve(Math.max(...counts) - 1)
+    this.internals.set(topic, log)
+    return log
+  }
+
+  private channelWriter(request: ChannelRequest): ChannelWriter {
+    const log = this.internal(request)
+    return {
+      open: () => of(log.partitions),
+      write: ({ key, value, partition = key === null ? 0 : hashOf(key) % log.partitions }) => {
+        const at = this.scheduler.now()
+        const origin = {
+          topic: log.topic,
+          partition,
+          offset: log.end(partition),
+          key,
+          value,
+          timestamp: at,
+          headers: [],
+        }
+        log.append(at, new StreamRecord(key, value, at, [], origin))
+      },
+      flush: () => EMPTY,
+      close: () => EMPTY,
+    }
   }
 
   private listOf(end: FlowEnd): FlowEnd {
@@ -190,6 +231,10 @@ export class VirtualFlow {
     summary: 'Keeps dead letters in a list.',
     options: z.strictObject({}),
     open: () => ({ address: 'test', close: () => Promise.resolve() }),
+    channel: {
+      writer: (_connection, request) => this.channelWriter(request),
+      source: (_connection, request) => this.internal(request),
+    },
     deadLetters: () => ({
       address: 'test',
       open: () => EMPTY,
@@ -201,6 +246,11 @@ export class VirtualFlow {
       close: () => EMPTY,
     }),
   })
+}
+
+/** Spreads keys over partitions; any function of the key does. */
+function hashOf(key: string): number {
+  return [...key].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) >>> 0, 7)
 }
 
 function asText(value: unknown): string {

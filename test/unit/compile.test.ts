@@ -389,7 +389,7 @@ describe('a topology', () => {
   test('knows whether a flow needs all partitions in one place', () => {
     const isGlobal = (given: WeirConfig) => flowOf(given).parts.some(({ global }) => global)
     expect(isGlobal(config(flow(orders, consoleSink())))).toBe(false)
-    expect(isGlobal(config(declared))).toBe(false)
+    expect(isGlobal(config(declared))).toBe(true)
     const everywhere = defineOperator({
       name: 'all',
       summary: '-',
@@ -420,7 +420,7 @@ describe('a topology', () => {
         otherwise('rest', totals('second'), consoleSink()),
       ),
     )
-    expect(flowOf(config(beside)).summary.flatMap(({ stores }) => stores)).toEqual(['first', 'second'])
+    expect(flowOf(config(beside)).parts[0]?.summary.flatMap(({ stores }) => stores)).toEqual(['first', 'second'])
   })
 })
 

@@ -184,8 +184,8 @@ describe('an observer', () => {
     expect(told).toEqual([['keep', 'WEIR_STAGE_FAILED', 't-0@1', 't-0@1']])
     bench.until(300)
     expect(epochs).toEqual([
-      { flow: 'flow', epoch: 0, records: 3, durationMs: 150, commitMs: 20 },
-      { flow: 'flow', epoch: 1, records: 0, durationMs: 130, commitMs: 0 },
+      { flow: 'flow', part: 'flow', epoch: 0, records: 3, durationMs: 150, commitMs: 20 },
+      { flow: 'flow', part: 'flow', epoch: 1, records: 0, durationMs: 130, commitMs: 0 },
     ])
     expect(told.slice(1)).toEqual([{ flow: 'flow', stage: 'sink', value: 'b' }])
   })

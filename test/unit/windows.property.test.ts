@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { VirtualTimeScheduler } from 'rxjs'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { aggregate, count, countDistinct, eventTime, flow, json, kafka, tumbling } from '../../src/index.js'
 import { VirtualFlow, type VirtualFlowOptions, type Written } from '../../src/testing/virtual-flow.js'
 import { listSink } from '../support/list-sink.js'
@@ -87,44 +87,53 @@ const stream = fc.array(visit, { maxLength: 120 }).map((draws) => {
   })
 })
 
-test('windows do not depend on where epochs are cut', () => {
-  fc.assert(
-    fc.property(stream, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (visits, cuts) => {
-      const virtual = run(visits, {
-        epoch: { maxRecords: 1_000, everyMs: 1_000 },
-        epochSize: (epoch) => cuts[epoch % cuts.length] as number,
-      })
-      const expected = model(visits)
-      expect(results(virtual.committed)).toEqual(expected.closed)
-      expect(virtual.deadLetters.map(({ error }) => error.code)).toEqual(Array(expected.late).fill('WEIR_RECORD_LATE'))
-    }),
-    { numRuns: 150 },
-  )
-})
+describe.each([
+  { where: 'in one task', repartition: false },
+  { where: 'over an internal topic', repartition: true },
+])('$where', ({ repartition }) => {
+  test('windows do not depend on where epochs are cut', () => {
+    fc.assert(
+      fc.property(stream, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (visits, cuts) => {
+        const virtual = run(visits, {
+          repartition,
+          epoch: { maxRecords: 1_000, everyMs: 1_000 },
+          epochSize: (epoch) => cuts[epoch % cuts.length] as number,
+        })
+        const expected = model(visits)
+        expect(results(virtual.committed)).toEqual(expected.closed)
+        expect(virtual.deadLetters.map(({ error }) => error.code)).toEqual(
+          Array(expected.late).fill('WEIR_RECORD_LATE'),
+        )
+      }),
+      { numRuns: 150 },
+    )
+  })
 
-test('windows are the same after crashes at any moment', () => {
-  fc.assert(
-    fc.property(stream, fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 6 }), (visits, crashes) => {
-      const moments = [...crashes].sort((a, b) => a - b)
-      const virtual = run(visits, { epoch: { maxRecords: 5, everyMs: 1_000 } }, moments)
-      expect(results(virtual.committed)).toEqual(model(visits).closed)
-    }),
-    { numRuns: 150 },
-  )
-})
+  test('windows are the same after crashes at any moment', () => {
+    fc.assert(
+      fc.property(stream, fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 6 }), (visits, crashes) => {
+        const moments = [...crashes].sort((a, b) => a - b)
+        const virtual = run(visits, { repartition, epoch: { maxRecords: 5, everyMs: 1_000 } }, moments)
+        expect(results(virtual.committed)).toEqual(model(visits).closed)
+      }),
+      { numRuns: 150 },
+    )
+  })
 
-test('windows are the same when writes fail and epochs are replayed', () => {
-  fc.assert(
-    fc.property(stream, fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 8 }), (visits, failing) => {
-      let write = 0
-      const virtual = run(visits, {
-        epoch: { maxRecords: 9, everyMs: 1_000 },
-        beforeWrite: () => {
-          if (failing.includes(write++)) throw new Error('the sink is away')
-        },
-      })
-      expect(results(virtual.committed)).toEqual(model(visits).closed)
-    }),
-    { numRuns: 150 },
-  )
+  test('windows are the same when writes fail and epochs are replayed', () => {
+    fc.assert(
+      fc.property(stream, fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 8 }), (visits, failing) => {
+        let write = 0
+        const virtual = run(visits, {
+          repartition,
+          epoch: { maxRecords: 9, everyMs: 1_000 },
+          beforeWrite: () => {
+            if (failing.includes(write++)) throw new Error('the sink is away')
+          },
+        })
+        expect(results(virtual.committed)).toEqual(model(visits).closed)
+      }),
+      { numRuns: 150 },
+    )
+  })
 })
