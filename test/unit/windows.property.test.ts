@@ -79,7 +79,7 @@ const visit = fc.record({
 })
 
 /** Records whose event time moves on, some of them late. */
-const stream = fc.array(visit, { maxLength: 120 }).map((draws) => {
+const stream = fc.array(visit, { maxLength: 120, size: 'max' }).map((draws) => {
   let now = 0
   return draws.map(({ user, partition, step, lag }): Visit => {
     now += step
@@ -105,7 +105,7 @@ describe.each([
           Array(expected.late).fill('WEIR_RECORD_LATE'),
         )
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -116,7 +116,7 @@ describe.each([
         const virtual = run(visits, { repartition, epoch: { maxRecords: 5, everyMs: 1_000 } }, moments)
         expect(results(virtual.committed)).toEqual(model(visits).closed)
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -133,7 +133,7 @@ describe.each([
         })
         expect(results(virtual.committed)).toEqual(model(visits).closed)
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 })
