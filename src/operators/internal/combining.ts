@@ -58,9 +58,10 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
       combination.unlogged = []
       return [last, ...unlogged, changes(state)]
     },
-    apply(combination, saved) {
+    apply(combination, saved, version) {
       const [last, ...all] = saved as [number, ...unknown[]]
-      for (const change of all) combination.state = apply(combination.state, change)
+      for (const change of all)
+        combination.state = apply(combination.state, change, (version as readonly [number, never])[1])
       combination.last = last
       return combination
     },

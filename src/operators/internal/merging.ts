@@ -66,7 +66,7 @@ export function slotsCodec(inner: StoreCodec<unknown>): StoreCodec<Slots> {
     },
     load: (all, version) => put(new Slots(), all as SavedSlot[], (version as readonly [number, never])[1]),
     changes: (slots) => saved(slots.entries(slots.takeFresh())),
-    apply: (slots, all) => put(slots, all as SavedSlot[], inner.version),
+    apply: (slots, all, version) => put(slots, all as SavedSlot[], (version as readonly [number, never])[1]),
   }
 }
 
