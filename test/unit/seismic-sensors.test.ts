@@ -46,7 +46,7 @@ test.each([
   [{ SEISMIC_SOURCE: 'usgs' }, 'usgs'],
 ])('the environment %j asks for the %s', (environment, expected) => {
   const { flows } = compile(defineConfig({ flows: { shocks: flow(sensors, consoleSink()) } }), { environment })
-  expect(flows[0]?.inputs[0]?.source.options).toMatchObject({ from: expected })
+  expect(flows[0]?.parts[0]?.inputs[0]?.source.options).toMatchObject({ from: expected })
 })
 
 test('a source that there is not is a fault of the configuration', () => {
