@@ -1,21 +1,37 @@
 import { relative } from 'node:path'
 import { configFaults } from '../config/describe.js'
-import { type FlowTopology, printTopology } from '../engine/index.js'
+import { ConfigError, type FlowTopology, printTopology, stateFaults } from '../engine/index.js'
 import { exitCodes, type Io } from './io.js'
 import { painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
+import { storesOf, withStored } from './stored.js'
 
 export interface CheckOptions {
   readonly config?: string
   readonly json?: boolean
+  /** Compares with the state that is stored, too. */
+  readonly state?: boolean
 }
 
-/** `weir check`: validates everything without connecting, and prints what each flow guarantees. */
+/**
+ * `weir check`: validates everything, and prints what each flow guarantees. Only `--state` connects, to the checkpoint
+ * stores, and refuses a configuration that would lose state there.
+ */
 export async function check(options: CheckOptions, io: Io): Promise<number> {
   if (options.json) return checkAsJson(options, io)
-  const prepared = await prepare(options, io)
-  io.stdout.write(prepared.redact(`${report(prepared, io).join('\n')}\n`))
+  const prepared = await checked(options, io)
+  io.stdout.write(prepared.redact(`${report(prepared, options, io).join('\n')}\n`))
   return exitCodes.ok
+}
+
+/** Errors, besides those of the configuration: a `ConfigError` when state would be lost, and WEIR_CHECKPOINT_UNREACHABLE. */
+async function checked(options: CheckOptions, io: Io): Promise<Prepared> {
+  const prepared = await prepare(options, io)
+  if (options.state) {
+    const faults = await withStored(prepared, ({ changes }) => stateFaults(changes))
+    if (faults.length > 0) throw new ConfigError(faults)
+  }
+  return prepared
 }
 
 /** `weir graph`: prints the topology. */
@@ -25,7 +41,8 @@ export async function graph(options: { readonly config?: string }, io: Io): Prom
   return exitCodes.ok
 }
 
-function report({ topology, file }: Prepared, io: Io): string[] {
+function report(prepared: Prepared, options: CheckOptions, io: Io): string[] {
+  const { topology, file } = prepared
   const paint = painter(io.stdout, io)
   const rows = topology.flows.map((flow) => {
     const { stage, why } = flow.guaranteedBy
@@ -37,6 +54,24 @@ function report({ topology, file }: Prepared, io: Io): string[] {
     '',
     `  ${paint('dim', heading)}`,
     ...lines.map((line) => `  ${line}`),
+    ...stateLines(stateOf(prepared, options), storesOf(prepared)),
+  ]
+}
+
+/** Whether what is stored was compared with the flows; undefined where nothing outlives the process. */
+function stateOf(prepared: Prepared, { state }: CheckOptions): 'holds' | 'not looked at' | undefined {
+  if (storesOf(prepared).length === 0) return undefined
+  return state ? 'holds' : 'not looked at'
+}
+
+function stateLines(state: ReturnType<typeof stateOf>, where: readonly string[]): string[] {
+  if (state === undefined) return []
+  const stores = where.join(', ')
+  return [
+    '',
+    state === 'holds'
+      ? `  the state in ${stores} fits: none of it would be lost`
+      : `  the state in ${stores} was not looked at: weir check --state does, weir plan tells more`,
   ]
 }
 
@@ -48,13 +83,14 @@ function keeperOf({ parts, checkpoints }: FlowTopology): string | undefined {
 async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
   const print = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
   try {
-    const { topology, redact } = await prepare(options, io)
+    const prepared = await checked(options, io)
+    const { topology, redact } = prepared
     const { app, checkpoints } = topology
     const flows = topology.flows.map((flow) => {
       const { name, guarantee, guaranteedBy } = flow
       return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow) }
     })
-    io.stdout.write(redact(print({ ok: true, app, checkpoints, flows })))
+    io.stdout.write(redact(print({ ok: true, app, checkpoints, state: stateOf(prepared, options), flows })))
     return exitCodes.ok
   } catch (error) {
     io.stdout.write(print({ ok: false, faults: configFaults(error, io.cwd) }))

@@ -5,8 +5,10 @@ import { version } from './about.js'
 import { type CheckOptions, check, graph } from './check.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
+import { type PlanOptions, plan } from './plan.js'
 import { type RunOptions, run } from './run.js'
 import { start } from './start.js'
+import { type StateOptions, state } from './state.js'
 
 /**
  * The `weir` command. Returns its exit code: 0, 1 when flows failed, 2 for a wrong command line, 78 for a wrong
@@ -44,7 +46,19 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))
   command('check', 'Validates everything without connecting, and prints what each flow guarantees.')
     .option('--json', 'print JSON')
+    .option('--state', 'connect to the checkpoint store, and refuse what would lose state that is there')
     .action(async (options: CheckOptions) => ended(await check(options, io)))
+  command('plan', 'Prints what running this configuration would do to the state that is stored.')
+    .option('--json', 'print JSON')
+    .action(async (options: PlanOptions) => ended(await plan(options, io)))
+  command('state', 'Lists what state is stored, or prints the entries of a key in all windows.')
+    .argument('[flow]', 'of which flow')
+    .argument('[store]', 'of which store')
+    .argument('[key]', 'of which key')
+    .option('--json', 'print JSON')
+    .action(async (flow?: string, store?: string, key?: string, options: StateOptions = {}) =>
+      ended(await state([flow, store, key], options, io)),
+    )
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )

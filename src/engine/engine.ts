@@ -7,6 +7,7 @@ import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
 import { RunningFlow } from './running-flow.js'
 import { StageContexts } from './stage-contexts.js'
+import type { KeptState } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
 import { type FlowTopology, operatorsOf, type SubTopology, sinksOf, type Topology } from './topology.js'
@@ -28,6 +29,8 @@ export interface EngineParts {
 
 /** Runs the flows of a topology in this process, each as a task of its own. */
 export class Engine {
+  /** The stores of each task, and what keeps them. */
+  readonly kept: KeptState[] = []
   private readonly opened = new Map<string, Connection>()
   private readonly flows: readonly RunningFlow[]
   private readonly checkpoints = new Map<string, CheckpointStore>()
@@ -101,6 +104,7 @@ export class Engine {
     })
     const pipeline = buildPipeline(part, contexts)
     const name = this.taskName(part)
+    this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, stores })
     holder.task = new FlowTask({
       name,
       flow,
@@ -127,7 +131,8 @@ export class Engine {
     return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
   }
 
-  private checkpointStore(name: string): CheckpointStore {
+  /** What keeps checkpoints under that name. It connects to nothing before it is opened. */
+  checkpointStore(name: string): CheckpointStore {
     const known = this.checkpoints.get(name)
     if (known !== undefined) return known
     const store = this.parts.checkpoints ?? this.openCheckpoints(name)

@@ -8,6 +8,7 @@
  *   task                one step after another: connect, assign, run an epoch, commit, recover
  *   assignment, event-time, partition-ends, rejections, supervision   what a task keeps track of
  *   engine              all tasks of a process
+ *   state-plan          what a topology would do to the state that is stored
  *   status              what it tells of itself
  */
 export { compile } from './compile.js'
@@ -15,6 +16,15 @@ export type { WeirConfig } from './config.js'
 export { ConfigError } from './config-error.js'
 export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
+export {
+  flowOf,
+  type KeptState,
+  planState,
+  type StateChange,
+  type StoredState,
+  stateFaults,
+  surveyState,
+} from './state-plan.js'
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
 export type { FlowTopology, StageSummary, Topology } from './topology.js'

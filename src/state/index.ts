@@ -10,5 +10,6 @@
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
+export { unclaimedHint } from './partition-state.js'
 export { isSameVersion, readStored, type StoredStore } from './stored-state.js'
 export { TaskStores } from './task-stores.js'

@@ -1,27 +1,14 @@
 import { lastValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { redis } from '../../src/connectors/redis.js'
-import { type AcquiredPartition, type ConnectionContext, silentLogger, systemClock } from '../../src/model/index.js'
+import { type AcquiredPartition, silentLogger } from '../../src/model/index.js'
 import { RedisCheckpoints } from '../../src/redis/checkpoints.js'
 import type { RedisConnection } from '../../src/redis/connection.js'
 import { checkpointsContract, commitOf, done, one } from '../contracts/checkpoints.contract.js'
+import { openRedis } from '../contracts/redis-under-test.js'
 import { missingRedis, RedisServer } from './redis-server.js'
 
 const missing = missingRedis()
-
-/** Opens a connection as the engine would. */
-function openRedis(given: unknown, context: Partial<ConnectionContext> = {}): RedisConnection {
-  const { definition } = redis
-  return definition.open(definition.options.parse(given), {
-    app: 'test',
-    name: 'redis',
-    clock: systemClock,
-    log: silentLogger,
-    production: false,
-    dataDirectory: '',
-    ...context,
-  })
-}
 
 describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' : ` (${missing})`}`, () => {
   checkpointsContract('Redis', async () => {
