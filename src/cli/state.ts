@@ -1,6 +1,6 @@
 import { concatMap, filter, from, lastValueFrom, mergeAll, reduce } from 'rxjs'
 import { flowOf } from '../engine/index.js'
-import type { StoreCodec, StoreKey } from '../model/index.js'
+import type { StoreKey } from '../model/index.js'
 import { readStored, type StoredStore } from '../state/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter, table } from './paint.js'
@@ -86,31 +86,28 @@ async function entriesOf(
   prepared: Prepared,
 ): Promise<FoundEntry[]> {
   const { topology } = prepared
-  const codec = engine.kept.find((kept) => kept.flow === flow)?.stores.codecOf(store)
+  const codecOf = (task: string) => engine.kept.find((kept) => kept.task === task)?.stores.codecOf(store)
   const all$ = from(storesOf(prepared)).pipe(
     concatMap((name) => {
       const checkpoints = engine.checkpointStore(name)
       return checkpoints.list(topology.app).pipe(
         mergeAll(1),
         filter(({ task }) => flowOf(task, topology) === flow),
-        concatMap((held) => readStored(checkpoints, held, (name) => (name === store ? codec : undefined))),
+        concatMap((held) => readStored(checkpoints, held, (name) => (name === store ? codecOf(held.task) : undefined))),
       )
     }),
     filter((stored) => stored.store.name === store),
-    reduce((all: FoundEntry[], stored) => [...all, ...entriesIn(stored, key, codec)], []),
+    reduce((all: FoundEntry[], stored) => [...all, ...entriesIn(stored, key)], []),
   )
   return lastValueFrom(all$)
 }
 
-function entriesIn({ held, store }: StoredStore, key: string, codec: StoreCodec<unknown> | undefined): FoundEntry[] {
+function entriesIn({ held, store }: StoredStore, key: string): FoundEntry[] {
   const { task, topic, partition } = held
   return [...store.segments()].flatMap((segment) =>
     [...(store.segment(segment)?.values() ?? [])]
       .filter((entry) => String(entry.key) === key)
-      .map(({ key: own, value }) => {
-        const saved = codec === undefined ? value : codec.save(value)
-        return { task, topic, partition, segment, key: own, value: saved }
-      }),
+      .map(({ key: own, value }) => ({ task, topic, partition, segment, key: own, value: store.codec.save(value) })),
   )
 }
 

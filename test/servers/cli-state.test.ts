@@ -44,9 +44,11 @@ function write(text: string) {
 }
 
 function configure(stages: readonly string[], more = '', { flow = 'orders', of = 'count()', url = server.url } = {}) {
-  const aggregates = stages.map((name) => `aggregate('${name}', { of: ${of}, window: tumbling('1h') }), map((r) => r),`)
+  const aggregates = stages.map(
+    (name) => `aggregate('${name}', { of: ${of}, by: recordKey, window: tumbling('1h') }), map((r) => r),`,
+  )
   write(
-    `import { aggregate, consoleSink, count, defineConfig, flow, json, kafka, map, redis, tumbling } from 'weirflow'
+    `import { aggregate, consoleSink, count, defineConfig, flow, json, kafka, map, recordKey, redis, tumbling } from 'weirflow'
     export default defineConfig({
       app: 'shop',
       connections: { kafka: kafka({ brokers: 'localhost:1' }), db: redis({ url: '${url}' }) },
