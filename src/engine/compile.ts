@@ -18,7 +18,7 @@ import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, type Part } from './cut.js'
 import { type EpochLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
-import { guaranteeOf } from './guarantee.js'
+import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { joinSummaries, summarize } from './summary.js'
 import {
   type BranchNode,
@@ -114,14 +114,18 @@ class FlowCompiler {
       parts,
       inputs.some(({ stages }) => stages.some(isGlobal)),
     )
-    const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink.definition, sink.connection))
+    const isAsked = flow.options.guarantee === 'exactly-once'
+    const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink, isAsked))
+    const facts = { ...parts, stores, joins, checkpoints: this.checkpoints }
+    if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
     const cut = new FlowCutter(this.app, this.name, this.connections).cut(parts)
     const tasks = cut.map((part) => this.part(part, flow, joins))
     return {
       name: this.name,
       parts: tasks,
       summary: joinSummaries(tasks.map(({ summary }) => summary)),
-      ...guaranteeOf({ ...parts, stores, joins, checkpoints: this.checkpoints }),
+      ...guaranteeOf(facts),
+      joins,
       checkpoints: this.checkpoints,
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
@@ -197,8 +201,9 @@ class FlowCompiler {
     return fault(`could use several connections`, `Name one: connection: '${found[0]?.[0]}'.`)
   }
 
-  private joins(definition: SinkDefinition, connection: string | undefined): boolean {
-    return definition.transactional === true && connection === this.checkpoints
+  private joins({ definition, connection }: SinkNode, isAsked: boolean): boolean {
+    const { transactional = false } = definition
+    return connection === this.checkpoints && (transactional === 'on-request' ? isAsked : transactional)
   }
 
   /** The names of all stores; every one that is taken already is a fault. */

@@ -13,6 +13,11 @@ export interface FlowOptions {
   readonly checkpoints?: string
   /** Stores of stages that the flow had once: their state may be lost. Without it, such state is refused at the start. */
   readonly givesUp?: readonly string[]
+  /**
+   * Refuses to start unless every result counts exactly once. A Kafka sink then writes in one transaction an epoch,
+   * together with stores and positions; readers with `read_committed` see results when the epoch commits.
+   */
+  readonly guarantee?: 'exactly-once'
 }
 
 /** A branch of a flow: which records it takes, and what becomes of them. */

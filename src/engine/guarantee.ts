@@ -1,4 +1,5 @@
 import type { Guarantee } from '../model/index.js'
+import type { ConfigFault } from './config-error.js'
 import { type Chain, type FlowTopology, type InputNode, type SinkNode, sinksOf } from './topology.js'
 
 const strength: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'effectively-once', 'exactly-once']
@@ -35,3 +36,31 @@ function* claimsOf({ inputs, stores, joins, checkpoints, ...chain }: Facts): Gen
     yield ['at-most-once', stores[0] as string, 'state is in memory, and lost when the process ends']
   }
 }
+
+/** Why a flow that asks for exactly once can't have it: every stage that stands in the way, and what mends it. */
+export function exactlyOnceFaults(flow: string, facts: Facts): ConfigFault[] {
+  const fault = (stage: { name: string; declaredAt: Error }, why: string, hint: string) => ({
+    message: `flow '${flow}' asks for exactly-once, and '${stage.name}' can't give it: ${why}`,
+    hint,
+    declaredAt: stage.declaredAt,
+  })
+  const faults: ConfigFault[] = []
+  for (const sink of sinksOf(facts)) {
+    const joins = facts.joins.includes(sink)
+    if (sink.options === undefined || sink.definition.guarantee(sink.options, joins) === 'exactly-once') continue
+    const { name, definition, connection } = sink
+    if (joins || !(definition.transactional ?? false) || connection === undefined) {
+      faults.push(fault({ name, declaredAt: sink.declaredAt }, 'it writes in no transaction', withoutTransactions))
+      continue
+    }
+    const why = `it writes to '${connection}', and checkpoints are kept in '${facts.checkpoints}'`
+    faults.push(fault(sink, why, `Set the flow's option checkpoints: '${connection}', and write to that one only.`))
+  }
+  for (const { source } of facts.inputs) {
+    if (source.definition.replayable) continue
+    faults.push(fault(source, 'it can not be read again after a crash', 'Write it to a topic first, and read that.'))
+  }
+  return faults
+}
+
+const withoutTransactions = 'Write to a database or a topic, or leave the guarantee to what the sink gives.'

@@ -96,8 +96,10 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time, transaction } = this.around
-    return { ...this.common(node), time, transaction, reject: this.rejecting(node) }
+    const { time } = this.around
+    const joins = this.flow.joins.includes(node)
+    const transaction = joins ? this.around.transaction : () => undefined
+    return { ...this.common(node), time, transaction, joins, reject: this.rejecting(node) }
   }
 
   private rejecting(node: OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {

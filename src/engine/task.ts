@@ -231,11 +231,23 @@ export class FlowTask {
     )
   }
 
-  private release({ partitions, release }: Revoked): Observable<never> {
+  private release({ partitions, release, lost }: Revoked): Observable<never> {
     return concat(
       run(() => this.forget(partitions)),
+      lost ? EMPTY : this.giveUp(partitions),
       defer(release),
       run(() => this.assignment.settled()),
+    )
+  }
+
+  /** Spares the next owner of the partitions the fencing; it can do without. */
+  private giveUp(partitions: readonly TopicPartition[]): Observable<never> {
+    const { checkpoints, name, log } = this.parts
+    return defer(() => checkpoints?.release?.(name, partitions) ?? EMPTY).pipe(
+      catchError((error: unknown) => {
+        log.debug(`giving up partitions: ${describeError(error)}`)
+        return EMPTY
+      }),
     )
   }
 
@@ -296,7 +308,7 @@ export class FlowTask {
     const { pipeline, contexts, rejections, time, checkpoints, clock, part } = this.parts
     const epoch = new EpochBudget(this.epochs++, part.limits, clock)
     this.epoch = epoch
-    this.transaction = checkpoints?.begin()
+    this.transaction = checkpoints?.begin(this.parts.name)
     contexts.begin()
     const drained$ = run(() => {
       epoch.cut()

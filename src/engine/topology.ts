@@ -80,6 +80,8 @@ export interface FlowTopology {
   readonly guaranteedBy: { readonly stage: string; readonly why: string }
   /** The connection that keeps its checkpoints, or `memory`. */
   readonly checkpoints: string
+  /** The sinks that write in the transaction of the checkpoint store. */
+  readonly joins: readonly SinkNode[]
   readonly attempts: number
   /** Stores that it no longer has, and whose state may be lost. */
   readonly givesUp: readonly string[]

@@ -28,6 +28,8 @@ export interface TopicRequest {
   /** The code when no broker answers. */
   readonly unreachable: ErrorCode
   readonly place: ErrorPlace
+  /** Settings of the topic when it has to be made, as Kafka names them. */
+  readonly config?: Readonly<Record<string, string>>
 }
 
 /** A connected client, and its other face that takes admin requests. */
@@ -70,6 +72,33 @@ export class TopicAdmin {
     }
   }
 
+  /** As `ensure`; a topic that has fewer partitions gets more. */
+  async ensureAtLeast(request: TopicRequest): Promise<void> {
+    const count = await this.ensure(request)
+    if (count >= request.partitions) return
+    const clients = await this.connected()
+    try {
+      await this.ask((done) =>
+        clients.admin.createPartitions(request.topic, request.partitions, answerMs, (error) => done(error, undefined)),
+      )
+    } catch (error) {
+      // Another member was faster.
+      if ((await this.count(clients, request.topic)) < request.partitions)
+        throw kafkaError(request.unreachable, request.doing, error as ClientError, request.place)
+    }
+  }
+
+  /** How many partitions the topic has; 0 when there is none of that name. */
+  async partitionsOf(topic: string): Promise<number> {
+    return this.count(await this.connected(), topic)
+  }
+
+  /** Deletes the records before each position. */
+  async deleteBefore(positions: readonly Position[]): Promise<void> {
+    const { admin } = await this.connected()
+    await this.ask((done) => admin.deleteRecords([...positions], { timeout: answerMs }, done))
+  }
+
   /**
    * The offsets at the spot, as of now, of those partitions that could be asked. (A consumer asks here because its own
    * connections answer nothing while a fetch waits for records, half a second at a time.)
@@ -105,7 +134,7 @@ export class TopicAdmin {
       })
     }
     const { brokers } = await this.metadata(clients, topic)
-    await this.create(clients, topic, request.partitions, Math.min(3, brokers.length))
+    await this.create(clients, request, Math.min(3, brokers.length))
     for (let tries = 0; tries < 50; tries++) {
       const count = await this.count(clients, topic)
       if (count > 0) return count
@@ -114,9 +143,10 @@ export class TopicAdmin {
     throw new WeirError(request.unreachable, `${doing}: the topic was created, but no broker shows it`, place)
   }
 
-  private async create({ admin }: Clients, topic: string, partitions: number, replicas: number): Promise<void> {
+  private async create({ admin }: Clients, request: TopicRequest, replicas: number): Promise<void> {
+    const { topic, partitions } = request
     // With three copies a write counts when two have it, so that one broker may go away and nothing is lost.
-    const config = replicas === 3 ? { 'min.insync.replicas': '2' } : {}
+    const config = { ...(replicas === 3 ? { 'min.insync.replicas': '2' } : {}), ...request.config }
     const asked = { topic, num_partitions: partitions, replication_factor: replicas, config }
     try {
       await this.ask((done) => admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
@@ -177,6 +207,8 @@ interface ListedOffset extends Position {
 
 interface Admin {
   createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
+  createPartitions(topic: string, total: number, timeout: number, done: (error?: ClientError) => void): void
+  deleteRecords(before: Position[], options: object, done: (error: ClientError | null, deleted: unknown) => void): void
   listOffsets(
     asked: object[],
     options: object,

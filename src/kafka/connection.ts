@@ -10,6 +10,7 @@ export class KafkaConnection implements Connection {
   readonly topics: TopicAdmin
   private embedded: Promise<EmbeddedBroker> | undefined
   private readonly closing = new Set<Promise<unknown>>()
+  private readonly owned = new Set<() => Promise<unknown>>()
 
   constructor(
     private readonly options: ConnectionOptions,
@@ -68,7 +69,13 @@ export class KafkaConnection implements Connection {
     this.closing.add(settled)
   }
 
+  /** Makes `close` close something first that lives as long as the connection. */
+  owns(close: () => Promise<unknown>): void {
+    this.owned.add(close)
+  }
+
   async close(): Promise<void> {
+    await Promise.allSettled([...this.owned].map((close) => close()))
     await Promise.all([...this.closing, this.topics.close()])
     await (await this.embedded)?.close()
   }

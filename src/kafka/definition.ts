@@ -1,5 +1,6 @@
 import { defineConnection } from '../model/index.js'
 import { KafkaChannelReader, KafkaChannelWriter } from './channel.js'
+import { KafkaCheckpoints } from './checkpoints.js'
 import { KafkaConnection } from './connection.js'
 import { KafkaDeadLetters } from './dead-letters.js'
 import { brokerList, connectionOptions } from './options.js'
@@ -14,5 +15,6 @@ export const kafkaConnection = defineConnection({
     writer: (connection, request) => new KafkaChannelWriter(connection, request),
     source: (connection, request) => new KafkaChannelReader(connection, request),
   },
+  checkpoints: (connection) => new KafkaCheckpoints(connection),
   deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),
 })

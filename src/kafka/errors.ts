@@ -3,6 +3,7 @@ import { type ClientError, codes } from './client.js'
 
 const logins: readonly number[] = [codes.authentication, codes.saslFailed]
 const rights: readonly number[] = [codes.topicRefused, codes.groupRefused, codes.clusterRefused]
+const fences: readonly number[] = [codes.fenced, codes.invalidProducerEpoch, codes.producerFenced]
 const absences: readonly number[] = [codes.transport, codes.allBrokersDown, codes.timedOut]
 
 /** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
@@ -13,6 +14,11 @@ export function isHopeless(error: ClientError): boolean {
 /** Whether the broker refused a login, a certificate or a right. */
 export function isRefusal(error: ClientError): boolean {
   return logins.includes(error.code) || rights.includes(error.code) || error.code === codes.ssl
+}
+
+/** Whether another producer took over the transactional id: whatever this one still does can't count. */
+export function isFenced(error: ClientError): boolean {
+  return fences.includes(error.code)
 }
 
 /** Says what the client's error means, and what to do about it. `doing` is 'reading topic 'orders' of flow 'billing''. */

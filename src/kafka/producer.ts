@@ -53,7 +53,7 @@ const flushStepMs = 1
 export class KafkaProducer<T> {
   /** The first error that was no refusal of a single message. */
   failure: ClientError | undefined
-  private readonly client: Producer
+  protected readonly client: Producer
   /** What the client's queue had no room for, in order. */
   private waiting: [OutgoingMessage, T][] = []
   private unflushed = false
@@ -134,6 +134,12 @@ export class KafkaProducer<T> {
     return disconnect(this.client)
   }
 
+  /** After what was produced has been purged. */
+  protected forget(): void {
+    this.waiting = []
+    this.unflushed = false
+  }
+
   private enqueueWaiting(): void {
     let done = 0
     for (const [message, subject] of this.waiting) {
@@ -169,6 +175,8 @@ export class KafkaProducer<T> {
   }
 
   private undelivered(error: ClientError, subject: T | undefined): void {
+    // What an aborted transaction takes with it has not failed.
+    if (error.code === codes.purgedFromQueue || error.code === codes.purgedInFlight) return
     if (error.code !== codes.messageTooLarge || !this.options.singly || subject === undefined) {
       this.failure ??= error
       return

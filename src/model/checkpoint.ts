@@ -72,8 +72,16 @@ export interface CheckpointStore<T extends EpochTransaction = EpochTransaction> 
   load(task: string, partition: TopicPartition): Observable<StoredChunk>
   /** The partitions of every task of an app (`<app>.…`), in any order. Asking takes nothing over. */
   list(app: string): Observable<readonly HeldPartition[]>
-  /** Starts the transaction of the next epoch. Nothing is sent before something joins it or it commits. */
-  begin(): T
+  /**
+   * Tells that the task gives partitions up after its last commit, where that spares their next owner the fencing.
+   * Never needed for what is true: only for speed.
+   */
+  release?(task: string, partitions: readonly TopicPartition[]): Observable<never>
+  /**
+   * Starts the transaction of the next epoch. Nothing is sent before something joins it or it commits. Without the name
+   * of the task, it is the commit that tells whose epoch it is, and nothing can join before.
+   */
+  begin(task?: string): T
   close(): Observable<never>
 }
 

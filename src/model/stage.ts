@@ -91,6 +91,8 @@ export interface SinkContext extends StageContext, Rejecting {
   readonly time: StreamTime
   /** The transaction of the running epoch, when this connection keeps the flow's checkpoints; else undefined. */
   transaction(connection: Connection): EpochTransaction | undefined
+  /** Whether there is such a transaction in every epoch. */
+  readonly joins?: boolean
 }
 
 /** A sink at work in a task. */
@@ -162,8 +164,11 @@ export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends De
   readonly onError?: RejectionPolicy
   /** What it promises; `joins` is whether it writes in the transaction that keeps the flow's checkpoints. */
   guarantee(options: z.output<Schema>, joins: boolean): Guarantee
-  /** Whether it writes in the transaction of the checkpoint store when that is on the same connection. */
-  readonly transactional?: boolean
+  /**
+   * Whether it writes in the transaction of the checkpoint store when that is on the same connection: always, or where
+   * the flow asks for `exactly-once`, because its results are then seen later.
+   */
+  readonly transactional?: boolean | 'on-request'
   build(options: z.output<Schema>, context: SinkContext): SinkTask
 }
 

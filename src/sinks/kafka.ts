@@ -1,7 +1,10 @@
-import { concat, ignoreElements, type Observable, tap } from 'rxjs'
+import { concat, EMPTY, ignoreElements, type Observable, tap } from 'rxjs'
 import { z } from 'zod'
 import { bytesOf } from '../kafka/bytes.js'
+import { KafkaTransaction } from '../kafka/checkpoint-transaction.js'
 import type { KafkaConnection } from '../kafka/connection.js'
+import { kafkaError } from '../kafka/errors.js'
+import type { OutgoingMessage } from '../kafka/producer.js'
 import { KafkaWriter } from '../kafka/writer.js'
 import {
   type Configurable,
@@ -55,6 +58,7 @@ const options = z.strictObject({
 })
 
 type Options = z.output<typeof options>
+type Write = (message: OutgoingMessage, record: StreamRecord) => void
 
 /** Writes each record to a topic at once, and completes when the brokers have acknowledged them all. */
 export const kafkaSink = defineSink({
@@ -63,7 +67,8 @@ export const kafkaSink = defineSink({
   connection: 'kafka',
   options,
   onError: 'fail',
-  guarantee: () => 'at-least-once',
+  guarantee: (_, joins) => (joins ? 'exactly-once' : 'at-least-once'),
+  transactional: 'on-request',
   detail: ({ topic }) => (typeof topic === 'string' ? topic : 'topics by value'),
   build: (settings, context) => new KafkaSinkTask(settings, context),
 })
@@ -91,7 +96,8 @@ class KafkaSinkTask implements SinkTask {
 
   open(): Observable<never> {
     const { topic, partitions, create } = this.settings
-    if (typeof topic !== 'string') return this.writer.ready$
+    const ready$ = this.context.joins === true ? EMPTY : this.writer.ready$
+    if (typeof topic !== 'string') return ready$
     const request = {
       topic,
       partitions,
@@ -100,31 +106,46 @@ class KafkaSinkTask implements SinkTask {
       unreachable: 'WEIR_SINK_UNREACHABLE',
       place: this.place,
     } as const
-    return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), this.writer.ready$)
+    return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), ready$)
   }
 
+  /** In the transaction of the epoch where the flow asks for it: only the commit waits, the writing does not. */
   write(records$: Observable<StreamRecord>): Observable<never> {
-    const written$ = records$.pipe(
-      tap((record) => this.send(record)),
+    const transaction = this.context.transaction(this.connection)
+    if (transaction instanceof KafkaTransaction) return this.join(records$, transaction)
+    const write: Write = (message, record) => this.writer.write(message, record)
+    return concat(this.writer.ready$, this.sending(records$, write), this.writer.flush$)
+  }
+
+  private join(records$: Observable<StreamRecord>, transaction: KafkaTransaction): Observable<never> {
+    const write: Write = (message, record) =>
+      transaction.write(message, (error) =>
+        this.context.reject(record, kafkaError('WEIR_RECORD_REFUSED', this.doing, error, this.place)),
+      )
+    return concat(transaction.join$, this.sending(records$, write), transaction.flush$)
+  }
+
+  private sending(records$: Observable<StreamRecord>, write: Write): Observable<never> {
+    return records$.pipe(
+      tap((record) => this.send(record, write)),
       ignoreElements(),
     )
-    return concat(this.writer.ready$, written$, this.writer.flush$)
   }
 
   close(): Observable<never> {
     return this.writer.close()
   }
 
-  private send(record: StreamRecord): void {
-    if (!Array.isArray(record.value)) return this.sendOne(record)
-    for (const value of record.value) this.sendOne(record.with(value))
+  private send(record: StreamRecord, write: Write): void {
+    if (!Array.isArray(record.value)) return this.sendOne(record, write)
+    for (const value of record.value) this.sendOne(record.with(value), write)
   }
 
-  private sendOne(record: StreamRecord): void {
+  private sendOne(record: StreamRecord, write: Write): void {
     const { topic, key, value, timestamp } = this.settings
     const given = record.value as never
     const made = key === undefined ? record.key : key(given, record)
-    this.writer.write(
+    write(
       {
         topic: typeof topic === 'string' ? topic : topic(given, record),
         key: made ?? null,
