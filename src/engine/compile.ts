@@ -115,8 +115,10 @@ class FlowCompiler {
       inputs.some(({ stages }) => stages.some(isGlobal)),
     )
     const isAsked = flow.options.guarantee === 'exactly-once'
-    const joins = [...sinksOf(chain)].filter((sink) => this.joins(sink, isAsked))
-    const facts = { ...parts, stores, joins, checkpoints: this.checkpoints }
+    const sinks = [...sinksOf(chain)]
+    const checkpoints = isAsked && stores.length === 0 ? this.beside(sinks, flow) : this.checkpoints
+    const joins = sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked))
+    const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
     const cut = new FlowCutter(this.app, this.name, this.connections).cut(parts)
     const tasks = cut.map((part) => this.part(part, flow, joins))
@@ -126,7 +128,7 @@ class FlowCompiler {
       summary: joinSummaries(tasks.map(({ summary }) => summary)),
       ...guaranteeOf(facts),
       joins,
-      checkpoints: this.checkpoints,
+      checkpoints,
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
@@ -201,9 +203,11 @@ class FlowCompiler {
     return fault(`could use several connections`, `Name one: connection: '${found[0]?.[0]}'.`)
   }
 
-  private joins({ definition, connection }: SinkNode, isAsked: boolean): boolean {
-    const { transactional = false } = definition
-    return connection === this.checkpoints && (transactional === 'on-request' ? isAsked : transactional)
+  /** A flow without state has only positions to keep: where its sinks write, unless it says otherwise. */
+  private beside(sinks: readonly SinkNode[], { options }: Flow): string {
+    const places = new Set(sinks.map(({ definition, connection }) => (definition.transactional ? connection : undefined)))
+    const [place] = places
+    return options.checkpoints === undefined && places.size === 1 && place !== undefined ? place : this.checkpoints
   }
 
   /** The names of all stores; every one that is taken already is a fault. */
@@ -274,6 +278,12 @@ class FlowCompiler {
       names[0]
     )
   }
+}
+
+/** Whether a sink writes in the transactions of these checkpoints. */
+function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAsked: boolean): boolean {
+  const { transactional = false } = definition
+  return connection === checkpoints && (transactional === 'on-request' ? isAsked : transactional)
 }
 
 function isGlobal({ definition }: OperatorNode): boolean {

@@ -16,6 +16,7 @@ export interface FlowOptions {
   /**
    * Refuses to start unless every result counts exactly once. A Kafka sink then writes in one transaction an epoch,
    * together with stores and positions; readers with `read_committed` see results when the epoch commits.
+   * Without stores its positions are then kept where it writes. Dead letters stay at least once.
    */
   readonly guarantee?: 'exactly-once'
 }

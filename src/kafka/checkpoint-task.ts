@@ -124,11 +124,10 @@ export class CheckpointTask {
   }
 
   private async take(scan: LogScan, partitions: readonly TopicPartition[]): Promise<AcquiredPartition[]> {
-    const token = randomUUID()
     let open = partitions
     while (open.length > 0) {
       await this.fence(open.map((source) => scan.head(source).owner))
-      const round = `${token}.${open.length}`
+      const token = randomUUID()
       await this.markers.write(
         open.map((source) => {
           const { next: generation } = scan.head(source)
@@ -136,14 +135,14 @@ export class CheckpointTask {
             kind: 'acquired',
             generation,
             owner: this.id,
-            token: round,
+            token,
           })
         }),
       )
       const asked = new Set(open.map(partitionName))
-      await scan.until(({ source, tokens }) => !asked.has(partitionName(source)) || tokens.has(round))
+      await scan.until(({ source, tokens }) => !asked.has(partitionName(source)) || tokens.has(token))
       // Somebody else was first where it was not won, and has to be fenced off as well.
-      open = open.filter((source) => scan.head(source).tokens.get(round) !== true)
+      open = open.filter((source) => scan.head(source).tokens.get(token) !== true)
     }
     return partitions.map((source) => this.granted(scan, source))
   }

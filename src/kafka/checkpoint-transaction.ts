@@ -39,7 +39,13 @@ export class KafkaTransaction implements EpochTransaction {
     const { producer } = this
     if (producer === undefined) throw overError()
     if (producer.failure !== undefined) throw this.fault(producer.failure)
-    producer.produce(message, refused)
+    try {
+      producer.produce(message, refused)
+    } catch (error) {
+      // What `refused` throws ends the epoch; what the client throws, the producer too.
+      if (!(error instanceof WeirError)) producer.failure ??= error as ClientError
+      throw this.fault(error)
+    }
   }
 
   /** Where it errs without knowing what became of the epoch, acquiring the partitions again tells. */

@@ -16,9 +16,12 @@ export function isRefusal(error: ClientError): boolean {
   return logins.includes(error.code) || rights.includes(error.code) || error.code === codes.ssl
 }
 
-/** Whether another producer took over the transactional id: whatever this one still does can't count. */
+/**
+ * Whether another producer took over the transactional id: whatever this one still does can't count. Where the client
+ * calls it fatal only, it does not tell it from the other ways in which the brokers disown a producer.
+ */
 export function isFenced(error: ClientError): boolean {
-  return fences.includes(error.code)
+  return error.isFatal === true || error.code === codes.fatal || fences.includes(error.code)
 }
 
 /** Says what the client's error means, and what to do about it. `doing` is 'reading topic 'orders' of flow 'billing''. */
