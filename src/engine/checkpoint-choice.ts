@@ -37,7 +37,10 @@ export function chooseCheckpoints(
   if (definition === undefined)
     fault(`no connection '${named}'`, `Declare it, or name ${listed([...connections.keys(), 'memory'])}.`)
   else if (definition.checkpoints === undefined)
-    fault(`a ${definition.kind} connection ('${name}') can't keep them`, "Name a database, or 'memory'.")
+    fault(
+      `a ${definition.kind} connection ('${name}') can't keep them`,
+      "Name a connection that keeps data, or 'memory'.",
+    )
   else if (others.length > 0) fault(`there are several ${named} connections`, `Name ${listed([name, ...others])}.`)
   return name
 }

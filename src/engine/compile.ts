@@ -205,7 +205,9 @@ class FlowCompiler {
 
   /** A flow without state has only positions to keep: where its sinks write, unless it says otherwise. */
   private beside(sinks: readonly SinkNode[], { options }: Flow): string {
-    const places = new Set(sinks.map(({ definition, connection }) => (definition.transactional ? connection : undefined)))
+    const places = new Set(
+      sinks.map(({ definition, connection }) => (definition.transactional ? connection : undefined)),
+    )
     const [place] = places
     return options.checkpoints === undefined && places.size === 1 && place !== undefined ? place : this.checkpoints
   }

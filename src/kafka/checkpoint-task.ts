@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import {
   type AcquiredPartition,
   type EpochCommit,
+  fencedError,
   type PartitionCommit,
   PartitionMap,
   partitionName,
@@ -91,8 +92,7 @@ export class CheckpointTask {
     for (const { topic, partition, generation } of partitions) {
       const grant = this.grants.get(topic, partition)
       if (grant?.generation === generation) continue
-      const why = grant === undefined ? 'nobody holds it here' : `it was taken over (generation ${grant.generation})`
-      throw this.fenced(`${partitionName({ topic, partition })}: ${why}`, { topic, partition })
+      throw fencedError(this.task, { topic, partition, generation: grant?.generation ?? null })
     }
   }
 
@@ -265,7 +265,7 @@ export class CheckpointTask {
 
   private grant({ topic, partition }: TopicPartition): Grant {
     const grant = this.grants.get(topic, partition)
-    if (grant === undefined) throw this.fenced(`${partitionName({ topic, partition })}: it was given up meanwhile`)
+    if (grant === undefined) throw fencedError(this.task, { topic, partition, generation: null })
     return grant
   }
 

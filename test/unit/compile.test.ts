@@ -119,14 +119,16 @@ describe('faults', () => {
     expect(messagesOf(config(declared.with({ checkpoints: 'nowhere' })))).toEqual([
       "flow 'flow': checkpoints: no connection 'nowhere'",
     ])
-    expect(messagesOf(config(declared.with({ checkpoints: 'kafka' })))).toEqual([
-      "flow 'flow': checkpoints: a kafka connection ('kafka') can't keep them",
+    const connections = { kafka: brokers, db, none: other({}) }
+    expect(messagesOf(config(declared.with({ checkpoints: 'none' }), { connections }))).toEqual([
+      "flow 'flow': checkpoints: a other connection ('none') can't keep them",
     ])
   })
 
   test('tell of a connection that can not keep checkpoints', () => {
-    expect(messagesOf(config(flow(orders, consoleSink()), { checkpoints: 'kafka' }))).toEqual([
-      "checkpoints: a kafka connection ('kafka') can't keep them",
+    const connections = { kafka: brokers, none: other({}) }
+    expect(messagesOf(config(flow(orders, consoleSink()), { connections, checkpoints: 'none' }))).toEqual([
+      "checkpoints: a other connection ('none') can't keep them",
     ])
   })
 
@@ -229,6 +231,74 @@ describe('the guarantee', () => {
   test('is at least once where a topic or the console is written', () => {
     expect(of(flow(orders, kafka.sink({ topic: 'out' })))).toEqual(['at-least-once', 'kafka.sink', false])
     expect(of(flow(orders, consoleSink()))[0]).toBe('at-least-once')
+  })
+
+  describe('exactly once, asked of a flow,', () => {
+    const out = kafka.sink({ topic: 'out' })
+    const asked = (declared: Flow, more: object = {}) => declared.with({ guarantee: 'exactly-once', ...more })
+    const connections = { kafka: brokers, db, far: brokers }
+    const near = kafka.source({ topic: 'orders', group: 'g', connection: 'kafka' })
+    const outTo = (connection: string) => kafka.sink({ topic: 'out', connection })
+
+    test('is had where a topic, state and positions are one transaction', () => {
+      const declared = asked(flow(orders, json(), counted, out), { checkpoints: 'kafka' })
+      expect(of(declared)).toEqual(['exactly-once', 'kafka.sink', true])
+    })
+
+    test('is had by a flow without state wherever it writes', () => {
+      expect(flowOf(config(asked(flow(orders, out))))).toMatchObject({
+        guarantee: 'exactly-once',
+        checkpoints: 'kafka',
+      })
+      const declared = asked(flow(near, outTo('far')))
+      expect(flowOf(config(declared, { connections }))).toMatchObject({ guarantee: 'exactly-once', checkpoints: 'far' })
+      expect(flowOf(config(asked(flow(orders, json(), rows))))).toMatchObject({ checkpoints: 'db' })
+    })
+
+    test('is what a topic gets only where it is asked for', () => {
+      expect(of(flow(orders, out).with({ checkpoints: 'kafka' }))).toEqual(['at-least-once', 'kafka.sink', false])
+    })
+
+    test.each([
+      [
+        'state is kept elsewhere',
+        asked(flow(near, json(), counted, outTo('kafka'))),
+        "'kafka.sink' can't give it: it writes to 'kafka', and checkpoints are kept in 'db'",
+        "Set the flow's option checkpoints: 'kafka', and write to that one only.",
+      ],
+      [
+        'it writes to several clusters',
+        asked(
+          flow(
+            near,
+            branch(
+              to('far', (value: unknown) => value !== null, outTo('far')),
+              otherwise('near', outTo('kafka')),
+            ),
+          ),
+          { checkpoints: 'kafka' },
+        ),
+        "'kafka.sink' can't give it: it writes to 'far', and checkpoints are kept in 'kafka'",
+        "Set the flow's option checkpoints: 'far', and write to that one only.",
+      ],
+      [
+        'a sink has no transactions',
+        asked(flow(near, consoleSink())),
+        "'console' can't give it: it writes in no transaction",
+        'Write to a database or a topic, or leave the guarantee to what the sink gives.',
+      ],
+      [
+        'the source can not be read again',
+        asked(flow(post, outTo('kafka'))),
+        "'http.post' can't give it: it can not be read again after a crash",
+        'Write it to a topic first, and read that.',
+      ],
+    ])('is refused where %s', (_, declared, why, hint) => {
+      expect(faultsOf(config(declared, { connections }))).toEqual([
+        expect.objectContaining({ message: `flow 'flow' asks for exactly-once, and ${why}`, hint }),
+      ])
+      expect(faultsOf(config(declared, { connections }))[0]?.declaredAt?.stack).toContain('compile.test.ts')
+    })
   })
 
   test('is at most once where state is in memory', () => {
@@ -487,7 +557,7 @@ describe('checkpoints are kept', () => {
       { WEIR_CHECKPOINTS: 'other' },
       { connections: { ...connections, none: other({}) } },
       "WEIR_CHECKPOINTS: a other connection ('none') can't keep them",
-      "Name a database, or 'memory'.",
+      "Name a connection that keeps data, or 'memory'.",
     ],
   ])('nowhere when %j is asked for, with %j', (checkpoints, environment, more, message, hint) => {
     expect(faultsOf(config(flow(orders, json(), rows), { connections, checkpoints, ...more }), environment)).toEqual([
