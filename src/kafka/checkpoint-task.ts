@@ -74,7 +74,9 @@ export class CheckpointTask {
     const doing = `loading the state of '${this.task}', ${partitionName(source)}`
     return this.failing(doing, async () => {
       await this.ensureLogs([source])
-      const head = await LogScan.with(this.connection, this.task, [source], async (scan) => scan.head(source))
+      const head = await LogScan.with(this.connection, this.task, [source], (scan) =>
+        Promise.resolve(scan.head(source)),
+      )
       if (head.committed !== undefined) await this.loadUntil(head.committedAt, head.committed.keptFrom, source, take)
     })
   }
@@ -249,7 +251,7 @@ export class CheckpointTask {
     const log = logPartition(this.task, commit)
     for (const message of messagesOf(log, commit, { owner: this.id, keptFrom: grant.keptFrom })) {
       producer.produce(message, (error) => {
-        throw error
+        throw error as unknown as Error
       })
     }
   }

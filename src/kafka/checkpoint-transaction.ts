@@ -114,7 +114,7 @@ export class KafkaTransaction implements EpochTransaction {
   }
 
   private fault(error: unknown): WeirError {
-    return this.task(this.name).fault(error as ClientError, 'writing in the transaction of an epoch')
+    return this.task(this.name).fault(error, 'writing in the transaction of an epoch')
   }
 }
 

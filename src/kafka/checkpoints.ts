@@ -85,7 +85,7 @@ export class KafkaCheckpoints implements CheckpointStore<KafkaTransaction> {
     const options = { deliveryTimeoutMs, compression: 'none', lingerMs: 0, singly: false } as const
     const producer = new KafkaProducer<never>(await this.connection.settings(), options, {
       refused: (_, error) => {
-        throw error
+        throw error as unknown as Error
       },
     })
     await producer.connect()

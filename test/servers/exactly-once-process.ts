@@ -2,19 +2,12 @@
  * A worker for tests that kill it: numbers the records of each key, and writes key and number to another topic, exactly
  * once. Without STATEFUL it passes the values on. DIE names the moment of the third commit at which it kills itself.
  */
-import { concat, defer, EMPTY, lastValueFrom, map, Observable, tap, timer } from 'rxjs'
+import { concat, defer, EMPTY, lastValueFrom, map } from 'rxjs'
 import { z } from 'zod'
 import { kafka } from '../../src/connectors/kafka.js'
 import { compile, Engine, Flow } from '../../src/engine/index.js'
 import { KafkaCheckpoints } from '../../src/kafka/checkpoints.js'
-import type { KafkaConnection } from '../../src/kafka/connection.js'
-import {
-  defineOperator,
-  type EpochTransaction,
-  type Operator,
-  silentLogger,
-  systemClock,
-} from '../../src/model/index.js'
+import { defineOperator, silentLogger, systemClock } from '../../src/model/index.js'
 import { connect } from './kafka-support.js'
 
 const { BROKERS = '', APP = '', IN = '', OUT = '', STATEFUL, DIE } = process.env
@@ -52,8 +45,8 @@ const flow = new Flow(
       stages: [],
     },
   ],
-  STATEFUL === undefined ? [] : [number.declare({}) as Operator<never, unknown>],
-  kafka.sink({ topic: OUT }) as never,
+  STATEFUL === undefined ? [] : [number.declare({})],
+  kafka.sink({ topic: OUT }),
   { guarantee: 'exactly-once', checkpoints: 'kafka', epoch: { every: '150ms' }, attempts: 1_000 },
 )
 

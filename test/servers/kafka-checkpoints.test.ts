@@ -15,10 +15,10 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
     const cluster = await KafkaCluster.start({ brokers: 1 })
     const connections: KafkaConnection[] = []
     return {
-      connect: async () => {
+      connect: () => {
         const connection = connect(cluster.bootstrap)
         connections.push(connection)
-        return new KafkaCheckpoints(connection)
+        return Promise.resolve(new KafkaCheckpoints(connection))
       },
       close: async () => {
         await Promise.all(connections.map((connection) => connection.close()))
@@ -58,7 +58,7 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
     const write = async (transaction: ReturnType<KafkaCheckpoints['begin']>, topic: string, value: string) => {
       await done(transaction.join$)
       transaction.write(outgoing(topic, value), (error) => {
-        throw error
+        throw error as unknown as Error
       })
       await done(transaction.flush$)
     }
