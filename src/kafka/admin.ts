@@ -93,6 +93,15 @@ export class TopicAdmin {
     return this.count(await this.connected(), topic)
   }
 
+  /** Every topic that there is. */
+  async all(): Promise<readonly { readonly topic: string; readonly partitions: number }[]> {
+    const { client } = await this.connected()
+    const { topics } = await call<Metadata>(
+      (done) => client.getMetadata({ allTopics: true, timeout: answerMs }, done as never) as unknown,
+    )
+    return topics.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
+  }
+
   /** Deletes the records before each position. */
   async deleteBefore(positions: readonly Position[]): Promise<void> {
     const { admin } = await this.connected()

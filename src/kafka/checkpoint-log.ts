@@ -1,4 +1,10 @@
-import type { AcquiredPartition, PartitionCommit, PartitionProgress, TopicPartition } from '../model/index.js'
+import type {
+  AcquiredPartition,
+  HeldPartition,
+  PartitionCommit,
+  PartitionProgress,
+  TopicPartition,
+} from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import type { Message } from './client.js'
 import type { OutgoingMessage } from './producer.js'
@@ -15,12 +21,24 @@ import type { OutgoingMessage } from './producer.js'
  * `chunk` and `committed` are written in the transaction of the epoch, the others at once.
  */
 export type Entry =
-  | { readonly kind: 'acquired'; readonly generation: number; readonly owner: string; readonly token: string }
+  | (Belonging & {
+      readonly kind: 'acquired'
+      readonly generation: number
+      readonly owner: string
+      readonly token: string
+    })
   | { readonly kind: 'released'; readonly generation: number }
   | { readonly kind: 'chunk'; readonly sequence: number; readonly isLast: boolean }
   | Committed
 
-export interface Committed {
+/** Whose log it is, which its name does not tell for sure. */
+interface Belonging {
+  readonly task: string
+  /** The source topic. */
+  readonly topic: string
+}
+
+export interface Committed extends Belonging {
   readonly kind: 'committed'
   readonly generation: number
   /** The transactional id that wrote it. */
@@ -48,6 +66,12 @@ export function logTopic(task: string, topic: string): string {
     /[^a-zA-Z0-9._-]/g,
     (char) => `_${char.codePointAt(0)?.toString(16)}`,
   )
+}
+
+/** The names of an app's logs, among those of other topics. */
+export function isLogTopic(app: string, topic: string): boolean {
+  const suffix = logTopic('', '').slice(1)
+  return topic.startsWith(logTopic(app, '').slice(0, -suffix.length)) && topic.endsWith(suffix)
 }
 
 export function logPartition(task: string, { topic, partition }: TopicPartition): TopicPartition {
@@ -78,15 +102,16 @@ export function entryOf({ topic, partition, offset, key }: Message): Entry {
 export function messagesOf(
   log: TopicPartition,
   commit: PartitionCommit,
-  { owner, keptFrom }: Pick<Committed, 'owner' | 'keptFrom'>,
+  { task, owner, keptFrom }: Pick<Committed, 'task' | 'owner' | 'keptFrom'>,
 ): OutgoingMessage[] {
-  const { generation, progress, sequence, chunks } = commit
+  const { topic, generation, progress, sequence, chunks } = commit
   const parts = chunks.flatMap((chunk) =>
     splitChunk(chunk).map((part, index, all) =>
       outgoing(log, { kind: 'chunk', sequence, isLast: index === all.length - 1 }, part),
     ),
   )
-  return [...parts, outgoing(log, { kind: 'committed', generation, owner, progress, sequence, keptFrom })]
+  const committed = { kind: 'committed', task, topic, generation, owner, progress, sequence, keptFrom } as const
+  return [...parts, outgoing(log, committed)]
 }
 
 function splitChunk(chunk: Uint8Array): Buffer[] {
@@ -109,6 +134,7 @@ export class LogHead {
   /** The tokens that were seen, and whether they won. */
   readonly tokens = new Map<string, boolean>()
   private generation: number | undefined
+  private of: Belonging | undefined
 
   constructor(readonly source: TopicPartition) {}
 
@@ -123,9 +149,16 @@ export class LogHead {
       // Its transaction was not fenced off, so it counts, and says by itself what came before it.
       this.generation = entry.generation
       this.owner = entry.owner
+      this.of = { task: entry.task, topic: entry.topic }
       this.committed = entry
       this.committedAt = offset
     }
+  }
+
+  /** As `list` tells it; undefined where nobody has acquired it yet. */
+  asHeld(): HeldPartition | undefined {
+    if (this.of === undefined || this.generation === undefined) return undefined
+    return { ...this.asAcquired(), ...this.of }
   }
 
   asAcquired(): AcquiredPartition {
@@ -134,11 +167,12 @@ export class LogHead {
     return { topic, partition, generation, progress: committed?.progress, sequence: committed?.sequence ?? 0 }
   }
 
-  private acquire({ generation, owner, token }: Extract<Entry, { kind: 'acquired' }>): void {
+  private acquire({ generation, owner, token, task, topic }: Extract<Entry, { kind: 'acquired' }>): void {
     const won = this.generation === undefined || generation === this.next
     this.tokens.set(token, won)
     if (!won) return
     this.generation = generation
     this.owner = owner
+    this.of = { task, topic }
   }
 }

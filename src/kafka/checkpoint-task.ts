@@ -16,7 +16,7 @@ import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { isFenced, kafkaError } from './errors.js'
 import { LogReader } from './log-reader.js'
-import { LogScan } from './log-scan.js'
+import { type Log, LogScan } from './log-scan.js'
 import type { OutgoingMessage } from './producer.js'
 import { TransactionalProducer } from './transactional-producer.js'
 
@@ -52,7 +52,7 @@ export class CheckpointTask {
       if (partitions.length === 0) return []
       await this.ensureLogs(partitions)
       await this.renew()
-      return LogScan.with(this.connection, this.task, partitions, (scan) => this.take(scan, partitions))
+      return LogScan.with(this.connection, this.logsOf(partitions), (scan) => this.take(scan, partitions))
     }, `acquiring partitions for '${this.task}'`)
   }
 
@@ -74,7 +74,7 @@ export class CheckpointTask {
     const doing = `loading the state of '${this.task}', ${partitionName(source)}`
     return this.failing(doing, async () => {
       await this.ensureLogs([source])
-      const head = await LogScan.with(this.connection, this.task, [source], (scan) =>
+      const head = await LogScan.with(this.connection, this.logsOf([source]), (scan) =>
         Promise.resolve(scan.head(source)),
       )
       if (head.committed !== undefined) await this.loadUntil(head.committedAt, head.committed.keptFrom, source, take)
@@ -125,6 +125,10 @@ export class CheckpointTask {
     await Promise.all([this.discard(), this.truncation.close()])
   }
 
+  private logsOf(sources: readonly TopicPartition[]): Log[] {
+    return sources.map((source) => ({ ...logPartition(this.task, source), source }))
+  }
+
   private async take(scan: LogScan, partitions: readonly TopicPartition[]): Promise<AcquiredPartition[]> {
     let open = partitions
     while (open.length > 0) {
@@ -135,6 +139,8 @@ export class CheckpointTask {
           const { next: generation } = scan.head(source)
           return outgoing(logPartition(this.task, source), {
             kind: 'acquired',
+            task: this.task,
+            topic: source.topic,
             generation,
             owner: this.id,
             token,
@@ -249,7 +255,7 @@ export class CheckpointTask {
     grant.sequence = commit.sequence
     grant.started++
     const log = logPartition(this.task, commit)
-    for (const message of messagesOf(log, commit, { owner: this.id, keptFrom: grant.keptFrom })) {
+    for (const message of messagesOf(log, commit, { task: this.task, owner: this.id, keptFrom: grant.keptFrom })) {
       producer.produce(message, (error) => {
         throw error as unknown as Error
       })

@@ -1,9 +1,13 @@
 import { defer, EMPTY, from, ignoreElements, Observable } from 'rxjs'
-import type { AcquiredPartition, CheckpointStore, StoredChunk, TopicPartition } from '../model/index.js'
-import { asWeirError } from '../model/index.js'
+import type { AcquiredPartition, CheckpointStore, HeldPartition, StoredChunk, TopicPartition } from '../model/index.js'
+import { asWeirError, WeirError } from '../model/index.js'
+import { isLogTopic } from './checkpoint-log.js'
 import { CheckpointTask } from './checkpoint-task.js'
 import { KafkaTransaction } from './checkpoint-transaction.js'
+import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
+import { kafkaError } from './errors.js'
+import { LogScan } from './log-scan.js'
 import { KafkaProducer, type OutgoingMessage } from './producer.js'
 
 const deliveryTimeoutMs = 30_000
@@ -46,6 +50,10 @@ export class KafkaCheckpoints implements CheckpointStore<KafkaTransaction> {
     })
   }
 
+  list(app: string): Observable<readonly HeldPartition[]> {
+    return defer(() => this.find(app))
+  }
+
   begin(task?: string): KafkaTransaction {
     return new KafkaTransaction((name) => this.task(name), task)
   }
@@ -53,6 +61,24 @@ export class KafkaCheckpoints implements CheckpointStore<KafkaTransaction> {
   /** The connection is closed by whoever opened it, and what this holds with it. */
   close(): Observable<never> {
     return EMPTY
+  }
+
+  private async find(app: string): Promise<readonly HeldPartition[]> {
+    try {
+      const topics = (await this.connection.topics.all()).filter(({ topic }) => isLogTopic(app, topic))
+      const logs = topics.flatMap(({ topic, partitions }) =>
+        Array.from({ length: partitions }, (_, partition) => ({ topic, partition, source: { topic, partition } })),
+      )
+      if (logs.length === 0) return []
+      return await LogScan.with(this.connection, logs, ({ heads }) =>
+        Promise.resolve([...heads.values()].flatMap((head) => head.asHeld() ?? [])),
+      )
+    } catch (error) {
+      if (error instanceof WeirError) throw error
+      const { address } = this.connection
+      const doing = `listing what tasks of '${app}' have`
+      throw kafkaError('WEIR_CHECKPOINT_UNREACHABLE', doing, error as ClientError, { address })
+    }
   }
 
   private task(name: string): CheckpointTask {

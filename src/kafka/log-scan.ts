@@ -1,36 +1,36 @@
 import { partitionName, type TopicPartition } from '../model/index.js'
-import { entryOf, LogHead, logPartition } from './checkpoint-log.js'
+import { entryOf, LogHead } from './checkpoint-log.js'
 import type { KafkaConnection } from './connection.js'
 import { LogReader } from './log-reader.js'
 
 /** How many entries before the end are looked at first for where the last epoch ended. */
 const firstWindow = 32
 
+/** A log, and the source partition that it is of. */
+export interface Log extends TopicPartition {
+  readonly source: TopicPartition
+}
+
 /** Follows the ends of several logs: first it finds out where they stand, then what is added. */
 export class LogScan {
   readonly heads = new Map<string, LogHead>()
-  private readonly logs: readonly (TopicPartition & { readonly source: TopicPartition })[]
 
   private constructor(
     private readonly connection: KafkaConnection,
     private readonly reader: LogReader,
-    task: string,
-    sources: readonly TopicPartition[],
-  ) {
-    this.logs = sources.map((source) => ({ ...logPartition(task, source), source }))
-  }
+    private readonly logs: readonly Log[],
+  ) {}
 
-  /** Runs something with the heads of the logs of these source partitions. */
+  /** Runs something with the heads of these logs. */
   static async with<T>(
     connection: KafkaConnection,
-    task: string,
-    sources: readonly TopicPartition[],
+    logs: readonly Log[],
     use: (scan: LogScan) => Promise<T>,
   ): Promise<T> {
     const reader = new LogReader(await connection.settings())
     try {
       await reader.connect()
-      const scan = new LogScan(connection, reader, task, sources)
+      const scan = new LogScan(connection, reader, logs)
       await scan.find()
       return await use(scan)
     } finally {
@@ -56,7 +56,7 @@ export class LogScan {
     ])
     const boundsOf = ({ topic, partition }: TopicPartition, of: typeof starts) =>
       of.find((found) => found.topic === topic && found.partition === partition)?.offset ?? 0
-    const isFound = (log: TopicPartition & { source: TopicPartition }, window: number) =>
+    const isFound = (log: Log, window: number) =>
       this.head(log.source).committed !== undefined || boundsOf(log, ends) - window <= boundsOf(log, starts)
     for (let window = firstWindow; ; window *= 8) {
       for (const { source } of this.logs) this.heads.set(partitionName(source), new LogHead(source))
