@@ -101,6 +101,7 @@ export class Engine {
       rejections,
       transaction: (connection) =>
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
+      joins: flow.joins,
     })
     const pipeline = buildPipeline(part, contexts)
     const name = this.taskName(part)

@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly rejections: Rejections
   /** The running epoch's transaction, when it is one of that connection. */
   readonly transaction: (connection: Connection) => EpochTransaction | undefined
+  /** The sinks that write in that transaction. */
+  readonly joins: readonly SinkNode[]
 }
 
 /** Makes what each stage of a flow is given to work with. */
@@ -97,7 +99,7 @@ export class StageContexts {
 
   sink(node: SinkNode): SinkContext {
     const { time } = this.around
-    const joins = this.flow.joins.includes(node)
+    const joins = this.around.joins.includes(node)
     const transaction = joins ? this.around.transaction : () => undefined
     return { ...this.common(node), time, transaction, joins, reject: this.rejecting(node) }
   }
