@@ -1,3 +1,4 @@
+import type { Subscriber } from 'rxjs'
 import { z } from 'zod'
 import { type Aggregates, combine, type Results } from '../aggregates/index.js'
 import {
@@ -9,13 +10,15 @@ import {
   type PartialResult,
   type RejectionPolicy,
   rejectionPolicy,
+  type Setting,
   type StoreKey,
   type StreamRecord,
 } from '../model/index.js'
+import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
 import { type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
-import { operate } from './internal/operate.js'
+import { type Handlers, operate } from './internal/operate.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from './windows.js'
 
 type Given = z.output<typeof options>
@@ -30,9 +33,9 @@ const options = z.strictObject({
     .describe('the key of a group; without it all records are one'),
   window: windowOptions.optional().describe('the windows of event time; without them it sums up all time'),
   emit: z
-    .enum(['final', 'changes'])
+    .enum(['final', 'changes', 'epoch'])
     .optional()
-    .describe('one result when a window has closed, or one for every record'),
+    .describe('one result when a window has closed, one for every record, or one for each group that an epoch changed'),
   late: rejectionPolicy.default('skip').describe('what becomes of a record whose window has closed'),
 })
 
@@ -67,15 +70,7 @@ export const aggregateDefinition = defineOperator({
       const store = context.store(given.name, slotsCodec(aggregate.codec))
       const settings = settingsOf(given)
       return operate<StreamRecord<PartialResult>, StreamRecord>((output) => {
-        const merging = new Merging(aggregate, store, settings, context)
-        return {
-          next(record) {
-            if (merging.add(record) && settings.emitsChanges) output.next(merging.current(record))
-          },
-          complete() {
-            for (const result of merging.close()) if (!settings.emitsChanges) output.next(result)
-          },
-        }
+        return telling(output, new Merging(aggregate, store, settings, context), given)
       }) as never
     },
   },
@@ -87,20 +82,40 @@ function aggregating(given: Given, context: OperatorContext, scope: 'task' | 'pa
   const store = context.store(given.name, aggregate.codec)
   const settings = settingsOf(given)
   return operate<StreamRecord, StreamRecord>((output) => {
-    const groups = new Groups(aggregate, store, settings, context, scope)
-    return {
-      next(record) {
-        if (groups.add(record) && settings.emitsChanges) output.next(groups.current(record))
-      },
-      complete() {
-        for (const result of groups.close()) if (!settings.emitsChanges) output.next(result)
-      },
-    }
+    return telling(output, new Groups(aggregate, store, settings, context, scope), given)
   })
 }
 
-function settingsOf({ by, window, emit = window === undefined ? 'changes' : 'final' }: Given): GroupSettings {
-  return { by, window, emitsChanges: emit === 'changes' }
+interface Grouping<V> {
+  add(record: StreamRecord<V>): boolean
+  present(record: StreamRecord<V>): Present
+  close(): Iterable<StreamRecord>
+}
+
+/** Takes records into groups, and tells their results when it should. */
+function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given: Given): Handlers<StreamRecord<V>> {
+  const emit = emitOf(given)
+  const changed = new Changed()
+  return {
+    next(record) {
+      if (!groups.add(record) || emit === 'final') return
+      const present = groups.present(record)
+      if (emit === 'changes') output.next(present.result())
+      else changed.add(present)
+    },
+    complete() {
+      for (const result of changed.results()) output.next(result)
+      for (const result of groups.close()) if (emit === 'final') output.next(result)
+    },
+  }
+}
+
+function settingsOf(given: Given): GroupSettings {
+  return { by: given.by, window: given.window, emitsChanges: emitOf(given) !== 'final' }
+}
+
+function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: Given) {
+  return emit
 }
 
 /**
@@ -112,9 +127,9 @@ export function recordKey(_value: unknown, { key }: StreamRecord): string | null
 }
 
 interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
-  readonly of: A
+  readonly of: A | Setting<A>
   /** The key of the group that a record belongs to. Without it all records are one group. */
-  readonly by?: (value: V, record: StreamRecord<V>) => K
+  readonly by?: (value: NoInfer<V>, record: StreamRecord<NoInfer<V>>) => K
   /** What becomes of a record whose window has closed. Default `skip`: counted and logged. */
   readonly late?: Configurable<RejectionPolicy>
 }
@@ -124,7 +139,8 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
  *
  * With windows it emits one final result for each key and window, when the watermark has passed the window's end plus
  * its grace: at the end of the epoch in which that happens. `emit: 'changes'` emits the present result after every
- * record instead. Without windows it always does that.
+ * record instead, and `emit: 'epoch'` that of each group which an epoch changed, once, at its end. Without windows the
+ * default is `changes`.
  *
  * Each source partition keeps a partial of its own; they are merged for a result. Where the source is shared among
  * processes, partials meet in an internal topic: one message for each source partition, window and key, and with
@@ -135,11 +151,14 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
  */
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,
-  options: Common<V, A, K> & { readonly window: Configurable<WindowSpec>; readonly emit?: 'final' | 'changes' },
+  options: Common<V, A, K> & {
+    readonly window: Configurable<WindowSpec>
+    readonly emit?: 'final' | 'changes' | 'epoch'
+  },
 ): Operator<V, Windowed<Results<A>, K>>
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,
-  options: Common<V, A, K>,
+  options: Common<V, A, K> & { readonly emit?: 'changes' | 'epoch' },
 ): Operator<V, Aggregated<Results<A>, K>>
 export function aggregate(name: string, options: object): Operator<unknown, never> {
   return aggregateDefinition.declare({ name, ...options })

@@ -136,6 +136,20 @@ describe('windows', () => {
   )
 
   test(
+    'each group that an epoch changed is emitted once, at its end, when asked for',
+    marbles(({ flow: run }) => {
+      const sums = { of: sum((value: Sale) => value.amount), by: (value: Sale) => value.who, emit: 'epoch' } as const
+      const flowing = run(flowOf(aggregate('sales', sums)), { epoch: { maxRecords: 3 } })
+      flowing.source('abc----aaa', { a: sale(0, 'ann', 1), b: sale(0, 'bob', 10), c: sale(0, 'ann', 100) })
+      flowing.sink('  --(xy)---z', {
+        x: { key: 'bob', value: 10 },
+        y: { key: 'ann', value: 101 },
+        z: { key: 'ann', value: 104 },
+      })
+    }),
+  )
+
+  test(
     'each change is emitted at once when asked for',
     marbles(({ flow }) => {
       const run = flow(

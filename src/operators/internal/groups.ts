@@ -10,6 +10,7 @@ import {
   WeirError,
 } from '../../model/index.js'
 import type { WindowOptions } from '../windows.js'
+import type { Present } from './changed.js'
 import { closing, merged, resultOf } from './window-results.js'
 
 export type Combined = ReturnType<typeof combine>
@@ -53,12 +54,17 @@ export class Groups {
     return true
   }
 
-  /** The present result of the group that the last added record went to. */
-  current({ timestamp, origin, behindMs }: StreamRecord): StreamRecord {
-    const { start, key } = this.place
-    const parts = this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(origin.topic, origin.partition)]
-    const value = merged(this.aggregate, parts, start, key as StoreKey)
-    return resultOf(this.settings.window, start, key as StoreKey, value, { timestamp, origin, behindMs })
+  /** The group that the last added record went to. */
+  present({ timestamp, origin, behindMs }: StreamRecord): Present {
+    const start = this.place.start
+    const key = this.place.key as StoreKey
+    const result = () => {
+      const parts =
+        this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(origin.topic, origin.partition)]
+      const value = merged(this.aggregate, parts, start, key)
+      return resultOf(this.settings.window, start, key, value, { timestamp, origin, behindMs })
+    }
+    return { start, key, result }
   }
 
   /** Takes out every window that the watermark has passed, oldest first, and yields the result of each key in it. */

@@ -8,6 +8,7 @@ import {
   type StorePartition,
   type StreamRecord,
 } from '../../model/index.js'
+import type { Present } from './changed.js'
 import { type Combined, type GroupSettings, lateError } from './groups.js'
 import { closing, mergedOf, resultOf } from './window-results.js'
 
@@ -99,10 +100,14 @@ export class Merging {
     return true
   }
 
-  /** The present result of the group that was changed last. */
-  current({ timestamp, origin, behindMs }: StreamRecord): StreamRecord {
-    const value = mergedOf(this.aggregate, this.slots?.partials() ?? [])
-    return resultOf(this.settings.window, this.start, this.key, value, { timestamp, origin, behindMs })
+  /** The group that was changed last. */
+  present({ timestamp, origin, behindMs }: StreamRecord): Present {
+    const { key, start, slots } = this
+    const result = () => {
+      const value = mergedOf(this.aggregate, slots?.partials() ?? [])
+      return resultOf(this.settings.window, start, key, value, { timestamp, origin, behindMs })
+    }
+    return { start, key, result }
   }
 
   /** Takes out every window that its partition's watermark has passed, and yields the result of each key in it. */
