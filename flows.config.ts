@@ -1,6 +1,7 @@
 import { defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
+import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
 
@@ -27,6 +28,7 @@ export default defineConfig({
     'activity-ingest': activityIngest,
     'activity-metrics': activityMetrics,
     'seismic-producer': seismicProducer,
+    'seismic-aggregate': seismicAggregate,
     'seismic-persist': seismicPersist,
   },
   // The seismic system runs where it is named: `weir run seismic-producer`.
