@@ -87,6 +87,7 @@ class GenerateTask implements SourceTask {
   private position = 0
   /** When event 0 is due, ms. */
   private origin = 0
+  private hasStarted = false
   private readonly arrivals: Arrivals
 
   constructor(
@@ -137,6 +138,7 @@ class GenerateTask implements SourceTask {
 
   private start(positions: readonly Position[]): Observable<never> {
     return defer(() => {
+      this.hasStarted = true
       this.position = positions[0]?.offset ?? 0
       this.origin = this.options.start ?? this.clock.now() - this.arrivals.at(this.position)
       return EMPTY
@@ -172,6 +174,7 @@ class GenerateTask implements SourceTask {
 
   /** How many events are due, or have been made already. */
   private end(): number {
+    if (!this.hasStarted) return this.position
     const due = this.arrivals.countBy(this.clock.now() - this.origin)
     return Math.max(this.position, Math.min(this.options.count, due))
   }

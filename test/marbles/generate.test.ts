@@ -1,6 +1,13 @@
 import { concat, concatMap, map, NEVER, type Observable, of, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import type { Clock, Epoch, SourceContext, SourceTask, StreamRecord } from '../../src/model/index.js'
+import {
+  type Clock,
+  type Epoch,
+  type SourceContext,
+  type SourceTask,
+  type StreamRecord,
+  systemClock,
+} from '../../src/model/index.js'
 import { poisson } from '../../src/sources/generate/arrivals.js'
 import { generate, generateDefinition } from '../../src/sources/generate.js'
 import { type MarbleHelpers, marbles } from '../../src/testing/marbles.js'
@@ -39,6 +46,14 @@ describe('pace', () => {
       expect(arrivals.countBy(arrivals.at(index + 1) - 1e-9)).toBe(index + 1)
     }
     expect(arrivals.countBy(-1)).toBe(0)
+  })
+
+  test.each(['steady', 'poisson'] as const)('nothing is due before the start (%s)', (arrivals) => {
+    const ends: unknown[] = []
+    void task({ rate: 1_000, arrivals }, systemClock)
+      .ends()
+      .forEach((each) => ends.push(each))
+    expect(ends).toEqual([[{ ...partition, offset: 0, end: 0 }]])
   })
 
   test(
