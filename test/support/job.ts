@@ -135,14 +135,18 @@ export class Worker {
   private process: ChildProcess | undefined
   private said = ''
 
-  constructor(private readonly environment: Readonly<Record<string, string>>) {}
+  constructor(
+    private readonly environment: Readonly<Record<string, string>>,
+    /** The flows it runs; those that the configuration says, if none is named. */
+    private readonly flows: readonly string[] = [],
+  ) {}
 
   get url(): string {
     return `http://127.0.0.1:${this.environment['SERVER_PORT']}`
   }
 
   start(): void {
-    const child = spawn(process.execPath, ['bin/weir.js', 'run'], {
+    const child = spawn(process.execPath, ['bin/weir.js', 'run', ...this.flows], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...this.environment },
