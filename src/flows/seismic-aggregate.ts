@@ -11,7 +11,7 @@ const gathered = env('SEISMIC_KEEP')
 function keyed(event: SeismicEvent, { key }: { readonly key: Buffer | string | null }): SeismicEvent {
   if (key?.toString() === event.sensorid) return event
   throw new Error(
-    `gathering by sensor: the key of an event of '${event.sensorid}' is ${key === null ? 'null' : `'${key}'`}`,
+    `gathering by sensor: the key of an event of '${event.sensorid}' is ${key === null ? 'null' : `'${String(key)}'`}`,
   )
 }
 

@@ -15,7 +15,7 @@ export class Changed {
   add(present: Present): void {
     const { start, key } = present
     let groups = this.windows.get(start)
-    if (groups === undefined) this.windows.set(start, (groups = new Map()))
+    if (groups === undefined) this.windows.set(start, (groups = new Map<StoreKey, Present>()))
     groups.delete(key)
     groups.set(key, present)
   }
