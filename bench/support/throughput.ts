@@ -10,7 +10,7 @@ export async function compareThroughput(
   what: string,
   rounds: number,
   environment: (run: string) => Record<string, string>,
-  tidy: () => Promise<void> = async () => undefined,
+  tidy: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const rates: Record<(typeof contestants)[number], number[]> = { loop: [], weir: [] }
   for (let round = 1; round <= rounds; round++) {

@@ -5,8 +5,10 @@ import {
   type Configurable,
   defineOperator,
   fn,
+  type Handlers,
   type Operator,
   type OperatorContext,
+  operate,
   type PartialResult,
   type RejectionPolicy,
   rejectionPolicy,
@@ -18,7 +20,6 @@ import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
 import { type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
-import { type Handlers, operate } from './internal/operate.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from './windows.js'
 
 type Given = z.output<typeof options>

@@ -8,9 +8,9 @@ import {
   fn,
   type Operator,
   type Origin,
+  operate,
   type StreamRecord,
 } from '../model/index.js'
-import { operate } from './internal/operate.js'
 import { type NamedStage, namedStage } from './internal/stage-options.js'
 
 type BytesOf<V> = (value: V, record: StreamRecord<V>) => number

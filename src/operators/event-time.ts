@@ -7,11 +7,11 @@ import {
   duration,
   fn,
   type Operator,
+  operate,
   type StreamRecord,
   WeirError,
 } from '../model/index.js'
 import { isoReader } from './internal/iso-time.js'
-import { operate } from './internal/operate.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
 type Time = Date | string | number

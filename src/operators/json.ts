@@ -1,8 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { jsonReader } from '../codecs/json.js'
-import { defineOperator, type Operator, type StreamRecord, WeirError } from '../model/index.js'
-import { operate } from './internal/operate.js'
+import { defineOperator, type Operator, operate, type StreamRecord, WeirError } from '../model/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 import { standardSchema } from './internal/standard-schema.js'
 

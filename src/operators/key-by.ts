@@ -6,9 +6,9 @@ import {
   fn,
   type Key,
   type Operator,
+  operate,
   type StreamRecord,
 } from '../model/index.js'
-import { operate } from './internal/operate.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
 type KeyOf<V> = (value: V, record: StreamRecord<V>) => string | number | null

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { asWeirError, defineOperator, fn, type Operator, type StreamRecord } from '../model/index.js'
-import { operate } from './internal/operate.js'
+import { asWeirError, defineOperator, fn, type Operator, operate, type StreamRecord } from '../model/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
 type Project<V, W> = (value: V, record: StreamRecord<V>) => W

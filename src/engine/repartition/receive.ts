@@ -1,9 +1,9 @@
-import { Observable, Subscriber } from 'rxjs'
 import { z } from 'zod'
 import {
   asWeirError,
   defineOperator,
   noHeaders,
+  operate,
   PartialResult,
   partitionName,
   type StoreCodec,
@@ -54,42 +54,21 @@ export const receive = defineOperator({
   build: ({ store: name }, context) => {
     const store = context.store(name, codec)
     context.time.follow(({ topic, partition }) => toldOf(store.of(topic, partition)))
-    return (messages$) =>
-      new Observable((output) =>
-        messages$.subscribe(
-          new Receiver(output, (message) => {
-            const { topic, partition } = message.origin
-            let read: Message
-            try {
-              read = unpack(message.value as Uint8Array)
-            } catch (error) {
-              context.reject(message, asWeirError(error, 'WEIR_RECORD_MALFORMED'))
-              return undefined
-            }
-            return received(store.of(topic, partition), read, message)
-          }),
-        ),
-      )
+    return operate<StreamRecord, StreamRecord>((output) => ({
+      next(message) {
+        const { topic, partition } = message.origin
+        let read: Message
+        try {
+          read = unpack(message.value as Uint8Array)
+        } catch (error) {
+          return context.reject(message, asWeirError(error, 'WEIR_RECORD_MALFORMED'))
+        }
+        const record = received(store.of(topic, partition), read, message)
+        if (record !== undefined) output.next(record)
+      },
+    }))
   },
 })
-
-class Receiver extends Subscriber<StreamRecord> {
-  constructor(
-    private readonly output: Subscriber<StreamRecord>,
-    private readonly read: (message: StreamRecord) => StreamRecord | undefined,
-  ) {
-    super(output)
-  }
-
-  protected override _next(message: StreamRecord): void {
-    try {
-      const record = this.read(message)
-      if (record !== undefined) this.output.next(record)
-    } catch (error) {
-      this.output.error(error)
-    }
-  }
-}
 
 function received(part: StorePartition<Source>, read: Message, message: StreamRecord): StreamRecord | undefined {
   const name = partitionName(read)

@@ -149,8 +149,7 @@ class RepartitionSink implements SinkTask {
 
   /** Says nothing that was said already; where an idle partition is matters, because all before it has been sent. */
   private tell(told: PartitionTold): void {
-    const { position, ...rest } = told
-    const said = JSON.stringify(told.idle ? told : rest)
+    const said = JSON.stringify(told.idle ? told : { ...told, position: undefined })
     const source = partitionName(told)
     if (this.told.get(source) === said) return
     this.told.set(source, said)

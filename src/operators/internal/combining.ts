@@ -11,8 +11,8 @@ import {
   StreamRecord,
 } from '../../model/index.js'
 import type { WindowOptions } from '../windows.js'
-import { type Combined, failure, type GroupSettings, Place } from './groups.js'
-import { startsOf } from './window-results.js'
+import { failure, type GroupSettings, Place } from './groups.js'
+import { type Combined, startsOf } from './window-results.js'
 
 /** What one source partition has of a group so far, and what of it was sent on. */
 export class Combination {

@@ -1,4 +1,3 @@
-import type { combine } from '../../aggregates/index.js'
 import {
   asWeirError,
   type Entry,
@@ -11,9 +10,7 @@ import {
 } from '../../model/index.js'
 import type { WindowOptions } from '../windows.js'
 import type { Present } from './changed.js'
-import { closing, merged, resultOf } from './window-results.js'
-
-export type Combined = ReturnType<typeof combine>
+import { type Combined, closing, merged, resultOf } from './window-results.js'
 
 export interface GroupSettings {
   readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined

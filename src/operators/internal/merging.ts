@@ -9,8 +9,8 @@ import {
   type StreamRecord,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
-import { type Combined, type GroupSettings, lateError } from './groups.js'
-import { closing, mergedOf, resultOf } from './window-results.js'
+import { type GroupSettings, lateError } from './groups.js'
+import { type Combined, closing, mergedOf, resultOf } from './window-results.js'
 
 interface Slot {
   readonly generation: number

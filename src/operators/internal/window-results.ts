@@ -1,6 +1,8 @@
+import type { combine } from '../../aggregates/index.js'
 import { noHeaders, type StoreKey, type StorePartition, StreamRecord } from '../../model/index.js'
 import type { Aggregated, Window, Windowed, WindowOptions } from '../windows.js'
-import type { Combined } from './groups.js'
+
+export type Combined = ReturnType<typeof combine>
 
 /** Takes out every window that the watermark has passed, oldest first, and yields the result of each key in it. */
 export function* closing<V>(

@@ -1,4 +1,5 @@
-import { Observable, type OperatorFunction, type SchedulerLike, type Subscription } from 'rxjs'
+import type { OperatorFunction, SchedulerLike, Subscription } from 'rxjs'
+import { operate } from '../../model/index.js'
 
 export interface GatherOptions<T> {
   /** How many values are written together at most. */
@@ -12,29 +13,24 @@ export interface GatherOptions<T> {
 
 /** Gathers values that follow each other closely, so that they are written together. The end flushes what waits. */
 export function gather<T>({ size, withinMs, scheduler, isWhole }: GatherOptions<T>): OperatorFunction<T, T[]> {
-  return (values$) =>
-    new Observable((output) => {
-      let gathered: T[] = []
-      let timer: Subscription | undefined
-      const flush = () => {
-        timer?.unsubscribe()
-        timer = undefined
-        if (gathered.length === 0) return
-        const values = gathered
-        gathered = []
-        output.next(values)
-      }
-      output.add(() => timer?.unsubscribe())
-      return values$.subscribe({
-        next: (value) => {
-          if (gathered.push(value) >= size || isWhole(value)) flush()
-          else timer ??= scheduler.schedule(flush, withinMs)
-        },
-        error: (error: unknown) => output.error(error),
-        complete: () => {
-          flush()
-          output.complete()
-        },
-      })
-    })
+  return operate((output) => {
+    let gathered: T[] = []
+    let timer: Subscription | undefined
+    const flush = () => {
+      timer?.unsubscribe()
+      timer = undefined
+      if (gathered.length === 0) return
+      const values = gathered
+      gathered = []
+      output.next(values)
+    }
+    output.add(() => timer?.unsubscribe())
+    return {
+      next(value) {
+        if (gathered.push(value) >= size || isWhole(value)) flush()
+        else timer ??= scheduler.schedule(flush, withinMs)
+      },
+      complete: flush,
+    }
+  })
 }
