@@ -5,9 +5,12 @@ import {
   fencedError,
   type PartitionCommit,
   type PartitionProgress,
+  partitionName,
   type TopicPartition,
+  WeirError,
 } from '../model/index.js'
 import { chunksKey, generationField, partitionOf, progressField, taskKey } from './checkpoint-keys.js'
+import type { KnownProgress } from './known-progress.js'
 
 /** A command that writes: its first key, as clusters ask for it, and all its words. */
 export interface RedisCommand {
@@ -32,11 +35,13 @@ export async function acquirePartitions(
   client: Redis,
   task: string,
   partitions: readonly TopicPartition[],
+  known: KnownProgress,
 ): Promise<readonly AcquiredPartition[]> {
   const fields = partitions.flatMap((partition) => [generationField(partition), progressField(partition)])
   const answers = (await client.eval(acquireScript, 1, taskKey(task), ...fields)) as [number, string | null][]
   return partitions.map(({ topic, partition }, index) => {
     const [generation, progress = null] = answers[index] ?? [0]
+    known.set(task, { topic, partition, generation }, progress ?? '')
     return { topic, partition, generation, ...parseProgress(progress) }
   })
 }
@@ -48,9 +53,9 @@ export function parseProgress(text: string | null): Pick<AcquiredPartition, 'seq
 }
 
 /**
- * Compares the generations of all partitions, then carries out commands: all or nothing, since no other command runs
- * meanwhile, and the server writes the effects of a script to its file as one. Answers with the first partition that is
- * fenced off, and who has it.
+ * Compares generation and progress of all partitions, then carries out commands: all or nothing, since no other command
+ * runs meanwhile, and the server writes the effects of a script to its file as one. Answers with the first field that is
+ * not what it should be, and what it is.
  */
 const commitScript = `
   local at = 0
@@ -60,8 +65,8 @@ const commitScript = `
   end
   for _ = 1, tonumber(take()) do
     local field, given = take(), take()
-    local held = redis.call('HGET', KEYS[1], field)
-    if held ~= given then return { field, held or '' } end
+    local held = redis.call('HGET', KEYS[1], field) or ''
+    if given ~= '*' and held ~= given then return { field, held } end
   end
   for _ = 1, tonumber(take()) do
     local words = {}
@@ -75,6 +80,7 @@ export async function writeCommit(
   client: Redis,
   { task, partitions }: EpochCommit,
   joined: readonly RedisCommand[],
+  known: KnownProgress,
 ): Promise<void> {
   // Positions come last: should a command fail, the epoch is not committed.
   const commands = [...joined, ...partitions.flatMap((partition) => chunkCommands(task, partition))]
@@ -82,18 +88,22 @@ export async function writeCommit(
   const all = [...commands, ...positions]
   const keys = [...new Set([taskKey(task), ...all.map(({ key }) => key)])]
   const words = [
-    partitions.length,
+    2 * partitions.length,
     ...partitions.flatMap((partition) => [generationField(partition), partition.generation]),
+    ...partitions.flatMap((partition) => [progressField(partition), known.of(task, partition) ?? '*']),
     all.length,
     ...all.flatMap((command) => [command.words.length, ...command.words]),
   ]
-  const [field, generation] = (await client.eval(
-    commitScript,
-    keys.length,
-    ...keys,
-    ...words.map(argument),
-  )) as string[]
-  if (field !== undefined) throw fencedError(task, { ...partitionOf(field), generation: generation || null })
+  const [field, held] = (await client.eval(commitScript, keys.length, ...keys, ...words.map(argument))) as string[]
+  if (field?.startsWith('progress:')) throw lostError(task, partitionOf(field))
+  if (field !== undefined) throw fencedError(task, { ...partitionOf(field), generation: held || null })
+  for (const partition of partitions) known.set(task, partition, progressText(partition))
+}
+
+function lostError(task: string, partition: TopicPartition): WeirError {
+  const message = `committing an epoch of '${task}': ${partitionName(partition)}: Redis has lost commits that it had acknowledged`
+  const hint = 'The task goes back to what is left. With appendfsync always Redis loses none.'
+  return new WeirError('WEIR_CHECKPOINT_FENCED', message, { partition, hint })
 }
 
 function chunkCommands(task: string, partition: PartitionCommit): RedisCommand[] {
@@ -109,11 +119,13 @@ function chunkCommands(task: string, partition: PartitionCommit): RedisCommand[]
 
 function progressCommand(task: string, partitions: readonly PartitionCommit[]): RedisCommand {
   const key = taskKey(task)
-  const fields = partitions.flatMap(({ progress, sequence, ...partition }) => {
-    const stored: StoredProgress = { ...progress, sequence }
-    return [progressField(partition), JSON.stringify(stored)]
-  })
+  const fields = partitions.flatMap((partition) => [progressField(partition), progressText(partition)])
   return { key, words: ['HSET', key, ...fields] }
+}
+
+function progressText({ progress, sequence }: PartitionCommit): string {
+  const stored: StoredProgress = { ...progress, sequence }
+  return JSON.stringify(stored)
 }
 
 /** The client knows bytes as buffers only. */

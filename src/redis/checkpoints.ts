@@ -14,6 +14,7 @@ import { chunksKey, partitionOf, progressField, taskKey, taskOf, taskPattern } f
 import { acquirePartitions, parseProgress } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
 import { failing } from './faults.js'
+import { KnownProgress } from './known-progress.js'
 import { RedisTransaction } from './transaction.js'
 
 /** A chunk may have a megabyte: a log can be larger than memory should be. */
@@ -28,12 +29,15 @@ interface ChunkPage {
 /**
  * Positions in a hash and chunks in streams, each epoch committed by one script. Redis 6.2 or later.
  *
- * It is as durable as the server: with `appendonly yes` a commit survives the end of the server's process. With the
- * usual `appendfsync everysec`, a machine that fails takes up to a second of commits with it, and a replica that takes
- * over may lack as much: stores and positions then fall back together, to an earlier epoch. `appendfsync always` loses
- * nothing. `maxmemory-policy` has to be `noeviction`: state that is evicted is lost.
+ * It is as durable as the server, which needs `appendonly yes`. With `appendfsync always` nothing is lost. With the usual
+ * `appendfsync everysec`, a server that ends at once (or its machine) takes a second or two of acknowledged commits with
+ * it, and a replica that takes over may lack as much: stores and positions then fall back together to an earlier epoch,
+ * which is noticed at the next commit, and read again from there. `maxmemory-policy` has to be `noeviction`: state that is
+ * evicted is lost.
  */
 export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
+  private readonly known = new KnownProgress()
+
   constructor(
     private readonly connection: RedisConnection,
     private readonly log: Logger,
@@ -51,7 +55,7 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
 
   acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
     return this.connection
-      .run((client) => acquirePartitions(client, task, partitions))
+      .run((client) => acquirePartitions(client, task, partitions, this.known))
       .pipe(failing(`acquiring partitions for '${task}'`))
   }
 
@@ -72,7 +76,7 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
   }
 
   begin(): RedisTransaction {
-    return new RedisTransaction(this.connection)
+    return new RedisTransaction(this.connection, this.known)
   }
 
   /** The connection is closed by whoever opened it. */

@@ -6,10 +6,14 @@ import { addressOf, type ConnectionOptions, clientOptions } from './options.js'
 const connectTimeoutMs = 10_000
 const longestPauseMs = 2_000
 
+type GiveUp = (error: Error) => void
+
 /** One connection to a Redis server, opened at first use; what is sent over it is carried out in that order. */
 export class RedisConnection implements Connection {
   readonly address: string
   private client: Redis | undefined
+  /** Ends the waiting of each piece of work. */
+  private readonly waiting = new Set<GiveUp>()
   /** Why the server can't be reached, as far as is known. */
   private lastError: Error | undefined
 
@@ -32,11 +36,16 @@ export class RedisConnection implements Connection {
   }
 
   private async attempt<T>(work: (client: Redis) => Promise<T>): Promise<T> {
+    let giveUp: GiveUp = () => undefined
+    // What was sent and not answered when the connection was lost the client itself would leave unanswered for ever.
+    const lost = new Promise<never>((_, reject) => this.waiting.add((giveUp = reject)))
     try {
-      return await work((this.client ??= this.connect()))
+      return await Promise.race([work((this.client ??= this.connect())), lost])
     } catch (error) {
       const isAnswer = error instanceof Error && error.name === 'ReplyError'
       throw isAnswer ? error : (this.lastError ?? error)
+    } finally {
+      this.waiting.delete(giveUp)
     }
   }
 
@@ -55,6 +64,9 @@ export class RedisConnection implements Connection {
     })
     client.on('ready', () => {
       this.lastError = undefined
+    })
+    client.on('close', () => {
+      for (const giveUp of this.waiting) giveUp(new Error('the connection was lost'))
     })
     client.on('error', (error: Error) => {
       this.lastError = error

@@ -3,13 +3,17 @@ import { type EpochCommit, type EpochTransaction, WeirError } from '../model/ind
 import { type RedisCommand, writeCommit } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
 import { failing } from './faults.js'
+import type { KnownProgress } from './known-progress.js'
 
 /** The transaction of an epoch: what joins it is gathered, and goes to the server with the commit, as one script. */
 export class RedisTransaction implements EpochTransaction {
   private isOver = false
   private readonly joined: RedisCommand[] = []
 
-  constructor(private readonly connection: RedisConnection) {}
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly known: KnownProgress,
+  ) {}
 
   /**
    * Adds a write to the epoch. It must be one that can't fail for what it says, as SET can't, nor any command on a key
@@ -28,7 +32,7 @@ export class RedisTransaction implements EpochTransaction {
     return defer(() => {
       if (this.isOver) throw overError(doing)
       this.isOver = true
-      return this.connection.run((client) => writeCommit(client, commit, this.joined))
+      return this.connection.run((client) => writeCommit(client, commit, this.joined, this.known))
     }).pipe(ignoreElements(), failing(doing))
   }
 

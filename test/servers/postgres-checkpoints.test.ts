@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { checkpointsContract } from '../contracts/checkpoints.contract.js'
 import { joinedCheckpointsContract } from '../contracts/joined-checkpoints.contract.js'
 import { checkpointsUnderTest, openPostgres } from '../contracts/postgres-under-test.js'
+import { storedStateContract } from '../contracts/stored-state.contract.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
 
 const missing = missingPostgres()
@@ -16,4 +17,8 @@ describe.skipIf(missing !== undefined)(`real PostgreSQL${missing === undefined ?
   }
   checkpointsContract('PostgreSQL', start)
   joinedCheckpointsContract('PostgreSQL', start)
+  storedStateContract('PostgreSQL', async () => {
+    const kind = await start()
+    return { ...kind, cut: () => kind.sever() }
+  })
 })

@@ -6,15 +6,17 @@ import { RedisCheckpoints } from '../../src/redis/checkpoints.js'
 import type { RedisConnection } from '../../src/redis/connection.js'
 import { checkpointsContract, commitOf, done, one } from '../contracts/checkpoints.contract.js'
 import { openRedis } from '../contracts/redis-under-test.js'
+import { storedStateContract } from '../contracts/stored-state.contract.js'
 import { missingRedis, RedisServer } from './redis-server.js'
 
 const missing = missingRedis()
 
 describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' : ` (${missing})`}`, () => {
-  checkpointsContract('Redis', async () => {
-    const server = await RedisServer.start()
+  const start = async () => {
+    const server = await RedisServer.start({ settings: ['--appendfsync', 'always'] })
     const opened: RedisConnection[] = []
     return {
+      server,
       connect: () => {
         const connection = openRedis({ url: server.url })
         opened.push(connection)
@@ -25,6 +27,13 @@ describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' :
         await server.close()
       },
     }
+  }
+  checkpointsContract('Redis', start)
+  storedStateContract('Redis', async () => {
+    const kind = await start()
+    let cuts = 0
+    // Now its connections, now the whole server.
+    return { ...kind, cut: () => (cuts++ % 3 === 0 ? kind.server.restart() : kind.server.disconnectClients()) }
   })
 
   describe('its checkpoints', () => {
@@ -93,6 +102,27 @@ describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' :
       await expect
         .poll(() => acquire(store, 'survivor').catch(() => undefined), { timeout: 5_000 })
         .toMatchObject({ sequence: 1, progress: { position: 3 } })
+    })
+
+    test('that the server has lost although it acknowledged them are noticed, and leave no gap', async () => {
+      const store = open()
+      const taken = await acquire(store, 'fallen')
+      const commit = (position: number) => {
+        const partitions = [commitOf(taken, { position, sequence: position, chunks: [`c${position}`] })]
+        return done(store.begin().commit({ task: 'fallen', partitions }))
+      }
+      await commit(1)
+      const before = await server.use((client) => client.hgetall('weir:{fallen}'))
+      await commit(2)
+      await server.use((client) =>
+        client.multi().hset('weir:{fallen}', before).xdel('weir:{fallen}:events-0', '2-1').exec(),
+      )
+      await expect(commit(3)).rejects.toMatchObject({
+        code: 'WEIR_CHECKPOINT_FENCED',
+        remedy: 'restart',
+        message: expect.stringContaining('lost commits'),
+      })
+      expect(await acquire(store, 'fallen')).toMatchObject({ sequence: 1, progress: { position: 1 } })
     })
 
     test('are warned about when the server may lose them', async () => {
