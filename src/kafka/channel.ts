@@ -1,4 +1,4 @@
-import { concat, defer, from, ignoreElements, type Observable, of, switchMap } from 'rxjs'
+import { concat, defer, EMPTY, from, ignoreElements, type Observable, of, switchMap } from 'rxjs'
 import type {
   AssignmentChange,
   ChannelMessage,
@@ -15,6 +15,7 @@ import { KafkaReader, type KafkaValue } from './reader.js'
 import { KafkaWriter } from './writer.js'
 
 const deliveryTimeoutMs = 30_000
+const truncateEveryMs = 10_000
 
 /** Writes the internal topic of a flow. */
 export class KafkaChannelWriter implements ChannelWriter {
@@ -83,8 +84,13 @@ async function ensure(connection: KafkaConnection, { topic, like, place }: Chann
 export class KafkaChannelReader implements SourceTask<KafkaValue> {
   readonly assignments$: Observable<AssignmentChange>
   private readonly reader: KafkaReader
+  private truncatedAt = performance.now()
+  private isTruncating = false
 
-  constructor(connection: KafkaConnection, request: ChannelRequest) {
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly request: ChannelRequest,
+  ) {
     const { topic, group, instance, place, log } = request
     this.reader = new KafkaReader(connection, {
       topics: [topic],
@@ -117,10 +123,32 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
   }
 
   commit(positions: readonly Position[]): Observable<never> {
-    return this.reader.commit(positions)
+    return concat(
+      this.reader.commit(positions),
+      defer(() => {
+        this.truncate(positions)
+        return EMPTY
+      }),
+    )
   }
 
   ends(): Observable<readonly PartitionEnd[]> {
     return this.reader.ends()
+  }
+
+  /** What is committed is needed by nobody; that it goes later is no concern of the epoch. */
+  private truncate(positions: readonly Position[]): void {
+    const now = performance.now()
+    const before = positions.filter(({ offset }) => offset > 0)
+    if (this.isTruncating || before.length === 0 || now - this.truncatedAt < truncateEveryMs) return
+    this.truncatedAt = now
+    this.isTruncating = true
+    const truncated = this.connection.topics
+      .deleteBefore(before)
+      .catch((error: unknown) => this.request.log.debug({ err: error }, 'Kafka: truncating an internal topic failed'))
+      .finally(() => {
+        this.isTruncating = false
+      })
+    this.connection.closes(truncated)
   }
 }

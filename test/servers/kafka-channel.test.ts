@@ -1,0 +1,86 @@
+import { firstValueFrom, lastValueFrom } from 'rxjs'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { KafkaConnection } from '../../src/kafka/connection.js'
+import { kafkaConnection } from '../../src/kafka/definition.js'
+import { type ChannelKind, type ChannelRequest, silentLogger } from '../../src/model/index.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { connect, fresh, Member } from './kafka-support.js'
+
+const missing = requireKafka()
+const channel = kafkaConnection.definition.channel as ChannelKind<KafkaConnection>
+
+describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 }, () => {
+  let cluster: KafkaCluster
+  let connection: KafkaConnection
+
+  beforeAll(async () => {
+    cluster = await KafkaCluster.start()
+    connection = connect(cluster.bootstrap)
+  }, 240_000)
+
+  afterAll(async () => {
+    await connection?.close()
+    await cluster?.close()
+  })
+
+  function requestFor(like: ChannelRequest['like']): ChannelRequest {
+    const topic = fresh('internal')
+    return { topic, group: topic, like, instance: undefined, place: {}, log: silentLogger }
+  }
+
+  const done = (work: { write?: never } | object) => lastValueFrom(work as never, { defaultValue: undefined })
+
+  test('has as many partitions as the largest of the topics before it, which are made where they are missing', async () => {
+    const [small, large] = [fresh('small'), fresh('large')]
+    const like = [
+      { topics: [small], partitions: 2, create: true },
+      { topics: [large], partitions: 5, create: true },
+    ]
+    const writer = channel.writer(connection, requestFor(like))
+    onTestFinished(() => void done(writer.close()))
+    expect(await firstValueFrom(writer.open())).toBe(5)
+    expect(await connection.topics.partitionsOf(small)).toBe(2)
+    const single = channel.writer(connection, requestFor('single'))
+    onTestFinished(() => void done(single.close()))
+    expect(await firstValueFrom(single.open())).toBe(1)
+  })
+
+  test('keeps the order of a partition, a key in one of them, and is truncated behind what is committed', async () => {
+    const request = requestFor([{ topics: [fresh('source')], partitions: 3, create: true }])
+    const writer = channel.writer(connection, request)
+    onTestFinished(() => void done(writer.close()))
+    await firstValueFrom(writer.open())
+    for (let index = 0; index < 60; index++) writer.write({ key: `k${index % 6}`, value: Buffer.from(String(index)) })
+    for (let partition = 0; partition < 3; partition++)
+      writer.write({ key: null, partition, value: Buffer.from('end') })
+    await done(writer.flush())
+
+    const member = new Member(channel.source(connection, request) as never)
+    onTestFinished(() => member.leave())
+    await member.until(() => member.partitions === 3, 'partitions are assigned')
+    const records = await member.read(63)
+    for (const partition of [0, 1, 2]) {
+      const values = records
+        .filter(({ origin }) => origin.partition === partition)
+        .map(({ value }) => value?.toString())
+      expect(values.at(-1)).toBe('end')
+      const numbers = values.slice(0, -1).map(Number)
+      expect(numbers).toEqual(numbers.toSorted((one, other) => one - other))
+    }
+    const placeOf = new Map(records.map(({ key, origin }) => [key?.toString(), origin.partition]))
+    expect(records.every(({ key, origin }) => key === null || placeOf.get(key.toString()) === origin.partition)).toBe(
+      true,
+    )
+
+    const positions = member.task.positions()
+    await expect
+      .poll(
+        async () => {
+          await done(member.task.commit(positions))
+          return connection.topics.offsets(positions, 'earliest')
+        },
+        { timeout: 30_000, interval: 500 },
+      )
+      .toEqual(expect.arrayContaining(positions.map((position) => expect.objectContaining(position))))
+  })
+})
