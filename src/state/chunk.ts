@@ -7,7 +7,8 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import type { PartitionStore, StoredEntry } from './partition-store.js'
+import type { StoredEntry } from './log-span.js'
+import type { PartitionStore } from './partition-store.js'
 
 const format = 1
 const maxChunkBytes = 1 << 20

@@ -5,7 +5,7 @@
  *   partition-state      all stores of one partition, and their log
  *   partition-store      one store's entries of one partition, live, and what the epoch changed of them
  *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
- *   log-span, chunk      a stretch of that log; how a store's changes are packed and put back
+ *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
  *   stored-state         what a checkpoint store holds, read without taking it over
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  */

@@ -1,4 +1,22 @@
-import type { StoredEntry } from './partition-store.js'
+import type { Entry, StoreKey } from '../model/index.js'
+
+/** An entry with what the changelog has to know of it. */
+export class StoredEntry<V> implements Entry<V> {
+  /** Whether it changed in this epoch, and is still there. */
+  touched = false
+  /** Where in the log the last whole value lies; undefined when none does. */
+  span: LogSpan | undefined = undefined
+  /** How much that was. */
+  wholeBytes = 0
+  /** How much was written of changes since. */
+  changedBytes = 0
+
+  constructor(
+    readonly segment: number,
+    readonly key: StoreKey,
+    public value: V,
+  ) {}
+}
 
 /** A stretch of a partition's log, and the entries whose last whole value lies in it. */
 export class LogSpan {

@@ -1,23 +1,5 @@
-import type { Entry, StoreCodec, StoreKey, StorePartition, TopicPartition } from '../model/index.js'
-import { type LogSpan, release } from './log-span.js'
-
-/** An entry with what the changelog has to know of it. */
-export class StoredEntry<V> implements Entry<V> {
-  /** Whether it changed in this epoch, and is still there. */
-  touched = false
-  /** Where in the log the last whole value lies; undefined when none does. */
-  span: LogSpan | undefined = undefined
-  /** How much that was. */
-  wholeBytes = 0
-  /** How much was written of changes since. */
-  changedBytes = 0
-
-  constructor(
-    readonly segment: number,
-    readonly key: StoreKey,
-    public value: V,
-  ) {}
-}
+import type { StoreCodec, StoreKey, StorePartition, TopicPartition } from '../model/index.js'
+import { release, StoredEntry } from './log-span.js'
 
 type Segment<V> = Map<StoreKey, StoredEntry<V>>
 
