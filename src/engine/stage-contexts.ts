@@ -84,7 +84,9 @@ export class StageContexts {
 
   source(node: SourceNode): SourceContext {
     const { http, instance } = this.around
-    return { ...this.common(node), http, instance }
+    // Two sources of one process may be members of one group: under one name they would drive each other out.
+    const member = instance && `${instance}.${this.flow.name}.${node.name}`.replace(/[^\w.-]/g, '_')
+    return { ...this.common(node), http, instance: member }
   }
 
   operator(node: OperatorNode): OperatorContext {

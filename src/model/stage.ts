@@ -83,7 +83,7 @@ export interface OperatorContext extends StageContext, Rejecting {
 
 export interface SourceContext extends StageContext {
   readonly http: HttpServer
-  /** The member id of this process in consumer groups, where it has a lasting one. */
+  /** The lasting name of this source in consumer groups, unique in the process, where the process has one. */
   readonly instance: string | undefined
 }
 

@@ -5,7 +5,9 @@
  *   flow-run       a whole flow in a marble test
  *   virtual-flow   a whole flow in virtual time without diagrams: for property tests
  *   log-source     what stands in place of its sources
+ *   simulation/    a whole flow through crashes, rebalances and losses, from a seed
  */
 export { at, type FlowRun } from './flow-run.js'
 export { type MarbleHelpers, type MarbleOperatorOptions, marbles, type Rejection, testRecord } from './marbles.js'
+export * from './simulation/index.js'
 export { type Placed, VirtualFlow, type VirtualFlowOptions, type Written } from './virtual-flow.js'

@@ -1,7 +1,6 @@
 import { EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
 import { z } from 'zod'
-import type { FlowEnd } from '../engine/flow.js'
-import { compile, Engine, Flow, type FlowStatus } from '../engine/index.js'
+import { compile, Engine, type Flow, type FlowStatus } from '../engine/index.js'
 import {
   type ChannelRequest,
   type ChannelWriter,
@@ -13,12 +12,12 @@ import {
   type Sink,
   type SinkTask,
   type Source,
-  type SourceDefinition,
   StreamRecord,
   silentLogger,
 } from '../model/index.js'
 import { MemoryCheckpoints } from '../state/index.js'
 import { LogSource } from './log-source.js'
+import { asRead, withStandIns } from './stand-ins.js'
 
 export interface VirtualFlowOptions {
   readonly environment?: Environment
@@ -65,7 +64,7 @@ export class VirtualFlow {
   readonly written$ = new Subject<Written>()
   readonly deadLetters$ = new Subject<DeadLetter>()
   private readonly sources: LogSource[] = []
-  private readonly sourceDefinitions: SourceDefinition[] = []
+  private readonly declaredSources: Source<unknown>[] = []
   private readonly internals = new Map<string, LogSource>()
   private readonly checkpoints = new MemoryCheckpoints()
   private readonly flow: Flow
@@ -79,19 +78,17 @@ export class VirtualFlow {
     private readonly options: VirtualFlowOptions = {},
   ) {
     const { maxRecords = 1, everyMs = 10 } = options.epoch ?? {}
-    this.flow = new Flow(
-      declared.inputs.map((input) => ({ ...input, source: this.logOf(input.source) })),
-      declared.stages,
-      this.listOf(declared.end),
-      { ...declared.options, epoch: { maxRecords, every: everyMs } },
+    this.flow = withStandIns(
+      declared,
+      { source: (source) => this.logOf(source), sink: (sink) => this.listOf(sink) },
+      { epoch: { maxRecords, every: everyMs } },
     )
   }
 
   /** Writes a value into the log of a source, at a virtual time. Objects become JSON where the source reads bytes. */
   append(at: number, value: unknown, { partition = 0, key = null, timestamp = at }: Placed = {}, source = 0): void {
     const log = this.sources[source] as LogSource
-    const readsBytes = this.sourceDefinitions[source]?.connection !== undefined
-    const bytes = readsBytes && !Buffer.isBuffer(value) && value !== null ? Buffer.from(asText(value)) : value
+    const bytes = asRead(this.declaredSources[source] as Source<unknown>, value)
     const origin = {
       topic: log.topic,
       partition,
@@ -159,7 +156,7 @@ export class VirtualFlow {
     const { definition } = source
     const log = new LogSource(`${definition.name}-${this.sources.length}`, this.scheduler, this.options.epochSize)
     this.sources.push(log)
-    this.sourceDefinitions.push(definition)
+    this.declaredSources.push(source)
     const { connection: _, reads: __, ...unconnected } = definition
     const build = () => log
     if (this.options.repartition !== true) return { ...source, definition: { ...unconnected, build } }
@@ -200,13 +197,10 @@ export class VirtualFlow {
     }
   }
 
-  private listOf(end: FlowEnd): FlowEnd {
-    if ('branches' in end) {
-      return { branches: end.branches.map((branch) => ({ ...branch, end: this.listOf(branch.end) })) }
-    }
-    const { connection: _, ...unconnected } = (end as Sink<unknown>).definition
+  private listOf(sink: Sink<never>): Sink<never> {
+    const { connection: _, ...unconnected } = sink.definition
     return {
-      ...end,
+      ...sink,
       definition: { ...unconnected, build: (_options, { stage }) => this.sinkTask(stage) },
     }
   }
@@ -251,8 +245,4 @@ export class VirtualFlow {
 /** Spreads keys over partitions; any function of the key does. */
 function hashOf(key: string): number {
   return [...key].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) >>> 0, 7)
-}
-
-function asText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }

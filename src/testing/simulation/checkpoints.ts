@@ -1,0 +1,179 @@
+import { concatMap, defer, EMPTY, from, ignoreElements, type Observable, toArray } from 'rxjs'
+import {
+  type AcquiredPartition,
+  type CheckpointStore,
+  type EpochCommit,
+  type EpochTransaction,
+  partitionName,
+  type StoredChunk,
+  type TopicPartition,
+  WeirError,
+} from '../../model/index.js'
+import type { Judge } from './judge.js'
+import { Link } from './link.js'
+import type { Actor, World } from './world.js'
+
+interface Owner {
+  readonly name: string
+  readonly generation: number
+  position: number
+}
+
+/** The server that keeps checkpoints, and the rows that joined them. */
+export class CheckpointServer {
+  readonly link: Link
+  private readonly owners = new Map<string, Owner>()
+
+  constructor(
+    private readonly world: World,
+    private readonly judge: Judge,
+    private readonly store: CheckpointStore,
+  ) {
+    this.link = new Link(world, 'checkpoints')
+  }
+
+  acquire(who: Actor, task: string, partitions: readonly TopicPartition[]): readonly AcquiredPartition[] {
+    const [acquired = []] = now(this.store.acquire(task, partitions))
+    for (const partition of acquired) {
+      const position = partition.progress?.position ?? 0
+      this.owners.set(keyOf(task, partition), { name: who.name, generation: partition.generation, position })
+    }
+    return acquired
+  }
+
+  load(task: string, partition: TopicPartition): readonly StoredChunk[] {
+    return now(this.store.load(task, partition))
+  }
+
+  /** Commits positions, state and rows: all or none. */
+  commit(who: Actor, commit: EpochCommit, rows: readonly unknown[]): void {
+    now(this.store.begin().commit(commit))
+    const { task, partitions } = commit
+    for (const partition of partitions) this.checkOwner(who, task, partition)
+    for (const row of rows) this.judge.effect(who.name, row, true)
+    const positions = partitions.map(({ topic, partition, progress }) => ({
+      topic,
+      partition,
+      offset: progress.position,
+    }))
+    const watermarks = partitions.flatMap(({ progress: { watermark } }) => (watermark === undefined ? [] : [watermark]))
+    this.judge.committed(positions, watermarks.length === 0 ? undefined : Math.max(...watermarks))
+  }
+
+  /** What the store let through has to be by the one who acquired the partition last, and go forward. */
+  private checkOwner(who: Actor, task: string, partition: EpochCommit['partitions'][number]): void {
+    const owner = this.owners.get(keyOf(task, partition))
+    const name = partitionName(partition)
+    if (owner?.name !== who.name || owner.generation !== partition.generation) {
+      this.world.breaks(`no effect counts after fencing: ${who.name} committed ${name}, ${owner?.name} has it`)
+    } else if (partition.progress.position < owner.position) {
+      this.world.breaks(`positions do not go back: ${name} from ${owner.position} to ${partition.progress.position}`)
+    }
+    if (owner !== undefined) owner.position = partition.progress.position
+  }
+}
+
+/** The transaction of one epoch, at the process. */
+export class SimulatedTransaction implements EpochTransaction {
+  private readonly rows: unknown[] = []
+  private isOver = false
+
+  constructor(
+    private readonly server: CheckpointServer,
+    private readonly actor: Actor,
+  ) {}
+
+  /** Writes rows that nobody sees before the commit. */
+  insert(rows: readonly unknown[]): Observable<never> {
+    return this.server.link
+      .request(this.actor, {
+        what: `insert of ${rows.length}`,
+        execute: () => {
+          if (!this.isOver) this.rows.push(...rows)
+        },
+        unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `inserting rows: ${why}`),
+      })
+      .pipe(ignoreElements())
+  }
+
+  commit(commit: EpochCommit): Observable<never> {
+    const { actor, server } = this
+    return defer(() => {
+      // A copy: what is carried out late must not see what became of the epoch's buffers.
+      const sent = structuredClone(commit)
+      return server.link.request(actor, {
+        what: `commit of ${placesOf(commit)}`,
+        execute: () => {
+          this.isOver = true
+          server.commit(actor, sent, this.rows)
+        },
+        unanswered: (why) => new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `committing: ${why}`),
+      })
+    }).pipe(ignoreElements())
+  }
+
+  /** The connection ends: rows that come later find no transaction. A commit that was sent may still be carried out. */
+  rollback(): Observable<never> {
+    return defer(() => {
+      this.isOver = true
+      return EMPTY
+    })
+  }
+}
+
+/** Checkpoints as one process reaches them. */
+export class SimulatedCheckpoints implements CheckpointStore<SimulatedTransaction> {
+  constructor(
+    private readonly server: CheckpointServer,
+    private readonly actor: Actor,
+  ) {}
+
+  open(): Observable<never> {
+    return this.ask('open', () => undefined).pipe(ignoreElements())
+  }
+
+  acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
+    const what = `acquire ${partitions.map(partitionName).join(', ')}`
+    return this.ask(what, () => this.server.acquire(this.actor, task, partitions))
+  }
+
+  load(task: string, partition: TopicPartition): Observable<StoredChunk> {
+    return this.ask(`load ${partitionName(partition)}`, () => this.server.load(task, partition)).pipe(
+      concatMap((chunks) => from(chunks)),
+    )
+  }
+
+  begin(): SimulatedTransaction {
+    return new SimulatedTransaction(this.server, this.actor)
+  }
+
+  close(): Observable<never> {
+    return EMPTY
+  }
+
+  private ask<T>(what: string, execute: () => T): Observable<T> {
+    return this.server.link.request(this.actor, {
+      what,
+      execute,
+      unanswered: (why) => new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${what}: ${why}`),
+    })
+  }
+}
+
+/** What an observable emits that does everything at once. */
+function now<T>(source$: Observable<T>): T[] {
+  let result: T[] | undefined
+  let failure: { readonly error: unknown } | undefined
+  source$.pipe(toArray()).subscribe({ next: (all) => (result = all), error: (error: unknown) => (failure = { error }) })
+  if (failure !== undefined) throw failure.error
+  if (result === undefined) throw new TypeError('a simulated store answers at once')
+  return result
+}
+
+function keyOf(task: string, partition: TopicPartition): string {
+  return `${task} ${partitionName(partition)}`
+}
+
+function placesOf({ partitions }: EpochCommit): string {
+  return partitions.map((partition) => `${partitionName(partition)}@${partition.progress.position}`).join(', ')
+}

@@ -1,0 +1,237 @@
+import { type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
+import type { Cluster } from './cluster.js'
+import type { Actor } from './world.js'
+
+/** What the coordinator tells a member, each in an action of the member's process. */
+export interface MemberEvents {
+  assigned(partitions: readonly TopicPartition[]): void
+  revoked(partitions: readonly TopicPartition[]): void
+  /** It is no member any more: its session ended, or its place was taken. */
+  expelled(): void
+}
+
+export interface GroupTimes {
+  /** For how long a member may be silent, ms. */
+  readonly sessionMs: number
+  /** For how long it may hold on to what it has to give back, ms. */
+  readonly rebalanceMs: number
+}
+
+export class Member {
+  /** Since when the coordinator has not heard of it. */
+  silentSince: number | undefined
+  isGone = false
+  /** When the last that it was told gets there: nothing overtakes. */
+  toldAt = 0
+
+  constructor(
+    readonly id: number,
+    readonly actor: Actor,
+    readonly topics: readonly string[],
+    readonly instance: string | undefined,
+    readonly events: MemberEvents,
+  ) {}
+
+  get name(): string {
+    return `${this.actor.name}#${this.id}`
+  }
+}
+
+interface Owned {
+  readonly member: Member
+  isRevoking: boolean
+}
+
+/**
+ * A consumer group, cooperative: what stays where it is goes on, and a partition is given only when its last owner has
+ * released it or is no member any more.
+ */
+export class Group {
+  private readonly members = new Map<number, Member>()
+  private readonly owners = new Map<string, Owned>()
+  private target = new Map<string, number>()
+  private readonly offsets = new Map<string, number>()
+  private joined = 0
+
+  constructor(
+    readonly name: string,
+    private readonly cluster: Cluster,
+    private readonly times: GroupTimes,
+  ) {}
+
+  join(actor: Actor, topics: readonly string[], instance: string | undefined, events: MemberEvents): Member {
+    const member = new Member(++this.joined, actor, topics, instance, events)
+    const before = [...this.members.values()].find((other) => instance !== undefined && other.instance === instance)
+    this.members.set(member.id, member)
+    this.note(`${member.name} joins${instance === undefined ? '' : ` as ${instance}`}`)
+    if (before !== undefined) this.succeed(before, member)
+    else this.retarget()
+    return member
+  }
+
+  /** A member without a lasting name leaves at once; one with it is awaited until its session ends. */
+  leave(member: Member): void {
+    if (member.isGone) return
+    if (member.instance === undefined) this.remove(member, 'leaves')
+    else this.silence(member)
+  }
+
+  /** Its process stands still, has died, or can not be reached. */
+  silence(member: Member): void {
+    const since = this.cluster.world.now
+    member.silentSince = since
+    this.cluster.world.servers.after(this.times.sessionMs, () => {
+      if (!member.isGone && member.silentSince === since) this.remove(member, 'is silent for too long')
+    })
+  }
+
+  /** It can be heard again. */
+  hear(member: Member): void {
+    member.silentSince = undefined
+    if (member.isGone) this.expel(member)
+  }
+
+  membersOf(actor: Actor): Member[] {
+    return [...this.members.values()].filter((member) => member.actor === actor)
+  }
+
+  release(member: Member, partitions: readonly TopicPartition[]): void {
+    if (member.isGone) return
+    for (const partition of partitions) {
+      if (this.owners.get(partitionName(partition))?.member === member) this.owners.delete(partitionName(partition))
+    }
+    this.reconcile()
+  }
+
+  /** As in Kafka, a member may commit what another has. Errors: fenced when it is no member. */
+  commit(member: Member, positions: readonly Position[]): void {
+    if (member.isGone) throw fenced(`'${member.name}' is no member of group '${this.name}'`)
+    for (const position of positions) this.offsets.set(partitionName(position), position.offset)
+  }
+
+  committed(partition: TopicPartition): number | undefined {
+    return this.offsets.get(partitionName(partition))
+  }
+
+  /** Moves partitions about, though no member came or went; some may have no owner until `retarget`. */
+  shuffle(): void {
+    const { random } = this.cluster.world
+    this.note('rebalances')
+    for (const partition of this.partitions()) {
+      const readers = this.readersOf(partition)
+      if (readers.length === 0 || random.chance(0.5)) continue
+      this.target.set(partitionName(partition), random.chance(0.3) ? 0 : random.pick(readers).id)
+    }
+    this.reconcile()
+  }
+
+  /** Gives every partition an owner, evenly, and as many as can be to the one that has it. */
+  retarget(): void {
+    const target = new Map<string, number>()
+    const countOf = (id: number) => [...target.values()].filter((owner) => owner === id).length
+    const partitions = this.partitions()
+    const shareOf = ({ topic }: TopicPartition) =>
+      Math.ceil(this.cluster.partitionsOf([topic]).length / this.readersOf({ topic }).length)
+    for (const partition of partitions) {
+      const name = partitionName(partition)
+      const reader = this.readersOf(partition).find(({ id }) => id === this.target.get(name))
+      if (reader !== undefined && countOf(reader.id) < shareOf(partition)) target.set(name, reader.id)
+    }
+    for (const partition of partitions) {
+      const name = partitionName(partition)
+      if (target.has(name)) continue
+      const [least] = this.readersOf(partition).sort((one, other) => countOf(one.id) - countOf(other.id))
+      if (least !== undefined) target.set(name, least.id)
+    }
+    this.target = target
+    this.reconcile()
+  }
+
+  private readersOf({ topic }: { readonly topic: string }): Member[] {
+    return [...this.members.values()].filter(({ topics }) => topics.includes(topic))
+  }
+
+  private succeed(before: Member, member: Member): void {
+    this.members.delete(before.id)
+    before.isGone = true
+    if (before.silentSince === undefined) this.expel(before)
+    for (const [name, { member: owner }] of this.owners) if (owner === before) this.owners.delete(name)
+    for (const [name, id] of this.target) if (id === before.id) this.target.set(name, member.id)
+    this.reconcile()
+  }
+
+  private remove(member: Member, why: string): void {
+    this.note(`${member.name} ${why}`)
+    this.members.delete(member.id)
+    member.isGone = true
+    for (const [name, { member: owner }] of this.owners) if (owner === member) this.owners.delete(name)
+    if (member.silentSince === undefined && why !== 'leaves') this.expel(member)
+    this.retarget()
+  }
+
+  private expel(member: Member): void {
+    this.tell(member, () => member.events.expelled(), true)
+  }
+
+  private reconcile(): void {
+    for (const member of this.members.values()) {
+      const taken: TopicPartition[] = []
+      const given: TopicPartition[] = []
+      for (const partition of this.partitions()) {
+        const name = partitionName(partition)
+        const owned = this.owners.get(name)
+        const isMeant = this.target.get(name) === member.id
+        if (owned?.member === member && !isMeant && !owned.isRevoking) {
+          owned.isRevoking = true
+          taken.push(partition)
+        } else if (owned === undefined && isMeant) {
+          this.owners.set(name, { member, isRevoking: false })
+          given.push(partition)
+        }
+      }
+      if (taken.length > 0) this.revoke(member, taken)
+      if (given.length > 0) this.assign(member, given)
+    }
+  }
+
+  private assign(member: Member, partitions: readonly TopicPartition[]): void {
+    this.note(`gives ${partitions.map(partitionName).join(', ')} to ${member.name}`)
+    this.tell(member, () => member.events.assigned(partitions))
+  }
+
+  private revoke(member: Member, partitions: readonly TopicPartition[]): void {
+    this.note(`takes ${partitions.map(partitionName).join(', ')} from ${member.name}`)
+    this.tell(member, () => member.events.revoked(partitions))
+    this.cluster.world.servers.after(this.times.rebalanceMs, () => {
+      const holds = partitions.some((partition) => {
+        const owned = this.owners.get(partitionName(partition))
+        return owned?.member === member && owned.isRevoking
+      })
+      if (holds && !member.isGone) this.remove(member, 'does not give back what it has to')
+    })
+  }
+
+  private tell(member: Member, tell: () => void, evenGone = false): void {
+    const { now } = this.cluster.world
+    member.toldAt = Math.max(member.toldAt, now + this.cluster.link.latency())
+    const deliver = () => {
+      if (member.isGone && !evenGone) return
+      if (member.actor.isIsolated) member.actor.after(100, deliver)
+      else tell()
+    }
+    member.actor.after(member.toldAt - now, deliver)
+  }
+
+  private partitions(): TopicPartition[] {
+    const topics = new Set([...this.members.values()].flatMap((member) => member.topics))
+    return this.cluster.partitionsOf([...topics])
+  }
+
+  private note(what: string): void {
+    this.cluster.world.note(`group ${this.name}`, what)
+  }
+}
+
+function fenced(why: string): WeirError {
+  return new WeirError('WEIR_CHECKPOINT_FENCED', `committing positions: ${why}`)
+}

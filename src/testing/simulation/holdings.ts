@@ -1,0 +1,51 @@
+import { type Origin, PartitionMap, type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import type { World } from './world.js'
+
+/** The records that an engine was given and has neither committed nor given up. */
+export class Holdings {
+  private readonly parts = new PartitionMap<Set<number>>()
+
+  constructor(
+    private readonly world: World,
+    /** How many records an epoch takes at the most. */
+    private readonly limit: number,
+  ) {}
+
+  emitted({ topic, partition, offset }: Origin): void {
+    let part = this.parts.get(topic, partition)
+    if (part === undefined) this.parts.set(topic, partition, (part = new Set()))
+    part.add(offset)
+    if (this.size <= this.limit) return
+    this.world.breaks(`memory is bounded by the epoch: ${this.size} records are held, an epoch takes ${this.limit}`)
+  }
+
+  committed(positions: readonly Position[]): void {
+    for (const { topic, partition, offset } of positions) {
+      const part = this.parts.get(topic, partition)
+      for (const held of part ?? []) if (held < offset) part?.delete(held)
+    }
+  }
+
+  /** The epoch has failed. */
+  forget(): void {
+    this.parts.clear()
+  }
+
+  released(partitions: readonly TopicPartition[], lost: boolean): void {
+    for (const { topic, partition } of partitions) {
+      const held = this.parts.get(topic, partition)?.size ?? 0
+      this.parts.delete(topic, partition)
+      if (held === 0 || lost) continue
+      const where = partitionName({ topic, partition })
+      this.world.breaks(
+        `a partition is released after its epoch has committed: ${where} is, ${held} records before that`,
+      )
+    }
+  }
+
+  private get size(): number {
+    let size = 0
+    for (const part of this.parts.values()) size += part.size
+    return size
+  }
+}

@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import type { Model } from './models.js'
+import type { World } from './world.js'
+
+/** A result that has to come out, and what has. */
+interface Awaited {
+  readonly id: string
+  readonly value: unknown
+  /** When each instance of it has to be durable: these tell from what has been committed. */
+  readonly dues: ((state: Committed) => boolean)[]
+  done: number
+}
+
+interface Committed {
+  /** Up to where a partition has been committed. */
+  position(partition: TopicPartition): number
+  watermark: number
+}
+
+/** Compares what becomes durable with what a model says must come out, while it happens. */
+export class Judge {
+  private readonly awaited = new Map<string, Awaited>()
+  private readonly open: Set<Awaited>
+  private readonly positions = new Map<string, number>()
+  private readonly state: Committed = {
+    position: (partition) => this.positionOf(partition),
+    watermark: Number.NEGATIVE_INFINITY,
+  }
+
+  constructor(
+    private readonly world: World,
+    private readonly model: Model | undefined,
+    input: Parameters<Model['expected']>[0],
+  ) {
+    for (const { id, value, due } of model?.expected(input) ?? []) {
+      const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0 }
+      this.awaited.set(id, known)
+      known.dues.push((state) => {
+        if (due === undefined) return false
+        return 'closes' in due ? state.watermark >= due.closes : state.position(due) > due.offset
+      })
+    }
+    this.open = new Set(this.awaited.values())
+  }
+
+  /** A value is durable; `once` when it became so together with the positions that it stems from. */
+  effect(who: string, output: unknown, once: boolean): void {
+    if (this.model === undefined) return this.world.note(who, `makes durable: ${JSON.stringify(output)}`)
+    const { id, value } = this.model.identify(output)
+    this.world.note(who, `makes durable: ${id} = ${JSON.stringify(value)}`)
+    const expected = this.awaited.get(id)
+    if (expected === undefined) return this.world.breaks(`nothing else comes out: ${id} = ${JSON.stringify(value)}`)
+    if (!isDeepStrictEqual(expected.value, value)) {
+      const [is, must] = [value, expected.value].map((shown) => JSON.stringify(shown))
+      this.world.breaks(`results are those of the model: ${id} is ${is}, must be ${must}`)
+    }
+    expected.done++
+    if (expected.done >= expected.dues.length) this.open.delete(expected)
+    if (once && expected.done > expected.dues.length) this.world.breaks(`each result comes out once: ${id}`)
+  }
+
+  /** Positions, and the watermark up to which results are out, were committed. */
+  committed(positions: readonly Position[], watermark: number | undefined): void {
+    for (const position of positions) {
+      const name = partitionName(position)
+      this.positions.set(name, Math.max(position.offset, this.positions.get(name) ?? 0))
+    }
+    this.state.watermark = Math.max(this.state.watermark, watermark ?? Number.NEGATIVE_INFINITY)
+    for (const { id, dues, done } of this.open) {
+      if (dues.filter((isDue) => isDue(this.state)).length <= done) continue
+      this.world.breaks(`no committed position is ahead of a durable effect: ${id} is not written`)
+    }
+  }
+
+  positionOf(partition: TopicPartition): number {
+    return this.positions.get(partitionName(partition)) ?? 0
+  }
+
+  get isComplete(): boolean {
+    return this.open.size === 0
+  }
+
+  /** What has not come out yet. */
+  missing(): string[] {
+    return [...this.open].map(({ id }) => id)
+  }
+}

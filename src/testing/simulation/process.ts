@@ -1,0 +1,150 @@
+import { NEVER, type Subscription } from 'rxjs'
+import { Engine, type Topology } from '../../engine/index.js'
+import { type Logger, messageOf } from '../../model/index.js'
+import type { Cluster } from './cluster.js'
+import type { Member } from './group.js'
+import type { SimulatedReader } from './reader.js'
+import type { Actor } from './world.js'
+
+/** What a process is made of: its topology is compiled for it, since its connections are its own. */
+export interface Making {
+  readonly topology: Topology
+  readonly instance: string | undefined
+  /** The sources at work in it. */
+  readonly readers: readonly SimulatedReader[]
+}
+
+/** A process that runs the flow: it can stop, die, stand still, be cut off, and be wrong about the time. */
+export class SimulatedProcess {
+  /** Whether it has ended, however. */
+  isOver = false
+  isStopping = false
+  private readonly engine: Engine
+  private running: Subscription | undefined
+  private silenced: Member[] = []
+  private stepsToLive = Number.POSITIVE_INFINITY
+
+  constructor(
+    readonly actor: Actor,
+    private readonly cluster: Cluster,
+    private readonly making: Making,
+    private readonly ended: () => void,
+  ) {
+    const { clock } = actor
+    this.engine = new Engine(making.topology, {
+      clock,
+      log: loggerOf(actor),
+      http: { serve: () => NEVER },
+      production: false,
+      dataDirectory: '.',
+      instance: making.instance,
+      observer: { state: ({ state }) => actor.note(state) },
+    })
+    actor.acted = () => {
+      if (--this.stepsToLive <= 0) this.crash()
+    }
+    actor.after(0, () => {
+      actor.note('starts')
+      const end = () => this.end('ends')
+      this.running = this.engine.run().subscribe({ complete: end, error: end })
+    })
+  }
+
+  /** Ends after so many more of its actions, in between two of them. */
+  crashIn(steps: number): void {
+    this.stepsToLive = steps
+  }
+
+  spare(): void {
+    this.stepsToLive = Number.POSITIVE_INFINITY
+  }
+
+  crash(): void {
+    if (this.isOver) return
+    this.silence()
+    this.actor.die()
+    this.end('crashes')
+    this.running?.unsubscribe()
+  }
+
+  /** Drains, commits and ends. */
+  stop(): void {
+    this.isStopping = true
+    this.actor.after(0, () => {
+      this.actor.note('has to stop')
+      this.engine.stop()
+    })
+  }
+
+  get canAct(): boolean {
+    return !this.isOver && !this.isStopping && this.actor.state === 'awake'
+  }
+
+  /** Stands still; what it waits for comes when it wakes up. */
+  sleep(): void {
+    this.actor.note('stands still')
+    this.silence()
+    this.actor.state = 'asleep'
+  }
+
+  wake(): void {
+    if (this.isOver || this.actor.state !== 'asleep') return
+    this.actor.note('goes on')
+    this.actor.state = 'awake'
+    this.hear()
+  }
+
+  /** Kafka does not reach it, nor it Kafka; everything else goes on. */
+  isolate(): void {
+    this.actor.note('is cut off')
+    this.silence()
+    this.actor.isIsolated = true
+  }
+
+  rejoin(): void {
+    if (this.isOver || !this.actor.isIsolated) return
+    this.actor.note('is no longer cut off')
+    this.actor.isIsolated = false
+    this.hear()
+  }
+
+  breakClient(): void {
+    this.actor.after(0, () => this.making.readers[0]?.break())
+  }
+
+  private silence(): void {
+    if (this.silenced.length > 0) return
+    for (const group of this.cluster.allGroups()) {
+      for (const member of group.membersOf(this.actor)) {
+        this.silenced.push(member)
+        group.silence(member)
+      }
+    }
+  }
+
+  private hear(): void {
+    for (const member of this.silenced) for (const group of this.cluster.allGroups()) group.hear(member)
+    this.silenced = []
+  }
+
+  private end(how: string): void {
+    if (this.isOver) return
+    const states = this.engine.status().map(({ state, error }) => (error ? `${state}: ${messageOf(error)}` : state))
+    this.actor.note(`${how} (${states.join(', ')})`)
+    this.isOver = true
+    this.ended()
+  }
+}
+
+function loggerOf(actor: Actor): Logger {
+  const write = (fields: object | string, message?: string) =>
+    actor.note(typeof fields === 'string' ? fields : (message ?? ''))
+  const logger: Logger = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: write,
+    error: write,
+    child: () => logger,
+  }
+  return logger
+}

@@ -1,0 +1,103 @@
+import { Observable, type Subscription } from 'rxjs'
+import {
+  type Connection,
+  type DeadLetterSink,
+  type SinkContext,
+  type SinkTask,
+  type StreamRecord,
+  WeirError,
+} from '../../model/index.js'
+import { SimulatedTransaction } from './checkpoints.js'
+import type { Judge } from './judge.js'
+import type { Link } from './link.js'
+import type { Actor } from './world.js'
+
+/** How a process reaches the system that it writes to. */
+export interface Outlet {
+  readonly link: Link
+  readonly actor: Actor
+  readonly judge: Judge
+}
+
+/**
+ * Writes values in order, one request after the other, each with what has come meanwhile: in the transaction of the
+ * checkpoints where there is one, else at least once.
+ */
+export class SimulatedSink implements SinkTask {
+  constructor(
+    private readonly outlet: Outlet,
+    private readonly context: SinkContext,
+    private readonly connection: Connection,
+    private readonly joins: boolean,
+  ) {}
+
+  write(records$: Observable<StreamRecord>): Observable<unknown> {
+    return new Observable<never>((out) => {
+      const transaction = this.joins ? this.context.transaction(this.connection) : undefined
+      const write = (values: readonly unknown[]) =>
+        transaction instanceof SimulatedTransaction ? transaction.insert(values) : this.send(values)
+      let waiting: unknown[] = []
+      let isEnding = false
+      let request: Subscription | undefined
+      const next = () => {
+        if (waiting.length === 0) {
+          request = undefined
+          if (isEnding) out.complete()
+          return
+        }
+        const values = waiting
+        waiting = []
+        request = write(values).subscribe({ error: (error) => out.error(error), complete: next })
+        out.add(request)
+      }
+      out.add(
+        records$.subscribe({
+          next: ({ value }) => {
+            waiting.push(...(Array.isArray(value) ? (value as unknown[]) : [value]))
+            if (request === undefined) next()
+          },
+          error: (error) => out.error(error),
+          complete: () => {
+            isEnding = true
+            if (request === undefined) next()
+          },
+        }),
+      )
+    })
+  }
+
+  private send(values: readonly unknown[]): Observable<unknown> {
+    const { link, actor, judge } = this.outlet
+    return link.request(actor, {
+      what: `write of ${values.length}`,
+      execute: () => {
+        for (const value of values) judge.effect(actor.name, value, false)
+      },
+      unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`),
+      repeatable: true,
+    })
+  }
+}
+
+/** Dead letters, which get there. */
+export function simulatedDeadLetters({ link, actor }: Outlet): DeadLetterSink {
+  let sent = 0
+  const done = () => new Observable<never>((out) => out.complete())
+  return {
+    address: 'simulated',
+    open: done,
+    write: ({ record, error }) => {
+      sent++
+      actor.note(`dead letter ${record.origin.topic}-${record.origin.partition}@${record.origin.offset} ${error.code}`)
+    },
+    flush: () =>
+      new Observable<never>((out) => {
+        const request = { what: `flush of ${sent} dead letters`, execute: () => undefined }
+        sent = 0
+        return link
+          .request(actor, { ...request, unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`) })
+          .subscribe({ complete: () => out.complete(), error: (error) => out.error(error) })
+      }),
+    close: done,
+  }
+}

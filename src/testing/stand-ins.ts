@@ -1,0 +1,21 @@
+import { Flow, type FlowEnd, type FlowOptions } from '../engine/flow.js'
+import type { Sink, Source } from '../model/index.js'
+
+export interface StandIns {
+  source(declared: Source<unknown>, index: number): Source<unknown>
+  sink(declared: Sink<never>): Sink<never>
+}
+
+/** The same flow between other sources and sinks, with further options. */
+export function withStandIns(flow: Flow, { source, sink }: StandIns, options: FlowOptions): Flow {
+  const endOf = (end: FlowEnd): FlowEnd =>
+    'branches' in end ? { branches: end.branches.map((branch) => ({ ...branch, end: endOf(branch.end) })) } : sink(end)
+  const inputs = flow.inputs.map((input, index) => ({ ...input, source: source(input.source, index) }))
+  return new Flow(inputs, flow.stages, endOf(flow.end), { ...flow.options, ...options })
+}
+
+/** A value as the source would have it: bytes, if it reads a system, with objects as JSON. */
+export function asRead({ definition }: Source<unknown>, value: unknown): unknown {
+  if (definition.connection === undefined || Buffer.isBuffer(value) || value === null) return value
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}

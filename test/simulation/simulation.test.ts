@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import { type Fault, faults, SimulationFailure, simulate } from '../../src/testing/index.js'
+import { failedSeeds } from './failed-seeds.js'
+import { scenarioOf, scenarios } from './scenarios.js'
+
+/** How long fresh seeds are run, and how many at the least, ms. */
+const freshMs = 20_000
+const atLeast = 4 * scenarios.length
+
+function run(seed: number) {
+  const { name, flow, options } = scenarioOf(seed)
+  try {
+    return simulate(flow, { ...options, seed })
+  } catch (error) {
+    if (error instanceof SimulationFailure) console.error(`${error.trace.join('\n')}\nseed ${seed} (${name})`)
+    throw error
+  }
+}
+
+test.each(failedSeeds)('seed $seed holds: $why', ({ seed }) => {
+  run(seed)
+})
+
+test('fresh seeds hold every promise', { timeout: 120_000 }, () => {
+  const first = Date.now() % 2 ** 31
+  const until = performance.now() + freshMs
+  let seed = first
+  while (seed < first + atLeast || performance.now() < until) run(seed++)
+  console.log(`seeds ${first} to ${seed - 1} hold: npm run simulate -- --seed ${first} --seeds ${seed - first}`)
+})
+
+test.each(scenarios.map(({ name }, seed) => [name, seed] as const))('%s: a seed replays to the byte', (_, seed) => {
+  const { trace } = run(seed)
+  expect(trace.length).toBeGreaterThan(50)
+  expect(run(seed).trace.join('\n')).toBe(trace.join('\n'))
+})
+
+test('other seeds do other things', () => {
+  const [one, other] = [0, scenarios.length].map((seed) => run(seed).trace.join('\n'))
+  expect(one).not.toBe(other)
+})
+
+test.each(Object.keys(faults) as Fault[])('%s alone: it happens, and every promise holds', (fault) => {
+  for (let seed = 0; seed < scenarios.length; seed++) {
+    const { flow, options } = scenarioOf(seed)
+    const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
+    const struck = trace.filter((line) => line.includes(' storm: ')).map((line) => line.split(': ')[1])
+    expect(new Set(struck)).toEqual(new Set([fault, 'is over']))
+  }
+})
+
+test('without faults nothing is written twice, and nothing retried', () => {
+  for (let seed = 0; seed < scenarios.length; seed++) {
+    const { flow, options } = scenarioOf(seed)
+    const { trace } = simulate(flow, { ...options, seed, faults: [] })
+    expect(trace.filter((line) => line.includes('retrying'))).toEqual([])
+    const durable = trace.filter((line) => line.includes('makes durable')).map((line) => line.split('durable: ')[1])
+    expect(new Set(durable).size).toBe(durable.length)
+  }
+})
+
+test('a failure tells its seed, its promise and its trace', () => {
+  const { flow, options } = scenarioOf(0)
+  const wrong = { expected: () => [], identify: () => ({ id: 'anything', value: 1 }) }
+  const failing = () => simulate(flow, { ...options, model: wrong, seed: 5, faults: [] })
+  expect(failing).toThrow(SimulationFailure)
+  expect(failing).toThrow(/^seed 5: nothing else comes out: anything = 1\n/)
+  expect(failing).toThrow(/BROKEN/)
+})
