@@ -20,6 +20,7 @@ export interface GroupTimes {
 export class Member {
   /** Since when the coordinator has not heard of it. */
   silentSince: number | undefined
+  heardSince = 0
   isGone = false
   /** When the last that it was told gets there: nothing overtakes. */
   toldAt = 0
@@ -64,6 +65,9 @@ export class Group {
     const before = [...this.members.values()].find((other) => instance !== undefined && other.instance === instance)
     this.members.set(member.id, member)
     this.note(`${member.name} joins${instance === undefined ? '' : ` as ${instance}`}`)
+    if (before?.actor === actor && before.topics !== topics) {
+      this.cluster.world.breaks(`each source is a member of its own: two of ${actor.name} are '${instance}'`)
+    }
     if (before !== undefined) this.succeed(before, member)
     else this.retarget()
     return member
@@ -88,6 +92,7 @@ export class Group {
   /** It can be heard again. */
   hear(member: Member): void {
     member.silentSince = undefined
+    member.heardSince = this.cluster.world.now
     if (member.isGone) this.expel(member)
   }
 
@@ -147,6 +152,14 @@ export class Group {
     this.reconcile()
   }
 
+  /** Whether everybody has what is meant for them. */
+  get isSettled(): boolean {
+    return this.partitions().every((partition) => {
+      const name = partitionName(partition)
+      return this.owners.get(name)?.member.id === this.target.get(name)
+    })
+  }
+
   private readersOf({ topic }: { readonly topic: string }): Member[] {
     return [...this.members.values()].filter(({ topics }) => topics.includes(topic))
   }
@@ -202,12 +215,17 @@ export class Group {
   private revoke(member: Member, partitions: readonly TopicPartition[]): void {
     this.note(`takes ${partitions.map(partitionName).join(', ')} from ${member.name}`)
     this.tell(member, () => member.events.revoked(partitions))
+    const since = this.cluster.world.now
     this.cluster.world.servers.after(this.times.rebalanceMs, () => {
       const holds = partitions.some((partition) => {
         const owned = this.owners.get(partitionName(partition))
         return owned?.member === member && owned.isRevoking
       })
-      if (holds && !member.isGone) this.remove(member, 'does not give back what it has to')
+      if (!holds || member.isGone) return
+      if (member.silentSince === undefined && member.heardSince <= since) {
+        this.cluster.world.breaks(`what is revoked is given back: ${member.name} holds on to it`)
+      }
+      this.remove(member, 'does not give back what it has to')
     })
   }
 

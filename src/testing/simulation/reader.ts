@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, ignoreElements, Observable, type Subscriber, tap } from 'rxjs'
+import { concat, defer, EMPTY, ignoreElements, Observable, type Subscriber, tap, throwError } from 'rxjs'
 import {
   type AssignmentChange,
   type Epoch,
@@ -180,7 +180,10 @@ class Session {
   commit(positions: readonly Position[]): Observable<never> {
     const { member } = this
     this.holdings.committed(positions)
-    if (member === undefined || positions.length === 0) return EMPTY
+    if (positions.length === 0) return EMPTY
+    if (member === undefined) {
+      return throwError(() => this.error('WEIR_CHECKPOINT_FENCED', 'committing positions: this is no member any more'))
+    }
     return this.ask(`commit of ${places(positions)}`, 'WEIR_CHECKPOINT_UNREACHABLE', () => {
       this.group.commit(member, positions)
       this.options.committed(member.name, positions)

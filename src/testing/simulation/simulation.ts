@@ -155,10 +155,8 @@ export class Simulation {
   }
 
   private isDone(): boolean {
-    return (
-      this.judge.isComplete &&
-      this.read.every((partition) => this.judge.positionOf(partition) >= this.cluster.end(partition))
-    )
+    if (!this.judge.isComplete || !this.cluster.allGroups().every(({ isSettled }) => isSettled)) return false
+    return this.read.every((partition) => this.judge.positionOf(partition) >= this.cluster.end(partition))
   }
 
   private left(): string {
@@ -297,7 +295,7 @@ function planOf(random: Random, { members = 3 }: SimulateOptions): Plan {
     members: random.between(1, members),
     isStatic: random.chance(0.4),
     sessionMs: random.between(2_000, 8_000),
-    rebalanceMs: random.between(8_000, 40_000),
+    rebalanceMs: random.between(40_000, 60_000),
     maxRecords: random.pick([1, 2, 3, 5, 10, 30]),
     everyMs: random.pick([20, 100, 300, 1_000]),
     stormMs: random.between(5_000, 25_000),

@@ -1,0 +1,321 @@
+import { concat, defer, EMPTY, filter, ignoreElements, map, mergeMap, NEVER, Observable, of, tap } from 'rxjs'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { EpochBudget } from '../../src/engine/epoch.js'
+import { EventTime } from '../../src/engine/event-time.js'
+import { StageContexts } from '../../src/engine/stage-contexts.js'
+import { FlowTask } from '../../src/engine/task.js'
+import {
+  type CheckpointStore,
+  type EpochCommit,
+  type EpochTransaction,
+  type PartitionCommit,
+  partitionName,
+  type SinkTask,
+  type SourceTask,
+  type TopicPartition,
+} from '../../src/model/index.js'
+import { PartitionStore } from '../../src/state/partition-store.js'
+import { type Sabotage, Simulation } from '../../src/testing/simulation/simulation.js'
+import { scenarios } from './scenarios.js'
+
+/** How many seeds of each scenario may hold before one has to notice. */
+const tries = 12
+
+/** The first promise that does not hold, of flows whose names match. */
+function firstBroken(named: RegExp, sabotage: Sabotage = {}): string | undefined {
+  const tried = scenarios.filter(({ name }) => named.test(name))
+  expect(tried.length).toBeGreaterThan(0)
+  for (let seed = 1; seed <= tries; seed++) {
+    for (const { flow, options } of tried) {
+      const simulation = new Simulation(flow, { ...options, seed }, sabotage)
+      simulation.run()
+      if (simulation.world.broken !== undefined) return simulation.world.broken
+    }
+  }
+  return undefined
+}
+
+/** A store that is another one but for some methods. */
+function storeOf(store: CheckpointStore, changed: Partial<CheckpointStore>): CheckpointStore {
+  return {
+    open: () => store.open(),
+    acquire: (task, partitions) => store.acquire(task, partitions),
+    load: (task, partition) => store.load(task, partition),
+    begin: () => store.begin(),
+    close: () => store.close(),
+    ...changed,
+  }
+}
+
+/** A store whose commits are changed on their way. */
+function committing(change: (partition: PartitionCommit, commit: EpochCommit) => PartitionCommit) {
+  return (store: CheckpointStore): CheckpointStore =>
+    storeOf(store, {
+      begin: () => {
+        const transaction = store.begin()
+        return {
+          commit: (commit) =>
+            transaction.commit({ ...commit, partitions: commit.partitions.map((part) => change(part, commit)) }),
+          rollback: () => transaction.rollback(),
+        }
+      },
+    })
+}
+
+/** A source that is another one but for some members. */
+function sourceOf(source: SourceTask, changed: Partial<SourceTask>): SourceTask {
+  return {
+    assignments$: source.assignments$,
+    read: (epoch) => source.read(epoch),
+    positions: () => source.positions(),
+    rewind: (positions, error) => source.rewind(positions, error),
+    commit: (positions) => source.commit(positions),
+    ends: () => source.ends(),
+    failed: (error) => source.failed?.(error),
+    ...changed,
+  }
+}
+
+const keyOf = (task: string, partition: TopicPartition) => `${task} ${partitionName(partition)}`
+
+/** Lets everybody commit, whoever has the partition. */
+function withoutFencing(store: CheckpointStore): CheckpointStore {
+  const generations = new Map<string, number>()
+  const fair = committing((partition, { task }) => ({
+    ...partition,
+    generation: generations.get(keyOf(task, partition)) ?? 0,
+  }))(store)
+  return storeOf(fair, {
+    acquire: (task, partitions) =>
+      store.acquire(task, partitions).pipe(
+        tap((acquired) => {
+          for (const partition of acquired) generations.set(keyOf(task, partition), partition.generation)
+        }),
+      ),
+  })
+}
+
+/** Gives every owner of a partition the generation of the first. */
+function withoutGenerations(store: CheckpointStore): CheckpointStore {
+  const open = withoutFencing(store)
+  return storeOf(open, {
+    acquire: (task, partitions) =>
+      open.acquire(task, partitions).pipe(map((all) => all.map((partition) => ({ ...partition, generation: 1 })))),
+  })
+}
+
+/** Takes what it was given and says at once that it is written, while it still writes. */
+function acknowledgingEarly(task: SinkTask): SinkTask {
+  return {
+    write: (records$) =>
+      new Observable((out) => {
+        task
+          .write(records$.pipe(tap({ complete: () => out.complete(), error: (error) => out.error(error) })))
+          .subscribe({
+            error: () => undefined,
+          })
+      }),
+  }
+}
+
+/** Goes on with the transaction of an epoch that has failed. */
+function withoutRollback(store: CheckpointStore): CheckpointStore {
+  let open: EpochTransaction | undefined
+  return storeOf(store, {
+    begin: () => {
+      const transaction = (open ??= store.begin())
+      const { commit } = transaction
+      transaction.commit = (epoch) => {
+        open = undefined
+        return commit.call(transaction, epoch)
+      }
+      transaction.rollback = () => EMPTY
+      return transaction
+    },
+  })
+}
+
+function releasingEarly(source: SourceTask): SourceTask {
+  return sourceOf(source, {
+    assignments$: source.assignments$.pipe(
+      tap((change) => {
+        if (change.kind === 'revoked') change.release().subscribe()
+      }),
+      map((change) => (change.kind === 'revoked' ? { ...change, release: () => EMPTY } : change)),
+    ),
+  })
+}
+
+const durable = /^no committed position is ahead of a durable effect/
+const once = /^each result comes out once/
+const results =
+  /^(results are those of the model|nothing else comes out|no committed position is ahead|each result comes out once)/
+const allDone = /^everything is done in the end/
+
+describe('the surroundings, or what the engine does with them', () => {
+  test.each<[string, RegExp, Sabotage, RegExp]>([
+    ['fencing is ignored', /exactly once/, { kept: withoutFencing }, /^no effect counts after fencing/],
+    ['it commits before its sinks have flushed', /copies|counts/, { sink: acknowledgingEarly }, durable],
+    ['it releases before it commits', /copies/, { source: releasingEarly }, /^a partition is released after/],
+    [
+      'a rewind is forgotten',
+      /at least once/,
+      { source: (source) => sourceOf(source, { rewind: () => EMPTY }) },
+      durable,
+    ],
+    [
+      'records are emitted twice',
+      /exactly once/,
+      {
+        source: (source) =>
+          sourceOf(source, { read: (epoch) => source.read(epoch).pipe(mergeMap((one) => of(one, one), 1)) }),
+      },
+      /^(each result comes out once|nothing else|results are)/,
+    ],
+    [
+      'positions are committed that were not read',
+      /copies/,
+      {
+        source: (source) =>
+          sourceOf(source, { positions: () => source.positions().map((at) => ({ ...at, offset: at.offset + 1 })) }),
+      },
+      durable,
+    ],
+    [
+      'positions stay behind what is committed',
+      /exactly once/,
+      {
+        checkpoints: committing((partition) => {
+          const position = Math.max(0, partition.progress.position - 1)
+          return { ...partition, progress: { ...partition.progress, position } }
+        }),
+      },
+      /^positions do not go back/,
+    ],
+    [
+      'state is not restored',
+      /counts|windows/,
+      { checkpoints: (store) => storeOf(store, { load: () => EMPTY }) },
+      results,
+    ],
+    [
+      'state is not committed',
+      /counts|windows/,
+      { checkpoints: committing((partition) => ({ ...partition, chunks: [] })) },
+      results,
+    ],
+    [
+      'the log is truncated too far',
+      /counts|windows/,
+      { checkpoints: committing((partition) => ({ ...partition, truncateBefore: partition.sequence })) },
+      results,
+    ],
+    [
+      'stream times are forgotten',
+      /windows/,
+      {
+        checkpoints: committing((partition) => ({ ...partition, progress: { position: partition.progress.position } })),
+      },
+      /^(everything is done|each result comes out once|results are|nothing else)/,
+    ],
+    ['an epoch that failed is not undone', /copies, exactly once/, { checkpoints: withoutRollback }, once],
+    [
+      'an epoch has no end',
+      /copies/,
+      {
+        source: (source) =>
+          sourceOf(source, {
+            read: (epoch) =>
+              source.read({ number: epoch.number, cut$: epoch.cut$, take: () => undefined, room: () => 1_000 }),
+          }),
+      },
+      /^memory is bounded by the epoch/,
+    ],
+    [
+      'a sink never acknowledges',
+      /copies, at/,
+      { sink: (task) => ({ write: (records$) => concat(task.write(records$), NEVER) }) },
+      allDone,
+    ],
+    [
+      'what is revoked is not given back',
+      /copies/,
+      {
+        source: (source) =>
+          sourceOf(source, { assignments$: source.assignments$.pipe(filter(({ kind }) => kind === 'assigned')) }),
+      },
+      /^what is revoked is given back/,
+    ],
+    ['generations stay the same', /exactly once/, { kept: withoutGenerations }, /^no effect counts after fencing/],
+  ])('%s', (_, named, sabotage, promise) => {
+    expect(firstBroken(named, sabotage)).toMatch(promise)
+  })
+})
+
+/** The engine's own parts as they are inside. */
+const task = FlowTask.prototype as unknown as Record<string, (...args: never[]) => unknown>
+
+describe('the engine itself', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('it does not go back after a failure', () => {
+    const original = task['replayAfter'] as (this: { needsRecovery: boolean }, error: unknown) => Observable<never>
+    vi.spyOn(task, 'replayAfter').mockImplementation(function (this: { needsRecovery: boolean }, error: unknown) {
+      return concat(
+        original.call(this, error),
+        defer(() => {
+          this.needsRecovery = false
+          return EMPTY
+        }),
+      )
+    })
+    expect(firstBroken(/copies|doubles/)).toMatch(durable)
+  })
+
+  test('stores do not fall back with their epoch', () => {
+    const original = task['restore'] as (this: { needsRecovery: boolean }, ...args: unknown[]) => Observable<never>
+    vi.spyOn(task, 'restore').mockImplementation(function (this: { needsRecovery: boolean }, ...args: unknown[]) {
+      return this.needsRecovery ? EMPTY : original.apply(this, args)
+    })
+    expect(firstBroken(/counts/)).toMatch(/./)
+  })
+
+  test('the watermark is the fastest partition', () => {
+    vi.spyOn(EventTime.prototype, 'watermark').mockImplementation(function (this: EventTime) {
+      let highest = this.closed
+      for (const time of (
+        this as unknown as { times: { values(): Iterable<{ streamTime: number }> } }
+      ).times.values()) {
+        highest = Math.max(highest, time.streamTime - this.outOfOrderMs)
+      }
+      return highest
+    })
+    expect(firstBroken(/^windows/)).toMatch(results)
+  })
+
+  test('sources of one process are one member of their group', () => {
+    const original = StageContexts.prototype.source
+    vi.spyOn(StageContexts.prototype, 'source').mockImplementation(function (this: StageContexts, node) {
+      const context = original.call(this, node)
+      return { ...context, instance: context.instance?.split('.')[0] }
+    })
+    expect(firstBroken(/two topics/)).toMatch(/^each source is a member of its own/)
+  })
+
+  test('an epoch is not cut', () => {
+    vi.spyOn(EpochBudget.prototype, 'cut').mockImplementation(() => undefined)
+    expect(firstBroken(/copies/)).toMatch(/./)
+  })
+
+  test('an epoch takes more than its limit', () => {
+    vi.spyOn(EpochBudget.prototype, 'take').mockImplementation(() => undefined)
+    expect(firstBroken(/copies/)).toMatch(/^memory is bounded by the epoch/)
+  })
+
+  test('a change of a store is not remembered', () => {
+    vi.spyOn(PartitionStore.prototype, 'touch').mockImplementation(() => undefined)
+    expect(firstBroken(/counts|windows/)).toMatch(results)
+  })
+})
