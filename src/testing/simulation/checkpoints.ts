@@ -4,6 +4,7 @@ import {
   type CheckpointStore,
   type EpochCommit,
   type EpochTransaction,
+  type HeldPartition,
   partitionName,
   type StoredChunk,
   type TopicPartition,
@@ -43,6 +44,10 @@ export class CheckpointServer {
 
   load(task: string, partition: TopicPartition): readonly StoredChunk[] {
     return now(this.store.load(task, partition))
+  }
+
+  list(app: string): readonly HeldPartition[] {
+    return now(this.store.list(app)).flat()
   }
 
   /** Commits positions, state and rows: all or none. */
@@ -141,6 +146,10 @@ export class SimulatedCheckpoints implements CheckpointStore<SimulatedTransactio
     return this.ask(`load ${partitionName(partition)}`, () => this.server.load(task, partition)).pipe(
       concatMap((chunks) => from(chunks)),
     )
+  }
+
+  list(app: string): Observable<readonly HeldPartition[]> {
+    return this.ask('list', () => this.server.list(app))
   }
 
   begin(): SimulatedTransaction {

@@ -1,6 +1,6 @@
 import { type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
-import type { Cluster } from './cluster.js'
-import type { Actor } from './world.js'
+import type { Link } from './link.js'
+import type { Actor, World } from './world.js'
 
 /** What the coordinator tells a member, each in an action of the member's process. */
 export interface MemberEvents {
@@ -8,6 +8,13 @@ export interface MemberEvents {
   revoked(partitions: readonly TopicPartition[]): void
   /** It is no member any more: its session ended, or its place was taken. */
   expelled(): void
+}
+
+/** The part of the cluster that a group works with. */
+interface Brokers {
+  readonly world: World
+  readonly link: Link
+  partitionsOf(topics: readonly string[]): readonly TopicPartition[]
 }
 
 export interface GroupTimes {
@@ -56,7 +63,7 @@ export class Group {
 
   constructor(
     readonly name: string,
-    private readonly cluster: Cluster,
+    private readonly cluster: Brokers,
     private readonly times: GroupTimes,
   ) {}
 
@@ -240,7 +247,7 @@ export class Group {
     member.actor.after(member.toldAt - now, deliver)
   }
 
-  private partitions(): TopicPartition[] {
+  private partitions(): readonly TopicPartition[] {
     const topics = new Set([...this.members.values()].flatMap((member) => member.topics))
     return this.cluster.partitionsOf([...topics])
   }

@@ -47,7 +47,7 @@ export class SimulatedSink implements SinkTask {
         }
         const values = waiting
         waiting = []
-        request = write(values).subscribe({ error: (error) => out.error(error), complete: next })
+        request = write(values).subscribe({ error: (error: unknown) => out.error(error), complete: next })
         out.add(request)
       }
       out.add(
@@ -56,7 +56,7 @@ export class SimulatedSink implements SinkTask {
             waiting.push(...(Array.isArray(value) ? (value as unknown[]) : [value]))
             if (request === undefined) next()
           },
-          error: (error) => out.error(error),
+          error: (error: unknown) => out.error(error),
           complete: () => {
             isEnding = true
             if (request === undefined) next()
@@ -96,7 +96,7 @@ export function simulatedDeadLetters({ link, actor }: Outlet): DeadLetterSink {
         sent = 0
         return link
           .request(actor, { ...request, unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`) })
-          .subscribe({ complete: () => out.complete(), error: (error) => out.error(error) })
+          .subscribe({ complete: () => out.complete(), error: (error: unknown) => out.error(error) })
       }),
     close: done,
   }

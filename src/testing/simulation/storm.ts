@@ -63,48 +63,40 @@ export class Storm {
   }
 
   private strike(kind: Fault): void {
-    const { world, fleet, cluster, links, sessionMs } = this.scene
+    const { world, fleet, links } = this.scene
     const { random } = world
-    const able = fleet.running.filter(({ canAct }) => canAct)
     world.note('storm', kind)
-    if (kind === 'scale') return fleet.scale(random.between(1, fleet.size))
-    if (kind === 'rebalance') return this.rebalance(cluster)
-    const link = random.pick(links)
-    const { weather } = link
+    const able = fleet.running.filter(({ canAct }) => canAct)
+    const { weather } = random.pick(links)
+    const whileMs = random.between(100, 8_000)
     switch (kind) {
+      case 'scale':
+        return fleet.scale(random.between(1, fleet.size))
+      case 'rebalance':
+        return this.rebalance()
       case 'loss':
-        return this.for(
-          random.between(500, 8_000),
-          () => (weather.loss = random.next() / 2),
-          () => (weather.loss = 0),
-        )
+        weather.loss = random.next() / 2
+        return this.after(whileMs, () => (weather.loss = 0))
       case 'repeat':
-        return this.for(
-          random.between(500, 8_000),
-          () => (weather.repeats = 0.5),
-          () => (weather.repeats = 0),
-        )
+        weather.repeats = 0.5
+        return this.after(whileMs, () => (weather.repeats = 0))
       case 'slow':
-        return this.for(
-          random.between(500, 8_000),
-          () => (weather.latencyMs = random.between(100, 4_000)),
-          () => (weather.latencyMs = 3),
-        )
+        weather.latencyMs = random.between(100, 4_000)
+        return this.after(whileMs, () => (weather.latencyMs = 3))
       case 'outage':
-        return this.for(
-          random.between(100, 12_000),
-          () => (weather.isDown = true),
-          () => (weather.isDown = false),
-        )
+        weather.isDown = true
+        return this.after(whileMs, () => (weather.isDown = false))
+      case 'crash':
+      case 'stop':
+      case 'client':
+      case 'clock':
+      case 'isolation':
+      case 'pause':
+        if (able.length > 0) this.hit(kind, random.pick(able))
     }
-    if (able.length > 0) this.hit(kind, random.pick(able), sessionMs)
   }
 
-  private hit(
-    kind: 'crash' | 'stop' | 'pause' | 'isolation' | 'client' | 'clock',
-    process: SimulatedProcess,
-    sessionMs: number,
-  ): void {
+  private hit(kind: 'crash' | 'stop' | 'pause' | 'isolation' | 'client' | 'clock', process: SimulatedProcess): void {
     const { random } = this.scene.world
     switch (kind) {
       case 'crash':
@@ -117,60 +109,50 @@ export class Storm {
         process.actor.skewMs += random.between(-3_600_000, 3_600_000)
         return process.actor.note(`its clock is wrong by ${process.actor.skewMs} ms`)
       case 'isolation':
-        return this.for(
-          this.absence(sessionMs),
-          () => process.isolate(),
-          () => process.rejoin(),
-        )
+        process.isolate()
+        return this.after(this.absence(), () => process.rejoin())
       case 'pause':
-        return this.pause(process, this.absence(sessionMs), sessionMs)
+        return this.pause(process, this.absence())
     }
   }
 
-  private pause(process: SimulatedProcess, ms: number, sessionMs: number): void {
-    const { world, fleet } = this.scene
-    if (ms > sessionMs && world.random.chance(0.7)) {
-      world.servers.after(world.random.between(1, ms), () => {
-        if (!this.isOver && process.actor.state === 'asleep') fleet.replace(process)
-      })
-    }
-    this.for(
-      ms,
-      () => process.sleep(),
-      () => {
-        process.wake()
-        fleet.retire(process)
-      },
-    )
+  private pause(process: SimulatedProcess, ms: number): void {
+    const { world, fleet, sessionMs } = this.scene
+    process.sleep()
+    this.after(ms, () => {
+      process.wake()
+      fleet.retire(process)
+    })
+    if (ms <= sessionMs || world.random.chance(0.3)) return
+    world.servers.after(world.random.between(1, ms), () => {
+      if (!this.isOver && process.actor.state === 'asleep') fleet.replace(process)
+    })
   }
 
-  private rebalance(cluster: Cluster): void {
+  private rebalance(): void {
+    const { world, cluster } = this.scene
     const groups = cluster.allGroups()
-    const { world } = this.scene
     if (groups.length === 0) return
     const group = world.random.pick(groups)
-    this.for(
-      world.random.between(0, 3_000),
-      () => group.shuffle(),
-      () => group.retarget(),
-    )
+    group.shuffle()
+    this.after(world.random.between(0, 3_000), () => group.retarget())
   }
 
   /** As long as not to be noticed, or as long as to lose everything. */
-  private absence(sessionMs: number): number {
+  private absence(): number {
     const { random } = this.scene.world
+    const { sessionMs } = this.scene
     return random.chance(0.4) ? random.between(10, sessionMs) : random.between(sessionMs, 2 * sessionMs)
   }
 
-  /** Does something, and undoes it after a while, or at the end of the storm. */
-  private for(ms: number, begin: () => void, undo: () => void): void {
+  /** Undoes something after a while, or at the end of the storm. */
+  private after(ms: number, undo: () => void): void {
     let isUndone = false
     const once = () => {
       if (isUndone) return
       isUndone = true
       undo()
     }
-    begin()
     this.healing.push(once)
     this.scene.world.servers.after(ms, once)
   }

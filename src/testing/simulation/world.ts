@@ -78,7 +78,7 @@ export class World {
     if (next === undefined || next.due > until) return false
     const { actor } = next
     const action = actor.scheduler.actions.shift()
-    const error: unknown = action?.execute(action.state, action.delay)
+    const error = action?.execute(action.state, action.delay) as Error | undefined
     if (error !== undefined) throw error
     if (actor.state !== 'dead') actor.acted()
     return true
