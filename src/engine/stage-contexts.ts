@@ -85,7 +85,7 @@ export class StageContexts {
   source(node: SourceNode): SourceContext {
     const { http, instance } = this.around
     // Two sources of one process may be members of one group: under one name they would drive each other out.
-    const member = instance && `${instance}.${this.flow.name}.${node.name}`.replace(/[^\w.-]/g, '_')
+    const member = instance && `${instance}.${this.flow}.${node.name}`.replace(/[^\w.-]/g, '_')
     return { ...this.common(node), http, instance: member }
   }
 

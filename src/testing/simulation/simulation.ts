@@ -114,7 +114,7 @@ export class Simulation {
     this.sinks = new Link(this.world, 'sink')
     this.flow = this.between(declared)
     const topology = this.compiled(this.connectionOf(this.world.servers))
-    this.isCheckpointed = topology.flows.some(({ checkpointed }) => checkpointed)
+    this.isCheckpointed = topology.flows.some(({ parts }) => parts.some(({ checkpointed }) => checkpointed))
     const inputs = this.place(declared, topology)
     this.judge = new Judge(
       this.world,
@@ -125,7 +125,7 @@ export class Simulation {
     this.server = new CheckpointServer(this.world, this.judge, kept)
     this.read = this.cluster.partitionsOf(this.cluster.allTopics())
     this.write(inputs)
-    const isSingle = topology.flows.some(({ global }) => global)
+    const isSingle = topology.flows.some(({ parts }) => parts.some(({ global }) => global))
     const size = isSingle ? 1 : this.plan.members
     this.fleet = new Fleet(this.world, size, isSingle, (name, slot, ended) => this.launch(name, slot, ended))
   }
@@ -249,7 +249,7 @@ export class Simulation {
   /** Where each record of the input goes. */
   private place(declared: Flow, topology: Topology) {
     const { partitions = 3 } = this.options
-    const inputs = topology.flows[0]?.inputs ?? []
+    const inputs = topology.flows[0]?.parts[0]?.inputs ?? []
     const topics = inputs.map(({ source }, index) =>
       topicsOf(declared.inputs[index]?.source as Source<unknown>, index, source.options),
     )
