@@ -119,9 +119,9 @@ const byWindow = windowed<Visit, { visits: number; users: number }>({
 })
 const timed = eventTime((visit: Visit) => visit.at, { outOfOrder: '3s', idleAfter: '30d' })
 
-const userWindows = aggregate('windows', {
+const userWindows: Operator<Visit, Windowed<number, string>> = aggregate('windows', {
   window: tumbling('20s'),
-  by: (visit: Visit) => visit.user,
+  by: ({ user }) => user,
   of: count(),
 })
 const byUserAndWindow = windowed<Visit, number>({
@@ -131,7 +131,10 @@ const byUserAndWindow = windowed<Visit, number>({
   result: (all) => all.length,
 })
 
-const totals = aggregate('totals', { by: (visit: Visit) => visit.user, of: countDistinct((visit: Visit) => visit.id) })
+const totals: Operator<Visit, Aggregated<number, string>> = aggregate('totals', {
+  by: ({ user }) => user,
+  of: countDistinct(({ id }) => id),
+})
 
 function scenario(
   name: string,
