@@ -29,7 +29,8 @@ export class Member {
   silentSince: number | undefined
   heardSince = 0
   isGone = false
-  /** When the last that it was told gets there: nothing overtakes. */
+  /** What it is still to be told, in order, and when the last of it gets there. */
+  readonly mail: (() => void)[] = []
   toldAt = 0
 
   constructor(
@@ -239,12 +240,15 @@ export class Group {
   private tell(member: Member, tell: () => void, evenGone = false): void {
     const { now } = this.cluster.world
     member.toldAt = Math.max(member.toldAt, now + this.cluster.link.latency())
+    const { mail, actor } = member
+    mail.push(() => {
+      if (!member.isGone || evenGone) tell()
+    })
     const deliver = () => {
-      if (member.isGone && !evenGone) return
-      if (member.actor.isIsolated) member.actor.after(100, deliver)
-      else tell()
+      if (actor.isIsolated) actor.after(100, deliver)
+      else mail.shift()?.()
     }
-    member.actor.after(member.toldAt - now, deliver)
+    actor.after(member.toldAt - now, deliver)
   }
 
   private partitions(): readonly TopicPartition[] {

@@ -102,7 +102,7 @@ export class SimulatedProcess {
   }
 
   rejoin(): void {
-    if (this.isOver || !this.actor.isIsolated) return
+    if (!this.actor.isIsolated) return
     this.actor.note('is no longer cut off')
     this.actor.isIsolated = false
     this.hear()
@@ -123,6 +123,7 @@ export class SimulatedProcess {
   }
 
   private hear(): void {
+    if (this.isOver || this.actor.isIsolated || this.actor.state !== 'awake') return
     for (const member of this.silenced) for (const group of this.cluster.allGroups()) group.hear(member)
     this.silenced = []
   }
@@ -132,6 +133,8 @@ export class SimulatedProcess {
     const states = this.engine.status().map(({ state, error }) => (error ? `${state}: ${messageOf(error)}` : state))
     this.actor.note(`${how} (${states.join(', ')})`)
     this.isOver = true
+    // What it could not tell the group any more, the end of its session does.
+    this.silence()
     this.ended()
   }
 }
