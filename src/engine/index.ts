@@ -3,11 +3,13 @@
  *
  *   flow, config        what a user declares
  *   compile, topology   what it compiles to: named, validated stages (guarantee, summary: what is told of it)
+ *   cut, repartition/   where it becomes several tasks, and the internal topics that join them
  *   pipeline            the stages wired as one RxJS pipe (edge, branching, stage-contexts: its pieces)
  *   epoch               the budget of one subscription of that pipe
  *   task                one step after another: connect, assign, run an epoch, commit, recover
- *   assignment, event-time, partition-ends, rejections, supervision   what a task keeps track of
- *   engine              all tasks of a process
+ *   assignment, event-time, partition-ends, rejections, restore-progress, supervision   what a task keeps track of
+ *   running-flow        the tasks of a flow
+ *   engine              all flows of a process
  *   state-plan          what a topology would do to the state that is stored
  *   status              what it tells of itself
  */
@@ -18,7 +20,6 @@ export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
 export {
   flowOf,
-  type KeptState,
   planState,
   type StateChange,
   type StoredState,

@@ -52,6 +52,7 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     lastCommitAt: earlier(one.lastCommitAt, other.lastCommitAt),
     // Results are final where they leave the last part.
     watermark: other.watermark,
+    restoredBytes: one.restoredBytes + other.restoredBytes,
     stages: [...one.stages, ...other.stages],
     partitions: [...one.partitions, ...other.partitions],
   }

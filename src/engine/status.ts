@@ -39,6 +39,8 @@ export interface FlowStatus {
   readonly lastCommitAt: number | undefined
   /** Up to where results are final, event time in ms; undefined before the first. */
   readonly watermark: number | undefined
+  /** How much of stored state was loaded since the process began. */
+  readonly restoredBytes: number
   readonly stages: readonly StageCounts[]
   readonly partitions: readonly PartitionStatus[]
 }

@@ -46,6 +46,7 @@ import type { EventTime } from './event-time.js'
 import { PartitionEnds } from './partition-ends.js'
 import type { Pipeline } from './pipeline.js'
 import type { Rejections } from './rejections.js'
+import { RestoreProgress } from './restore-progress.js'
 import type { StageContexts } from './stage-contexts.js'
 import type { FlowState, FlowStatus, Observer } from './status.js'
 import { Supervision } from './supervision.js'
@@ -93,10 +94,12 @@ export class FlowTask {
   private interrupted = false
   private stopping = false
   private readonly ends: PartitionEnds
+  private readonly restoring: RestoreProgress
   private lastCommitAt: number | undefined
 
   constructor(private readonly parts: TaskParts) {
     this.supervision = new Supervision(parts.flow.attempts)
+    this.restoring = new RestoreProgress(parts.clock, parts.log)
     this.ends = new PartitionEnds(parts.pipeline.sources, parts.clock)
     this.since = parts.clock.now()
   }
@@ -135,6 +138,7 @@ export class FlowTask {
       failures: this.supervision.failures,
       lastCommitAt: this.lastCommitAt,
       watermark: time.reached,
+      restoredBytes: this.restoring.bytes,
       stages: contexts.all,
       partitions: this.ends.last
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
@@ -284,9 +288,16 @@ export class FlowTask {
         time.assign(acquired, progress, total)
         this.assignment.add(acquired, progress, total)
         if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
+        this.restoring.begin()
+        const restored$ = checkpoints.load(task, acquired).pipe(
+          tap((chunk) => {
+            stores.restore(acquired, chunk)
+            this.restoring.took(acquired, chunk)
+          }),
+        )
         return concat(
-          checkpoints.load(task, acquired).pipe(tap((chunk) => stores.restore(acquired, chunk))),
-          run(() => stores.restored(acquired)),
+          restored$,
+          run(() => this.restoring.done(acquired, stores.restored(acquired))),
         )
       }),
       ignoreElements(),

@@ -59,9 +59,11 @@ export class TaskStores {
     this.state(topic, partition).restore(chunk)
   }
 
-  /** All of a partition's log is back. Errors: WEIR_CHECKPOINT_UNKNOWN_STORE when that is more than was declared. */
-  restored({ topic, partition }: TopicPartition): void {
-    this.state(topic, partition).restored(this.givenUp)
+  /** All of a partition's log is back. Returns how many keys that is. Errors: WEIR_CHECKPOINT_UNKNOWN_STORE when that is more than was declared. */
+  restored({ topic, partition }: TopicPartition): number {
+    const state = this.state(topic, partition)
+    state.restored(this.givenUp)
+    return [...state.stores.values()].reduce((keys, store) => keys + store.size, 0)
   }
 
   /** What the epoch changed in one partition, as its part of the commit. What it packed counts as committed. */

@@ -64,9 +64,10 @@ function epochMetrics(registry: Registry): Observer {
   })
   return {
     epoch: (report) => {
-      duration.observe({ flow: report.flow }, report.durationMs / 1000)
-      records.observe({ flow: report.flow }, report.records)
-      commit.observe({ flow: report.flow }, report.commitMs / 1000)
+      // The part behind an internal topic has epochs of its own.
+      duration.observe({ flow: report.part }, report.durationMs / 1000)
+      records.observe({ flow: report.part }, report.records)
+      commit.observe({ flow: report.part }, report.commitMs / 1000)
     },
     rejected: ({ flow, stage, error }) => rejected.inc({ flow, stage, code: error.code }),
   }
@@ -127,6 +128,11 @@ function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now
   gauge('weir_watermark_seconds', 'Up to which event time results are final.', ({ watermark }) => inSeconds(watermark))
   gauge('weir_commit_age_seconds', 'Since the last commit, empty epochs included.', ({ lastCommitAt }) =>
     lastCommitAt === undefined ? undefined : (now() - lastCommitAt) / 1000,
+  )
+  gauge(
+    'weir_restored_bytes',
+    'Stored state that was loaded since the process began.',
+    (status) => status.restoredBytes,
   )
   gauge('weir_failures_in_a_row', 'Failed tries since the last commit.', ({ failures }) => failures)
   new Gauge({

@@ -46,6 +46,7 @@ const status = (flow: string, read: number, more: Partial<FlowStatus> = {}): Flo
   since: at,
   error: undefined,
   failures: 0,
+  restoredBytes: 0,
   lastCommitAt: at,
   watermark: at - 4_000,
   stages: [

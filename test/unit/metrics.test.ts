@@ -12,6 +12,7 @@ const status = (more: Partial<FlowStatus> = {}): FlowStatus => ({
   since: 0,
   error: undefined,
   failures: 0,
+  restoredBytes: 3_000,
   lastCommitAt: now - 500,
   watermark: 5_000,
   stages: [{ stage: 'map', kind: 'operator', in: 7, out: 5, rejected: 2 }],

@@ -28,6 +28,7 @@ class FakeEngine {
       guarantee: 'at-least-once',
       since: Date.now(),
       failures: 0,
+      restoredBytes: 0,
       error: undefined,
       lastCommitAt: Date.now(),
       watermark: undefined,
