@@ -140,10 +140,11 @@ class FlowCompiler {
     const keepsState = operators.some(
       ({ definition, options }) => options !== undefined && (definition.stores?.(options) ?? []).length > 0,
     )
+    const keepsPositions = part.inputs.some(({ source }) => source.definition.positions === 'store')
     return {
       ...part,
       summary: summarize(part),
-      checkpointed: keepsState || [...sinksOf(part)].some((sink) => joins.includes(sink)),
+      checkpointed: keepsState || keepsPositions || [...sinksOf(part)].some((sink) => joins.includes(sink)),
       global: operators.some(isGlobal),
       limits: this.limits(flow, part.inputs),
     }

@@ -104,7 +104,7 @@ export class Engine {
       joins: flow.joins,
     })
     const pipeline = buildPipeline(part, contexts)
-    const name = this.taskName(part)
+    const name = this.taskName(part, flow.checkpoints)
     this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, stores })
     holder.task = new FlowTask({
       name,
@@ -123,12 +123,22 @@ export class Engine {
     return holder.task
   }
 
-  /** An embedded broker's offsets begin anew with the process, and so must the checkpoints of what reads it. */
-  private taskName({ name, inputs }: SubTopology): string {
-    const isVolatile = inputs.some(({ source }) => {
-      const connection = source.connection === undefined ? undefined : this.topology.connections.get(source.connection)
-      return connection?.definition.isEmbedded?.(connection.options)
-    })
+  /**
+   * An embedded broker begins anew with the process, and so must the checkpoints of what reads it. Those of a source
+   * that has its positions nowhere else say what was written, and must not outlive it.
+   */
+  private taskName(part: SubTopology, checkpoints: string): string {
+    const { name, inputs } = part
+    const isEmbedded = (stage: { readonly connection: string | undefined }) => {
+      const connection = stage.connection === undefined ? undefined : this.topology.connections.get(stage.connection)
+      return connection?.definition.isEmbedded?.(connection.options) ?? false
+    }
+    const isVolatile = inputs.some(
+      ({ source }) =>
+        isEmbedded(source) ||
+        (source.definition.positions === 'store' &&
+          [...sinksOf(part)].some((sink) => sink.connection !== checkpoints && isEmbedded(sink))),
+    )
     return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
   }
 

@@ -22,6 +22,11 @@ export function guaranteeOf(facts: Facts): Pick<FlowTopology, 'guarantee' | 'gua
 }
 
 function* claimsOf({ inputs, stores, joins, checkpoints, ...chain }: Facts): Generator<[Guarantee, string, string]> {
+  // First, for of what promises the same the first is told.
+  for (const { source } of inputs) {
+    if (source.definition.positions !== 'store' || checkpoints !== 'memory') continue
+    yield ['at-least-once', source.name, 'its positions are in memory: a process that starts again begins anew']
+  }
   for (const sink of sinksOf(chain)) {
     // Options that did not validate are undefined; their fault is told elsewhere.
     const joined = joins.includes(sink)

@@ -83,10 +83,15 @@ export class StageContexts {
   }
 
   source(node: SourceNode): SourceContext {
-    const { http, instance } = this.around
+    const { http, instance, stores } = this.around
     // Two sources of one process may be members of one group: under one name they would drive each other out.
     const member = instance && `${instance}.${this.flow}.${node.name}`.replace(/[^\w.-]/g, '_')
-    return { ...this.common(node), http, instance: member }
+    return {
+      ...this.common(node),
+      http,
+      instance: member,
+      store: (name, codec) => stores.declare(name, codec),
+    }
   }
 
   operator(node: OperatorNode): OperatorContext {

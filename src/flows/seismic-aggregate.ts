@@ -1,11 +1,16 @@
 import { aggregate, collect, count, env, flow, jsonSchema, kafka, map, recordKey } from 'weirflow'
 import { eventsTopic, SeismicEvent, SensorEvents, sensorsTopic, valuesOf } from './seismic.js'
+import { extremes, sensor } from './seismic-extremes.js'
 
 const group = env('SEISMIC_GROUP_ID').default('seismic-aggregate')
 const gathered = env('SEISMIC_KEEP')
   .int()
   .default(1_000)
-  .map((max) => ({ total: count<SeismicEvent>(), events: collect((event: SeismicEvent) => event, { max }) }))
+  .map((max) => ({
+    total: count<SeismicEvent>(),
+    events: collect((event: SeismicEvent) => event, { max }),
+    ...extremes,
+  }))
 
 /** Events of a sensor meet because they have one key; of one that has another, nobody could say where they lie. */
 function keyed(event: SeismicEvent, { key }: { readonly key: Buffer | string | null }): SeismicEvent {
@@ -21,14 +26,15 @@ function keyed(event: SeismicEvent, { key }: { readonly key: Buffer | string | n
  *   seismic-events ──► lists of events ──► seismic-events-aggregated
  *
  * A list is written again at the end of each epoch that changed it. The topic is keyed by sensor already, so that each
- * process keeps the sensors of its partitions, and any number of them can share the work.
+ * process keeps the sensors of its partitions, and any number of them can share the work. Lists, positions and results
+ * commit in one transaction of Kafka, so that a reader of committed records sees each result once.
  */
 export const seismicAggregate = flow(
   kafka.source({ topic: eventsTopic, group, partitions: 3 }),
   jsonSchema.decode(SeismicEvent),
   map(keyed, { name: 'keyed', onError: 'dead-letter' }),
   aggregate('by-sensor', { by: recordKey, of: gathered, emit: 'epoch' }),
-  map(({ key, value }) => ({ sensorid: String(key), ...value })),
+  sensor,
   jsonSchema.encode(SensorEvents, valuesOf(sensorsTopic)),
   kafka.sink({ topic: sensorsTopic, partitions: 3 }),
-)
+).with({ checkpoints: 'kafka', guarantee: 'exactly-once' })

@@ -1,5 +1,6 @@
-import { branch, flow, from, jsonSchema, kafka, merge, mysql, otherwise, to } from 'weirflow'
+import { branch, flow, from, jsonSchema, kafka, merge, mysql, otherwise, type StreamRecord, to } from 'weirflow'
 import { eventsTopic, SeismicEvent, SensorEvents, sensorsTopic } from './seismic.js'
+import { extremesOf } from './seismic-extremes.js'
 
 const eventsTable = `
   create table if not exists seismic_events (
@@ -25,17 +26,15 @@ const isEvent = (value: SeismicEvent | SensorEvents): value is SeismicEvent => '
 
 const eventRow = ({ time, ...event }: SeismicEvent) => ({ ...event, time: new Date(time) })
 
-const sensorRow = ({ sensorid, total, events }: SensorEvents) => ({
-  sensorid,
-  total,
-  last_event_time: latest(events),
-  max_magnitude: events.reduce<number | null>((max, { magnitude }) => Math.max(max ?? magnitude, magnitude), null),
-  events: JSON.stringify(events),
-})
-
-function latest(events: readonly SeismicEvent[]): Date | null {
-  const times = events.map(({ time }) => Date.parse(time))
-  return times.length === 0 ? null : new Date(times.reduce((a, b) => Math.max(a, b)))
+const sensorRow = (sensor: SensorEvents, record: StreamRecord) => {
+  const { last, strongest } = extremesOf(sensor, record)
+  return {
+    sensorid: sensor.sensorid,
+    total: sensor.total,
+    last_event_time: last,
+    max_magnitude: strongest,
+    events: JSON.stringify(sensor.events),
+  }
 }
 
 /**
@@ -71,7 +70,7 @@ export const seismicPersist = flow(
         create: sensorsTable,
         mode: 'upsert',
         key: ['sensorid'],
-        row: (sensor: SeismicEvent | SensorEvents) => sensorRow(sensor as SensorEvents),
+        row: (sensor: SeismicEvent | SensorEvents, record) => sensorRow(sensor as SensorEvents, record),
       }),
     ),
   ),

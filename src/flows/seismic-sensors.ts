@@ -100,6 +100,7 @@ const sensorsDefinition = defineSource({
   name: 'sensors',
   summary: 'Shocks as sensors record them: simulated, or of the USGS.',
   replayable: true,
+  positions: 'store',
   options: z.strictObject({
     from: z.enum(['simulator', 'usgs']).describe('Which of the two it is.'),
     simulator: stage.describe('The simulator.'),

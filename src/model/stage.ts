@@ -85,6 +85,8 @@ export interface SourceContext extends StageContext {
   readonly http: HttpServer
   /** The lasting name of this source in consumer groups, unique in the process, where the process has one. */
   readonly instance: string | undefined
+  /** Declares a store, of a source that has its positions in the checkpoint store. Call it while building. */
+  store<V>(name: string, codec: StoreCodec<V>): Store<V>
 }
 
 export interface SinkContext extends StageContext, Rejecting {
@@ -120,6 +122,11 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
   readonly kind: 'source'
   /** Whether it can go back to an earlier position, and so survive a crash. */
   readonly replayable: boolean
+  /**
+   * Where its positions outlive the process: with its consumer group, or nowhere but in the checkpoint store, so that the
+   * flow needs one. Default `group`, which is also for a source that has none to keep.
+   */
+  readonly positions?: 'group' | 'store'
   /** The epochs that suit it, where they differ from the usual ones. */
   readonly epoch?: EpochOptions
   /** The partitioned topics it reads. */

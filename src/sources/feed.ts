@@ -28,6 +28,8 @@ import {
   type Source,
   type SourceContext,
   type SourceTask,
+  type Store,
+  type StoreCodec,
   StreamRecord,
   type TopicPartition,
 } from '../model/index.js'
@@ -35,6 +37,11 @@ import { Poller } from './feed/poller.js'
 
 /** Of how many items it is remembered that they came: far more than a feed shows at once. */
 const remembered = 100_000
+
+/** Ids are forgotten by segments of so many items. */
+const segmentLength = 10_000
+
+const idCodec: StoreCodec<true> = { version: 1, save: (value) => value, load: () => true }
 
 export interface FeedOptions<V> {
   /** Where the document is. */
@@ -80,6 +87,7 @@ export const feedDefinition = defineSource({
   summary: 'Polls a JSON document over HTTP, and emits what is new in it.',
   options: schema,
   replayable: true,
+  positions: 'store',
   detail: ({ url }) => url,
   build: (options, context) => new FeedTask(options, context),
 })
@@ -89,8 +97,9 @@ export const feedDefinition = defineSource({
  * not more often than `every`, with the ETag of what it has, and later where the server says `Retry-After`. A server
  * that does not answer is logged and asked again at the next turn.
  *
- * Records have the time of their arrival. An epoch that fails is replayed from memory. A process that starts again takes the document as new: items that it
- * still shows come a second time, so what is downstream should know them by their id.
+ * Records have the time of their arrival. An epoch that fails is replayed from memory. The ids of the newest 100,000
+ * items are kept with the positions, so that a process that starts again, and has the checkpoints of the one before,
+ * emits only what is new since. What a document showed only while no process ran does not come.
  */
 export function feed<V>(options: Configurable<FeedOptions<V>>): Source<V> {
   return feedDefinition.declare(options)
@@ -99,8 +108,10 @@ export function feed<V>(options: Configurable<FeedOptions<V>>): Source<V> {
 class FeedTask implements SourceTask {
   private readonly partition: TopicPartition
   private readonly poller: Poller
-  /** The ids of items that came, oldest first. */
-  private readonly seen = new Set<string>()
+  /** The ids of items that were emitted, by segments of the offset. */
+  private readonly emitted: Store<true>
+  /** The ids of items that came, oldest first, those too that are not emitted yet. */
+  private seen = new Set<string>()
   /** Records that are not committed yet, and the offset of the first of them. */
   private log: StreamRecord[] = []
   private base = 0
@@ -114,6 +125,7 @@ class FeedTask implements SourceTask {
   ) {
     const { url, every, timeout } = options
     this.partition = { topic: `feed:${context.stage}`, partition: 0 }
+    this.emitted = context.store(context.stage, idCodec)
     this.poller = new Poller({ url, everyMs: every, timeoutMs: timeout, clock: context.clock })
   }
 
@@ -163,9 +175,20 @@ class FeedTask implements SourceTask {
       this.position = positions[0]?.offset ?? 0
       // A task that starts again in this process still has what it did not commit.
       if (this.position < this.base || this.position > this.end) this.log = []
-      if (this.log.length === 0) this.base = this.position
+      if (this.log.length === 0) this.resume()
       return EMPTY
     })
+  }
+
+  /** Goes on where the checkpoint ends, whoever wrote it. */
+  private resume(): void {
+    this.base = this.position
+    const { topic, partition } = this.partition
+    const ids = this.emitted.of(topic, partition)
+    const segments = [...ids.segments()].sort((a, b) => a - b)
+    this.seen = new Set(segments.flatMap((segment) => [...(ids.segment(segment)?.keys() ?? [])].map(String)))
+    // What came and was not emitted is asked for once more.
+    this.poller.forget()
   }
 
   private get end(): number {
@@ -174,10 +197,20 @@ class FeedTask implements SourceTask {
 
   private *waiting(epoch: Epoch): Generator<StreamRecord> {
     while (this.position < this.end && epoch.room() > 0) {
-      yield this.log[this.position++ - this.base] as StreamRecord
+      const record = this.log[this.position - this.base] as StreamRecord
+      this.remember(this.position++, record.value)
+      yield record
       // Afterwards, for what fills the epoch also ends it.
       epoch.take(1, 0)
     }
+  }
+
+  private remember(offset: number, item: unknown): void {
+    const { topic, partition } = this.partition
+    const ids = this.emitted.of(topic, partition)
+    const segment = Math.floor(offset / segmentLength)
+    ids.add(segment, this.options.id(item), true)
+    if (offset % segmentLength === 0) ids.dropSegment(segment - remembered / segmentLength - 1)
   }
 
   /** Emits when the document has been asked for again. */

@@ -69,6 +69,7 @@ export const generateDefinition = defineSource({
   summary: 'Makes events at a given rate, the same ones for the same seed.',
   options: schema,
   replayable: true,
+  positions: 'store',
   detail: ({ rate }) => `${rate}/s`,
   build: (given, { stage, clock }) => new GenerateTask(given, { topic: `generate:${stage}`, partition: 0 }, clock),
 })

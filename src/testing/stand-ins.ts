@@ -6,12 +6,16 @@ export interface StandIns {
   sink(declared: Sink<never>): Sink<never>
 }
 
-/** The same flow between other sources and sinks, with further options. */
+/**
+ * The same flow between other sources and sinks, with further options. Where it keeps its checkpoints is up to those who
+ * stand in, and so is what they can promise.
+ */
 export function withStandIns(flow: Flow, { source, sink }: StandIns, options: FlowOptions): Flow {
   const endOf = (end: FlowEnd): FlowEnd =>
     'branches' in end ? { branches: end.branches.map((branch) => ({ ...branch, end: endOf(branch.end) })) } : sink(end)
   const inputs = flow.inputs.map((input, index) => ({ ...input, source: source(input.source, index) }))
-  return new Flow(inputs, flow.stages, endOf(flow.end), { ...flow.options, ...options })
+  const { checkpoints: _, guarantee: __, ...kept } = flow.options
+  return new Flow(inputs, flow.stages, endOf(flow.end), { ...kept, ...options })
 }
 
 /** A value as the source would have it: bytes, if it reads a system, with objects as JSON. */

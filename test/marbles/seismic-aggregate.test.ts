@@ -39,6 +39,13 @@ test(
     const run = flow(seismicAggregate, { connections, epoch, environment: { SEISMIC_KEEP: '2' } })
     run.source('acd--', source)
     run.sink('  ----x', { x: gathered('ANMO', 3, [c, d]) })
+    run.finally(() => {
+      const headers = run.virtual.written.flatMap(({ record }) => record.headers)
+      expect(headers).toEqual([
+        { 'seismic.last-event-time': d.time },
+        { 'seismic.max-magnitude': String(Math.max(a.magnitude, c.magnitude, d.magnitude)) },
+      ])
+    })
   }),
 )
 

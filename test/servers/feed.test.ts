@@ -4,6 +4,7 @@ import { concat, firstValueFrom, NEVER, type Observable, of, Subject, take, take
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Epoch, type SourceContext, type SourceTask, silentLogger, systemClock } from '../../src/model/index.js'
 import { feedDefinition } from '../../src/sources/feed.js'
+import { TaskStores } from '../../src/state/index.js'
 
 interface Item {
   readonly id: string
@@ -47,8 +48,10 @@ afterEach(() => server.stop())
 
 const partition = { topic: 'feed:quakes', partition: 0 }
 
-function open(options: object = {}): SourceTask {
-  const context = { stage: 'quakes', clock: systemClock, log: silentLogger } as unknown as SourceContext
+/** A task of a process that has just begun. */
+function open(options: object = {}, stores = new TaskStores()): SourceTask {
+  const store: SourceContext['store'] = (name, codec) => stores.declare(name, codec)
+  const context = { stage: 'quakes', clock: systemClock, log: silentLogger, store } as unknown as SourceContext
   const given = {
     url: server.url,
     items: (document: unknown) => (document as { items: Item[] }).items,
@@ -58,7 +61,9 @@ function open(options: object = {}): SourceTask {
     every: 40,
     ...options,
   }
-  return feedDefinition.build(feedDefinition.options.parse(given), context)
+  const task = feedDefinition.build(feedDefinition.options.parse(given), context)
+  stores.assign({ ...partition, generation: 1, sequence: 0, progress: undefined })
+  return task
 }
 
 function epoch(records: number, cut$: Observable<unknown> = NEVER): Epoch {
@@ -152,6 +157,22 @@ test('goes on counting where another process stopped, and idles after `count` it
   if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 5 }]), of(1)))
   expect(await ids(task, 3, timer(150))).toEqual(['a1', 'b2'])
   expect(server.asked).toHaveLength(1)
+})
+
+test('a process that starts again emits only what is new since the last commit', async () => {
+  server.items = [a, b, c]
+  const stores = new TaskStores()
+  expect(await ids(open({}, stores), 2)).toEqual(['a1', 'b2'])
+  const { chunks } = stores.commit({ ...partition, offset: 2 }, {})
+
+  server.items = [b, c, a, d]
+  const restored = new TaskStores()
+  const task = open({}, restored)
+  for (const bytes of chunks) restored.restore(partition, { sequence: 1, bytes })
+  const change = await firstValueFrom(task.assignments$.pipe(take(1)))
+  if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 2 }]), of(1)))
+  expect(await ids(task, 4, timer(150))).toEqual(['a3', 'd4'])
+  expect(task.positions()).toEqual([{ ...partition, offset: 4 }])
 })
 
 test('ends its request with the task', async () => {

@@ -46,6 +46,7 @@ function stageContext(connection: KafkaConnection) {
     connection: () => connection as never,
     instance: undefined,
     http: undefined as never,
+    store: undefined as never,
   }
 }
 

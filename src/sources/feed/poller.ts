@@ -37,6 +37,12 @@ export class Poller {
     return { body }
   }
 
+  /** Has the next answer be the whole document, changed or not. */
+  forget(): void {
+    this.etag = undefined
+    this.modified = undefined
+  }
+
   /** Gives up the request that is under way. */
   abort(): void {
     this.controller.abort()
