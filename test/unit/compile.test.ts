@@ -11,6 +11,7 @@ import {
   filter,
   flow,
   from,
+  generate,
   http,
   json,
   kafka,
@@ -207,6 +208,19 @@ describe('the guarantee', () => {
   test('is exactly once where rows, state and positions are one transaction', () => {
     expect(of(flow(orders, json(), rows))).toEqual(['exactly-once', 'postgres.sink', true])
     expect(of(flow(orders, json(), counted, rows))).toEqual(['exactly-once', 'postgres.sink', true])
+  })
+
+  test('of a source that has its positions in the store alone needs one that lasts', () => {
+    const made = generate({ rate: 1, value: (_random, index) => index })
+    const connections = { kafka: brokers, db, rows: db }
+    const elsewhere = postgres.sink({ table: 'rows', connection: 'rows', row: (value: unknown) => ({ value }) })
+    expect(of(flow(made, elsewhere), { connections })).toEqual(['at-least-once', 'postgres.sink', true])
+    const { guaranteedBy } = flowOf(config(flow(made, elsewhere), { connections, checkpoints: 'memory' }))
+    expect(guaranteedBy).toEqual({
+      stage: 'generate',
+      why: 'its positions are in memory: a process that starts again begins anew',
+    })
+    expect(of(flow(orders, json(), elsewhere), { connections, checkpoints: 'memory' })[1]).toBe('postgres.sink')
   })
 
   test('is at least once where rows are in another database than the checkpoints', () => {
