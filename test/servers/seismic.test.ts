@@ -1,18 +1,23 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { existsSync, readFileSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { SeismicEvent } from '../../src/flows/seismic.js'
+import { earthquakes, simulated } from '../../src/flows/seismic-sensors.js'
+import { poisson } from '../../src/sources/generate/arrivals.js'
+import { randomOf } from '../../src/sources/generate/random.js'
 import { until, Worker } from '../support/job.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { connect, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
 import { SchemaRegistryServer } from './schema-registry.js'
 import { freePort } from './server-support.js'
 
 const missing = requireKafka() ?? missingMariadb()
 const because = missing === undefined ? '' : ` (${missing})`
-const limit = 600
+const recorded = new URL('../../../shared/data/usgs/all_week-2023-04-07.geojson.gz', import.meta.url)
+const limit = 900
+const rate = 100
 const keep = 20
-
-/** The simulator numbers its shocks. */
-const index = ({ eventid }: { readonly eventid: string }) => Number(eventid.split('-')[1])
 
 interface SensorRow {
   readonly sensorid: string
@@ -22,73 +27,147 @@ interface SensorRow {
   readonly events: readonly SeismicEvent[]
 }
 
+/** The simulator's shocks, each as it is made whatever happened before. */
+function shocks(): SeismicEvent[] {
+  const arrivals = poisson(rate, 1)
+  const make = simulated(Date.parse('2024-01-01T00:00:00Z'))
+  return Array.from({ length: limit }, (_, index) => make(randomOf(1, index), index, arrivals.at(index)))
+}
+
+/** What the tables have to hold when all of these came, in this order. */
+function expected(events: readonly SeismicEvent[]) {
+  const rows = events.map(({ time, ...event }) => ({ ...event, time: new Date(time) }))
+  const sensors = [...new Set(events.map(({ sensorid }) => sensorid))].map((sensorid) => {
+    const own = events.filter((event) => event.sensorid === sensorid)
+    return {
+      sensorid,
+      total: own.length,
+      last_event_time: new Date(Math.max(...own.map(({ time }) => Date.parse(time)))),
+      max_magnitude: Math.max(...own.map(({ magnitude }) => magnitude)),
+      events: own.slice(-keep),
+    }
+  })
+  return { events: rows.sort(by('eventid')), sensors: sensors.sort(by('sensorid')) }
+}
+
+function by<K extends string>(name: K) {
+  return (one: Readonly<Record<K, string>>, other: Readonly<Record<K, string>>) => (one[name] < other[name] ? -1 : 1)
+}
+
 describe.skipIf(missing !== undefined)(`the seismic system${because}`, { timeout: 120_000 }, () => {
   let kafka: KafkaCluster
-  let database: MariadbServer
+  let server: MariadbServer
   let registry: SchemaRegistryServer
   const workers: Worker[] = []
 
   beforeAll(async () => {
-    ;[kafka, database, registry] = await Promise.all([
-      KafkaCluster.start(),
+    ;[kafka, server, registry] = await Promise.all([
+      KafkaCluster.start({ brokers: 3 }),
       MariadbServer.start(),
       SchemaRegistryServer.start(),
     ])
   }, 120_000)
-  afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.kill()))
-    await Promise.all([kafka?.close(), database?.close(), registry?.close()])
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.kill()))
+    for (const table of ['seismic_events', 'seismic_sensors']) await server.query(`drop table if exists ${table}`)
   })
+  afterAll(() => Promise.all([kafka?.close(), server?.close(), registry?.close()]))
 
-  async function start(...flows: string[]): Promise<Worker> {
-    const environment = {
+  async function start(environment: Readonly<Record<string, string>>, ...flows: string[]): Promise<Worker> {
+    const all = {
       KAFKA_BROKERS: kafka.bootstrap,
-      MYSQL_URL: database.url,
-      SCHEMA_REGISTRY_URL: registry.url,
-      SEISMIC_LIMIT: String(limit),
-      SEISMIC_RATE: '200',
+      MYSQL_URL: server.url,
       SEISMIC_KEEP: String(keep),
-      WEIR_CHECKPOINTS: 'mysql',
       SERVER_PORT: String(await freePort()),
+      ...environment,
     }
-    const worker = new Worker(environment, flows)
+    const worker = new Worker(all, flows)
     worker.start()
     workers.push(worker)
     return worker
   }
 
-  test('every shock becomes a row, and every sensor the list of its shocks, though a replica is killed', async () => {
-    const [first] = await Promise.all([
-      start('seismic-aggregate'),
-      start('seismic-aggregate'),
-      start('seismic-producer', 'seismic-persist'),
-    ])
-    const rows = async () =>
-      (await database.query<{ n: number }>('select count(*) as n from seismic_events').catch(() => [{ n: 0 }]))[0]?.n ??
-      0
-    await until(async () => (await rows()) > limit / 4, 'a quarter of the shocks is stored', 60_000)
-    await first.kill()
-    await until(async () => (await rows()) === limit, 'all shocks are stored', 60_000)
-    const totals = async () =>
-      (await database.query<{ n: string | null }>('select sum(total) as n from seismic_sensors'))[0]?.n
-    await until(async () => Number(await totals()) === limit, 'all shocks are gathered', 60_000)
-
-    const events = await database.query<SeismicEvent & { time: Date }>('select * from seismic_events')
-    const sensors = await database.query<SensorRow>('select * from seismic_sensors')
-    expect(new Set(events.map(({ sensorid }) => sensorid))).toEqual(new Set(sensors.map(({ sensorid }) => sensorid)))
-    for (const sensor of sensors) {
-      const own = events.filter(({ sensorid }) => sensorid === sensor.sensorid).sort((a, b) => index(a) - index(b))
-      const kept = own.slice(-keep)
-      expect(sensor.events.map(({ eventid }) => eventid)).toEqual(kept.map(({ eventid }) => eventid))
-      expect({ ...sensor, events: kept.length, total: Number(sensor.total) }).toEqual({
-        sensorid: sensor.sensorid,
-        total: own.length,
-        last_event_time: kept.at(-1)?.time,
-        max_magnitude: Math.max(...kept.map(({ magnitude }) => magnitude)),
-        events: kept.length,
-      })
+  /** How many shocks are stored, and how many are gathered; 0 while there is no table yet. */
+  async function progress(): Promise<{ readonly stored: number; readonly gathered: number }> {
+    const of = async (sql: string) => Number((await server.query<{ n: unknown }>(sql).catch(() => []))[0]?.n ?? 0)
+    return {
+      stored: await of('select count(*) as n from seismic_events'),
+      gathered: await of('select sum(total) as n from seismic_sensors'),
     }
+  }
+
+  async function tables(): Promise<ReturnType<typeof expected>> {
+    const events = await server.query<SeismicEvent & { time: Date }>('select * from seismic_events')
+    const sensors = await server.query<SensorRow>('select * from seismic_sensors')
+    const counted = sensors.map((sensor) => ({ ...sensor, total: Number(sensor.total) }))
+    return { events: events.sort(by('eventid')), sensors: counted.sort(by('sensorid')) as never }
+  }
+
+  const reached = (shocks: number) =>
+    until(async () => (await progress()).stored >= shocks, `${shocks} shocks are stored`, 60_000)
+  const gathered = (shocks: number) =>
+    until(async () => (await progress()).gathered >= shocks, `${shocks} shocks are gathered`, 60_000)
+
+  test('every shock counts once, though its producer is killed twice, and a replica that gathers them', async () => {
+    const environment = {
+      SCHEMA_REGISTRY_URL: registry.url,
+      SEISMIC_LIMIT: String(limit),
+      SEISMIC_RATE: String(rate),
+    }
+    const [producer, replica] = await Promise.all([
+      start(environment, 'seismic-producer'),
+      start(environment, 'seismic-aggregate'),
+      start(environment, 'seismic-aggregate'),
+      start(environment, 'seismic-aggregate'),
+      start(environment, 'seismic-persist'),
+    ])
+    await reached(limit / 6)
+    await producer.kill()
+    producer.start()
+    await gathered(limit / 6)
+    await replica.kill()
+    await reached(limit / 2)
+    await producer.kill()
+    producer.start()
+    replica.start()
+    await reached(limit)
+    await gathered(limit)
+
+    expect(await tables()).toEqual(expected(shocks()))
     expect(registry.versions('seismic-events-value')).toHaveLength(1)
     expect(registry.versions('seismic-events-aggregated-value')).toHaveLength(1)
   })
+
+  test.skipIf(!existsSync(recorded))(
+    'a recorded catalogue is gathered exactly, though a replica is killed',
+    async () => {
+      const catalogue = earthquakes(JSON.parse(gunzipSync(readFileSync(recorded)).toString())).reverse()
+      const environment = {
+        SEISMIC_TOPIC: 'catalogue',
+        SEISMIC_AGGREGATED_TOPIC: 'catalogue-aggregated',
+        SEISMIC_GROUP_ID: 'catalogue',
+      }
+      const [replica] = await Promise.all([
+        start(environment, 'seismic-aggregate'),
+        start(environment, 'seismic-aggregate', 'seismic-persist'),
+      ])
+      const connection = connect(kafka.bootstrap)
+      const sink = sinkOf(connection, { topic: 'catalogue', partitions: 3 })
+      await openSink(sink)
+      const half = Math.floor(catalogue.length / 2)
+      const send = (events: readonly SeismicEvent[]) =>
+        writeAll(
+          sink,
+          events.map((event) => recordOf(event, event.sensorid)),
+        )
+      await send(catalogue.slice(0, half))
+      await gathered(half / 2)
+      await replica.kill()
+      await send(catalogue.slice(half))
+      await connection.close()
+      await reached(catalogue.length)
+      await gathered(catalogue.length)
+      expect(await tables()).toEqual(expected(catalogue))
+    },
+  )
 })
