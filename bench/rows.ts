@@ -15,18 +15,15 @@ await withKafka((brokers) =>
     const shared = { BROKERS: brokers, TOPIC: topic, EVENTS: String(events), DATABASE: database }
     const client = new pg.Client({ connectionString: database })
     await client.connect()
-    await compareThroughput(
-      'rows',
-      rounds,
-      (run) => ({ ...shared, RUN: run }),
-      async () => {
+    await compareThroughput('rows', rounds, (run) => ({ ...shared, RUN: run }), {
+      tidy: async () => {
         const { rows } = await client.query<{ name: string }>(
           "select tablename as name from pg_tables where tablename like 'rows\\_%'",
         )
         for (const { name } of rows) await client.query(`drop table ${name}`)
         await client.query('checkpoint')
       },
-    )
+    })
     await client.end()
   }),
 )

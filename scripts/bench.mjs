@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { exitWith, root } from './process.mjs'
 import { setup } from './setup.mjs'
 
+const all = ['windows', 'rows', 'latency', 'exactly-once', 'workers', 'restore', 'rebalance', 'log-size']
 const named = process.argv.slice(2)
 
 await setup().catch(exitWith)
-for (const name of named.length > 0 ? named : ['windows', 'rows', 'latency']) {
+for (const name of named.length > 0 ? named : all) {
   const file = join(root, 'bench', `${name}.ts`)
   const { status } = spawnSync(process.execPath, ['--import', 'jiti/register', file], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exitCode = 1

@@ -4,31 +4,76 @@ import { eventText } from './events.js'
 /** Creates a topic of three partitions and fills it with events, keyed by user. */
 export async function loadTopic(brokers: string, topic: string, events: number, perSecond: number): Promise<void> {
   await createTopic(brokers, topic)
+  const producer = await loader(brokers, {})
+  await fill(producer, topic, events, perSecond)
+  await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
+}
+
+/**
+ * Fills a topic that is there, in a transaction that is still open, so that whoever reads it finds nothing yet. What it
+ * resolves to lets all of it be seen at once.
+ */
+export async function loadHidden(
+  brokers: string,
+  topic: string,
+  events: number,
+  perSecond: number,
+): Promise<() => Promise<void>> {
+  const producer = await loader(brokers, { 'transactional.id': `load-${topic}`, 'transaction.timeout.ms': 600_000 })
+  await call((done) => producer.initTransactions(30_000, done))
+  await call((done) => producer.beginTransaction(done))
+  await fill(producer, topic, events, perSecond)
+  return async () => {
+    await call((done) => producer.commitTransaction(30_000, done))
+    await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
+  }
+}
+
+type Producer = InstanceType<typeof kafkaClient.Producer>
+
+async function loader(brokers: string, settings: object): Promise<Producer> {
   const producer = new kafkaClient.Producer({
     'bootstrap.servers': brokers,
     'enable.idempotence': true,
     'linger.ms': 20,
     'queue.buffering.max.messages': 200_000,
     'compression.type': 'none',
+    ...settings,
   })
-  await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
+  await call((done) => producer.connect({}, done))
   producer.setPollInterval(10)
-  for (let index = 0; index < events; index++) {
-    const text = eventText(index, perSecond)
-    while (!sent(() => producer.produce(topic, null, Buffer.from(text), text.slice(12, 24)))) await pause(20)
-  }
-  await new Promise<void>((resolve, reject) => producer.flush(60_000, (error) => (error ? reject(error) : resolve())))
-  await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
+  return producer
 }
 
-export async function createTopic(brokers: string, topic: string): Promise<void> {
+async function fill(producer: Producer, topic: string, events: number, perSecond: number): Promise<void> {
+  for (let index = 0; index < events; index++) {
+    const text = eventText(index, perSecond)
+    while (!sent(() => producer.produce(topic, null, Buffer.from(text), userOf(text)))) await pause(20)
+  }
+  await call((done) => producer.flush(60_000, done))
+}
+
+export async function createTopic(brokers: string, topic: string, partitions = 3): Promise<void> {
   const admin = kafkaClient.AdminClient.create({ 'bootstrap.servers': brokers })
-  await new Promise<void>((resolve, reject) =>
-    admin.createTopic({ topic, num_partitions: 3, replication_factor: 1 }, (error) =>
-      error ? reject(error) : resolve(),
-    ),
-  )
+  await call((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, done))
   admin.disconnect()
+}
+
+export async function deleteTopic(brokers: string, topic: string): Promise<void> {
+  const admin = kafkaClient.AdminClient.create({ 'bootstrap.servers': brokers })
+  await call((done) => admin.deleteTopic(topic, done))
+  admin.disconnect()
+}
+
+/** Awaits a call of the client. Errors with what it says. */
+export function call(start: (done: (error?: unknown) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) =>
+    start((error) => (error ? reject(new Error((error as Error).message)) : resolve())),
+  )
+}
+
+function userOf(text: string): string {
+  return text.slice(12, text.indexOf('"', 12))
 }
 
 function sent(produce: () => unknown): boolean {

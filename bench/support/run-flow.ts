@@ -17,8 +17,9 @@ export function runFlow(config: WeirConfig, records: number): Promise<number> {
       production: false,
       dataDirectory: '.weir',
       observer: {
-        epoch(report) {
-          committed += report.records
+        epoch({ flow, part, records: some }) {
+          // What is behind an internal topic counts its messages, not the records that were asked for.
+          if (part === flow) committed += some
           if (committed >= records) resolve(performance.now() - began)
         },
       },

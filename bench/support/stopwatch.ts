@@ -62,4 +62,23 @@ async function write(
   }
 }
 
+/** Writes to each partition in turn, as evenly as timers allow, until it is aborted. */
+export async function writeSteadily(
+  brokers: string,
+  topic: string,
+  { partitions, perSecond, signal }: { partitions: number; perSecond: number; signal: AbortSignal },
+): Promise<void> {
+  const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
+  await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
+  producer.setPollInBackground(true)
+  const began = now()
+  for (let sent = 0; !signal.aborted; await pause(2)) {
+    const due = Math.floor(((now() - began) / 1_000) * perSecond)
+    for (; sent < due; sent++) {
+      producer.produce(topic, sent % partitions, Buffer.from(eventText(sent, perSecond)), `user-${sent % 5_000}`)
+    }
+  }
+  await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
+}
+
 export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
