@@ -23,5 +23,5 @@ export function runMember(config: WeirConfig, observer: NonNullable<EngineParts[
 }
 
 export function tell(told: object): void {
-  process.send?.(told)
+  if (process.connected) process.send?.(told)
 }

@@ -70,7 +70,7 @@ export async function writeSteadily(
 ): Promise<void> {
   const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
   await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
-  producer.setPollInBackground(true)
+  producer.setPollInterval(10)
   const began = now()
   for (let sent = 0; !signal.aborted; await pause(2)) {
     const due = Math.floor(((now() - began) / 1_000) * perSecond)
