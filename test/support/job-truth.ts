@@ -16,9 +16,10 @@ export interface Truth {
 }
 
 /** Waits until the table holds what it should by the topics, then says what that is. Fails with the difference. */
-export async function settle(job: Job, account?: Account, ms = 60_000): Promise<Truth> {
+export async function settle(job: Job, accounts: Account | readonly Account[] = [], ms = 60_000): Promise<Truth> {
   const messages = await readTopic(job.servers.kafka.bootstrap, job.topic)
-  if (account !== undefined) expect(account.contradictions(messages.flatMap(eventId))).toEqual([])
+  const found = messages.flatMap(eventId)
+  expect([accounts].flat().flatMap((account) => account.contradictions(found))).toEqual([])
   const look = async (): Promise<Truth> => {
     const deadLetters = await readTopic(job.servers.kafka.bootstrap, job.deadLetterTopic)
     return { messages, deadLetters, expected: expectedRows(job, messages, deadLetters) }
