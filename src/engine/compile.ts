@@ -120,7 +120,8 @@ class FlowCompiler {
     const joins = sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked))
     const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
-    const cut = new FlowCutter(this.app, this.name, this.connections).cut(parts)
+    const everyMs = Math.max(usualLimits.everyMs, this.limits(flow, inputs).everyMs)
+    const cut = new FlowCutter(this.app, this.name, this.connections, everyMs).cut(parts)
     const tasks = cut.map((part) => this.part(part, flow, joins))
     return {
       name: this.name,

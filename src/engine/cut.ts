@@ -55,6 +55,8 @@ export class FlowCutter {
     private readonly app: string,
     private readonly flow: string,
     private readonly connections: ReadonlyMap<string, TopologyConnection>,
+    /** How long epochs last at most, ms: so often a task tells how far it has come. */
+    private readonly everyMs: number,
   ) {}
 
   cut(whole: Whole, name = this.flow): Part[] {
@@ -70,7 +72,7 @@ export class FlowCutter {
     const stages = this.torn(input.stages, { carrier: this.carrier([input]), rekeyed: false })
     if (Array.isArray(stages)) return { ...input, stages }
     const { head, sink, source, rest } = stages as Torn
-    const first = new FlowCutter(this.app, this.flow, this.connections)
+    const first = new FlowCutter(this.app, this.flow, this.connections, this.everyMs)
     this.tails.push(...first.cut({ inputs: [{ source: input.source, stages: head }], stages: [], end: sink }))
     this.timeScope = 'partition'
     return { source, stages: rest }
@@ -81,7 +83,7 @@ export class FlowCutter {
     if (Array.isArray(stages))
       return { stages, end: this.end(chain.end, { ...before, rekeyed: before.rekeyed || isRekeyed(stages) }) }
     const { head, sink, source, rest, name } = stages as Torn
-    const behind = new FlowCutter(this.app, this.flow, this.connections)
+    const behind = new FlowCutter(this.app, this.flow, this.connections, this.everyMs)
     behind.timeScope = 'partition'
     this.tails.push(
       ...behind.cut({ inputs: [{ source, stages: [] }], stages: rest, end: chain.end }, `${this.flow}.${name}`),
@@ -142,7 +144,7 @@ export class FlowCutter {
     const received: OperatorNode = {
       name: `${stage.name}.receive`,
       definition: receive as OperatorNode['definition'],
-      options: { store: `${stage.name}.sources` },
+      options: { store: `${stage.name}.sources`, idleForMs: 3 * this.everyMs },
       connection: undefined,
       policy: 'skip',
       declaredAt,

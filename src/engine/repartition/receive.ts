@@ -18,6 +18,8 @@ interface Source {
   position: number
   watermark: number
   idle: boolean
+  /** When that was told, wall-clock ms. */
+  at: number
   total: number
   /** All before this position was sent by the time that it was told to be idle. */
   sentTo: number
@@ -39,7 +41,7 @@ const codec: StoreCodec<Source> = {
   },
 }
 
-const options = z.strictObject({ store: z.string() })
+const options = z.strictObject({ store: z.string(), idleForMs: z.number() })
 
 /**
  * Reads what another task sent: follows how far each source partition has come, puts pieces together, and drops
@@ -51,9 +53,9 @@ export const receive = defineOperator({
   onError: 'dead-letter',
   options,
   stores: ({ store }) => [store],
-  build: ({ store: name }, context) => {
+  build: ({ store: name, idleForMs }, context) => {
     const store = context.store(name, codec)
-    context.time.follow(({ topic, partition }) => toldOf(store.of(topic, partition)))
+    context.time.follow(({ topic, partition }) => toldOf(store.of(topic, partition), context.clock.now() - idleForMs))
     return operate<StreamRecord, StreamRecord>((output) => ({
       next(message) {
         const { topic, partition } = message.origin
@@ -79,7 +81,7 @@ function received(part: StorePartition<Source>, read: Message, message: StreamRe
     if (read.count > 1) part.touch(entry)
     return whole === undefined ? undefined : partialRecord(read, whole, source, message)
   }
-  const isNew = read.kind === 'told' ? heard(source, read) : isBeyond(source, read)
+  const isNew = read.kind === 'told' ? heard(source, read, message.timestamp) : isBeyond(source, read)
   if (!isNew) return undefined
   part.touch(entry)
   return read.kind === 'told' ? undefined : rekeyed(source, read, message)
@@ -93,6 +95,7 @@ function unknown(): Source {
     position: -1,
     watermark,
     idle: false,
+    at: 0,
     total: Infinity,
     sentTo: 0,
     offset: -1,
@@ -103,7 +106,7 @@ function unknown(): Source {
 }
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
-function heard(source: Source, told: ToldMessage): boolean {
+function heard(source: Source, told: ToldMessage, at: number): boolean {
   const { generation, position, watermark, idle, total } = told
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
   // What was promised once stays true: which records lie before a position does not change.
@@ -112,6 +115,7 @@ function heard(source: Source, told: ToldMessage): boolean {
   source.generation = generation
   source.position = position
   source.idle = idle
+  source.at = at
   source.total = total
   return true
 }
@@ -148,12 +152,15 @@ function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord):
   return new StreamRecord(read.key, read.value, read.timestamp, read.headers, origin, read.behindMs)
 }
 
-/** The minimum over all source partitions that are awaited; nothing is known before each of them was told of. */
-function toldOf(part: StorePartition<Source>): { watermark: number; idle: boolean } {
+/**
+ * The minimum over all source partitions that are awaited; nothing is known before each of them was told of. That one
+ * is idle holds only when it was told since `idleSince`: whoever watched it may be gone, and nobody see what comes.
+ */
+function toldOf(part: StorePartition<Source>, idleSince: number): { watermark: number; idle: boolean } {
   const sources = [...(part.segment(0)?.values() ?? [])].map(({ value }) => value)
   const total = sources.reduce((most, source) => Math.max(most, source.total), sources.length === 0 ? Infinity : 0)
   if (sources.length < total) return { watermark: Number.NEGATIVE_INFINITY, idle: false }
-  const awaited = sources.filter(({ idle }) => !idle)
+  const awaited = sources.filter(({ idle, at }) => !idle || at < idleSince)
   const watermarks = (some: readonly Source[]) => some.map(({ watermark }) => watermark)
   return awaited.length > 0
     ? { watermark: Math.min(...watermarks(awaited)), idle: false }

@@ -147,11 +147,11 @@ class RepartitionSink implements SinkTask {
     return told?.generation ?? 0
   }
 
-  /** Says nothing that was said already; where an idle partition is matters, because all before it has been sent. */
+  /** Says nothing that was said already, but that a partition is still idle: that holds for as long as it is repeated. */
   private tell(told: PartitionTold): void {
-    const said = JSON.stringify(told.idle ? told : { ...told, position: undefined })
+    const said = JSON.stringify({ ...told, position: undefined })
     const source = partitionName(told)
-    if (this.told.get(source) === said) return
+    if (this.told.get(source) === said && !told.idle) return
     this.told.set(source, said)
     const value = pack({ kind: 'told', ...told })
     for (let partition = 0; partition < this.partitions; partition++) this.writer.write({ key: null, partition, value })
