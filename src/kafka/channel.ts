@@ -97,9 +97,9 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
       group,
       instance,
       from: 'earliest',
-      // Another part of the flow may come first here: whoever does makes it.
+      // It has been made by then, but not every broker may know of it yet; asking for it again finds out.
       partitions: 1,
-      create: false,
+      create: true,
       stallAfterMs: 30_000,
       client: {},
       doing: `reading internal topic '${topic}'`,
