@@ -1,16 +1,20 @@
 import { fromEvent, map, merge } from 'rxjs'
+import { ownWorker, startWorker } from './cluster.js'
 import { exitCodes, type Signal } from './io.js'
 import { main } from './main.js'
 
 const signals: readonly Signal[] = ['SIGTERM', 'SIGINT']
 const on = (signal: Signal) => fromEvent(process, signal).pipe(map(() => signal))
 
+const own = ownWorker()
 const code = await main(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
-  signals$: merge(...signals.map(on)),
+  signals$: own?.signals$ ?? merge(...signals.map(on)),
+  worker: own?.worker,
+  startWorker,
 })
 
 // Native clients may hold the process; what was written to a pipe has to leave first.

@@ -1,5 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { Environment } from '../model/index.js'
+import type { Crew } from '../worker/crew.js'
+import type { WorkerProcess } from '../worker/supervisor.js'
 
 export type Signal = 'SIGINT' | 'SIGTERM'
 
@@ -16,6 +18,17 @@ export interface Io {
   readonly stdout: Output
   readonly stderr: Output
   readonly signals$: Observable<Signal>
+  /** Where this process is one of several workers. */
+  readonly worker?: OwnWorker | undefined
+  /** Starts the same command again, as the worker of that number. */
+  startWorker(worker: number): WorkerProcess
+}
+
+/** What a worker process knows of itself and the others. */
+export interface OwnWorker {
+  /** From 1. */
+  readonly number: number
+  readonly crew: Crew
 }
 
 /** What the process ends with; 78 is EX_CONFIG of sysexits.h, and a second signal ends with 128 and its number. */

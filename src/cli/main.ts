@@ -6,7 +6,8 @@ import { type CheckOptions, check, graph } from './check.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
-import { type RunOptions, run } from './run.js'
+import { run } from './run.js'
+import type { RunOptions } from './run-options.js'
 import { start } from './start.js'
 import { type StateOptions, state } from './state.js'
 
@@ -41,6 +42,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
       .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
   command('run', 'Runs flows, those named or those that the configuration says, until SIGTERM or SIGINT.')
     .argument('[flow...]', 'which flows')
+    .option('-w, --workers <count>', 'how many processes share the work (default: WEIR_WORKERS, or 1)')
     .option('--json', 'log as JSON, on a terminal too')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
     .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))

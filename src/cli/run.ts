@@ -1,19 +1,14 @@
 import { dirname, join } from 'node:path'
-import { firstValueFrom, type Observable, tap } from 'rxjs'
+import { firstValueFrom, type Observable } from 'rxjs'
 import { Engine, type Observer } from '../engine/index.js'
-import { type Environment, env, type Logger, systemClock } from '../model/index.js'
-import { createLog, logLevels } from '../worker/log.js'
-import { type Outcome, type Running, runWorker } from '../worker/worker.js'
+import { type Logger, systemClock } from '../model/index.js'
+import { type Running, runWorker } from '../worker/worker.js'
 import { version } from './about.js'
-import { exitCodes, type Io, type Output, type Signal, UsageError } from './io.js'
+import { instanceOf } from './instance.js'
+import type { Io, Output } from './io.js'
 import { type Prepared, prepare } from './prepare.js'
-
-export interface RunOptions {
-  readonly config?: string
-  /** Logs as JSON even on a terminal. */
-  readonly json?: boolean
-  readonly port?: string
-}
+import { codeOf, logOf, portOf, type RunOptions, stopOf, workersOf } from './run-options.js'
+import { runWorkers } from './run-workers.js'
 
 /** What runs beside the flows for those who watch. */
 export interface Company {
@@ -25,19 +20,18 @@ export interface Company {
 
 /** `weir run [flow…]`: runs flows until a signal. */
 export async function run(flows: readonly string[], options: RunOptions, io: Io): Promise<number> {
-  return runPrepared(await prepare({ config: options.config, flows, toRun: true }, io), options, io)
+  const prepared = await prepare({ config: options.config, flows, toRun: true }, io)
+  const count = workersOf(options, prepared.environment)
+  if (count === 1 || io.worker !== undefined) return runPrepared(prepared, options, io)
+  return runWorkers(count, prepared, options, io)
 }
 
 /** Runs the flows of a topology as a worker. Returns the exit code. */
 export async function runPrepared(prepared: Prepared, options: RunOptions, io: Io, company?: Company): Promise<number> {
   const { topology, environment, file } = prepared
-  const log = logOf(prepared, options, io, company)
-  let last: Signal = 'SIGTERM'
-  const stop$ = io.signals$.pipe(
-    tap((signal) => {
-      last = signal
-    }),
-  )
+  const log = logOf(prepared, options, io, company?.log)
+  const { stop$, last } = stopOf(io)
+  const instance = instanceOf(environment, io.worker?.number)
   const address = { host: '0.0.0.0', port: portOf(options, environment) }
   const worker$ = runWorker({
     engine: (parts) =>
@@ -47,41 +41,16 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
         log,
         production: environment['NODE_ENV'] === 'production',
         dataDirectory: join(dirname(file), '.weir'),
-        instance: environment['WEIR_INSTANCE_ID'],
+        instance,
       }),
     clock: systemClock,
     log,
     address,
     stop$,
-    about: { name: 'weirflow', version, app: topology.app, instance: environment['WEIR_INSTANCE_ID'] },
+    about: { name: 'weirflow', version, app: topology.app, worker: io.worker?.number, instance },
+    crew: io.worker?.crew,
     observers: company === undefined ? [] : [company.observer],
     ...(company === undefined ? {} : { beside: (running) => company.run(running, log) }),
   })
-  return codeOf(await firstValueFrom(worker$), last)
-}
-
-function logOf({ environment, redact }: Prepared, { json }: RunOptions, io: Io, company?: Company): Logger {
-  const isTerminal = io.stdout.isTTY === true
-  const isForPeople = json !== true && (isTerminal || company !== undefined)
-  return createLog({
-    level: env('LOG_LEVEL')
-      .oneOf(...logLevels)
-      .default('info')
-      .read(environment),
-    format: isForPeople ? 'pretty' : 'json',
-    colors: isTerminal && !environment['NO_COLOR'],
-    destination: company?.log ?? io.stdout,
-    redact,
-  })
-}
-
-function portOf({ port }: RunOptions, environment: Environment): number {
-  if (port === undefined) return env('SERVER_PORT').int().default(8080).read(environment)
-  if (!/^\d+$/.test(port) || Number(port) > 65_535) throw new UsageError(`--port: '${port}' is no port`)
-  return Number(port)
-}
-
-function codeOf(outcome: Outcome, signal: Signal): number {
-  if (outcome === 'stopped') return exitCodes.ok
-  return outcome === 'interrupted' ? exitCodes[signal] : exitCodes.failed
+  return codeOf(await firstValueFrom(worker$), last())
 }

@@ -25,6 +25,7 @@ const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 const look: Readonly<Record<FlowState, readonly [string, Parameters<Paint>[0]]>> = {
   starting: ['○', 'yellow'],
   assigning: ['◔', 'yellow'],
+  idle: ['○', 'green'],
   running: ['●', 'green'],
   retrying: ['◌', 'red'],
   draining: ['◑', 'yellow'],

@@ -10,6 +10,7 @@ const bySeverity: readonly FlowState[] = [
   'starting',
   'assigning',
   'running',
+  'idle',
   'stopped',
 ]
 
@@ -42,14 +43,15 @@ export class RunningFlow {
 }
 
 function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
-  const worse = bySeverity.indexOf(other.state) < bySeverity.indexOf(one.state) ? other : one
+  const isWorse = rank(other) < rank(one) || (other.state === one.state && other.since > one.since)
+  const worse = isWorse ? other : one
   return {
     ...one,
     state: worse.state,
     since: worse.since,
     error: worse.error ?? one.error ?? other.error,
     failures: Math.max(one.failures, other.failures),
-    lastCommitAt: earlier(one.lastCommitAt, other.lastCommitAt),
+    lastCommitAt: lastCommit(one, other),
     // Results are final where they leave the last part.
     watermark: other.watermark,
     restoredBytes: one.restoredBytes + other.restoredBytes,
@@ -58,7 +60,14 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
   }
 }
 
-/** A flow is as far as the part of it that is furthest behind. */
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? undefined : Math.min(one, other)
+function rank({ state }: FlowStatus): number {
+  return bySeverity.indexOf(state)
+}
+
+/** A flow is as far as the part of it that is furthest behind; one that is idle has nothing to commit. */
+function lastCommit(one: FlowStatus, other: FlowStatus): number | undefined {
+  if (one.state === 'idle') return other.lastCommitAt
+  if (other.state === 'idle') return one.lastCommitAt
+  if (one.lastCommitAt === undefined || other.lastCommitAt === undefined) return undefined
+  return Math.min(one.lastCommitAt, other.lastCommitAt)
 }

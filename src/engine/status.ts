@@ -3,13 +3,15 @@ import type { Guarantee, PartitionEnd, WeirError } from '../model/index.js'
 /**
  * The life of a flow:
  *
- *   starting ──► assigning ──► running ◄──► retrying
- *      ▲             ▲            │            │
- *      └─────────────┴────────────┼────────────┤  (restart)
- *                                 ▼            ▼
- *                             draining ──► stopped | failed
+ *   starting ──► assigning ──► idle ◄──► running ◄──► retrying
+ *      ▲             ▲           │          │            │
+ *      └─────────────┴───────────┴──────────┼────────────┤  (restart)
+ *                                           ▼            ▼
+ *                                       draining ──► stopped | failed
+ *
+ * `idle` is a member that the group has given no partition: it waits to take one over.
  */
-export type FlowState = 'starting' | 'assigning' | 'running' | 'retrying' | 'draining' | 'stopped' | 'failed'
+export type FlowState = 'starting' | 'assigning' | 'idle' | 'running' | 'retrying' | 'draining' | 'stopped' | 'failed'
 
 export interface StageCounts {
   readonly stage: string
@@ -35,9 +37,9 @@ export interface FlowStatus {
   readonly error: WeirError | undefined
   /** Failures in a row. */
   readonly failures: number
-  /** When an epoch was last committed, even an empty one, ms. */
+  /** When an epoch was last committed, even an empty one, ms; undefined when none was since it was last idle. */
   readonly lastCommitAt: number | undefined
-  /** Up to where results are final, event time in ms; undefined before the first. */
+  /** Up to where results are final, event time in ms; undefined before the first, and of an idle one. */
   readonly watermark: number | undefined
   /** How much of stored state was loaded since the process began. */
   readonly restoredBytes: number

@@ -137,7 +137,7 @@ export class FlowTask {
       error: this.supervision.error,
       failures: this.supervision.failures,
       lastCommitAt: this.lastCommitAt,
-      watermark: time.reached,
+      watermark: this.state === 'idle' ? undefined : time.reached,
       restoredBytes: this.restoring.bytes,
       stages: contexts.all,
       partitions: this.ends.last
@@ -230,7 +230,7 @@ export class FlowTask {
       run(() => {
         for (const position of pipeline.sources.flatMap((source) => source.positions())) this.assignment.base(position)
         this.assignment.settled()
-        this.enter('running')
+        this.resume()
       }),
     )
   }
@@ -240,7 +240,10 @@ export class FlowTask {
       run(() => this.forget(partitions)),
       lost ? EMPTY : this.giveUp(partitions),
       defer(release),
-      run(() => this.assignment.settled()),
+      run(() => {
+        this.assignment.settled()
+        if (this.assignment.isEmpty) this.resume()
+      }),
     )
   }
 
@@ -266,7 +269,7 @@ export class FlowTask {
       }),
       run(() => {
         this.needsRecovery = false
-        this.enter('running')
+        this.resume()
       }),
     )
   }
@@ -490,6 +493,14 @@ export class FlowTask {
     this.interrupted = true
     this.epoch?.cut()
     this.wake.next()
+  }
+
+  /** Goes on with the partitions that it has, if it has any. */
+  private resume(): void {
+    const { isEmpty } = this.assignment
+    // An age of long ago would be held against the first epoch after an idle night.
+    if (isEmpty) this.lastCommitAt = undefined
+    this.enter(isEmpty ? 'idle' : 'running')
   }
 
   private enter(state: FlowState): void {

@@ -15,7 +15,7 @@ export interface HealthOptions {
   readonly stuckAfterMs: number
 }
 
-/** The flows that have failed, or are stuck. A flow that has stopped is at its end, and in health. */
+/** The flows that have failed, or are stuck. A flow that has stopped is at its end, one that is idle is a spare: in health. */
 export function ailments(flows: readonly FlowStatus[], { now, stuckAfterMs }: HealthOptions): Ailment[] {
   return flows.flatMap((status) => {
     const reason = reasonOf(status, now, stuckAfterMs)
@@ -28,6 +28,7 @@ function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string
   const because = error === undefined ? '' : `: ${describeError(error)}`
   switch (state) {
     case 'stopped':
+    case 'idle':
       return undefined
     case 'failed':
       return `it has failed${because}`
@@ -45,7 +46,7 @@ function overdue(silentMs: number, stuckAfterMs: number, what: string, because: 
   return silentMs > stuckAfterMs ? `${what} after ${Math.round(silentMs / 1000)} s${because}` : undefined
 }
 
-/** Whether every flow takes records; those at their end count. */
+/** Whether every flow takes records, or would; those at their end count. */
 export function isReady(flows: readonly FlowStatus[]): boolean {
-  return flows.every(({ state }) => state === 'running' || state === 'stopped')
+  return flows.every(({ state }) => ['running', 'idle', 'stopped'].includes(state))
 }

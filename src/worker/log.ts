@@ -9,6 +9,8 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty'
   readonly colors?: boolean
   readonly destination: { write(text: string): unknown }
+  /** Which of several workers logs; on each of its lines. */
+  readonly worker?: number | undefined
   /** Takes secrets out of each line. */
   readonly redact: (text: string) => string
 }
@@ -16,12 +18,12 @@ export interface LogOptions {
 export const logLevels: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** The log of a worker: a line an event, with `flow`, `stage` and `correlationId` wherever they are known. */
-export function createLog({ level, format, colors = false, destination, redact }: LogOptions): Logger {
+export function createLog({ level, format, colors = false, destination, worker, redact }: LogOptions): Logger {
   const guarded: DestinationStream = { write: (line) => void destination.write(redact(line)) }
   return pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describe, err: describe },
@@ -39,7 +41,7 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
   const pretty = PinoPretty.prettyFactory({
     colorize,
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'flow,stage,error',
+    ignore: 'worker,flow,stage,error',
     messageFormat: (log, messageKey) =>
       [origin(log), String(log[messageKey]), reason(log['error'])].filter(Boolean).join(' '),
     singleLine: true,
@@ -47,8 +49,9 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
   return { write: (line) => destination.write(pretty(line)) }
 }
 
-function origin({ flow, stage }: Record<string, unknown>): string {
-  const names = [flow, stage].filter((name) => typeof name === 'string')
+function origin({ worker, flow, stage }: Record<string, unknown>): string {
+  const numbered = typeof worker === 'number' ? `worker ${worker}` : undefined
+  const names = [numbered, flow, stage].filter((name) => typeof name === 'string')
   return names.length === 0 ? '' : `[${names.join(' ')}]`
 }
 

@@ -1,8 +1,26 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
 import type { FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from '../engine/status.js'
 
-const states: readonly FlowState[] = ['starting', 'assigning', 'running', 'retrying', 'draining', 'stopped', 'failed']
+const states: readonly FlowState[] = [
+  'starting',
+  'assigning',
+  'idle',
+  'running',
+  'retrying',
+  'draining',
+  'stopped',
+  'failed',
+]
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 /** A worker's metrics: events are counted as the engine tells them, all else is read from the flows at each scrape. */
@@ -11,7 +29,17 @@ export interface Metrics {
   readonly contentType: string
   /** In Prometheus' text format. */
   scrape(): Promise<string>
+  /** As data, for `sumOf`. */
+  values(): Promise<MetricValues>
   close(): void
+}
+
+/** All metrics of one worker. */
+export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+/** What several workers measured, as one, in Prometheus' text format: counts are added up. */
+export async function sumOf(workers: readonly MetricValues[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...workers] as object[]).metrics()
 }
 
 export function createMetrics(flows: () => readonly FlowStatus[], now: () => number): Metrics {
@@ -25,6 +53,7 @@ export function createMetrics(flows: () => readonly FlowStatus[], now: () => num
     observer: epochMetrics(registry),
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
+    values: () => registry.getMetricsAsJSON(),
     close: () => {
       closeDelay()
       registry.clear()
@@ -92,10 +121,12 @@ function stageMetrics(registry: Registry, flows: () => readonly FlowStatus[]): v
 }
 
 function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
+  // A partition has one owner; while it changes hands the old one may still tell of it.
   const gauge = (name: string, help: string, value: (partition: PartitionStatus) => number | undefined) =>
     new Gauge({
       name,
       help,
+      aggregator: 'max',
       labelNames: ['flow', 'topic', 'partition'],
       registers: [registry],
       collect() {
@@ -114,10 +145,16 @@ function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]
 }
 
 function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now: () => number): void {
-  const gauge = (name: string, help: string, value: (status: FlowStatus) => number | undefined) =>
+  const gauge = (
+    name: string,
+    help: string,
+    aggregator: 'min' | 'max' | 'sum',
+    value: (status: FlowStatus) => number | undefined,
+  ) =>
     new Gauge({
       name,
       help,
+      aggregator,
       labelNames: ['flow'],
       registers: [registry],
       collect() {
@@ -125,19 +162,22 @@ function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now
         for (const status of flows()) set(this, { flow: status.flow }, value(status))
       },
     })
-  gauge('weir_watermark_seconds', 'Up to which event time results are final.', ({ watermark }) => inSeconds(watermark))
-  gauge('weir_commit_age_seconds', 'Since the last commit, empty epochs included.', ({ lastCommitAt }) =>
+  gauge('weir_watermark_seconds', 'Up to which event time results are final.', 'min', ({ watermark }) =>
+    inSeconds(watermark),
+  )
+  gauge('weir_commit_age_seconds', 'Since the last commit, empty epochs included.', 'max', ({ lastCommitAt }) =>
     lastCommitAt === undefined ? undefined : (now() - lastCommitAt) / 1000,
   )
   gauge(
     'weir_restored_bytes',
     'Stored state that was loaded since the process began.',
-    (status) => status.restoredBytes,
+    'sum',
+    ({ restoredBytes }) => restoredBytes,
   )
-  gauge('weir_failures_in_a_row', 'Failed tries since the last commit.', ({ failures }) => failures)
+  gauge('weir_failures_in_a_row', 'Failed tries since the last commit.', 'max', ({ failures }) => failures)
   new Gauge({
     name: 'weir_flow_state',
-    help: '1 for the state that a flow is in, 0 for all others.',
+    help: '1 for the state that a flow is in, 0 for all others; of several workers, how many are in it.',
     labelNames: ['flow', 'state'],
     registers: [registry],
     collect() {
@@ -155,6 +195,7 @@ function eventLoopMetric(registry: Registry): () => void {
     name: 'weir_event_loop_delay_seconds',
     help: 'How late the event loop ran since the last scrape.',
     labelNames: ['quantile'],
+    aggregator: 'max',
     registers: [registry],
     collect() {
       for (const [quantile, value] of [

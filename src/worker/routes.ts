@@ -1,45 +1,116 @@
-import { defer, from, map, of } from 'rxjs'
+import { defer, from, map, mergeMap, type Observable, of } from 'rxjs'
 import type { FlowStatus } from '../engine/status.js'
 import { describeError, type HttpReply, type HttpRoute } from '../model/index.js'
+import type { Crew, Statement, Topic } from './crew.js'
 import { ailments, isReady } from './health.js'
-import type { Metrics } from './metrics.js'
+import { type Metrics, type MetricValues, sumOf } from './metrics.js'
 
-export interface RouteOptions {
+export interface AnswerOptions {
   readonly flows: () => readonly FlowStatus[]
   readonly now: () => number
   readonly metrics: Metrics
   readonly stuckAfterMs: number
   readonly isStopping: () => boolean
-  /** What `/version` tells. */
-  readonly about: object
 }
 
-/** What a worker tells of itself: `/health`, `/ready`, `/metrics`, `/version`. */
-export function workerRoutes(options: RouteOptions): readonly HttpRoute[] {
-  const { metrics, about } = options
+interface FlowBrief {
+  readonly flow: string
+  readonly state: string
+}
+
+interface Health {
+  readonly status: 'ok' | 'failing'
+  readonly reasons: readonly object[]
+  readonly flows: readonly FlowBrief[]
+}
+
+interface Readiness {
+  readonly status: 'ready' | 'not ready'
+  readonly flows: readonly FlowBrief[]
+}
+
+/** What a worker says of itself on each topic, as data that reaches another process unchanged. */
+export interface WorkerAnswers extends Record<Topic, () => Observable<unknown>> {
+  health(): Observable<Health>
+  ready(): Observable<Readiness>
+  metrics(): Observable<MetricValues>
+}
+
+export function workerAnswers({ flows, now, metrics, stuckAfterMs, isStopping }: AnswerOptions): WorkerAnswers {
+  return {
+    health: () =>
+      defer(() => {
+        const reasons = ailments(flows(), { now: now(), stuckAfterMs })
+        return of({ status: reasons.length === 0 ? 'ok' : 'failing', reasons, flows: flows().map(brief) } as const)
+      }),
+    ready: () =>
+      defer(() => {
+        const ready = isReady(flows()) && !isStopping()
+        return of({ status: ready ? 'ready' : 'not ready', flows: flows().map(brief) } as const)
+      }),
+    metrics: () => defer(() => from(metrics.values())),
+  }
+}
+
+export interface RouteOptions {
+  readonly answers: WorkerAnswers
+  readonly metrics: Metrics
+  /** What `/version` tells. */
+  readonly about: object
+  /** All workers, where there are several. */
+  readonly crew: Crew | undefined
+}
+
+/** What a worker tells of itself, or of all workers: `/health`, `/ready`, `/metrics`, `/version`. */
+export function workerRoutes({ answers, metrics, about, crew }: RouteOptions): readonly HttpRoute[] {
+  const text$ = defer(() => from(metrics.scrape()))
   return [
-    get('/health', () => health(options)),
-    get('/ready', () => readiness(options)),
-    get('/version', () => ({ status: 200, body: about })),
-    {
-      ...base('/metrics'),
-      handle: () =>
-        defer(() => from(metrics.scrape())).pipe(
-          map((body) => ({ status: 200, headers: { 'content-type': metrics.contentType }, body })),
-        ),
-    },
+    get('/version', () => of({ status: 200, body: about })),
+    get('/health', () => crew?.ask('health').pipe(map(healthOfAll)) ?? answers.health().pipe(map(reply))),
+    get('/ready', () => crew?.ask('ready').pipe(map(readinessOfAll)) ?? answers.ready().pipe(map(reply))),
+    get('/metrics', () =>
+      (crew?.ask('metrics').pipe(mergeMap(metricsOfAll, 1)) ?? text$).pipe(
+        map((body) => ({ status: 200, headers: { 'content-type': metrics.contentType }, body })),
+      ),
+    ),
   ]
 }
 
-function health({ flows, now, stuckAfterMs }: RouteOptions): HttpReply {
-  const reasons = ailments(flows(), { now: now(), stuckAfterMs })
-  const body = { status: reasons.length === 0 ? 'ok' : 'failing', reasons, flows: flows().map(brief) }
-  return { status: reasons.length === 0 ? 200 : 503, body }
+function reply(body: Health | Readiness): HttpReply {
+  return { status: body.status === 'ok' || body.status === 'ready' ? 200 : 503, body }
 }
 
-function readiness({ flows, isStopping }: RouteOptions): HttpReply {
-  const ready = isReady(flows()) && !isStopping()
-  return { status: ready ? 200 : 503, body: { status: ready ? 'ready' : 'not ready', flows: flows().map(brief) } }
+/** One that still starts is in health, as its flows would be. */
+function healthOfAll(statements: readonly Statement[]): HttpReply {
+  const reasons = statements.flatMap(({ worker, ...statement }) => {
+    if (statement.absent === undefined) return (statement.says as Health).reasons.map((each) => ({ worker, ...each }))
+    const { state } = statement.absent
+    return state === 'down' || state === 'silent' ? [{ worker, ...statement.absent }] : []
+  })
+  const status = reasons.length === 0 ? 'ok' : 'failing'
+  return { status: reasons.length === 0 ? 200 : 503, body: { status, reasons, workers: statements.map(told) } }
+}
+
+function readinessOfAll(statements: readonly Statement[]): HttpReply {
+  const ready = statements.every((statement) =>
+    statement.absent === undefined
+      ? (statement.says as Readiness).status === 'ready'
+      : statement.absent.state === 'ended',
+  )
+  const status = ready ? 'ready' : 'not ready'
+  return { status: ready ? 200 : 503, body: { status, workers: statements.map(told) } }
+}
+
+function told({ worker, ...statement }: Statement): object {
+  if (statement.absent !== undefined) return { worker, ...statement.absent }
+  const { status, flows } = statement.says as Health | Readiness
+  return { worker, status, flows }
+}
+
+function metricsOfAll(statements: readonly Statement[]): Promise<string> {
+  return sumOf(
+    statements.flatMap((statement) => (statement.absent === undefined ? [statement.says as MetricValues] : [])),
+  )
 }
 
 function brief({ flow, state, error, failures, lastCommitAt }: FlowStatus) {
@@ -51,10 +122,6 @@ function brief({ flow, state, error, failures, lastCommitAt }: FlowStatus) {
   }
 }
 
-function get(path: string, reply: () => HttpReply): HttpRoute {
-  return { ...base(path), handle: () => defer(() => of(reply())) }
-}
-
-function base(path: string) {
-  return { method: 'GET', path, bodyLimit: 0 } as const
+function get(path: string, handle: () => Observable<HttpReply>): HttpRoute {
+  return { method: 'GET', path, bodyLimit: 0, handle }
 }

@@ -20,10 +20,11 @@ import {
 } from 'rxjs'
 import type { FlowStatus, Observer } from '../engine/status.js'
 import type { Clock, HttpServer, Logger } from '../model/index.js'
+import type { Crew } from './crew.js'
 import { type Address, WorkerHttpServer } from './http-server.js'
 import { createMetrics } from './metrics.js'
 import { stateLog, together } from './observers.js'
-import { workerRoutes } from './routes.js'
+import { workerAnswers, workerRoutes } from './routes.js'
 
 /** What a worker needs of the engine. */
 export interface RunningEngine {
@@ -56,6 +57,8 @@ export interface WorkerOptions {
   readonly stop$: Observable<unknown>
   /** What `/version` tells. */
   readonly about: object
+  /** The workers that share the port with this one, which answers for all. */
+  readonly crew?: Crew | undefined
   readonly observers?: readonly Observer[]
   /** Runs beside the flows, from when the worker listens until they have ended. */
   beside?(running: Running): Observable<unknown>
@@ -126,16 +129,16 @@ class Worker {
   }
 
   private routes(): Observable<never> {
-    const { clock, about, stuckAfterMs = 60_000 } = this.options
-    const routes = workerRoutes({
+    const { clock, about, crew, stuckAfterMs = 60_000 } = this.options
+    const answers = workerAnswers({
       flows: () => this.engine.status(),
       now: clock.now,
       metrics: this.metrics,
       stuckAfterMs,
       isStopping: () => this.stoppedAt !== undefined,
-      about,
     })
-    return merge(...routes.map((route) => this.server.serve(route)))
+    const routes = workerRoutes({ answers, metrics: this.metrics, about, crew })
+    return merge(...routes.map((route) => this.server.serve(route)), crew?.answer((topic) => answers[topic]()) ?? EMPTY)
   }
 
   private listen(): Observable<Address> {

@@ -69,6 +69,9 @@ async function weir(...argv: string[]) {
     stdout: into('stdout'),
     stderr: into('stderr'),
     signals$: NEVER,
+    startWorker: () => {
+      throw new Error('no process is started here')
+    },
   })
   return { code, ...output }
 }

@@ -29,6 +29,10 @@ export interface LogLine {
   readonly flow?: string
   readonly state?: string
   readonly code?: string
+  /** Which of several workers says it, or which one the supervisor speaks of. */
+  readonly worker?: number
+  readonly pid?: number
+  readonly records?: number
 }
 
 /** What a POST is answered with. */

@@ -35,6 +35,10 @@ const config = (operators = '', more = '') =>
     '})',
   )
 
+const startWorker = () => {
+  throw new Error('no process is started here')
+}
+
 async function weir(argv: string[], env: Record<string, string> = {}) {
   let stdout = ''
   let stderr = ''
@@ -52,6 +56,7 @@ async function weir(argv: string[], env: Record<string, string> = {}) {
       },
     },
     signals$: NEVER,
+    startWorker,
   })
   return { code, stdout, stderr }
 }

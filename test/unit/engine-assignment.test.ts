@@ -46,6 +46,18 @@ describe('an assignment', () => {
   })
 })
 
+test('without any partition, as a member has it that is one too many, leaves the task idle', () => {
+  const bench = new EngineBench().start()
+  bench.source.assign([], 3)
+  bench.until(500_000)
+  expect(bench.status).toMatchObject({ state: 'idle', error: undefined })
+  bench.source.assign([1], 3)
+  bench.source.feed(1, 'a')
+  bench.until(500_200)
+  expect(bench.status.state).toBe('running')
+  expect(bench.counts['a']).toBe(1)
+})
+
 describe('a revocation', () => {
   test('cuts the epoch, lets it drain and commit, and then releases', () => {
     const bench = new EngineBench().startWith([0, 1])
@@ -69,6 +81,18 @@ describe('a revocation', () => {
     expect(bench.checkpoints.transactions).toHaveLength(transactions)
   })
 
+  test('of everything leaves the task idle, which is no ailment, until it gets partitions again', () => {
+    const bench = new EngineBench().startWith([0])
+    bench.until(10).source.revoke([0])
+    bench.until(500_000)
+    expect(bench.status).toMatchObject({ state: 'idle', lastCommitAt: undefined, watermark: undefined })
+    bench.source.assign([0])
+    bench.until(500_050)
+    expect(bench.status).toMatchObject({ state: 'running', since: 500_000 })
+    bench.until(500_200)
+    expect(bench.status.lastCommitAt).toBeGreaterThan(500_000)
+  })
+
   test('is not held up by the wait before a retry', () => {
     const bench = new EngineBench().startWith([0])
     bench.sink.writeWith = () => {
@@ -76,7 +100,7 @@ describe('a revocation', () => {
     }
     bench.source.feed(0, 'a')
     bench.until(100).source.revoke([0])
-    expect(bench.status.state).toBe('running')
+    expect(bench.status.state).toBe('idle')
     expect(bench.diary.take()).toEqual(['100 release 0', '100 acquire ', '100 rewind to '])
   })
 
@@ -103,7 +127,7 @@ describe('lost partitions', () => {
     bench.source.revoke([0], { lost: true })
     bench.until(5_000)
     expect(bench.diary.take().filter((entry) => /commit|mirror|write/.test(entry))).toEqual([])
-    expect(bench.status.state).toBe('running')
+    expect(bench.status.state).toBe('idle')
   })
 
   test('are released at once, not after the wait before a retry', () => {

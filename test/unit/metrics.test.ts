@@ -109,10 +109,11 @@ describe('health', () => {
     ['that starts for long', { state: 'starting', lastCommitAt: undefined }, ['it is still starting after 100 s']],
     ['that has failed', { state: 'failed', error }, ['it has failed: writing rows: nobody answers']],
     ['that is at its end', { state: 'stopped', lastCommitAt: 0 }, []],
+    ['that is idle for long', { state: 'idle', lastCommitAt: undefined }, []],
   ])('of a flow %s', (_, more, reasons) => expect(sick(more)).toEqual(reasons))
 
   test('is not readiness: a flow is ready when it runs', () => {
-    expect(isReady([status(), status({ state: 'stopped' })])).toBe(true)
+    expect(isReady([status(), status({ state: 'stopped' }), status({ state: 'idle' })])).toBe(true)
     expect(isReady([status(), status({ state: 'assigning' })])).toBe(false)
   })
 })
