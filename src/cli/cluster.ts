@@ -6,6 +6,9 @@ import type { OwnWorker, Signal } from './io.js'
 
 const numberVariable = 'WEIR_WORKER'
 
+// Workers take connections by themselves: one that the supervisor was handing to a worker as that died would never end.
+cluster.schedulingPolicy = cluster.SCHED_NONE
+
 /** Starts this very command again, as a worker process that shares the port. */
 export function startWorker(number: number): WorkerProcess {
   const worker = cluster.fork({ [numberVariable]: String(number) })
@@ -46,7 +49,7 @@ export function ownWorker(): { readonly worker: OwnWorker; readonly signals$: Ob
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
   const messages$ = messagesOf<ToWorker>(process)
   // It may be told to stop before it has begun.
-  const signals$ = new ReplaySubject<Signal>()
+  const signals$ = new ReplaySubject<Signal>(1)
   messages$.pipe(filter(({ kind }) => kind === 'stop')).subscribe(() => signals$.next('SIGTERM'))
   const crew = new Crew({ send: (message: ToSupervisor) => process.send?.(message), messages$ })
   return { worker: { number: Number(process.env[numberVariable]), crew }, signals$ }

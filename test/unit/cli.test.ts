@@ -126,7 +126,7 @@ describe('the command line', () => {
     expect((await weir(['run', 'nothing'])).stderr).toContain('there are orders, visits')
   })
 
-  test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000']])(
+  test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000'], ['run', '-w', '0']])(
     'of %j ends with 2',
     async (...argv) => {
       config()
@@ -148,6 +148,32 @@ test.each([{ SERVER_PORT: 'high' }, { LOG_LEVEL: 'loud' }, { DEMO_TRAFFIC: 'perh
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining(Object.keys(env)[0] as string) })
   },
 )
+
+test.each([{ WEIR_WORKERS: '0' }, { WEIR_WORKERS: 'many' }])('to run with %j ends with 78', async (env) => {
+  config()
+  expect(await weir(['run'], env)).toMatchObject({ code: 78, stderr: expect.stringContaining('WEIR_WORKERS') })
+})
+
+test('several workers with an embedded server end with 78', async () => {
+  const connections = "\n  connections: { events: kafka({ brokers: 'embedded' }) },"
+  write(
+    "import { consoleSink, defineConfig, flow, http, json, kafka } from 'weirflow'",
+    'export default defineConfig({',
+    `  app: 'shop',${connections}`,
+    "  flows: { orders: flow(kafka.source({ topic: 'orders' }), consoleSink()) },",
+    '})',
+  )
+  const { code, stderr } = await weir(['run', '--workers', '2'])
+  expect({ code, stderr }).toMatchObject({
+    code: 78,
+    stderr: expect.stringContaining("'events' is an embedded server"),
+  })
+})
+
+test('several workers are processes of their own', async () => {
+  config()
+  expect((await weir(['run', '--workers', '2'])).stderr).toContain('no process is started here')
+})
 
 describe('a process', () => {
   function start(...argv: string[]) {

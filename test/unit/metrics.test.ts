@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { FlowStatus } from '../../src/engine/status.js'
 import { WeirError } from '../../src/model/index.js'
 import { ailments, isReady } from '../../src/worker/health.js'
-import { createMetrics, type Metrics } from '../../src/worker/metrics.js'
+import { createMetrics, type Metrics, sumOf } from '../../src/worker/metrics.js'
 
 const now = 100_000
 const status = (more: Partial<FlowStatus> = {}): FlowStatus => ({
@@ -21,7 +21,7 @@ const status = (more: Partial<FlowStatus> = {}): FlowStatus => ({
 })
 
 let metrics: Metrics
-afterEach(() => metrics.close())
+afterEach(() => metrics?.close())
 async function scrape(...flows: FlowStatus[]) {
   metrics = createMetrics(
     () => flows,
@@ -88,6 +88,34 @@ describe('a scrape', () => {
     expect(text.find((line) => line.startsWith('weir_event_loop_delay_seconds{quantile="0.99"}'))).toMatch(/ [\d.e-]+$/)
     expect(text.find((line) => line.startsWith('process_resident_memory_bytes'))).toMatch(/ \d+$/)
   })
+})
+
+test('of several workers counts are added up, and of what can not be added the worst is told', async () => {
+  const workers = [
+    status(),
+    status({ lastCommitAt: now - 9_000, watermark: 3_000, failures: 2, partitions: [] }),
+    status({ state: 'idle', lastCommitAt: undefined, watermark: undefined, stages: [], partitions: [] }),
+  ].map((flow) =>
+    createMetrics(
+      () => [flow],
+      () => now,
+    ),
+  )
+  const values = await Promise.all(workers.map((worker) => worker.values()))
+  // They come from other processes.
+  const sum = await sumOf(JSON.parse(JSON.stringify(values)))
+  for (const worker of workers) worker.close()
+  expect(sum.split('\n')).toEqual(
+    expect.arrayContaining([
+      'weir_records_in_total{flow="one",stage="map"} 14',
+      'weir_lag_records{flow="one",topic="t",partition="1"} 2',
+      'weir_watermark_seconds{flow="one"} 3',
+      'weir_commit_age_seconds{flow="one"} 9',
+      'weir_failures_in_a_row{flow="one"} 2',
+      'weir_flow_state{flow="one",state="running"} 2',
+      'weir_flow_state{flow="one",state="idle"} 1',
+    ]),
+  )
 })
 
 describe('health', () => {

@@ -80,7 +80,7 @@ const newest = (worker: number) => lives.filter((life) => life.worker === worker
 
 describe('a supervisor', () => {
   test('starts a worker again that has died, later each time, and at once after a long life', () => {
-    start(2)
+    void start(2)
     expect(taken()).toEqual(['0 start 1', '0 start 2'])
     for (const at of [1_000, 3_000, 6_000]) {
       until(at)
@@ -95,7 +95,7 @@ describe('a supervisor', () => {
   })
 
   test('never waits longer than half a minute', () => {
-    start(1)
+    void start(1)
     for (let deaths = 0; deaths < 12; deaths++) {
       until(scheduler.now() + 30_000)
       newest(1).ends(1)
@@ -109,7 +109,7 @@ describe('a supervisor', () => {
   })
 
   test.each([2, 78])('stops the others when one ends with %i, and ends with that', (code) => {
-    start(3)
+    void start(3)
     taken()
     newest(2).ends(code)
     expect(taken()).toEqual(['0 stop 1', '0 stop 3'])
@@ -119,7 +119,7 @@ describe('a supervisor', () => {
   })
 
   test('ends when all workers have ended by themselves', () => {
-    start(2)
+    void start(2)
     newest(1).ends(0)
     until(100_000)
     expect(taken()).toEqual(['0 start 1', '0 start 2'])
@@ -170,7 +170,7 @@ describe('a worker that is asked', () => {
   }
 
   test('tells what each of them says', () => {
-    start(2)
+    void start(2)
     const crew = newest(1).joins()
     newest(2).joins()
     expect(asked(crew)).toEqual([
@@ -182,7 +182,7 @@ describe('a worker that is asked', () => {
   })
 
   test('tells which of them is absent, and why', () => {
-    start(4)
+    void start(4)
     const crew = newest(1).joins()
     newest(2).joins()
     newest(3).joins()
@@ -199,7 +199,7 @@ describe('a worker that is asked', () => {
   })
 
   test('waits 2 s for one that is silent, and not at all for one that dies meanwhile', () => {
-    start(2)
+    void start(2)
     const crew = newest(1).joins()
     newest(2).messages$.next({ kind: 'joined' })
     const heard = asked(crew)
@@ -213,7 +213,7 @@ describe('a worker that is asked', () => {
   })
 
   test('tells of one that was started again what that one says', () => {
-    start(2)
+    void start(2)
     const crew = newest(1).joins()
     newest(2).joins()
     newest(2).ends(1)
