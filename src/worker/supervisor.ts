@@ -124,7 +124,8 @@ class Supervisor {
         }, 1),
       )
     })
-    return life$.pipe(retry({ delay: (death: Death) => this.mourn(worker, death) }))
+    const delay = (cause: unknown) => (cause instanceof Death ? this.mourn(worker, cause) : throwError(() => cause))
+    return life$.pipe(retry({ delay }))
   }
 
   /** One life of a worker: emits how it ended. */
