@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Job, type Servers, until, type Worker } from '../support/job.js'
+import { Traffic } from '../support/job-traffic.js'
+import { settle } from '../support/job-truth.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { missingPostgres, PostgresServer } from './postgres-server.js'
+
+const missing = requireKafka() ?? missingPostgres()
+const because = missing === undefined ? '' : ` (skipped: ${missing})`
+
+describe.skipIf(missing !== undefined)(`several workers of one command${because}`, { timeout: 180_000 }, () => {
+  let servers: Servers
+
+  beforeAll(async () => {
+    const [kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
+    servers = { kafka, postgres }
+  }, 240_000)
+  afterAll(async () => {
+    await Promise.all([servers?.kafka.close(), servers?.postgres.close()])
+  })
+
+  test('share the work; one that is killed comes back, and each event is counted once', async () => {
+    const job = await Job.create(servers, { WEIR_WORKERS: '2', WEIR_INSTANCE_ID: 'the-job', LOG_LEVEL: 'debug' })
+    const workers = await job.started()
+    const traffic = new Traffic(workers.url, { seed: 71, callers: 6 })
+    await until(() => readers(workers).size === 2, 'both read')
+    await sleep(2_000)
+
+    const victim = processOf(workers, 2)
+    process.kill(victim, 'SIGKILL')
+    await until(() => processOf(workers, 2) !== victim, 'it is started again')
+    await workers.ready()
+    await sleep(2_000)
+
+    const account = await traffic.stop()
+    const { expected } = await settle(job, account)
+    expect(account.count('acknowledged')).toBeGreaterThan(500)
+    expect(expected.length).toBeGreaterThan(3)
+    const health = JSON.parse((await workers.get('/health')).text)
+    expect(health).toMatchObject({ status: 'ok', reasons: [], workers: [{ worker: 1 }, { worker: 2 }] })
+    expect(await workers.metric('weir_flow_state', { flow: 'activity-ingest', state: 'running' })).toBe(2)
+    expect(new Set(workers.log.filter(({ flow }) => flow).map(({ worker }) => worker))).toEqual(new Set([1, 2]))
+
+    expect(await workers.stop()).toBe(0)
+    expect(await job.rows()).toEqual(expected)
+  })
+})
+
+/** The workers that have committed what they read; the internal topic has one partition, so one reads no more than events. */
+function readers({ log }: Worker): Set<number | undefined> {
+  const commits = log.filter(
+    ({ flow, msg, records = 0 }) => flow === 'activity-metrics' && msg === 'committed' && records > 0,
+  )
+  return new Set(commits.map(({ worker }) => worker))
+}
+
+/** The process that the supervisor started last as that worker. */
+function processOf({ log }: Worker, number: number): number {
+  return log.filter(({ worker, pid }) => worker === number && pid !== undefined).at(-1)?.pid as number
+}
