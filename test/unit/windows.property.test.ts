@@ -90,7 +90,7 @@ const stream = fc.array(visit, { maxLength: 120, size: 'max' }).map((draws) => {
 describe.each([
   { where: 'in one task', repartition: false },
   { where: 'over an internal topic', repartition: true },
-])('$where', ({ repartition }) => {
+])('$where', { timeout: 90_000 }, ({ repartition }) => {
   test('windows do not depend on where epochs are cut', () => {
     fc.assert(
       fc.property(stream, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (visits, cuts) => {
