@@ -48,6 +48,8 @@ interface Torn {
  * its own, and an internal topic leads from one to the next. Aggregates are combined before they go there.
  */
 export class FlowCutter {
+  /** What runs before this part, and what runs behind it. */
+  private readonly heads: Part[] = []
   private readonly tails: Part[] = []
   private timeScope: Part['timeScope'] = 'task'
 
@@ -63,17 +65,18 @@ export class FlowCutter {
     const inputs = whole.inputs.map((input) => this.input(input))
     const before = { carrier: this.carrier(inputs), rekeyed: inputs.some(({ stages }) => isRekeyed(stages)) }
     const head = this.chain(whole, before)
-    const { timeScope, tails } = this
-    return [{ name, inputs, ...head, timeScope }, ...tails]
+    const { timeScope, heads, tails } = this
+    return [...heads, { name, inputs, ...head, timeScope }, ...tails]
   }
 
   /** An input whose own stages have to be cut becomes one that takes up behind the cut. */
   private input(input: InputNode): InputNode {
     const stages = this.torn(input.stages, { carrier: this.carrier([input]), rekeyed: false })
     if (Array.isArray(stages)) return { ...input, stages }
-    const { head, sink, source, rest } = stages as Torn
+    const { head, sink, source, rest, name } = stages as Torn
     const first = new FlowCutter(this.app, this.flow, this.connections, this.everyMs)
-    this.tails.push(...first.cut({ inputs: [{ source: input.source, stages: head }], stages: [], end: sink }))
+    const whole = { inputs: [{ source: input.source, stages: head }], stages: [], end: sink }
+    this.heads.push(...first.cut(whole, `${this.flow}.${name}`))
     this.timeScope = 'partition'
     return { source, stages: rest }
   }

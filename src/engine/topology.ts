@@ -56,7 +56,7 @@ export interface StageSummary {
 
 /** What runs as one task: a flow, or the part of it that lies between two topics. */
 export interface SubTopology extends Chain {
-  /** The flow's name, and where an internal topic leads to it the stage that it begins with: its checkpoints' name. */
+  /** Unique: the flow's name, or with that of the stage at which the part was cut off. Its checkpoints are kept under it. */
   readonly name: string
   readonly inputs: readonly InputNode[]
   /** All stages, sources first, in the order in which records pass them. */

@@ -491,6 +491,16 @@ describe('a topology', () => {
     expect(isGlobal(config(flow(orders, everywhere.declare({}), sink.declare({}))))).toBe(true)
   })
 
+  test('the parts of a flow that was cut have names of their own, and come in the order of the records', () => {
+    const totals = (name: string) => aggregate(name, { of: { n: count() } })
+    const behind = flow(orders, totals('total'), consoleSink())
+    expect(flowOf(config(behind)).parts.map(({ name }) => name)).toEqual(['flow', 'flow.total'])
+    const inAnInput = flow(merge(from(orders, totals('total')), orders), consoleSink())
+    const { parts } = flowOf(config(inAnInput))
+    expect(parts.map(({ name }) => name)).toEqual(['flow.total', 'flow'])
+    expect(parts[1]?.inputs.map(({ source }) => source.name)).toContain('total.repartition.source')
+  })
+
   test('an aggregate of what an aggregate makes is refused, in a branch too', () => {
     const totals = (name: string) => aggregate(name, { of: { n: count() } })
     const twice = flow(orders, totals('first'), totals('second'), consoleSink())

@@ -70,40 +70,37 @@ export function pack(message: Message): Buffer {
   }
 }
 
+type Head<K extends Message['kind']> = [kind: (typeof kinds)[K], topic: string, partition: number, generation: number]
+type Fields<M, Names extends readonly (keyof M)[]> = { [I in keyof Names]: M[Names[I]] }
+type Packed =
+  | [...Head<'partial'>, ...Fields<PartialMessage, ['last', 'segment', 'key', 'version', 'index', 'count', 'payload']>]
+  | [
+      ...Head<'record'>,
+      ...Fields<RecordMessage, ['offset', 'index', 'timestamp', 'behindMs', 'key', 'headers', 'value']>,
+    ]
+  | [...Head<'told'>, position: number, watermark: number | null, idle: boolean, total: number]
+
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
 export function unpack(bytes: Uint8Array): Message {
-  const [kind, topic, partition, generation, ...rest] = packr.unpack(bytes) as [number, string, number, number]
+  const packed = packr.unpack(bytes) as Packed
+  const [kind, topic, partition, generation] = packed
   const sent = { topic, partition, generation }
-  const fields = rest as unknown[] as never[]
-  if (kind === kinds.partial) {
-    const [last, segment, key, version, index, count, payload] = fields as never as [
-      never,
-      never,
-      never,
-      never,
-      never,
-      never,
-      never,
-    ]
-    return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
+  switch (kind) {
+    case kinds.partial: {
+      const [, , , , last, segment, key, version, index, count, payload] = packed
+      return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
+    }
+    case kinds.record: {
+      const [, , , , offset, index, timestamp, behindMs, key, headers, value] = packed
+      return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
+    }
+    case kinds.told: {
+      const [, , , , position, watermark, idle, total] = packed
+      return { kind: 'told', ...sent, position, watermark: watermark ?? Number.NEGATIVE_INFINITY, idle, total }
+    }
+    default:
+      throw new TypeError(`a message of kind ${String(kind)} is not known`)
   }
-  if (kind === kinds.record) {
-    const [offset, index, timestamp, behindMs, key, headers, value] = fields as never as [
-      never,
-      never,
-      never,
-      never,
-      never,
-      never,
-      never,
-    ]
-    return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
-  }
-  if (kind === kinds.told) {
-    const [position, watermark, idle, total] = fields as never as [never, number | null, never, never]
-    return { kind: 'told', ...sent, position, watermark: watermark ?? Number.NEGATIVE_INFINITY, idle, total }
-  }
-  throw new TypeError(`a message of kind ${String(kind)} is not known`)
 }
 
 /** What was combined, packed and cut into pieces that a broker takes. */

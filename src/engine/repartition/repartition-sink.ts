@@ -6,6 +6,7 @@ import {
   type Connection,
   defineSink,
   PartialResult,
+  PartitionMap,
   type PartitionTold,
   partitionName,
   type SinkContext,
@@ -45,6 +46,7 @@ class RepartitionSink implements SinkTask {
   private partitions = 0
   /** What was told last of each source partition. */
   private readonly told = new Map<string, string>()
+  private readonly generations = new PartitionMap<number>()
   /** Tells records apart that were made of one: its place, and how many there were. */
   private before: { topic: string; partition: number; offset: number; index: number } | undefined
 
@@ -73,6 +75,10 @@ class RepartitionSink implements SinkTask {
 
   write(records$: Observable<StreamRecord>): Observable<never> {
     this.before = undefined
+    // What is assigned does not change within an epoch.
+    this.generations.clear()
+    for (const { topic, partition, generation } of this.context.time.told())
+      this.generations.set(topic, partition, generation)
     const written$ = records$.pipe(
       tap((record) => this.send(record)),
       ignoreElements(),
@@ -125,7 +131,7 @@ class RepartitionSink implements SinkTask {
     const isSame = before?.topic === topic && before.partition === partition && before.offset === offset
     const index = isSame ? before.index + 1 : 0
     this.before = { topic, partition, offset, index }
-    const generation = this.generationOf(topic, partition)
+    const generation = this.generations.get(topic, partition) ?? 0
     const message = {
       kind: 'record',
       topic,
@@ -140,11 +146,6 @@ class RepartitionSink implements SinkTask {
       value,
     } as const
     this.writer.write({ key: key === null ? null : key.toString(), value: pack(message) })
-  }
-
-  private generationOf(topic: string, partition: number): number {
-    const told = this.context.time.told().find((one) => one.topic === topic && one.partition === partition)
-    return told?.generation ?? 0
   }
 
   /** Says nothing that was said already, but that a partition is still idle: that holds for as long as it is repeated. */
