@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Configurable, type Duration, duration } from '../model/index.js'
 
-/** A span of event time, its end excluded. */
+/** A span of event time, its end excluded. Results of one window share it: its dates are not to be changed. */
 export interface Window {
   readonly start: Date
   readonly end: Date

@@ -10,7 +10,7 @@ import {
 } from '../../model/index.js'
 import type { WindowOptions } from '../windows.js'
 import type { Present } from './changed.js'
-import { type Combined, closing, merged, resultOf } from './window-results.js'
+import { type Combined, closing, merged, resultOf, windowOf } from './window-results.js'
 
 export interface GroupSettings {
   readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined
@@ -55,11 +55,12 @@ export class Groups {
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
     const start = this.place.start
     const key = this.place.key as StoreKey
+    const { window } = this.settings
     const result = () => {
       const parts =
         this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(origin.topic, origin.partition)]
       const value = merged(this.aggregate, parts, start, key)
-      return resultOf(this.settings.window, start, key, value, { timestamp, origin, behindMs })
+      return resultOf(window && windowOf(start, window), key, value, { timestamp, origin, behindMs })
     }
     return { start, key, result }
   }

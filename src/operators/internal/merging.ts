@@ -10,7 +10,7 @@ import {
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
-import { type Combined, closing, mergedOf, resultOf } from './window-results.js'
+import { type Combined, closing, mergedOf, resultOf, windowOf } from './window-results.js'
 
 interface Slot {
   readonly generation: number
@@ -103,9 +103,10 @@ export class Merging {
   /** The group that was changed last. */
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
     const { key, start, slots } = this
+    const { window } = this.settings
     const result = () => {
       const value = mergedOf(this.aggregate, slots?.partials() ?? [])
-      return resultOf(this.settings.window, start, key, value, { timestamp, origin, behindMs })
+      return resultOf(window && windowOf(start, window), key, value, { timestamp, origin, behindMs })
     }
     return { start, key, result }
   }
