@@ -5,6 +5,7 @@ import type { Clock } from './clock.js'
 import type { DeadLetterSink } from './dead-letter.js'
 import type { Logger } from './log.js'
 import type { Configurable } from './setting.js'
+import type { ViewStorage } from './view-storage.js'
 
 export interface ConnectionContext {
   readonly app: string
@@ -37,6 +38,8 @@ export interface ConnectionDefinition<Schema extends z.ZodType = z.ZodType, C ex
   open(options: z.output<Schema>, context: ConnectionContext): C
   /** For connections that can keep checkpoints. */
   checkpoints?(connection: C, context: ConnectionContext): CheckpointStore
+  /** For connections that can keep views. */
+  views?(connection: C, context: ConnectionContext): ViewStorage
   /** For connections that can carry records from one task of a flow to another. */
   readonly channel?: ChannelKind<C>
   /** For connections that can keep dead letters, under this name (a topic). */

@@ -7,6 +7,7 @@
  *   connection          what several stages share to reach one system
  *   channel             internal topics between the tasks of a flow
  *   checkpoint, store   where state and positions are kept, and state as a stage sees it
+ *   view-storage        where views are kept, to be read by every replica
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors              codes, remedies, places
@@ -29,3 +30,4 @@ export * from './setting.js'
 export * from './source.js'
 export * from './stage.js'
 export * from './store.js'
+export * from './view-storage.js'
