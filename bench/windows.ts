@@ -8,15 +8,19 @@ import { compareThroughput } from './support/throughput.js'
 
 const events = Number(process.env['EVENTS'] ?? 1_000_000)
 const rounds = Number(process.env['ROUNDS'] ?? 5)
+const perSecond = 10_000
+/** Those that end 5 s (the out-of-orderness) and the disorder of the events before the last, and one that began before. */
+const closed = Math.max(0, Math.floor((events / perSecond - 6) / 10) + 1)
 
 await withKafka(async (brokers) => {
   const topic = `windows-${Date.now()}`
   console.log(`loading ${events} events …`)
-  await loadTopic(brokers, topic, events, 10_000)
+  await loadTopic(brokers, topic, events, perSecond)
   await compareThroughput('windows', rounds, (run) => ({
     BROKERS: brokers,
     TOPIC: topic,
     EVENTS: String(events),
+    WINDOWS: String(closed),
     RUN: run,
   }))
 })

@@ -5,7 +5,7 @@ import { runFlow } from '../support/run-flow.js'
 const { BROKERS = '', TOPIC = '', OUTPUT = '', RUN = '' } = process.env
 
 const config = defineConfig({
-  app: 'bench',
+  app: `bench-${RUN}`,
   connections: { kafka: kafka({ brokers: BROKERS }) },
   flows: { copy: flow(kafka.source({ topic: TOPIC, group: `copy-weir-${RUN}` }), kafka.sink({ topic: OUTPUT })) },
 })

@@ -14,6 +14,7 @@ export function partitionName({ topic, partition }: TopicPartition): string {
  */
 export class PartitionMap<T> {
   private readonly topics = new Map<string, (T | undefined)[]>()
+  private count = 0
   private lastTopic: string | undefined
   private lastRow: (T | undefined)[] = []
 
@@ -22,15 +23,20 @@ export class PartitionMap<T> {
   }
 
   set(topic: string, partition: number, value: T): void {
-    this.row(topic)[partition] = value
+    const row = this.row(topic)
+    if (row[partition] === undefined) this.count++
+    row[partition] = value
   }
 
   delete(topic: string, partition: number): void {
-    this.row(topic)[partition] = undefined
+    const row = this.row(topic)
+    if (row[partition] !== undefined) this.count--
+    row[partition] = undefined
   }
 
   clear(): void {
     this.topics.clear()
+    this.count = 0
     this.lastTopic = undefined
     this.lastRow = []
   }
@@ -48,9 +54,7 @@ export class PartitionMap<T> {
   }
 
   get size(): number {
-    let size = 0
-    for (const _ of this.entries()) size++
-    return size
+    return this.count
   }
 
   private row(topic: string): (T | undefined)[] {
