@@ -28,7 +28,9 @@ class HandlingSubscriber<In, Out> extends Subscriber<In> {
     super(output)
   }
 
-  protected override _next(value: In): void {
+  /** Not `_next`: that of RxJS, which would call it, serves subscribers of every kind and is slow for it. */
+  override next(value: In): void {
+    if (this.isStopped) return
     try {
       this.handlers.next(value)
     } catch (error) {
