@@ -29,6 +29,17 @@ export function chooseCheckpoints(
   connections: Connections,
   faults: ConfigFault[],
 ): string {
+  return chooseKeeper('checkpoints', what, named, connections, faults)
+}
+
+/** The same for what can keep checkpoints, or views. */
+export function chooseKeeper(
+  kept: 'checkpoints' | 'views',
+  what: string,
+  named: string,
+  connections: Connections,
+  faults: ConfigFault[],
+): string {
   if (named === 'memory') return named
   const ofKind = [...connections].filter(([, { definition }]) => definition.kind === named).map(([name]) => name)
   const [name = named, ...others] = connections.has(named) ? [named] : ofKind
@@ -36,7 +47,7 @@ export function chooseCheckpoints(
   const definition = connections.get(name)?.definition
   if (definition === undefined)
     fault(`no connection '${named}'`, `Declare it, or name ${listed([...connections.keys(), 'memory'])}.`)
-  else if (definition.checkpoints === undefined)
+  else if (definition[kept] === undefined)
     fault(
       `a ${definition.kind} connection ('${name}') can't keep them`,
       "Name a connection that keeps data, or 'memory'.",

@@ -12,7 +12,7 @@ import {
   type SourceDefinition,
   WeirError,
 } from '../model/index.js'
-import { chooseCheckpoints, usualCheckpoints } from './checkpoint-choice.js'
+import { chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, type Part } from './cut.js'
@@ -61,15 +61,32 @@ export function compile(
         name,
         config,
         connections,
-        flow.options.checkpoints === undefined
-          ? checkpoints
-          : chooseCheckpoints(`flow '${name}': checkpoints`, flow.options.checkpoints, connections, faults),
+        ownCheckpoints(name, flow, environment, connections, faults) ?? checkpoints,
         environment,
         faults,
       ).compile(flow),
     )
   if (faults.length > 0) throw new ConfigError(faults)
   return { app, flows, connections, checkpoints }
+}
+
+/** What a flow keeps its checkpoints in by its own choice. */
+function ownCheckpoints(
+  name: string,
+  { options: { checkpoints } }: Flow,
+  environment: Environment,
+  connections: ReadonlyMap<string, TopologyConnection>,
+  faults: ConfigFault[],
+): string | undefined {
+  if (checkpoints === undefined) return undefined
+  const what = `flow '${name}': checkpoints`
+  try {
+    const named = typeof checkpoints === 'string' ? checkpoints : checkpoints.read(environment)
+    return chooseCheckpoints(what, named, connections, faults)
+  } catch (error) {
+    faults.push({ message: `${what}: ${messageOf(error)}`, hint: error instanceof WeirError ? error.hint : undefined })
+    return undefined
+  }
 }
 
 function compileConnections(
@@ -108,8 +125,7 @@ class FlowCompiler {
     )
     const chain = this.chain(flow.stages, flow.end)
     const parts = { inputs, ...chain }
-    const operators = [...operatorsOf(parts)]
-    const stores = this.stores(operators)
+    const stores = this.stores([...operatorsOf(parts), ...sinksOf(parts)])
     this.refuseNested(
       parts,
       inputs.some(({ stages }) => stages.some(isGlobal)),
@@ -138,9 +154,7 @@ class FlowCompiler {
 
   private part(part: Part, flow: Flow, joins: readonly SinkNode[]): SubTopology {
     const operators = [...operatorsOf(part)]
-    const keepsState = operators.some(
-      ({ definition, options }) => options !== undefined && (definition.stores?.(options) ?? []).length > 0,
-    )
+    const keepsState = [...operators, ...sinksOf(part)].some((stage) => storesOf(stage).length > 0)
     const keepsPositions = part.inputs.some(({ source }) => source.definition.positions === 'store')
     return {
       ...part,
@@ -175,7 +189,7 @@ class FlowCompiler {
       name: this.unique(typeof given?.name === 'string' ? given.name : definition.name),
       definition,
       options,
-      connection: this.connection(declared, given?.connection),
+      connection: this.keeper(declared, options) ?? this.connection(declared, given?.connection),
       policy: given?.onError ?? policyOf(definition, options),
       declaredAt: declared.declaredAt,
     }
@@ -185,6 +199,15 @@ class FlowCompiler {
     const count = (this.taken.get(name) ?? 0) + 1
     this.taken.set(name, count)
     return count === 1 ? name : this.unique(`${name}-${count}`)
+  }
+
+  /** The connection that keeps the views of a sink. */
+  private keeper({ definition }: DeclaredStage, options: unknown): string | undefined {
+    if (definition.kind !== 'sink' || options === undefined) return undefined
+    const named = definition.keepsViewsIn?.(options) ?? 'memory'
+    if (named === 'memory') return undefined
+    const what = `flow '${this.name}': ${definition.name}: storage`
+    return chooseKeeper('views', what, named, this.connections, this.faults)
   }
 
   private connection({ definition, declaredAt }: DeclaredStage, named: string | undefined): string | undefined {
@@ -215,10 +238,11 @@ class FlowCompiler {
   }
 
   /** The names of all stores; every one that is taken already is a fault. */
-  private stores(operators: readonly OperatorNode[]): string[] {
+  private stores(stages: readonly (OperatorNode | SinkNode)[]): string[] {
     const names: string[] = []
-    for (const { definition, options, declaredAt } of operators) {
-      for (const name of options === undefined ? [] : (definition.stores?.(options) ?? [])) {
+    for (const stage of stages) {
+      const { declaredAt } = stage
+      for (const name of storesOf(stage)) {
         if (names.includes(name)) {
           this.faults.push({
             message: `flow '${this.name}' has two stateful stages named '${name}'`,
@@ -288,6 +312,11 @@ class FlowCompiler {
 function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAsked: boolean): boolean {
   const { transactional = false } = definition
   return connection === checkpoints && (transactional === 'on-request' ? isAsked : transactional)
+}
+
+/** Options that did not validate are undefined; their fault is told elsewhere. */
+function storesOf({ definition, options }: OperatorNode | SinkNode): readonly string[] {
+  return options === undefined ? [] : (definition.stores?.(options) ?? [])
 }
 
 function isGlobal({ definition }: OperatorNode): boolean {

@@ -1,4 +1,4 @@
-import { from, ignoreElements, mergeMap, type Observable } from 'rxjs'
+import { from, ignoreElements, lastValueFrom, mergeMap, type Observable } from 'rxjs'
 import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
@@ -11,6 +11,7 @@ import type { KeptState } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
 import { type FlowTopology, operatorsOf, type SubTopology, sinksOf, type Topology } from './topology.js'
+import { ViewPlaces } from './view-places.js'
 
 export interface EngineParts {
   readonly clock: Clock
@@ -34,12 +35,17 @@ export class Engine {
   private readonly opened = new Map<string, Connection>()
   private readonly flows: readonly RunningFlow[]
   private readonly checkpoints = new Map<string, CheckpointStore>()
+  private readonly views: ViewPlaces
 
   /** Builds every stage. Errors: WEIR_CONFIG_EMBEDDED and whatever a stage finds wrong when it is built. */
   constructor(
     private readonly topology: Topology,
     private readonly parts: EngineParts,
   ) {
+    this.views = new ViewPlaces(topology, parts.log, {
+      connection: (name) => this.connection(name),
+      context: (name) => this.connectionContext(name),
+    })
     this.flows = topology.flows.map((flow) => new RunningFlow(flow.parts.map((part) => this.task(flow, part))))
   }
 
@@ -65,6 +71,7 @@ export class Engine {
 
   /** Closes what the flows shared, once they have ended. */
   async close(): Promise<void> {
+    await lastValueFrom(this.views.close(), { defaultValue: undefined })
     for (const connection of [...this.opened.values()].reverse()) await connection.close()
     this.opened.clear()
   }
@@ -101,6 +108,7 @@ export class Engine {
       rejections,
       transaction: (connection) =>
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
+      views: (sink) => this.views.of(sink, part),
       joins: flow.joins,
     })
     const pipeline = buildPipeline(part, contexts)

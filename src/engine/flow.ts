@@ -1,4 +1,4 @@
-import type { Duration, Operator, Sink, Source } from '../model/index.js'
+import type { Duration, Operator, Setting, Sink, Source } from '../model/index.js'
 
 export interface FlowOptions {
   readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: Duration }
@@ -10,7 +10,7 @@ export interface FlowOptions {
    * The connection (or the kind of the only one) that keeps positions and stores of this flow, or `memory`. Default: the
    * configuration's, or `WEIR_CHECKPOINTS`. Where its sink writes to the same database, rows, stores and positions commit in one transaction.
    */
-  readonly checkpoints?: string
+  readonly checkpoints?: string | Setting<string>
   /** Stores of stages that the flow had once: their state may be lost. Without it, such state is refused at the start. */
   readonly givesUp?: readonly string[]
   /**

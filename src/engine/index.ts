@@ -9,7 +9,7 @@
  *   task                one step after another: connect, assign, run an epoch, commit, recover
  *   assignment, event-time, partition-ends, rejections, restore-progress, supervision   what a task keeps track of
  *   running-flow        the tasks of a flow
- *   engine              all flows of a process
+ *   engine              all flows of a process (view-places: where their views are kept)
  *   state-plan          what a topology would do to the state that is stored
  *   status              what it tells of itself
  */

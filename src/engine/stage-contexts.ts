@@ -9,6 +9,7 @@ import type {
   SourceContext,
   StageContext,
   StreamRecord,
+  ViewStorage,
 } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
@@ -31,6 +32,8 @@ export interface Surroundings {
   readonly rejections: Rejections
   /** The running epoch's transaction, when it is one of that connection. */
   readonly transaction: (connection: Connection) => EpochTransaction | undefined
+  /** Keeps the views of a sink. */
+  readonly views: (sink: SinkNode) => ViewStorage
   /** The sinks that write in that transaction. */
   readonly joins: readonly SinkNode[]
 }
@@ -105,10 +108,20 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time } = this.around
+    const { time, http, stores, views } = this.around
     const joins = this.around.joins.includes(node)
-    const transaction = joins ? this.around.transaction : () => undefined
-    return { ...this.common(node), time, transaction, joins, reject: this.rejecting(node) }
+    return {
+      ...this.common(node),
+      time,
+      http,
+      transaction: joins ? this.around.transaction : () => undefined,
+      joins,
+      store: (name, codec) => stores.declare(name, codec),
+      get views() {
+        return views(node)
+      },
+      reject: this.rejecting(node),
+    }
   }
 
   private rejecting(node: OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {

@@ -44,7 +44,7 @@ function summaryOf({ name, definition, options }: Named, inputs: readonly string
     definition: definition.name,
     detail: valid ? definition.detail?.(options) : undefined,
     inputs,
-    stores: valid && definition.kind === 'operator' ? (definition.stores?.(options) ?? []) : [],
+    stores: valid && definition.kind !== 'source' ? (definition.stores?.(options) ?? []) : [],
   }
 }
 

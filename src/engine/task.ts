@@ -110,7 +110,8 @@ export class FlowTask {
       retry({ delay: (error) => this.afterFailure(error) }),
       tap({ complete: () => this.enter('stopped') }),
     )
-    const held$ = merge(...this.parts.pipeline.sources.map((source) => source.lifetime$ ?? NEVER))
+    const { sources, sinks } = this.parts.pipeline
+    const held$ = merge(...[...sources, ...sinks].map(({ lifetime$ }) => lifetime$ ?? NEVER))
     return merge(held$, concat(lives$, of('ended'))).pipe(
       takeWhile((signal) => signal !== 'ended'),
       ignoreElements(),
@@ -355,6 +356,7 @@ export class FlowTask {
       commit$,
       this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(mirror$),
       run(() => this.committed(epoch, positions, clock.now() - began)),
+      ...pipeline.sinks.map((sink) => defer(() => sink.committed?.() ?? EMPTY)),
     )
   }
 

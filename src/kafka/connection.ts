@@ -80,7 +80,7 @@ export class KafkaConnection implements Connection {
     await (await this.embedded)?.close()
   }
 
-  private get isEmbedded(): boolean {
+  get isEmbedded(): boolean {
     return this.address === 'embedded'
   }
 }

@@ -4,6 +4,7 @@ import { KafkaCheckpoints } from './checkpoints.js'
 import { KafkaConnection } from './connection.js'
 import { KafkaDeadLetters } from './dead-letters.js'
 import { brokerList, connectionOptions } from './options.js'
+import { KafkaTable } from './table.js'
 
 export const kafkaConnection = defineConnection({
   kind: 'kafka',
@@ -14,6 +15,7 @@ export const kafkaConnection = defineConnection({
   channel: {
     writer: (connection, request) => new KafkaChannelWriter(connection, request),
     source: (connection, request) => new KafkaChannelReader(connection, request),
+    table: (connection, request) => (connection.isEmbedded ? undefined : new KafkaTable(connection, request)),
   },
   checkpoints: (connection) => new KafkaCheckpoints(connection),
   deadLetters: (connection, topic) => new KafkaDeadLetters(connection, topic),

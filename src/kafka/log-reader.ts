@@ -58,7 +58,7 @@ export class LogReader {
     let progressAt = performance.now()
     while (!isDone()) {
       const before = this.ended.size
-      const messages = await call<Message[]>((done) => this.client.consume(most, done as never))
+      const messages = await this.poll()
       for (const message of messages) visit(message)
       if (messages.length > 0 || this.ended.size > before) progressAt = performance.now()
       else if (performance.now() - progressAt > stallMs) {
@@ -71,6 +71,11 @@ export class LogReader {
         )
       }
     }
+  }
+
+  /** What has come meanwhile, at most 500 messages; waits 50 ms for the first. */
+  async poll(): Promise<readonly Message[]> {
+    return call<Message[]>((done) => this.client.consume(most, done as never))
   }
 
   close(): Promise<void> {

@@ -42,6 +42,39 @@ export interface ChannelWriter {
   close(): Observable<never>
 }
 
+/** A topic that keeps the last message of each key. */
+export interface TableRequest {
+  readonly topic: string
+  readonly place: ErrorPlace
+  readonly log: Logger
+}
+
+export interface TableMessage {
+  readonly key: string
+  /** Null removes the key. */
+  readonly value: Buffer | null
+}
+
+/** Some messages of a table, in order. */
+export interface TableMessages {
+  readonly messages: readonly TableMessage[]
+  /** Whether this is all that there was at some moment since reading began. */
+  readonly atEnd: boolean
+}
+
+/** A topic of one partition that everybody writes, and reads from its beginning. */
+export interface TableChannel {
+  /** Completes when the topic is there and can be written to. */
+  open(): Observable<never>
+  /** Queues a message; errors show in `flush`. */
+  write(message: TableMessage): void
+  /** Completes when all that was written is acknowledged. */
+  flush(): Observable<never>
+  /** All that there is, and what comes, as long as it is subscribed. */
+  readonly messages$: Observable<TableMessages>
+  close(): Observable<never>
+}
+
 /** What a kind of connection needs to join the tasks of a flow. */
 export interface ChannelKind<C = unknown> {
   writer(connection: C, request: ChannelRequest): ChannelWriter
@@ -50,4 +83,6 @@ export interface ChannelKind<C = unknown> {
    * from time to time.
    */
   source(connection: C, request: ChannelRequest): SourceTask
+  /** Undefined where nobody else can read it: an embedded server. */
+  table?(connection: C, request: TableRequest): TableChannel | undefined
 }

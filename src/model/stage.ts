@@ -10,6 +10,7 @@ import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 import type { SourceTask } from './source.js'
 import type { Store, StoreCodec } from './store.js'
+import type { ViewStorage } from './view-storage.js'
 
 /**
  * What becomes of a record that a stage can't take: `fail` ends the epoch, `dead-letter` writes it to the dead-letter
@@ -91,6 +92,11 @@ export interface SourceContext extends StageContext {
 
 export interface SinkContext extends StageContext, Rejecting {
   readonly time: StreamTime
+  readonly http: HttpServer
+  /** Declares a store of this stage, named by its definition's `stores`. Call it while building. */
+  store<V>(name: string, codec: StoreCodec<V>): Store<V>
+  /** Keeps the views of this stage: its connection does, or every process in its memory. */
+  readonly views: ViewStorage
   /** The transaction of the running epoch, when this connection keeps the flow's checkpoints; else undefined. */
   transaction(connection: Connection): EpochTransaction | undefined
   /** Whether there is such a transaction in every epoch. */
@@ -99,10 +105,14 @@ export interface SinkContext extends StageContext, Rejecting {
 
 /** A sink at work in a task. */
 export interface SinkTask<V = unknown> {
+  /** As that of a source: what outlives the restarts of the task, such as a route. */
+  readonly lifetime$?: Observable<never>
   /** Completes when the sink can be written to: connected, tables created. */
   open?(): Observable<never>
   /** Subscribed once an epoch. Completes only when all that was written is acknowledged. */
   write(records$: Observable<StreamRecord<V>>): Observable<unknown>
+  /** Subscribed after each commit, and awaited. It must not fail: nothing can undo the commit. */
+  committed?(): Observable<never>
   close?(): Observable<never>
 }
 
@@ -176,6 +186,10 @@ export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends De
    * the flow asks for `exactly-once`, because its results are then seen later.
    */
   readonly transactional?: boolean | 'on-request'
+  /** The stores it keeps, known without building it. */
+  stores?(options: z.output<Schema>): readonly string[]
+  /** The connection (or the kind of the only one) that keeps its views, or `memory`. */
+  keepsViewsIn?(options: z.output<Schema>): string
   build(options: z.output<Schema>, context: SinkContext): SinkTask
 }
 

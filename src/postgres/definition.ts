@@ -2,6 +2,7 @@ import { defineConnection } from '../model/index.js'
 import { postgresCheckpoints } from './checkpoint-tables.js'
 import { PostgresConnection } from './connection.js'
 import { connectionOptions, isEmbedded } from './options.js'
+import { postgresViews } from './view-tables.js'
 
 /** Declares a PostgreSQL database; with neither `url` nor `host` an embedded one, kept in the data directory. */
 export const postgresConnection = defineConnection({
@@ -11,4 +12,5 @@ export const postgresConnection = defineConnection({
   isEmbedded,
   open: (options, context) => new PostgresConnection(options, context),
   checkpoints: postgresCheckpoints,
+  views: postgresViews,
 })

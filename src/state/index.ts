@@ -8,8 +8,12 @@
  *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
  *   stored-state         what a checkpoint store holds, read without taking it over
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
+ *   memory-views         views in the memory of the process
+ *   replicated-views     views in the memory of every replica, joined by a topic
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
+export { MemoryViews } from './memory-views.js'
 export { unclaimedHint } from './partition-state.js'
+export { ReplicatedViews } from './replicated-views.js'
 export { isSameVersion, readStored, type StoredStore } from './stored-state.js'
 export { TaskStores } from './task-stores.js'

@@ -1,9 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { PassThrough } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { firstValueFrom, Observable } from 'rxjs'
 import { type HttpReply, type HttpRoute, type HttpServer, type Logger, messageOf, WeirError } from '../model/index.js'
 import { correlationIdOf } from './correlation.js'
 import { readJson } from './read-json.js'
+
+/** How much may wait for a slow caller of a stream, bytes. */
+const mostWaiting = 1 << 20
+
+/** A route, and who serves it. */
+interface Served {
+  readonly route: HttpRoute
+  holders: number
+  /** Ends the streams that it answers. */
+  readonly streams: Set<() => void>
+}
 
 export interface Address {
   readonly host: string
@@ -16,7 +28,7 @@ export interface Address {
  */
 export class WorkerHttpServer implements HttpServer {
   /** `undefined` marks a route that was served and will not be again: callers learn that it is down, not unknown. */
-  private readonly routes = new Map<string, HttpRoute | undefined>()
+  private readonly routes = new Map<string, Served | undefined>()
   private readonly fastify: FastifyInstance
 
   constructor(private readonly log: Logger) {
@@ -32,8 +44,8 @@ export class WorkerHttpServer implements HttpServer {
     })
     this.fastify.removeAllContentTypeParsers()
     this.fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: NodeJS.ReadableStream) => {
-      const route = this.find(request)
-      return route === undefined ? undefined : readJson(request.headers, payload, route.bodyLimit)
+      const served = this.find(request)
+      return served === undefined ? undefined : readJson(request.headers, payload, served.route.bodyLimit)
     })
     this.fastify.setErrorHandler((error, request, reply) => this.failed(error, request, reply))
     this.fastify.setNotFoundHandler((request, reply) => this.dispatch(request, reply))
@@ -43,15 +55,27 @@ export class WorkerHttpServer implements HttpServer {
   serve(route: HttpRoute): Observable<never> {
     const key = `${route.method} ${route.path}`
     return new Observable((subscriber) => {
-      if (this.routes.get(key) !== undefined) {
-        const hint = 'Give one of the sources another path.'
+      const known = this.routes.get(key)
+      if (known !== undefined && (route.owner === undefined || route.owner !== known.route.owner)) {
+        const hint = 'Give one of the stages another path.'
         return subscriber.error(
           new WeirError('WEIR_HTTP_ROUTE_TAKEN', `serving ${key}: it is served already`, { hint }),
         )
       }
-      this.routes.set(key, route)
-      return () => this.routes.set(key, undefined)
+      const served = known ?? { route, holders: 0, streams: new Set<() => void>() }
+      served.holders++
+      this.routes.set(key, served)
+      return () => {
+        if (--served.holders > 0) return
+        this.routes.set(key, undefined)
+        for (const end of [...served.streams]) end()
+      }
     })
+  }
+
+  /** What the routes of views tell of themselves. */
+  views(): readonly object[] {
+    return [...this.routes.values()].flatMap((served) => served?.route.view ?? [])
   }
 
   /** Errors: WEIR_HTTP_PORT_TAKEN. */
@@ -73,16 +97,47 @@ export class WorkerHttpServer implements HttpServer {
     await this.fastify.close()
   }
 
-  private find({ method, url }: FastifyRequest): HttpRoute | undefined {
+  private find({ method, url }: FastifyRequest): Served | undefined {
     return this.routes.get(`${method === 'HEAD' ? 'GET' : method} ${pathOf(url)}`)
   }
 
   private async dispatch(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const route = this.find(request)
-    if (route === undefined) return send(reply, this.missing(request))
-    const { headers, body, id } = request
+    const served = this.find(request)
+    if (served === undefined) return send(reply, this.missing(request))
+    const { headers, body, id, url } = request
     const bytes = Number(headers['content-length'] ?? 0)
-    return send(reply, await firstValueFrom(route.handle({ body, bytes, headers, correlationId: id })))
+    const query = Object.fromEntries(new URLSearchParams(url.slice(pathOf(url).length)))
+    const answer = await firstValueFrom(served.route.handle({ body, bytes, headers, query, correlationId: id }))
+    if (answer.stream$ === undefined || request.method === 'HEAD') return send(reply, answer)
+    return this.stream(served, reply, answer, answer.stream$)
+  }
+
+  private stream(
+    { streams }: Served,
+    reply: FastifyReply,
+    { status, headers = {} }: HttpReply,
+    text$: Observable<string>,
+  ): FastifyReply {
+    const sent = new PassThrough()
+    const end = () => {
+      subscription.unsubscribe()
+      streams.delete(end)
+      sent.end()
+    }
+    const subscription = text$.subscribe({
+      next: (text) => {
+        sent.write(text)
+        if (sent.writableLength + sent.readableLength + reply.raw.writableLength > mostWaiting) reply.raw.destroy()
+      },
+      error: (error: unknown) => {
+        this.log.error({ error }, 'answering with a stream')
+        reply.raw.destroy()
+      },
+      complete: () => sent.end(),
+    })
+    streams.add(end)
+    reply.raw.once('close', end)
+    return reply.code(status).headers(headers).send(sent)
   }
 
   private missing({ method, url }: FastifyRequest): HttpReply {
@@ -108,6 +163,7 @@ export class WorkerHttpServer implements HttpServer {
 }
 
 function send(reply: FastifyReply, { status, headers = {}, body }: HttpReply): FastifyReply {
+  if (body === undefined || Buffer.isBuffer(body)) return reply.code(status).headers(headers).send(body)
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`
   const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8'
   return reply.code(status).type(type).headers(headers).send(text)

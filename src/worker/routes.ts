@@ -57,15 +57,18 @@ export interface RouteOptions {
   readonly metrics: Metrics
   /** What `/version` tells. */
   readonly about: object
+  /** What `/views` tells. */
+  readonly views: () => readonly object[]
   /** All workers, where there are several. */
   readonly crew: Crew | undefined
 }
 
-/** What a worker tells of itself, or of all workers: `/health`, `/ready`, `/metrics`, `/version`. */
-export function workerRoutes({ answers, metrics, about, crew }: RouteOptions): readonly HttpRoute[] {
+/** What a worker tells of itself, or of all workers: `/health`, `/ready`, `/metrics`, `/version`, `/views`. */
+export function workerRoutes({ answers, metrics, about, views, crew }: RouteOptions): readonly HttpRoute[] {
   const text$ = defer(() => from(metrics.scrape()))
   return [
     get('/version', () => of({ status: 200, body: about })),
+    get('/views', () => defer(() => of({ status: 200, body: { views: views() } }))),
     get('/health', () => crew?.ask('health').pipe(map(healthOfAll)) ?? answers.health().pipe(map(reply))),
     get('/ready', () => crew?.ask('ready').pipe(map(readinessOfAll)) ?? answers.ready().pipe(map(reply))),
     get('/metrics', () =>

@@ -137,7 +137,8 @@ class Worker {
       stuckAfterMs,
       isStopping: () => this.stoppedAt !== undefined,
     })
-    const routes = workerRoutes({ answers, metrics: this.metrics, about, crew })
+    const views = () => this.server.views()
+    const routes = workerRoutes({ answers, metrics: this.metrics, about, views, crew })
     return merge(...routes.map((route) => this.server.serve(route)), crew?.answer((topic) => answers[topic]()) ?? EMPTY)
   }
 

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { catchError, concat, defer, finalize, ignoreElements, lastValueFrom, type Observable, throwError } from 'rxjs'
+import {
+  catchError,
+  concat,
+  defer,
+  finalize,
+  ignoreElements,
+  lastValueFrom,
+  NEVER,
+  type Observable,
+  throwError,
+} from 'rxjs'
 import {
   asWeirError,
   type CheckpointStore,
@@ -12,6 +22,7 @@ import {
   silentLogger,
   systemClock,
 } from '../../src/model/index.js'
+import { MemoryViews } from '../../src/state/index.js'
 import { MarbleTime } from '../../src/testing/marble-time.js'
 import { commitOf, done, one } from './checkpoints.contract.js'
 import type { Rejection } from './sinks.contract.js'
@@ -92,6 +103,11 @@ export class SinkHarness {
       log: silentLogger,
       connection: () => connection as never,
       time: new MarbleTime(),
+      http: { serve: () => NEVER },
+      store: () => {
+        throw new Error('the harness keeps no stores')
+      },
+      views: new MemoryViews(),
       transaction: () => this.transaction,
       reject: (record, error) => {
         this.rejected.push({ record, error: asWeirError(error) })

@@ -189,7 +189,19 @@ export function viewStorageContract(name: string, start: () => Promise<ViewStora
       const part = newPart()
       const keys = ['', ' ', 'a', 'A', '__proto__', '12', '\\', "'", '"', '%', ':', '\t\n', '{}', '\u0000', 'x\u0000y']
       const odd = [...keys, '\\0', 'Ж', '日本', '\u{1F9A6}', 'é', 'e\u0301', '\u2028', 'x'.repeat(300)]
-      const values = [0, -1.5, 1e21, '', 'text\u0000\u{1F9A6}', true, null, [], [1, [2]], {}, { all: 3, 'a b': { c: 4 } }]
+      const values = [
+        0,
+        -1.5,
+        1e21,
+        '',
+        'text\u0000\u{1F9A6}',
+        true,
+        null,
+        [],
+        [1, [2]],
+        {},
+        { all: 3, 'a b': { c: 4 } },
+      ]
       const written = [
         ...odd.map((key, index) => ({ table: 'keys', key, value: index })),
         ...values.map((value, index) => ({ table: 'values', key: String(index), value })),

@@ -47,6 +47,7 @@ function stageContext(connection: KafkaConnection) {
     instance: undefined,
     http: undefined as never,
     store: undefined as never,
+    views: undefined as never,
   }
 }
 

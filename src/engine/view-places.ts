@@ -1,0 +1,77 @@
+import { catchError, concat, EMPTY, type Observable } from 'rxjs'
+import {
+  type Connection,
+  type ConnectionContext,
+  type Logger,
+  messageOf,
+  type TableChannel,
+  type ViewStorage,
+  WeirError,
+} from '../model/index.js'
+import { MemoryViews, ReplicatedViews } from '../state/index.js'
+import type { SinkNode, SubTopology, Topology } from './topology.js'
+
+interface Connections {
+  readonly connection: (name: string) => Connection
+  readonly context: (name: string) => ConnectionContext
+}
+
+/** Where the views of this process are kept: by connections, or in memory, and there by every replica. */
+export class ViewPlaces {
+  private readonly memory = new MemoryViews()
+  private readonly kept = new Map<string, ViewStorage>()
+  private readonly replicated = new Map<string, ReplicatedViews>()
+
+  constructor(
+    private readonly topology: Topology,
+    private readonly log: Logger,
+    private readonly connections: Connections,
+  ) {}
+
+  /** What keeps the views of a sink. Errors: WEIR_CONFIG_CONNECTION when its connection can't. */
+  of({ connection }: SinkNode, part: SubTopology): ViewStorage {
+    return connection === undefined ? this.inMemory(part) : this.keptBy(connection)
+  }
+
+  close(): Observable<never> {
+    return concat(...[...this.replicated.values()].map((views) => views.close())).pipe(
+      catchError((error: unknown) => {
+        this.log.warn(`closing views: ${messageOf(error)}`)
+        return EMPTY
+      }),
+    )
+  }
+
+  private keptBy(name: string): ViewStorage {
+    const known = this.kept.get(name)
+    if (known !== undefined) return known
+    const { views } = this.topology.connections.get(name)?.definition ?? {}
+    const storage = views?.(this.connections.connection(name), this.connections.context(name))
+    if (storage === undefined) throw new WeirError('WEIR_CONFIG_CONNECTION', `opening views: '${name}' can't keep them`)
+    this.kept.set(name, storage)
+    return storage
+  }
+
+  /** Replicas share what they read, so what carries that carries what they show of it, too. */
+  private inMemory({ inputs }: SubTopology): ViewStorage {
+    const carrier = inputs.map(({ source }) => source.connection).find((name) => this.carries(name))
+    if (carrier === undefined) return this.memory
+    let views = this.replicated.get(carrier)
+    if (views === undefined) {
+      views = new ReplicatedViews(this.memory, (view) => this.topic(carrier, view) as TableChannel)
+      this.replicated.set(carrier, views)
+    }
+    return views
+  }
+
+  private carries(name: string | undefined): name is string {
+    return name !== undefined && this.topic(name, '') !== undefined
+  }
+
+  /** `<app>.<path>.view`. */
+  private topic(connection: string, view: string): TableChannel | undefined {
+    const { channel } = this.topology.connections.get(connection)?.definition ?? {}
+    const topic = `${view.replace(/[^\w.-]+/g, '.')}.view`
+    return channel?.table?.(this.connections.connection(connection), { topic, place: {}, log: this.log })
+  }
+}
