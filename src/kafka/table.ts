@@ -81,7 +81,7 @@ export class KafkaTable implements TableChannel {
     const { topic } = this.request
     const messages = await reader.poll()
     const atEnd = reader.hasEnded({ topic, partition: 0 })
-    tell({ messages: messages.map(({ key, value }) => ({ key: String(key), value: value as Buffer | null })), atEnd })
+    tell({ messages: messages.map(({ key, value }) => ({ key: String(key), value })), atEnd })
     if (messages.length === 0) await sleep(restMs.idle)
   }
 

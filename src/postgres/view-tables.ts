@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { catchError, filter, ignoreElements, map, type Observable, throwError } from 'rxjs'
+import { catchError, filter, ignoreElements, type Observable, throwError } from 'rxjs'
 import {
   type EpochTransaction,
   refusedError,

@@ -1,13 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defer, EMPTY, type Observable, of } from 'rxjs'
-import {
-  refusedError,
-  type ViewClaim,
-  type ViewContent,
-  type ViewStorage,
-  type ViewTables,
-  type ViewWrite,
-} from '../model/index.js'
+import { refusedError, type ViewClaim, type ViewContent, type ViewStorage, type ViewWrite } from '../model/index.js'
 
 interface Part {
   readonly claim: ViewClaim
@@ -65,7 +58,7 @@ export class MemoryViews implements ViewStorage {
       const isWhole = isComplete(view)
       const tag = `${this.life}.${view.version}.${isWhole}`
       if (tag === known) return EMPTY
-      return of({ tag, at: view.at, isWhole, tables: view.tables as ViewTables })
+      return of({ tag, at: view.at, isWhole, tables: view.tables })
     })
   }
 

@@ -321,7 +321,7 @@ describe('the stream of a view', () => {
 describe('reading a storage', () => {
   const content = (tag: string) => ({ tag, at: 1, isWhole: true, tables: new Map() })
 
-  test('happens a few times a second, however many ask', async () => {
+  test('happens a few times a second, however many ask', () => {
     const reads: (string | undefined)[] = []
     const answers$ = new Subject<ReturnType<typeof content>>()
     const storage = {
