@@ -37,6 +37,11 @@ export function portOf({ port }: RunOptions, environment: Environment): number {
   return Number(port)
 }
 
+/** Where the HTTP port is reached from; `127.0.0.1` is this machine only. */
+export function hostOf(environment: Environment): string {
+  return env('SERVER_HOST').default('0.0.0.0').read(environment)
+}
+
 /** How many processes share the work. */
 export function workersOf({ workers }: RunOptions, environment: Environment): number {
   if (workers !== undefined) {

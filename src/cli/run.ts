@@ -7,8 +7,9 @@ import { version } from './about.js'
 import { instanceOf } from './instance.js'
 import type { Io, Output } from './io.js'
 import { type Prepared, prepare } from './prepare.js'
-import { codeOf, logOf, portOf, type RunOptions, stopOf, workersOf } from './run-options.js'
+import { codeOf, hostOf, logOf, portOf, type RunOptions, stopOf, workersOf } from './run-options.js'
 import { runWorkers } from './run-workers.js'
+import { isShared, shareOf } from './share.js'
 
 /** What runs beside the flows for those who watch. */
 export interface Company {
@@ -22,8 +23,11 @@ export interface Company {
 export async function run(flows: readonly string[], options: RunOptions, io: Io): Promise<number> {
   const prepared = await prepare({ config: options.config, flows, toRun: true }, io)
   const count = workersOf(options, prepared.environment)
-  if (count === 1 || io.worker !== undefined) return runPrepared(prepared, options, io)
-  return runWorkers(count, prepared, options, io)
+  const topology = shareOf(prepared.topology, io.worker?.number)
+  if (count === 1 || io.worker !== undefined) return runPrepared({ ...prepared, topology }, options, io)
+  if (topology.flows.some(isShared)) return runWorkers(count, prepared, options, io)
+  logOf(prepared, options, io).warn('one worker runs: none of the flows can be shared by processes')
+  return runPrepared(prepared, options, io)
 }
 
 /** Runs the flows of a topology as a worker. Returns the exit code. */
@@ -32,7 +36,7 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
   const log = logOf(prepared, options, io, company?.log)
   const { stop$, last } = stopOf(io)
   const instance = instanceOf(environment, io.worker?.number)
-  const address = { host: '0.0.0.0', port: portOf(options, environment) }
+  const address = { host: hostOf(environment), port: portOf(options, environment) }
   const worker$ = runWorker({
     engine: (parts) =>
       new Engine(topology, {
