@@ -39,6 +39,7 @@ const packages = {
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],
   'jiti|dotenv': ['config'],
+  'eventsource-parser': ['sources/sse'],
 }
 
 const anyOf = (folders) =>

@@ -4,10 +4,11 @@ import { activityMetrics } from './src/flows/activity-metrics.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
+import { wikimediaIngest } from './src/flows/wikimedia-ingest.js'
 
 export default defineConfig({
   connections: {
-    kafka: kafka({ brokers: env('KAFKA_BROKERS').default('embedded') }),
+    kafka: kafka({ brokers: env('KAFKA_BROKERS').or(env('REDPANDA_BROKER').default('embedded')) }),
     // DATABASE_URL, or DB_HOST and the rest; without either the embedded Postgres runs.
     db: postgres({
       url: secret('DATABASE_URL').optional(),
@@ -30,7 +31,13 @@ export default defineConfig({
     'seismic-producer': seismicProducer,
     'seismic-aggregate': seismicAggregate,
     'seismic-persist': seismicPersist,
+    'wikimedia-ingest': wikimediaIngest,
   },
-  // The seismic system runs where it is named: `weir run seismic-producer`.
+  // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
+  systems: {
+    activity: ['activity-ingest', 'activity-metrics'],
+    seismic: ['seismic-producer', 'seismic-aggregate', 'seismic-persist'],
+    wikimedia: ['wikimedia-ingest'],
+  },
 })

@@ -1,8 +1,2 @@
-import { readFileSync } from 'node:fs'
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
-
 /** The version of this package. */
-export { version }
+export { version } from '../model/version.js'

@@ -64,10 +64,11 @@ function programOf(io: Io, ended: (code: number) => void): Command {
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )
-  command('start', 'Runs the flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
+  command('start', 'Runs flows to try them: with a view and, unless KAFKA_BROKERS is set, demo traffic.')
+    .argument('[system]', 'which flows, by a name that the configuration gives them; without one it lists the names')
     .option('--json', 'log as JSON instead of the view')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
-    .action(async (options: RunOptions) => ended(await start(options, io)))
+    .action(async (system: string | undefined, options: RunOptions) => ended(await start(system, options, io)))
   return program
 }
 

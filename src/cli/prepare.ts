@@ -1,7 +1,7 @@
 import { closest } from '../config/closest.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { type Redact, redactor } from '../config/secrets.js'
-import { compile, type Topology } from '../engine/index.js'
+import { compile, type Topology, type WeirConfig } from '../engine/index.js'
 import type { Environment } from '../model/index.js'
 import { type Io, UsageError } from './io.js'
 
@@ -10,6 +10,8 @@ export interface PrepareOptions {
   readonly config?: string | undefined
   /** Which flows are named. Default: all. */
   readonly flows?: readonly string[]
+  /** Names a list of flows of the configuration, in place of `flows`. */
+  readonly system?: string | undefined
   /** Whether, when none is named, those are meant that the configuration says to run. */
   readonly toRun?: boolean
   /** Adds to the environment that the configuration reads. */
@@ -23,23 +25,33 @@ export interface Prepared extends LoadedConfig {
 
 /** Loads and compiles a configuration; connects to nothing. Errors: the configuration's, `UsageError`. */
 export async function prepare(
-  { config: file, flows = [], toRun = false, defaults }: PrepareOptions,
+  { config: file, flows: named = [], system, toRun = false, defaults }: PrepareOptions,
   io: Io,
 ): Promise<Prepared> {
   const modules = { weirflow: await import('../index.js') }
   const loaded = await loadConfig({ cwd: io.cwd, file, environment: io.env, modules })
   const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
-  checkNames(flows, Object.keys(loaded.config.flows))
+  const flows = system === undefined ? named : flowsOf(system, loaded.config)
+  checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
   const topology = compile(loaded.config, { environment, only })
   return { ...loaded, environment, topology, redact: redactor(loaded.config, environment) }
 }
 
-function checkNames(asked: readonly string[], known: readonly string[]): void {
+function flowsOf(system: string, { systems = {} }: WeirConfig): readonly string[] {
+  checkNames('system', [system], Object.keys(systems))
+  return systems[system] ?? []
+}
+
+function checkNames(what: string, asked: readonly string[], known: readonly string[]): void {
   for (const name of asked) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
-    const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean '${meant}'?`
-    throw new UsageError(`no flow is called '${name}': ${hint}`)
+    const hint = meant === undefined ? `there ${thereAre(known)}` : `did you mean '${meant}'?`
+    throw new UsageError(`no ${what} is called '${name}': ${hint}`)
   }
+}
+
+function thereAre(known: readonly string[]): string {
+  return known.length === 0 ? 'is none' : `are ${known.join(', ')}`
 }

@@ -1,16 +1,17 @@
 import { createLogUpdate } from 'log-update'
-import { EMPTY, finalize, ignoreElements, merge, type Observable, takeUntil, tap, timer } from 'rxjs'
+import { EMPTY, filter, finalize, ignoreElements, merge, type Observable, takeUntil, tap, timer } from 'rxjs'
 import type { Topology } from '../engine/index.js'
 import { type Environment, env, type Logger } from '../model/index.js'
 import type { Running } from '../worker/worker.js'
 import { Dashboard } from './dashboard.js'
 import type { Io } from './io.js'
-import { painter } from './paint.js'
+import { painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
 import { type Company, runPrepared } from './run.js'
 import type { RunOptions } from './run-options.js'
 import { traffic } from './traffic.js'
 import { curl, postPaths, render } from './view.js'
+import { type ViewTable, viewTables } from './view-tables.js'
 
 const demoPath = '/activity'
 const reportEveryMs = 5_000
@@ -18,12 +19,26 @@ const reportEveryMs = 5_000
 /** Windows short enough that rows appear while one watches. */
 const demoDefaults: Environment = { FLUSH_INTERVAL_SEC: '5', ALLOWED_LATENESS_SEC: '2', IDLE_AFTER_SEC: '2' }
 
-/** `weir start`: all flows, with a view of them on a terminal, and visitors as long as no real Kafka is named. */
-export async function start(options: RunOptions, io: Io): Promise<number> {
+/**
+ * `weir start [system]`: some flows, or those that run when none is named, with a view of them on a terminal, and visitors
+ * as long as no real Kafka is named.
+ */
+export async function start(system: string | undefined, options: RunOptions, io: Io): Promise<number> {
   const defaults = (environment: Environment) => (wantsTraffic(environment) ? demoDefaults : {})
-  const prepared = await prepare({ config: options.config, defaults, toRun: true }, io)
+  const prepared = await prepare({ config: options.config, system, defaults, toRun: true }, io)
+  if (system === undefined && options.json !== true) io.stdout.write(systemsOf(prepared))
   const isWatched = io.stdout.isTTY === true && options.json !== true
   return runPrepared(prepared, options, io, isWatched ? watched(prepared, io) : unwatched(prepared, io))
+}
+
+/** What else there is to start, as text. */
+function systemsOf({ config: { systems = {} } }: Prepared): string {
+  const rows = Object.entries(systems).map(([name, flows]) => [`npm start -- ${name}`, flows.join(', ')])
+  return rows.length === 0
+    ? ''
+    : `what there is:\n${table(rows)
+        .map((row) => `  ${row}\n`)
+        .join('')}\n`
 }
 
 /** A view that is drawn over and over, with the log above it. */
@@ -33,6 +48,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
   const paint = painter(io.stdout, io)
   const began = Date.now()
   let frame = 0
+  let tables: readonly ViewTable[] = []
   const draw = ({ flows, address: { port } }: Running) => {
     const now = Date.now()
     const picture = {
@@ -44,6 +60,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
       port,
       embedded: embeddedIn(topology),
       hasTraffic: postsDemo(topology, environment),
+      tables,
     }
     terminal(redact(render(picture, paint)))
   }
@@ -54,6 +71,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
       merge(
         demo(topology, environment, running),
         timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), Date.now()))),
+        viewTables(`http://localhost:${running.address.port}`).pipe(tap((shown) => (tables = shown))),
         timer(0, 250).pipe(tap(() => draw(running))),
       ).pipe(
         finalize(() => {
@@ -75,10 +93,15 @@ function unwatched({ topology, environment }: Prepared, io: Io): Company {
         log.info(`post events:\n  ${curl(`http://localhost:${running.address.port}`, path).join('\n  ')}`)
       }
       const report$ = timer(reportEveryMs, reportEveryMs).pipe(tap(() => report(dashboard, running, log)))
+      const tables$ = viewTables(`http://localhost:${running.address.port}`).pipe(
+        filter((_, second) => second % (reportEveryMs / 1_000) === 0),
+        tap((tables) => reportTables(tables, log)),
+      )
       return merge(
         demo(topology, environment, running),
         timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), Date.now()))),
         report$,
+        tables$,
       )
     },
   }
@@ -93,6 +116,12 @@ function report(dashboard: Dashboard, { flows }: Running, log: Logger): void {
   }
 }
 
+function reportTables(tables: readonly ViewTable[], log: Logger): void {
+  for (const { view, name, rows } of tables.filter(({ rows }) => rows.length > 0)) {
+    log.info({ view }, `${name}: ${rows.map(([key, value]) => `${key} ${value}`).join(', ')}`)
+  }
+}
+
 function demo(topology: Topology, environment: Environment, { address, stop$ }: Running): Observable<never> {
   if (!postsDemo(topology, environment)) return EMPTY
   return traffic(`http://localhost:${address.port}${demoPath}`).pipe(ignoreElements(), takeUntil(stop$))
@@ -104,7 +133,7 @@ function postsDemo({ flows }: Topology, environment: Environment): boolean {
 
 /** Visitors come unless they are sent away, or a real Kafka is named: that gets real events only. */
 function wantsTraffic(environment: Environment): boolean {
-  const byDefault = (environment['KAFKA_BROKERS'] ?? '') === ''
+  const byDefault = !['KAFKA_BROKERS', 'REDPANDA_BROKER'].some((name) => environment[name])
   return env('DEMO_TRAFFIC').boolean().default(byDefault).read(environment)
 }
 

@@ -1,6 +1,7 @@
 import type { FlowState } from '../engine/index.js'
 import { clock, type FlowPicture } from './dashboard.js'
 import { type Paint, table } from './paint.js'
+import type { ViewTable } from './view-tables.js'
 
 export interface Picture {
   readonly app: string
@@ -14,6 +15,8 @@ export interface Picture {
   /** Servers that run inside the process, by the name of their connection. */
   readonly embedded: readonly string[]
   readonly hasTraffic: boolean
+  /** What the views of the process show. */
+  readonly tables?: readonly ViewTable[]
 }
 
 /** An event whose timestamp the shell fills in. */
@@ -40,6 +43,7 @@ export function render(picture: Picture, paint: Paint): string {
     '',
     ...picture.flows.flatMap((flow) => [...flowLines(flow, picture, paint), '']),
     ...rowLines(picture, paint),
+    ...tableLines(picture, paint),
     ...footer(picture, paint),
   ]
   return lines.map((line) => ` ${line}`.trimEnd()).join('\n')
@@ -66,7 +70,7 @@ function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] 
     `  ${figures(flow, now)
       .map(([name, value]) => `${paint('dim', name)} ${value}`)
       .join('   ')}  ${paint('cyan', sparkline(flow.history))}`,
-    ...(status.error === undefined ? [] : [`  ${paint('red', status.error.message)}`]),
+    ...[status.error, status.trouble].flatMap((error) => (error ? [`  ${paint('red', error.message)}`] : [])),
   ]
 }
 
@@ -96,6 +100,27 @@ function rowLines({ flows }: Picture, paint: Paint): string[] {
     const [header = '', ...lines] = table([names, ...rows.map((row) => names.map((name) => row[name] ?? ''))])
     return [title, paint('dim', `  ${header}`), ...lines.map((line) => `  ${line}`), '']
   })
+}
+
+/** What the views show, their tables side by side. */
+function tableLines({ tables = [] }: Picture, paint: Paint): string[] {
+  if (tables.length === 0) return []
+  const blocks = tables.map(({ view, name, rows }) => {
+    const values = rows.map(([, value]) => value)
+    const width = Math.max(0, ...values.map(({ length }) => length))
+    const lines = rows.map(([key, value]) => [value.padStart(width), shorten(key, 32)])
+    return [[`${name} (${view})`], ...(lines.length === 0 ? [['nothing yet']] : lines)].map((line) => line.join('  '))
+  })
+  const height = Math.max(...blocks.map(({ length }) => length))
+  const rows = Array.from({ length: height }, (_, row) => blocks.map((block) => block[row] ?? ''))
+  const [header = '', ...lines] = table(rows)
+  return [`  ${paint('bold', header)}`, ...lines.map((line) => `  ${line}`), '']
+}
+
+/** Text of the internet may have anything in it, sequences that move the cursor too. */
+function shorten(text: string, length: number): string {
+  const plain = text.replace(/\p{C}/gu, '?')
+  return plain.length > length ? `${plain.slice(0, length - 1)}…` : plain
 }
 
 function footer({ flows, port }: Picture, paint: Paint): string[] {

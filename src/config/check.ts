@@ -3,7 +3,7 @@ import { ConfigError, type ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
 import { closest } from './closest.js'
 
-const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run'] as const
+const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems'] as const
 
 /** What a configuration module exports, if it has the shape of one. Errors: `ConfigError` with every fault. */
 export function checkConfig(module: unknown, file: string): WeirConfig {
@@ -32,13 +32,22 @@ function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
   yield* unknownFlows(config)
 }
 
-function* unknownFlows({ run, flows }: Record<string, unknown>): Generator<ConfigFault> {
-  if (run === undefined || !isObject(flows)) return
-  if (!Array.isArray(run)) {
-    yield { message: 'run: expected a list of names of flows' }
+function* unknownFlows({ run, systems, flows }: Record<string, unknown>): Generator<ConfigFault> {
+  if (!isObject(flows)) return
+  if (run !== undefined) yield* unknownNames('run', run, flows)
+  if (systems === undefined) return
+  if (!isObject(systems)) yield { message: 'systems: expected an object of name: list of names of flows' }
+  else for (const [name, named] of Object.entries(systems)) yield* unknownNames(`systems.${name}`, named, flows)
+}
+
+function* unknownNames(field: string, names: unknown, flows: Record<string, unknown>): Generator<ConfigFault> {
+  if (!Array.isArray(names)) {
+    yield { message: `${field}: expected a list of names of flows` }
     return
   }
-  for (const name of run) if (!Object.hasOwn(flows, String(name))) yield { message: `run: no flow is called '${name}'` }
+  for (const name of names) {
+    if (!Object.hasOwn(flows, String(name))) yield { message: `${field}: no flow is called '${name}'` }
+  }
 }
 
 function* declared(

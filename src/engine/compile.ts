@@ -31,6 +31,7 @@ import {
   type SinkNode,
   type SubTopology,
   sinksOf,
+  stagesOf,
   type Topology,
   type TopologyConnection,
 } from './topology.js'
@@ -283,8 +284,7 @@ class FlowCompiler {
   }
 
   private deadLetters(flow: Flow, parts: Chain & { inputs: readonly InputNode[] }): FlowTopology['deadLetters'] {
-    const writers = [...operatorsOf(parts), ...sinksOf(parts)].filter(({ policy }) => policy === 'dead-letter')
-    const first = writers[0]
+    const first = stagesOf(parts).find(({ policy }) => policy === 'dead-letter')
     if (first === undefined) return undefined
     const connection = this.config.deadLetters ?? this.deadLetterConnection(parts.inputs)
     if (connection !== undefined && this.connections.get(connection)?.definition.deadLetters !== undefined) {
@@ -324,7 +324,7 @@ function isGlobal({ definition }: OperatorNode): boolean {
 }
 
 function policyOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
-  if (definition.kind === 'source' || definition.onError === undefined) return 'fail'
+  if (definition.onError === undefined) return 'fail'
   if (typeof definition.onError !== 'function') return definition.onError
   return options === undefined ? 'fail' : definition.onError(options)
 }

@@ -16,4 +16,6 @@ export interface WeirConfig {
   readonly flows: Readonly<Record<string, Flow>>
   /** The flows that run when none is named. Default: all. */
   readonly run?: readonly string[]
+  /** Flows that belong together, each list under the name by which `weir start` runs them. */
+  readonly systems?: Readonly<Record<string, readonly string[]>>
 }

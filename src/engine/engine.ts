@@ -10,7 +10,7 @@ import { StageContexts } from './stage-contexts.js'
 import type { KeptState } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
-import { type FlowTopology, operatorsOf, type SubTopology, sinksOf, type Topology } from './topology.js'
+import { type FlowTopology, type SubTopology, sinksOf, stagesOf, type Topology } from './topology.js'
 import { ViewPlaces } from './view-places.js'
 
 export interface EngineParts {
@@ -168,7 +168,7 @@ export class Engine {
   }
 
   private deadLetters({ deadLetters }: FlowTopology, part: SubTopology) {
-    const writes = [...operatorsOf(part), ...sinksOf(part)].some(({ policy }) => policy === 'dead-letter')
+    const writes = stagesOf(part).some(({ policy }) => policy === 'dead-letter')
     if (deadLetters === undefined || !writes) return undefined
     const { connection, name } = deadLetters
     return this.declared(connection).definition.deadLetters?.(

@@ -50,6 +50,7 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     state: worse.state,
     since: worse.since,
     error: worse.error ?? one.error ?? other.error,
+    trouble: one.trouble ?? other.trouble,
     failures: Math.max(one.failures, other.failures),
     lastCommitAt: lastCommit(one, other),
     // Results are final where they leave the last part.

@@ -94,6 +94,7 @@ export class StageContexts {
       http,
       instance: member,
       store: (name, codec) => stores.declare(name, codec),
+      reject: this.rejecting(node),
     }
   }
 
@@ -124,7 +125,7 @@ export class StageContexts {
     }
   }
 
-  private rejecting(node: OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
+  private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
     const counts = this.counts(node.name)
     return (record, error) => this.around.rejections.reject(counts, node.policy, record, error)
   }

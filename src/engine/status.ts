@@ -35,6 +35,8 @@ export interface FlowStatus {
   readonly since: number
   /** Why it is retrying or failed. */
   readonly error: WeirError | undefined
+  /** Why a source can read nothing at the moment; it goes on trying, and the flow with it. */
+  readonly trouble?: WeirError | undefined
   /** Failures in a row. */
   readonly failures: number
   /** When an epoch was last committed, even an empty one, ms; undefined when none was since it was last idle. */

@@ -136,6 +136,7 @@ export class FlowTask {
       state: this.state,
       since: this.since,
       error: this.supervision.error,
+      trouble: this.trouble(),
       failures: this.supervision.failures,
       lastCommitAt: this.lastCommitAt,
       watermark: this.state === 'idle' ? undefined : time.reached,
@@ -503,6 +504,12 @@ export class FlowTask {
     // An age of long ago would be held against the first epoch after an idle night.
     if (isEmpty) this.lastCommitAt = undefined
     this.enter(isEmpty ? 'idle' : 'running')
+  }
+
+  private trouble(): WeirError | undefined {
+    if (this.state !== 'running') return undefined
+    const troubles = this.parts.pipeline.sources.map((source) => source.trouble?.())
+    return troubles.find((trouble) => trouble !== undefined)?.within({ flow: this.parts.flow.name })
   }
 
   private enter(state: FlowState): void {

@@ -115,6 +115,13 @@ export function* sinksOf({ end }: Chain): Generator<SinkNode> {
   else for (const branch of end) yield* sinksOf(branch)
 }
 
+/** Every stage of a flow: what can reject a record. */
+export function stagesOf(
+  flow: Chain & { readonly inputs: readonly InputNode[] },
+): readonly (SourceNode | OperatorNode | SinkNode)[] {
+  return [...flow.inputs.map(({ source }) => source), ...operatorsOf(flow), ...sinksOf(flow)]
+}
+
 export function isBranches(end: Chain['end']): end is readonly BranchNode[] {
   return Array.isArray(end)
 }

@@ -14,7 +14,7 @@ export class Setting<T = string> {
   private constructor(
     readonly name: string,
     private readonly parse: Parse<T>,
-    private readonly fallback: { readonly value: T } | undefined,
+    private readonly fallback: ((environment: Environment) => T) | undefined,
     /** Never shown in logs, errors or graphs; may also be given as the file that `<NAME>_FILE` names. */
     readonly isSecret: boolean,
   ) {}
@@ -25,12 +25,18 @@ export class Setting<T = string> {
 
   /** The value when the variable is not set, or empty. */
   default<const D>(value: D): Setting<Widen<D> | T> {
-    return new Setting<Widen<D> | T>(this.name, this.parse, { value: value as Widen<D> }, this.isSecret)
+    return new Setting<Widen<D> | T>(this.name, this.parse, () => value as Widen<D>, this.isSecret)
+  }
+
+  /** Another variable, which is read when this one is not set, or empty. */
+  or<U>(other: Setting<U>): Setting<T | U> {
+    const isSecret = this.isSecret || other.isSecret
+    return new Setting<T | U>(this.name, this.parse, (environment) => other.read(environment), isSecret)
   }
 
   /** Undefined, instead of an error, when the variable is not set. */
   optional(): Setting<T | undefined> {
-    return new Setting<T | undefined>(this.name, this.parse, { value: undefined }, this.isSecret)
+    return new Setting<T | undefined>(this.name, this.parse, () => undefined, this.isSecret)
   }
 
   int(): Setting<number> {
@@ -56,15 +62,11 @@ export class Setting<T = string> {
 
   /** Makes another value of it, the default included. */
   map<U>(project: (value: T) => U): Setting<U> {
-    const fallback = this.fallback
+    const { fallback } = this
     return new Setting<U>(
       this.name,
       (text) => project(this.parse(text)),
-      fallback && {
-        get value() {
-          return project(fallback.value)
-        },
-      },
+      fallback && ((environment) => project(fallback(environment))),
       this.isSecret,
     )
   }
@@ -73,7 +75,7 @@ export class Setting<T = string> {
   read(environment: Environment): T {
     const text = this.text(environment)
     if (text === undefined || text === '') {
-      if (this.fallback !== undefined) return this.fallback.value
+      if (this.fallback !== undefined) return this.fallback(environment)
       throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading the environment: ${this.name} is not set`, {
         hint: `Set ${this.name}${this.isSecret ? `, or ${this.name}_FILE to a file that holds it` : ''}, or give it a default.`,
       })

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs'
+import type { WeirError } from './errors.js'
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 
@@ -67,6 +68,8 @@ export interface SourceTask<V = unknown> {
   failed?(error: unknown): void
   /** Told after the epoch has been committed; mirrors the positions to the group, or answers the requests. */
   commit(positions: readonly Position[]): Observable<never>
+  /** Why nothing can be read at the moment, while the source goes on trying: the flow is not ready then. */
+  trouble?(): WeirError | undefined
   /** Asks how far each assigned partition reaches. Partitions that could not be asked are left out. */
   ends(): Observable<readonly PartitionEnd[]>
 }

@@ -82,7 +82,7 @@ export interface OperatorContext extends StageContext, Rejecting {
   store<V>(name: string, codec: StoreCodec<V>): Store<V>
 }
 
-export interface SourceContext extends StageContext {
+export interface SourceContext extends StageContext, Rejecting {
   readonly http: HttpServer
   /** The lasting name of this source in consumer groups, unique in the process, where the process has one. */
   readonly instance: string | undefined
@@ -137,6 +137,8 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
    * flow needs one. Default `group`, which is also for a source that has none to keep.
    */
   readonly positions?: 'group' | 'store'
+  /** What becomes of what it reads and can't take, unless the option `onError` says otherwise. Default `fail`. */
+  readonly onError?: RejectionPolicy
   /** The epochs that suit it, where they differ from the usual ones. */
   readonly epoch?: EpochOptions
   /** The partitioned topics it reads. */

@@ -1,17 +1,4 @@
-import {
-  concat,
-  concatMap,
-  defer,
-  EMPTY,
-  finalize,
-  from,
-  NEVER,
-  type Observable,
-  of,
-  repeat,
-  takeUntil,
-  timer,
-} from 'rxjs'
+import { concatMap, defer, EMPTY, finalize, from, NEVER, type Observable, repeat, takeUntil, timer } from 'rxjs'
 import { z } from 'zod'
 import {
   type Assigned,
@@ -28,20 +15,13 @@ import {
   type Source,
   type SourceContext,
   type SourceTask,
-  type Store,
-  type StoreCodec,
   StreamRecord,
   type TopicPartition,
 } from '../model/index.js'
 import { Poller } from './feed/poller.js'
-
-/** Of how many items it is remembered that they came: far more than a feed shows at once. */
-const remembered = 100_000
-
-/** Ids are forgotten by segments of so many items. */
-const segmentLength = 10_000
-
-const idCodec: StoreCodec<true> = { version: 1, save: (value) => value, load: () => true }
+import { idCodec, RecentIds } from './internal/recent-ids.js'
+import { ReplayLog } from './internal/replay-log.js'
+import { soleAssignment } from './internal/sole-partition.js'
 
 export interface FeedOptions<V> {
   /** Where the document is. */
@@ -108,14 +88,8 @@ export function feed<V>(options: Configurable<FeedOptions<V>>): Source<V> {
 class FeedTask implements SourceTask {
   private readonly partition: TopicPartition
   private readonly poller: Poller
-  /** The ids of items that were emitted, by segments of the offset. */
-  private readonly emitted: Store<true>
-  /** The ids of items that came, oldest first, those too that are not emitted yet. */
-  private seen = new Set<string>()
-  /** Records that are not committed yet, and the offset of the first of them. */
-  private log: StreamRecord[] = []
-  private base = 0
-  private position = 0
+  private readonly ids: RecentIds
+  private readonly log: ReplayLog<StreamRecord>
   /** The poll that is under way; an epoch may end before it does, and the next one waits on. */
   private polling: Promise<void> | undefined
 
@@ -125,18 +99,15 @@ class FeedTask implements SourceTask {
   ) {
     const { url, every, timeout } = options
     this.partition = { topic: `feed:${context.stage}`, partition: 0 }
-    this.emitted = context.store(context.stage, idCodec)
+    this.log = new ReplayLog(this.partition)
+    this.ids = new RecentIds(context.store(context.stage, idCodec), this.partition)
     this.poller = new Poller({ url, everyMs: every, timeoutMs: timeout, clock: context.clock })
   }
 
   get assignments$(): Observable<Assigned> {
-    const assigned: Assigned = {
-      kind: 'assigned',
-      partitions: [this.partition],
-      total: 1,
-      start: (positions) => this.start(positions),
-    }
-    return concat(of(assigned), NEVER).pipe(finalize(() => this.poller.abort()))
+    return soleAssignment(this.partition, (positions) => this.start(positions)).pipe(
+      finalize(() => this.poller.abort()),
+    )
   }
 
   read(epoch: Epoch): Observable<StreamRecord> {
@@ -147,76 +118,51 @@ class FeedTask implements SourceTask {
   }
 
   positions(): readonly Position[] {
-    return [{ ...this.partition, offset: this.position }]
+    return this.log.positions()
   }
 
   rewind(positions: readonly Position[]): Observable<never> {
-    return defer(() => {
-      this.position = positions[0]?.offset ?? this.position
-      return EMPTY
-    })
+    return this.log.rewind(positions)
   }
 
   commit(positions: readonly Position[]): Observable<never> {
-    return defer(() => {
-      const offset = positions[0]?.offset ?? this.base
-      this.log = this.log.slice(offset - this.base)
-      this.base = offset
-      return EMPTY
-    })
+    return this.log.commit(positions)
   }
 
   ends(): Observable<readonly PartitionEnd[]> {
-    return defer(() => of([{ ...this.partition, offset: this.position, end: this.end }]))
+    return this.log.ends()
   }
 
   private start(positions: readonly Position[]): Observable<never> {
     return defer(() => {
-      this.position = positions[0]?.offset ?? 0
-      // A task that starts again in this process still has what it did not commit.
-      if (this.position < this.base || this.position > this.end) this.log = []
-      if (this.log.length === 0) this.resume()
+      const hasKept = this.log.start(positions)
+      if (!hasKept) this.resume()
       return EMPTY
     })
   }
 
   /** Goes on where the checkpoint ends, whoever wrote it. */
   private resume(): void {
-    this.base = this.position
-    const { topic, partition } = this.partition
-    const ids = this.emitted.of(topic, partition)
-    const segments = [...ids.segments()].sort((a, b) => a - b)
-    this.seen = new Set(segments.flatMap((segment) => [...(ids.segment(segment)?.keys() ?? [])].map(String)))
+    this.ids.load()
     // What came and was not emitted is asked for once more.
     this.poller.forget()
   }
 
-  private get end(): number {
-    return this.base + this.log.length
-  }
-
   private *waiting(epoch: Epoch): Generator<StreamRecord> {
-    while (this.position < this.end && epoch.room() > 0) {
-      const record = this.log[this.position - this.base] as StreamRecord
-      this.remember(this.position++, record.value)
+    while (epoch.room() > 0) {
+      const record = this.log.next()
+      if (record === undefined) return
+      this.ids.emit(record.origin.offset, this.options.id(record.value))
       yield record
       // Afterwards, for what fills the epoch also ends it.
       epoch.take(1, 0)
     }
   }
 
-  private remember(offset: number, item: unknown): void {
-    const { topic, partition } = this.partition
-    const ids = this.emitted.of(topic, partition)
-    const segment = Math.floor(offset / segmentLength)
-    ids.add(segment, this.options.id(item), true)
-    if (offset % segmentLength === 0) ids.dropSegment(segment - remembered / segmentLength - 1)
-  }
-
   /** Emits when the document has been asked for again. */
   private more(): Observable<unknown> {
     const { clock } = this.context
-    if (this.position >= this.options.count) return NEVER
+    if (this.log.position >= this.options.count) return NEVER
     if (this.polling !== undefined) return from(this.polling)
     const waitMs = Math.max(0, this.poller.dueAt - clock.now())
     return timer(waitMs, clock.scheduler).pipe(concatMap(() => this.poll()))
@@ -241,24 +187,20 @@ class FeedTask implements SourceTask {
 
   private take(items: readonly unknown[]): void {
     const { id, time, count } = this.options
-    const fresh = items.filter((item) => !this.seen.has(id(item)))
+    const fresh = items.filter((item) => !this.ids.has(id(item)))
     fresh.sort((a, b) => time(a) - time(b))
     for (const item of fresh) {
-      if (this.end >= count) return
-      if (this.seen.has(id(item))) continue
-      this.seen.add(id(item))
+      if (this.log.end >= count) return
+      if (this.ids.has(id(item))) continue
+      this.ids.add(id(item))
       this.log.push(this.record(item))
-    }
-    for (const oldest of this.seen) {
-      if (this.seen.size <= remembered) break
-      this.seen.delete(oldest)
     }
   }
 
   private record(value: unknown): StreamRecord {
     const key = this.options.key?.(value) ?? null
     const timestamp = this.context.clock.now()
-    const origin = { ...this.partition, offset: this.end, key, value, timestamp }
+    const origin = { ...this.partition, offset: this.log.end, key, value, timestamp }
     return new StreamRecord(key, value, timestamp, noHeaders, origin)
   }
 }

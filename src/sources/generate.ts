@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, from, NEVER, type Observable, of, repeat, takeUntil, timer } from 'rxjs'
+import { defer, EMPTY, from, NEVER, type Observable, of, repeat, takeUntil, timer } from 'rxjs'
 import { z } from 'zod'
 import {
   type Assigned,
@@ -17,6 +17,7 @@ import {
 } from '../model/index.js'
 import { type Arrivals, poisson, steady } from './generate/arrivals.js'
 import { randomOf } from './generate/random.js'
+import { offsetOf, soleAssignment } from './internal/sole-partition.js'
 
 /** Records that are due are emitted in runs of at most so many, so that timers get their turn in between. */
 const runLength = 1_000
@@ -101,13 +102,7 @@ class GenerateTask implements SourceTask {
   }
 
   get assignments$(): Observable<Assigned> {
-    const assigned: Assigned = {
-      kind: 'assigned',
-      partitions: [this.partition],
-      total: 1,
-      start: (positions) => this.start(positions),
-    }
-    return concat(of(assigned), NEVER)
+    return soleAssignment(this.partition, (positions) => this.start(positions))
   }
 
   /** Emits what is due, sleeps until the next is, and so on until the epoch is full or cut. */
@@ -124,7 +119,7 @@ class GenerateTask implements SourceTask {
 
   rewind(positions: readonly Position[]): Observable<never> {
     return defer(() => {
-      this.position = positions[0]?.offset ?? this.position
+      this.position = offsetOf(this.partition, positions) ?? this.position
       return EMPTY
     })
   }
@@ -140,7 +135,7 @@ class GenerateTask implements SourceTask {
   private start(positions: readonly Position[]): Observable<never> {
     return defer(() => {
       this.hasStarted = true
-      this.position = positions[0]?.offset ?? 0
+      this.position = offsetOf(this.partition, positions) ?? 0
       this.origin = this.options.start ?? this.clock.now() - this.arrivals.at(this.position)
       return EMPTY
     })

@@ -1,8 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { concat, defer, EMPTY, finalize, mergeMap, NEVER, Observable, of, takeUntil } from 'rxjs'
+import { defer, EMPTY, finalize, mergeMap, Observable, of, takeUntil } from 'rxjs'
 import { z } from 'zod'
 import {
-  type Assigned,
   type Configurable,
   correlationHeader,
   defineSource,
@@ -19,6 +18,7 @@ import {
 } from '../model/index.js'
 import { Intake, type Pending, unavailable } from './http/intake.js'
 import { validate } from './http/validate.js'
+import { soleAssignment } from './internal/sole-partition.js'
 
 /** Group commit: events that come so close after the first of an epoch share its commit. */
 const lingerMs = 2
@@ -108,7 +108,9 @@ class HttpTask implements SourceTask {
       .pipe(finalize(() => this.intake.close())),
   )
 
-  readonly assignments$ = defer(() => concat(of(this.assigned()), NEVER))
+  readonly assignments$ = defer(() =>
+    soleAssignment({ topic: this.topic, partition: 0 }, (positions) => this.seek(positions)),
+  )
 
   read(epoch: Epoch): Observable<StreamRecord> {
     return new Observable<StreamRecord>((subscriber) => {
@@ -152,15 +154,6 @@ class HttpTask implements SourceTask {
   ends() {
     const { topic, intake } = this
     return defer(() => of([{ topic, partition: 0, offset: intake.offset, end: intake.offset + intake.waitingEvents }]))
-  }
-
-  private assigned(): Assigned {
-    return {
-      kind: 'assigned',
-      partitions: [{ topic: this.topic, partition: 0 }],
-      total: 1,
-      start: (positions) => this.seek(positions),
-    }
   }
 
   private seek(positions: readonly Position[]): Observable<never> {

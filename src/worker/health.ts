@@ -46,7 +46,7 @@ function overdue(silentMs: number, stuckAfterMs: number, what: string, because: 
   return silentMs > stuckAfterMs ? `${what} after ${Math.round(silentMs / 1000)} s${because}` : undefined
 }
 
-/** Whether every flow takes records, or would; those at their end count. */
+/** Whether every flow takes records, or would; those at their end count, those that can't reach their source don't. */
 export function isReady(flows: readonly FlowStatus[]): boolean {
-  return flows.every(({ state }) => ['running', 'idle', 'stopped'].includes(state))
+  return flows.every(({ state, trouble }) => ['running', 'idle', 'stopped'].includes(state) && trouble === undefined)
 }

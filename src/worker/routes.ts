@@ -116,12 +116,13 @@ function metricsOfAll(statements: readonly Statement[]): Promise<string> {
   )
 }
 
-function brief({ flow, state, error, failures, lastCommitAt }: FlowStatus) {
+function brief({ flow, state, error, trouble, failures, lastCommitAt }: FlowStatus) {
   return {
     flow,
     state,
     ...(lastCommitAt === undefined ? {} : { lastCommit: new Date(lastCommitAt).toISOString() }),
     ...(error === undefined ? {} : { failures, error: describeError(error) }),
+    ...(trouble === undefined ? {} : { trouble: describeError(trouble) }),
   }
 }
 

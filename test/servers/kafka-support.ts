@@ -48,6 +48,7 @@ function stageContext(connection: KafkaConnection) {
     http: undefined as never,
     store: undefined as never,
     views: undefined as never,
+    reject: undefined as never,
   }
 }
 

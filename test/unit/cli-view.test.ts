@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { filter, firstValueFrom, scan } from 'rxjs'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Dashboard } from '../../src/cli/dashboard.js'
 import { painter, table } from '../../src/cli/paint.js'
 import { type Activity, mulberry32, traffic, visit } from '../../src/cli/traffic.js'
 import { type Picture, render } from '../../src/cli/view.js'
+import { viewTables } from '../../src/cli/view-tables.js'
 import type { FlowStatus, Topology } from '../../src/engine/index.js'
 import { WeirError } from '../../src/model/index.js'
 
@@ -127,9 +128,68 @@ describe('the view', () => {
     )
   })
 
+  test('shows why a source reads nothing', () => {
+    const trouble = new WeirError('WEIR_SOURCE_UNREACHABLE', 'reading a stream: nobody answers')
+    expect(draw(new Dashboard(topology), [status('count', 0, { trouble })])).toMatch(
+      /● count running[\s\S]+reading a stream: nobody answers/,
+    )
+  })
+
+  test('shows the beginnings of tables side by side', () => {
+    const rows = [
+      ['en.wikipedia.org', '1,204'],
+      [`\u001b[2J${'x'.repeat(40)}`, '7'],
+    ] as const
+    const text = draw(new Dashboard(topology), [], {
+      tables: [
+        { view: '/stats', name: 'by_domain', rows },
+        { view: '/stats', name: 'by_user', rows: [['Ann', '3']] },
+        { view: '/empty', name: 'none', rows: [] },
+      ],
+    })
+    expect(text).toMatch(/by_domain \(\/stats\) +by_user \(\/stats\) +none \(\/empty\)\n/)
+    expect(text).toMatch(/1,204 {2}en\.wikipedia\.org +3 {2}Ann +nothing yet\n/)
+    expect(text).toMatch(/ {4}7 {2}\?\[2Jx{27}…\n/)
+  })
+
   test('has another first line in each drawing', () => {
     const heading = (frame: number) => draw(new Dashboard(topology), [], { frame }).split('\n')[0]
     expect(heading(0)).not.toBe(heading(1))
+  })
+})
+
+describe('what views show', () => {
+  const answers: Record<string, object | string> = {}
+  const server = createServer(({ url = '' }, response) => {
+    const answer = answers[url]
+    if (answer === undefined) response.writeHead(404)
+    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? {}))
+  })
+  const shown = () => firstValueFrom(viewTables(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+  beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)))
+  afterAll(() => server.close())
+
+  test('is asked for once for each path, the largest numbers first', async () => {
+    answers['/views'] = { views: [{ path: '/stats' }, { path: '/stats' }, { path: '/broken' }, { path: '/gone' }] }
+    answers['/stats?top=10'] = { by_user: { 2026: 3, ann: 1_200 }, by_size: { a: 'large' } }
+    answers['/broken?top=10'] = 'no JSON'
+    expect(await shown()).toEqual([
+      {
+        view: '/stats',
+        name: 'by_user',
+        rows: [
+          ['ann', '1,200'],
+          ['2026', '3'],
+        ],
+      },
+      { view: '/stats', name: 'by_size', rows: [['a', 'large']] },
+    ])
+  })
+
+  test('is nothing where there are none', async () => {
+    delete answers['/views']
+    expect(await shown()).toEqual([])
   })
 })
 

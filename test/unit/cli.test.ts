@@ -126,6 +126,15 @@ describe('the command line', () => {
     expect((await weir(['run', 'nothing'])).stderr).toContain('there are orders, visits')
   })
 
+  test.each([
+    ['', 'shop', 'there is none'],
+    [" systems: { shop: ['orders'], all: ['visits'] },", 'shopp', "did you mean 'shop'?"],
+  ])('that names no system there is ends with 2 (%s)', async (systems, name, hint) => {
+    config('', systems)
+    const stderr = `error no system is called '${name}': ${hint}\n`
+    expect(await weir(['start', name])).toMatchObject({ code: 2, stderr })
+  })
+
   test.each([['walk'], ['run', '--fast'], [], ['run', '--port', 'x'], ['run', '--port', '70000'], ['run', '-w', '0']])(
     'of %j ends with 2',
     async (...argv) => {
@@ -250,6 +259,27 @@ describe('a process', () => {
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
     expect([text().includes('"flow":"visits"'), text().includes('"flow":"orders"')]).toEqual([runsVisits, !runsVisits])
+  })
+
+  const systems = " run: ['orders'], systems: { look: ['visits'], all: ['orders', 'visits'] },"
+
+  test('started with a name runs the flows of that name', async () => {
+    config('', systems)
+    const { child, ended, says, text } = start('start', 'look')
+    await says(/post events:\n\s+curl http:\/\/localhost:\d+\/visits/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect(text()).not.toContain('orders')
+  })
+
+  test('started without a name tells the names, and runs what the configuration says', async () => {
+    config('', systems)
+    const { child, ended, says, text } = start('start')
+    await says(/npm start -- look +visits\n +npm start -- all +orders, visits/)
+    await says(/post events:\n\s+curl http:\/\/localhost:\d+\/orders/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect(text()).not.toContain('/visits')
   })
 
   test('started to be tried tells where to post, and how it goes', async () => {

@@ -20,6 +20,8 @@ import {
   otherwise,
   postgres,
   redis,
+  secret,
+  sse,
   to,
   tumbling,
 } from '../../src/index.js'
@@ -386,6 +388,26 @@ describe('a stage', () => {
       compiled(config(flow(orders, sink)), environment).flows[0]?.parts[0]?.end
     expect(topicOf({})).toMatchObject({ options: { topic: 'by-default' } })
     expect(topicOf({ TOPIC: 'mine' })).toMatchObject({ options: { topic: 'mine' } })
+  })
+
+  test('has another setting read where the first is not set', () => {
+    const setting = env('FIRST').or(env('SECOND').default('neither'))
+    const read = (environment: Environment) =>
+      [setting, setting.map((text) => text.length)].map((s) => s.read(environment))
+    expect(read({ FIRST: 'a', SECOND: 'bb' })).toEqual(['a', 1])
+    expect(read({ FIRST: '', SECOND: 'bb' })).toEqual(['bb', 2])
+    expect(read({})).toEqual(['neither', 7])
+    expect(env('FIRST').or(secret('SECOND')).isSecret).toBe(true)
+  })
+
+  test('may have a source that sends what it rejects to the dead letters', () => {
+    const stream = flow(sse({ url: 'https://stream.example/' }), rows)
+    expect(messagesOf({ connections: { db }, flows: { stream } })).toEqual([
+      "flow 'stream': sse sends what it rejects to the dead letters, and no connection takes them",
+    ])
+    expect(flowOf(config(stream)).deadLetters).toMatchObject({ connection: 'kafka' })
+    const skipping = flow(sse({ url: 'https://stream.example/', onError: 'skip' }), consoleSink())
+    expect(messagesOf({ connections: { db }, flows: { skipping } })).toEqual([])
   })
 })
 

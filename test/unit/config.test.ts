@@ -156,6 +156,9 @@ describe('a fault', () => {
     ['export default { app: 7, flows: {} }', 'app: expected a string'],
     ['export default { flows: { a: {} }, run: "a" }', 'run: expected a list of names of flows'],
     ['export default { flows: { a: {} }, run: ["b"] }', "run: no flow is called 'b'"],
+    ['export default { flows: { a: {} }, systems: ["a"] }', 'systems.0: expected a list of names of flows'],
+    ['export default { flows: { a: {} }, systems: 7 }', 'systems: expected an object of name: list of names of flows'],
+    ['export default { flows: { a: {} }, systems: { s: ["b"] } }', "systems.s: no flow is called 'b'"],
   ])('of shape is told: %s', async (code, expected) => {
     write('flows.config.ts', code)
     expect(await failure()).toMatchObject({ code: 'WEIR_CONFIG_INVALID' })

@@ -117,6 +117,12 @@ describe('a worker', () => {
     const base = await url
     expect(await get(`${base}/health`)).toMatchObject({ status: 200, text: expect.stringContaining('"status":"ok"') })
     expect((await get(`${base}/ready`)).status).toBe(200)
+    const { status } = engine
+    const trouble = new WeirError('WEIR_SOURCE_UNREACHABLE', 'reading a stream: nobody answers')
+    engine.status = () => status().map((flow) => ({ ...flow, trouble }))
+    expect((await get(`${base}/health`)).status).toBe(200)
+    expect(await get(`${base}/ready`)).toMatchObject({ status: 503, text: expect.stringContaining('nobody answers') })
+    engine.status = status
     engine.states = { one: 'failed', two: 'assigning' }
     expect(await get(`${base}/health`)).toMatchObject({ status: 503, text: expect.stringContaining('it has failed') })
     expect((await get(`${base}/ready`)).status).toBe(503)

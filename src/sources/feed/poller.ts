@@ -1,4 +1,5 @@
 import type { Clock } from '../../model/index.js'
+import { retryAfterMs } from '../internal/retry-after.js'
 
 interface PollerOptions {
   readonly url: string
@@ -23,7 +24,7 @@ export class Poller {
     this.dueAt = clock.now() + everyMs
     const signal = AbortSignal.any([this.controller.signal, AbortSignal.timeout(timeoutMs)])
     const response = await fetch(url, { headers: this.headers(), signal })
-    const pauseMs = this.pauseMs(response.headers.get('retry-after'))
+    const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.now())
     if (pauseMs > everyMs) this.dueAt = clock.now() + pauseMs
     if (response.status !== 200) {
       await response.body?.cancel()
@@ -55,12 +56,5 @@ export class Poller {
       ...(this.etag === undefined ? {} : { 'if-none-match': this.etag }),
       ...(this.modified === undefined ? {} : { 'if-modified-since': this.modified }),
     }
-  }
-
-  /** What `Retry-After` asks for, in seconds or as a date. */
-  private pauseMs(retryAfter: string | null): number {
-    if (retryAfter === null) return 0
-    if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1_000
-    return (Date.parse(retryAfter) || 0) - this.options.clock.now()
   }
 }

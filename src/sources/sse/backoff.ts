@@ -1,0 +1,34 @@
+const firstBackoffMs = 500
+const longestBackoffMs = 30_000
+
+/** The longest time that a server may ask to wait for by `retry:`. */
+const longestRetryMs = 3_600_000
+
+/**
+ * How long to wait before the next attempt: the stream's reconnection time after a connection that gave something, longer
+ * with each one in a row that gave nothing. Up to half as long again by chance, so that the clients of a server that
+ * starts again do not all come at once.
+ */
+export class Backoff {
+  private failures = 0
+
+  constructor(private reconnectMs: number) {}
+
+  /** The server says how long to wait: `retry:`. */
+  retry(ms: number): void {
+    this.reconnectMs = Math.min(ms, longestRetryMs)
+  }
+
+  succeeded(): void {
+    this.failures = 0
+  }
+
+  failed(): void {
+    this.failures++
+  }
+
+  nextMs(): number {
+    const backoffMs = this.failures === 0 ? 0 : Math.min(longestBackoffMs, firstBackoffMs * 2 ** (this.failures - 1))
+    return Math.round(Math.max(this.reconnectMs, backoffMs) * (1 + Math.random() / 2))
+  }
+}

@@ -1,0 +1,48 @@
+import { defer, from, map, Observable } from 'rxjs'
+import { messageOf } from '../../model/index.js'
+
+/** The answer to a request for a stream. */
+export interface Answer {
+  readonly status: number
+  /** Undefined when it names none. */
+  readonly contentType: string | undefined
+  /** The header of that name, as it is. */
+  readonly retryAfter: string | null
+  /** The next piece of the body, or null at its end. What nobody asks for is not read, and waits at the server. */
+  piece(): Observable<Uint8Array | null>
+}
+
+/** Asks for the stream, and emits the answer; the connection is open while subscribed. Errors: whatever broke it. */
+export type Ask = (headers: Readonly<Record<string, string>>) => Observable<Answer>
+
+/** Asks over HTTP; redirects are followed. */
+export function askOf(url: string): Ask {
+  return (headers) =>
+    new Observable<Answer>((subscriber) => {
+      const controller = new AbortController()
+      subscriber.add(() => controller.abort())
+      fetch(url, { headers, signal: controller.signal }).then(
+        (response) => subscriber.next(answerOf(response)),
+        (error: unknown) => subscriber.error(error),
+      )
+    })
+}
+
+function answerOf({ status, headers, body }: Response): Answer {
+  const reader = body?.getReader()
+  return {
+    status,
+    contentType: headers.get('content-type') ?? undefined,
+    retryAfter: headers.get('retry-after'),
+    piece: () =>
+      defer(() => from(reader?.read() ?? Promise.resolve({ done: true, value: undefined }))).pipe(
+        map(({ done, value }) => (done || value === undefined ? null : (value as Uint8Array))),
+      ),
+  }
+}
+
+/** What broke a request: fetch itself only says that it failed, its cause says why. */
+export function causeOf(error: unknown): string {
+  const { cause } = error as { readonly cause?: unknown }
+  return cause === undefined ? messageOf(error) : messageOf(cause)
+}

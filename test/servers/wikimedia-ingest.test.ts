@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { LogReader } from '../../src/kafka/log-reader.js'
+import { until, Worker } from '../support/job.js'
+import { type Faults, ReplayServer } from '../support/replay-server.js'
+import { areCapturesHere, captured, invented, type Recorded } from '../support/wikimedia-captures.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { fresh } from './kafka-support.js'
+import { freePort } from './server-support.js'
+
+const missing = requireKafka()
+const because = missing === undefined ? '' : ` (${missing})`
+
+interface Message {
+  readonly key: string
+  readonly value: string
+}
+
+describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, { timeout: 120_000 }, () => {
+  let kafka: KafkaCluster
+
+  beforeAll(async () => {
+    kafka = await KafkaCluster.start()
+  }, 120_000)
+  afterAll(() => kafka?.close())
+
+  async function serve(events: readonly Recorded[], faults: Faults, more: object = {}): Promise<ReplayServer> {
+    const server = await ReplayServer.start({ events, faults, seed: 7, ...more })
+    onTestFinished(() => server.close())
+    return server
+  }
+
+  async function ingest(server: ReplayServer, topic: string): Promise<Worker> {
+    const environment = {
+      REDPANDA_BROKER: kafka.bootstrap,
+      WIKIPEDIA_STREAM_URL: server.url,
+      WIKIPEDIA_TOPIC: topic,
+      WIKIPEDIA_IDLE_SEC: '1',
+      WEIR_APP: topic,
+      SERVER_PORT: String(await freePort()),
+    }
+    const worker = new Worker(environment, ['wikimedia-ingest'])
+    worker.start()
+    onTestFinished(() => worker.kill())
+    return worker
+  }
+
+  /** All committed messages of a topic, in the order of each partition. */
+  async function messages(topic: string, partitions: number): Promise<Message[]> {
+    const reader = new LogReader({ 'metadata.broker.list': kafka.bootstrap })
+    await reader.connect()
+    const logs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset: 0 }))
+    reader.assign(logs)
+    const found: Message[] = []
+    await reader.read(
+      ({ key, value }) => found.push({ key: String(key), value: String(value) }),
+      () => logs.every((log) => reader.hasEnded(log)),
+    )
+    await reader.close()
+    return found
+  }
+
+  const committed = (worker: Worker) => worker.log.reduce((sum, { records = 0 }) => sum + records, 0)
+  const written = async (topic: string) => (await messages(topic, 3).catch(() => [])).length
+
+  function expected(events: readonly Recorded[]): Message[] {
+    const all = events.map(({ data }) => ({ key: (JSON.parse(data) as Keyed).meta.domain, value: data }))
+    return all.filter(({ key }) => key !== 'canary').sort(byValue)
+  }
+
+  test.each([
+    ['raw frames', () => (areCapturesHere ? captured('recentchange-2026-06-20.frames-001-192.sse') : invented(192))],
+    ['a minute', () => (areCapturesHere ? captured('recentchange-2026-05-05.recv.ndjson.gz') : invented(2_500))],
+  ])(
+    'each change of %s is on the topic once, whatever the server does and though the worker is killed',
+    async (_what, load) => {
+      const events = load()
+      const faults = {
+        drop: 6 / events.length,
+        repeat: 0.05,
+        delay: 0.05,
+        garbage: 0.01,
+        endless: 0.3,
+        error: 0.2,
+        redirect: 0.3,
+        foreign: 0.2,
+        silence: 0.15,
+      }
+      const server = await serve(events, faults, { pieceBytes: 4_000, speed: (events.at(-1)?.atMs ?? 0) / 6_000 })
+      const topic = fresh('changes')
+      const worker = await ingest(server, topic)
+      const count = expected(events).length
+      for (const part of [0.2, 0.5, 0.8]) {
+        await until(async () => (await written(topic)) >= count * part, `${part} of it is written`, 40_000)
+        await worker.kill()
+        worker.start()
+      }
+      await until(async () => (await written(topic)) >= count, 'all of it is written', 40_000)
+      await until(() => committed(worker) > 0, 'the last process has committed')
+      expect(await worker.stop()).toBe(0)
+
+      expect((await messages(topic, 3)).sort(byValue)).toEqual(expected(events))
+      const rejected = await messages(`${topic}.wikimedia-ingest.dead-letters`, 3)
+      const garbage = rejected.map(({ value }) => value).filter((value) => value.startsWith('no JSON'))
+      expect(server.garbage).toEqual(expect.arrayContaining(garbage))
+      expect(rejected.every(({ value }) => value.startsWith('no JSON') || /^(data: )?x+$/.test(value))).toBe(true)
+      expect(server.requests[0]?.userAgent).toMatch(/^weirflow\/\d+\.\d+\.\d+ \(.*wikimedia-ingest\)$/)
+    },
+  )
+
+  test('a stream that can not be reached is waited for, in health and not ready', async () => {
+    const events = invented(50)
+    const server = await serve(events, {})
+    const { url } = server
+    await server.close()
+    const worker = await ingest(server, fresh('changes'))
+    await until(async () => (await worker.get('/ready')).text.includes('ECONNREFUSED'), 'it has tried')
+    expect((await worker.get('/ready')).status).toBe(503)
+    expect(await worker.get('/health')).toMatchObject({ status: 200 })
+    expect((await worker.get('/ready')).text).toContain(`reading ${url}: connect ECONNREFUSED`)
+    expect(await worker.stop()).toBe(0)
+  })
+})
+
+interface Keyed {
+  readonly meta: { readonly domain: string }
+}
+
+function byValue(one: Message, other: Message): number {
+  return one.value < other.value ? -1 : one.value > other.value ? 1 : 0
+}
