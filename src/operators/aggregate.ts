@@ -20,7 +20,8 @@ import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
 import { type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
-import { type Aggregated, type Windowed, type WindowSpec, windowOptions } from './windows.js'
+import { Slices } from './internal/slices.js'
+import { type Aggregated, type Windowed, type WindowSpec, windowOptions, windowText } from './windows.js'
 
 type Given = z.output<typeof options>
 
@@ -37,7 +38,7 @@ const options = z.strictObject({
     .enum(['final', 'changes', 'epoch'])
     .optional()
     .describe('one result when a window has closed, one for every record, or one for each group that an epoch changed'),
-  late: rejectionPolicy.default('skip').describe('what becomes of a record whose window has closed'),
+  late: rejectionPolicy.default('skip').describe('what becomes of a record whose windows have closed'),
 })
 
 export const aggregateDefinition = defineOperator({
@@ -47,7 +48,7 @@ export const aggregateDefinition = defineOperator({
   onError: ({ late }) => late,
   global: true,
   stores: ({ name }) => [name],
-  detail: ({ window }) => (window === undefined ? 'all time' : `${window.kind} ${window.size} ms`),
+  detail: ({ window }) => (window === undefined ? 'all time' : windowText(window)),
   build: (given, context) => aggregating(given, context, 'task'),
   spread: {
     groups: ({ by }) => (by === undefined ? 'single' : by === recordKey ? 'record-key' : 'other'),
@@ -101,18 +102,19 @@ function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given
     next(record) {
       if (!groups.add(record) || emit === 'final') return
       const present = groups.present(record)
-      if (emit === 'changes') output.next(present.result())
-      else changed.add(present)
+      if (emit === 'epoch') changed.add(present)
+      else for (const window of present.windows()) output.next(present.result(window))
     },
     complete() {
       for (const result of changed.results()) output.next(result)
-      for (const result of groups.close()) if (emit === 'final') output.next(result)
+      for (const result of groups.close()) output.next(result)
     },
   }
 }
 
 function settingsOf(given: Given): GroupSettings {
-  return { by: given.by, window: given.window, emitsChanges: emitOf(given) !== 'final' }
+  const { by, window } = given
+  return { by, slices: window && new Slices(window), emitsChanges: emitOf(given) !== 'final' }
 }
 
 function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: Given) {
@@ -131,7 +133,7 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
   readonly of: A | Setting<A>
   /** The key of the group that a record belongs to. Without it all records are one group. */
   readonly by?: (value: NoInfer<V>, record: StreamRecord<NoInfer<V>>) => K
-  /** What becomes of a record whose window has closed. Default `skip`: counted and logged. */
+  /** What becomes of a record whose windows have all closed. Default `skip`: counted and logged. */
   readonly late?: Configurable<RejectionPolicy>
 }
 
@@ -141,14 +143,17 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
  * With windows it emits one final result for each key and window, when the watermark has passed the window's end plus
  * its grace: at the end of the epoch in which that happens. `emit: 'changes'` emits the present result after every
  * record instead, and `emit: 'epoch'` that of each group which an epoch changed, once, at its end. Without windows the
- * default is `changes`.
+ * default is `changes`. Where windows overlap (`hopping`), a record changes the result of each one that it counts in, so
+ * `changes` emits as many for each record: for one up-to-date result of each key, `final` over a short advance is cheaper.
  *
  * Each source partition keeps a partial of its own; they are merged for a result. Where the source is shared among
- * processes, partials meet in an internal topic: one message for each source partition, window and key, and with
+ * processes, partials meet in an internal topic: one message for each source partition, window (of
+ * hopping ones, slice of time) and key, and with
  * `emit: 'changes'` one for each of them that an epoch changed. With `by: recordKey` none is needed.
  *
- * A record is late when its own partition's watermark, or the one up to which results are out, has passed its window:
- * so what is counted does not depend on where epochs are cut, nor on how partitions interleave.
+ * A record is late for a window when its own partition's watermark, or the one up to which results are out, has passed
+ * that: so what is counted does not depend on where epochs are cut, nor on how partitions interleave. It is rejected when
+ * it is late for all windows that its time lies in.
  */
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,

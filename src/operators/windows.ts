@@ -18,14 +18,41 @@ export interface Windowed<R, K = null> extends Aggregated<R, K> {
   readonly window: Window
 }
 
-export const windowOptions = z.strictObject({
-  kind: z.literal('tumbling').describe('windows that follow each other without a gap'),
-  size: duration.describe('how long a window is'),
-  grace: duration.default(0).describe('how long after its end, beyond the allowed out-of-orderness, it takes records'),
-})
+/** A slice is told from its neighbours by parts of an advance: what a number can carry beside today's time in ms. */
+const finestMs = 2 ** -10
+
+export const windowOptions = z
+  .strictObject({
+    kind: z
+      .enum(['tumbling', 'hopping'])
+      .describe('windows that follow each other without a gap, or that overlap: one begins with each `advance`'),
+    size: duration.describe('how long a window is'),
+    advance: duration
+      .optional()
+      .describe('how long after a window the next one begins; of tumbling windows that is their size'),
+    grace: duration.default(0).describe('how long after its end, beyond the allowed out-of-orderness, it takes records'),
+  })
+  .refine(({ size }) => size > 0, { path: ['size'], error: 'expected more than 0 ms' })
+  .refine(({ kind, advance }) => (kind === 'hopping') === (advance !== undefined), {
+    path: ['advance'],
+    error: 'expected of hopping windows, and of no others',
+  })
+  .refine(({ size, advance = size }) => advance > 0 && advance <= size, {
+    path: ['advance'],
+    error: 'expected more than 0 ms, and not more than the size: records between two windows would be lost',
+  })
+  .refine(({ size, advance = size }) => advance / Math.ceil(size / advance) >= finestMs, {
+    path: ['advance'],
+    error: 'expected more: no record can lie in so many windows at once',
+  })
 
 export type WindowSpec = z.input<typeof windowOptions>
 export type WindowOptions = z.output<typeof windowOptions>
+
+/** For graphs. */
+export function windowText({ kind, size, advance }: WindowOptions): string {
+  return advance === undefined ? `${kind} ${size} ms` : `${kind} ${size} ms by ${advance} ms`
+}
 
 /**
  * Windows of one size that follow each other without a gap, aligned to the Unix epoch. A window closes when the
@@ -36,4 +63,21 @@ export function tumbling(
   { grace = 0 }: { readonly grace?: Configurable<Duration> } = {},
 ): Configurable<WindowSpec> {
   return { kind: 'tumbling', size, grace }
+}
+
+/**
+ * Windows of one size that overlap: one begins with each `advance`, aligned to the Unix epoch (what Kafka Streams calls
+ * hopping windows, with `advanceBy`, and Flink sliding ones, with a slide). `hopping('1h', { advance: '1m' })` has a
+ * result of the last hour every minute.
+ *
+ * A record counts in each window that its time lies in, save those that have closed: it is late only when all of them
+ * have. It is stored once all the same: windows share the slices of time that they have in common, two for each advance
+ * at most, and what is in them is merged when a window closes. Which slices there are depends on `size` and `advance`:
+ * to change either of them, give the stage a new name too.
+ */
+export function hopping(
+  size: Configurable<Duration>,
+  { advance, grace = 0 }: { readonly advance: Configurable<Duration>; readonly grace?: Configurable<Duration> },
+): Configurable<WindowSpec> {
+  return { kind: 'hopping', size, advance, grace }
 }

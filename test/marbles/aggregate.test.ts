@@ -8,6 +8,7 @@ import {
   countDistinct,
   eventTime,
   flow,
+  hopping,
   json,
   kafka,
   max,
@@ -166,6 +167,93 @@ describe('windows', () => {
       const run = flow(flowOf(aggregate('sales', { window: tumbling(10), of: count() })))
       run.source('ab', { a: sale(-1), b: sale(0) })
       run.sink('  -w', { w: result(-10, 1) })
+    }),
+  )
+})
+
+describe('windows that overlap', () => {
+  const hop = (start: number, value: unknown, key: string | null = null) => ({
+    key,
+    window: { start: new Date(start), end: new Date(start + 20) },
+    value,
+  })
+  const twenty = hopping(20, { advance: 10 })
+  const hopped = flow(
+    ...input,
+    eventTime((value) => value.t, { outOfOrder: 2, idleAfter: '1h' }),
+    aggregate('sales', { window: twenty, late: 'dead-letter', of: countDistinct((value: Sale) => value.who) }),
+    listSink(),
+  )
+
+  test(
+    'a record counts in each window that it lies in',
+    marbles(({ flow }) => {
+      const run = flow(hopped)
+      run.source('a-b-c-d', { a: sale(5), b: sale(12, 'bob'), c: sale(22, 'cyd'), d: sale(32) })
+      run.sink('  --x-y-z', { x: hop(-10, 1), y: hop(0, 2), z: hop(10, 2) })
+    }),
+  )
+
+  test(
+    'a record that is late for some windows counts in the others, and one that is late for all is rejected',
+    marbles(({ flow }) => {
+      const run = flow(hopped)
+      run.source('     ab---cde', { a: sale(0), b: sale(23), c: sale(15, 'bob'), d: sale(9, 'cyd'), e: sale(32) })
+      run.sink('       -(xy)--z', { x: hop(-10, 1), y: hop(0, 1), z: hop(10, 2) })
+      run.deadLetters('------d-', { d: 'WEIR_RECORD_LATE' })
+    }),
+  )
+
+  test(
+    'whether it is late for a window does not depend on whether the result is out',
+    marbles(({ flow }) => {
+      const run = flow(hopped, { epoch: { maxRecords: 4 } })
+      run.source('abcd---eeee', { a: sale(0), b: sale(23), c: sale(15, 'bob'), d: sale(24, 'cyd'), e: sale(32) })
+      run.sink('  ---(xy)---z', { x: hop(-10, 1), y: hop(0, 1), z: hop(10, 3) })
+    }),
+  )
+
+  test(
+    'windows of which neither holds the other have what they share, after crashes too',
+    marbles(({ flow }) => {
+      const run = flow(
+        flowOf(aggregate('sales', { window: hopping(20, { advance: 15 }), by: (value: Sale) => value.who, of: count() })),
+      )
+      run.source('-a-b-c-d-e---f', {
+        a: sale(1),
+        b: sale(14, 'bob'),
+        c: sale(16),
+        d: sale(19, 'bob'),
+        e: sale(20, 'bob'),
+        f: sale(35),
+      })
+      run.crash(' --x-x-x-x--x')
+      run.sink('  ---v-----(xy)(zw)', {
+        v: hop(-15, 1, 'ann'),
+        x: hop(0, 2, 'ann'),
+        y: hop(0, 2, 'bob'),
+        z: hop(15, 1, 'ann'),
+        w: hop(15, 2, 'bob'),
+      })
+    }),
+  )
+
+  test(
+    'each change is told of each window that it changes, when asked for',
+    marbles(({ flow }) => {
+      const run = flow(flowOf(aggregate('sales', { window: twenty, emit: 'changes', of: count() })))
+      run.source('a----b----c', { a: sale(5), b: sale(12), c: sale(8) })
+      run.sink('  (vw)-(xy)-z', { v: hop(-10, 1), w: hop(0, 1), x: hop(0, 2), y: hop(10, 1), z: hop(0, 3) })
+    }),
+  )
+
+  test(
+    'each window of a group that an epoch changed is told once, when asked for',
+    marbles(({ flow: run }) => {
+      const emitting = aggregate('sales', { window: twenty, emit: 'epoch', of: count() })
+      const flowing = run(flowOf(emitting), { epoch: { maxRecords: 3 } })
+      flowing.source('abb', { a: sale(5), b: sale(12) })
+      flowing.sink('  --(xyz)', { x: hop(-10, 1), y: hop(0, 3), z: hop(10, 2) })
     }),
   )
 })

@@ -2,25 +2,36 @@ import type { StoreKey, StreamRecord } from '../../model/index.js'
 
 /** A group as it was just changed. */
 export interface Present {
-  readonly start: number
+  readonly segment: number
   readonly key: StoreKey
-  /** Its result as of when this is called. */
-  result(): StreamRecord
+  /** The windows that this changed and whose results are not out; one number where there are no windows. */
+  windows(): Iterable<number>
+  /** Its result in one of them, as of when this is first called. */
+  result(window: number): StreamRecord
 }
 
-/** The groups that an epoch changed, in the order in which each was last changed. */
+type Presents = Map<number, Map<StoreKey, Present>>
+
+/** The groups that an epoch changed: window by window, and in each in the order in which they were last changed. */
 export class Changed {
-  private readonly windows = new Map<number, Map<StoreKey, Present>>()
+  private readonly slices: Presents = new Map()
 
   add(present: Present): void {
-    const { start, key } = present
-    let groups = this.windows.get(start)
-    if (groups === undefined) this.windows.set(start, (groups = new Map<StoreKey, Present>()))
-    groups.delete(key)
-    groups.set(key, present)
+    put(this.slices, present.segment, present)
   }
 
   *results(): Generator<StreamRecord> {
-    for (const groups of this.windows.values()) for (const present of groups.values()) yield present.result()
+    const windows: Presents = new Map()
+    for (const slice of this.slices.values()) {
+      for (const present of slice.values()) for (const window of present.windows()) put(windows, window, present)
+    }
+    for (const [window, groups] of windows) for (const present of groups.values()) yield present.result(window)
   }
+}
+
+function put(all: Presents, at: number, present: Present): void {
+  let groups = all.get(at)
+  if (groups === undefined) all.set(at, (groups = new Map<StoreKey, Present>()))
+  groups.delete(present.key)
+  groups.set(present.key, present)
 }

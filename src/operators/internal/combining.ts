@@ -10,9 +10,9 @@ import {
   type StorePartition,
   StreamRecord,
 } from '../../model/index.js'
-import type { WindowOptions } from '../windows.js'
 import { failure, type GroupSettings, Place } from './groups.js'
-import { type Combined, startsOf } from './window-results.js'
+import type { Slices } from './slices.js'
+import type { Combined } from './window-results.js'
 
 /** What one source partition has of a group so far, and what of it was sent on. */
 export class Combination {
@@ -71,14 +71,15 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
 /**
  * The first half of an aggregate whose groups lie in several partitions: combines the records of each source partition.
  *
- * A window is sent when its own partition's watermark has passed it, so that one message holds all of it. A partition
- * that goes idle is not awaited any more, so all that it has is sent before that is told; should more come, the whole is
- * sent again later and takes the place of the earlier one.
+ * A slice is sent when its own partition's watermark has passed the first of its windows, so that one message holds all
+ * of it, and is then left to the second half, which has the other windows wait for it. A partition that goes idle is not
+ * awaited any more, so all that it has is sent before that is told; should more come, the whole is sent again later and
+ * takes the place of the earlier one.
  */
 export class Combining {
   private readonly place: Place<Combination>
   private touched: Part | undefined
-  private readonly changed: { readonly part: Part; readonly start: number; readonly key: StoreKey }[] = []
+  private readonly changed: { readonly part: Part; readonly segment: number; readonly key: StoreKey }[] = []
 
   constructor(
     private readonly aggregate: Combined,
@@ -117,13 +118,13 @@ export class Combining {
     const told = new PartitionMap<PartitionTold>()
     for (const one of this.context.time.told()) told.set(one.topic, one.partition, one)
     const of = ({ partition: { topic, partition } }: Part) => told.get(topic, partition) as PartitionTold
-    for (const { part, start, key } of this.changed) {
-      const combination = part.get(start, key)?.value
-      if (combination !== undefined) yield this.send(of(part), start, key, combination)
+    for (const { part, segment, key } of this.changed) {
+      const combination = part.get(segment, key)?.value
+      if (combination !== undefined) yield this.send(of(part), segment, key, combination)
     }
-    if (this.settings.window === undefined) return
+    if (this.settings.slices === undefined) return
     for (const part of this.store.partitions()) {
-      yield* this.close(part, of(part), this.settings.window)
+      yield* this.close(part, of(part), this.settings.slices)
       yield* this.flushIdle(part, of(part))
     }
   }
@@ -131,34 +132,30 @@ export class Combining {
   private queue(part: Part, combination: Combination): void {
     if (combination.queued) return
     combination.queued = true
-    this.changed.push({ part, start: this.place.start, key: this.place.key as StoreKey })
+    this.changed.push({ part, segment: this.place.segment, key: this.place.key as StoreKey })
   }
 
-  private *close(
-    part: Part,
-    told: PartitionTold,
-    { size, grace }: WindowOptions,
-  ): Generator<StreamRecord<PartialResult>> {
-    for (const start of startsOf([part])) {
-      if (start + size + grace > told.watermark) return
-      yield* this.unsentOf(part, told, start)
-      part.dropSegment(start)
+  private *close(part: Part, told: PartitionTold, slices: Slices): Generator<StreamRecord<PartialResult>> {
+    for (const segment of sorted(part.segments())) {
+      if (!slices.isComplete(segment, told.watermark)) continue
+      yield* this.unsentOf(part, told, segment)
+      part.dropSegment(segment)
     }
   }
 
   private *flushIdle(part: Part, told: PartitionTold): Generator<StreamRecord<PartialResult>> {
     if (!told.idle || this.sent.has(part)) return
-    for (const start of startsOf([part])) yield* this.unsentOf(part, told, start)
+    for (const segment of sorted(part.segments())) yield* this.unsentOf(part, told, segment)
     this.sent.add(part)
   }
 
-  private *unsentOf(part: Part, told: PartitionTold, start: number): Generator<StreamRecord<PartialResult>> {
-    for (const [key, { value }] of part.segment(start) ?? []) {
-      if (value.sent !== value.last) yield this.send(told, start, key, value)
+  private *unsentOf(part: Part, told: PartitionTold, segment: number): Generator<StreamRecord<PartialResult>> {
+    for (const [key, { value }] of part.segment(segment) ?? []) {
+      if (value.sent !== value.last) yield this.send(told, segment, key, value)
     }
   }
 
-  private send(told: PartitionTold, start: number, key: StoreKey, combination: Combination) {
+  private send(told: PartitionTold, segment: number, key: StoreKey, combination: Combination) {
     const { codec } = this.aggregate
     const { state, last } = combination
     if (codec.changes !== undefined) combination.unlogged.push(codec.changes(state))
@@ -166,8 +163,12 @@ export class Combining {
     combination.queued = false
     const { topic, partition, generation } = told
     const source = { topic, partition }
-    const result = new PartialResult(source, generation, last, start, key, codec.save(state), codec.version)
+    const result = new PartialResult(source, generation, last, segment, key, codec.save(state), codec.version)
     const origin = { topic, partition, offset: last }
-    return new StreamRecord(key === null ? null : String(key), result, start, noHeaders, origin)
+    return new StreamRecord(key === null ? null : String(key), result, segment, noHeaders, origin)
   }
+}
+
+function sorted(segments: Iterable<number>): number[] {
+  return [...segments].sort((one, other) => one - other)
 }

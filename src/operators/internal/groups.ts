@@ -8,20 +8,22 @@ import {
   type StreamRecord,
   WeirError,
 } from '../../model/index.js'
-import type { WindowOptions } from '../windows.js'
 import type { Present } from './changed.js'
-import { type Combined, closing, merged, resultOf, windowOf } from './window-results.js'
+import type { Slices } from './slices.js'
+import { type Combined, dropDone, dueResults, presentOf, type Telling } from './window-results.js'
 
 export interface GroupSettings {
   readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined
-  readonly window: WindowOptions | undefined
+  /** Undefined when it sums up all time. */
+  readonly slices: Slices | undefined
   /** Whether every change is emitted, or one final result. */
   readonly emitsChanges: boolean
 }
 
-/** What `aggregate` keeps of each key, window and source partition; one object serves one epoch. */
+/** What `aggregate` keeps of each key, slice of time and source partition; one object serves one epoch. */
 export class Groups {
-  private place: Place<unknown>
+  private readonly place: Place<unknown>
+  private readonly telling: Telling<unknown>
 
   constructor(
     private readonly aggregate: Combined,
@@ -31,10 +33,9 @@ export class Groups {
     /** Whether the groups of all partitions are one, or each partition has its own. */
     private readonly scope: 'task' | 'partition',
   ) {
-    const { time } = context
-    this.place = new Place(settings, context, aggregate.init, (topic, partition) =>
-      scope === 'task' ? time.closed : time.closedOf(topic, partition),
-    )
+    this.place = new Place(settings, context, aggregate.init, (topic, partition) => this.closed(topic, partition))
+    const collect = (value: unknown, partials: unknown[]) => void partials.push(value)
+    this.telling = { aggregate, slices: settings.slices, collect }
   }
 
   /** Takes a record in. Returns false when it was late, and rejected. */
@@ -53,37 +54,53 @@ export class Groups {
 
   /** The group that the last added record went to. */
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
-    const start = this.place.start
+    const { topic, partition } = origin
+    const { segment } = this.place
     const key = this.place.key as StoreKey
-    const { window } = this.settings
-    const result = () => {
-      const parts =
-        this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(origin.topic, origin.partition)]
-      const value = merged(this.aggregate, parts, start, key)
-      return resultOf(window && windowOf(start, window), key, value, { timestamp, origin, behindMs })
-    }
-    return { start, key, result }
+    const parts = () => (this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(topic, partition)])
+    const when = { timestamp, origin, behindMs }
+    return presentOf(parts, { segment, key }, this.closed(topic, partition), this.telling, when)
   }
 
-  /** Takes out every window that the watermark has passed, oldest first, and yields the result of each key in it. */
+  /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */
   *close(): Generator<StreamRecord> {
-    const { window } = this.settings
-    if (window === undefined) return
-    const { time, stage } = this.context
+    const { time } = this.context
     const parts = [...this.store.partitions()]
-    const valueOf = (some: readonly StorePartition<unknown>[], start: number, key: StoreKey) =>
-      merged(this.aggregate, some, start, key)
-    if (this.scope === 'task') yield* closing(parts, time.watermark(), window, stage, valueOf)
-    else for (const part of parts) yield* closing([part], time.watermarkOf(part.partition), window, stage, valueOf)
+    if (this.scope === 'task') return yield* this.closing(parts, time.closed, time.watermark())
+    for (const part of parts) {
+      const { topic, partition } = part.partition
+      yield* this.closing([part], time.closedOf(topic, partition), time.watermarkOf(part.partition))
+    }
+  }
+
+  private *closing(
+    parts: readonly StorePartition<unknown>[],
+    closed: number,
+    watermark: number,
+  ): Generator<StreamRecord> {
+    const { slices, emitsChanges } = this.settings
+    if (slices === undefined) return
+    if (!emitsChanges) yield* dueResults(parts, { closed, watermark }, slices, this.telling, this.context.stage)
+    dropDone(parts, watermark, slices)
+  }
+
+  private closed(topic: string, partition: number): number {
+    const { time } = this.context
+    return this.scope === 'task' ? time.closed : time.closedOf(topic, partition)
   }
 }
 
-/** Where records go: finds the window and the entry of each, and rejects the late ones. */
+/** Where records go: finds the slice and the entry of each, and rejects the late ones. */
 export class Place<V> {
   /** Where the last record went: in a row of records most go to the same place. */
-  start = 0
+  segment = 0
   key: StoreKey | undefined
-  private end = Number.NEGATIVE_INFINITY
+  private from = Number.POSITIVE_INFINITY
+  private until = Number.NEGATIVE_INFINITY
+  /** The windows that the last record lay in, and the first of them that was open to it. */
+  private first = 0
+  private last = 0
+  private firstOpen = 0
   private part: StorePartition<V> | undefined
   private entry: Entry<V> | undefined
 
@@ -97,8 +114,8 @@ export class Place<V> {
 
   /** The entry of a record; undefined when it was late, and rejected. */
   of(record: StreamRecord, part: StorePartition<V>): Entry<V> | undefined {
-    const { by, window } = this.settings
-    if (window !== undefined && !this.choose(record, part, window)) return undefined
+    const { by, slices } = this.settings
+    if (slices !== undefined && !this.choose(record, slices)) return undefined
     if (by === undefined) return this.find(part, null)
     try {
       return this.find(part, by(record.value, record))
@@ -107,26 +124,44 @@ export class Place<V> {
     }
   }
 
-  /** Finds the window of a record; rejects the record when that has closed. */
-  private choose(record: StreamRecord, part: StorePartition<V>, { size, grace }: WindowOptions): boolean {
+  /**
+   * Finds the slice of a record: its windows, without those that its own partition's watermark had passed when it came.
+   * That depends on the order of the partition's records alone, so a replay finds the same slice. Rejects the record
+   * when all its windows have closed, or their results are out.
+   */
+  private choose(record: StreamRecord, slices: Slices): boolean {
     const { timestamp } = record
-    if (timestamp < this.start || timestamp >= this.end || part !== this.part) {
-      this.start = Math.floor(timestamp / size) * size
-      this.end = this.start + size
-      this.entry = undefined
+    if (timestamp < this.from || timestamp >= this.until) this.enter(timestamp, slices)
+    const own = timestamp + record.behindMs - this.context.time.outOfOrderMs
+    const watermark = Math.max(own, this.closedFor(record.origin.topic, record.origin.partition))
+    const end = slices.closesAt(this.last)
+    if (end <= watermark) {
+      this.context.reject(record, lateError(this.last + slices.size, watermark))
+      return false
     }
-    const closed = this.closedFor(record.origin.topic, record.origin.partition)
-    const watermark = Math.max(timestamp + record.behindMs - this.context.time.outOfOrderMs, closed)
-    if (this.end + grace > watermark) return true
-    this.context.reject(record, lateError(this.end, watermark))
-    return false
+    const firstOpen = slices.closesAt(this.first) > own ? this.first : slices.firstOpen(own)
+    if (firstOpen !== this.firstOpen) this.open(firstOpen, slices)
+    return true
+  }
+
+  private enter(timestamp: number, slices: Slices): void {
+    ;[this.from, this.until] = slices.sameAs(timestamp)
+    this.first = slices.firstAt(timestamp)
+    this.last = slices.lastAt(timestamp)
+    this.open(this.first, slices)
+  }
+
+  private open(first: number, slices: Slices): void {
+    this.firstOpen = first
+    this.segment = slices.segmentOf(first, this.last)
+    this.entry = undefined
   }
 
   private find(part: StorePartition<V>, key: StoreKey): Entry<V> {
     if (this.entry !== undefined && key === this.key && part === this.part) return this.entry
     this.part = part
     this.key = key
-    this.entry = part.get(this.start, key) ?? part.add(this.start, key, this.init())
+    this.entry = part.get(this.segment, key) ?? part.add(this.segment, key, this.init())
     return this.entry
   }
 }

@@ -5,12 +5,11 @@ import {
   type Store,
   type StoreCodec,
   type StoreKey,
-  type StorePartition,
   type StreamRecord,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
-import { type Combined, closing, mergedOf, resultOf, windowOf } from './window-results.js'
+import { type Combined, dropDone, dueResults, presentOf, type Telling } from './window-results.js'
 
 interface Slot {
   readonly generation: number
@@ -43,8 +42,8 @@ export class Slots {
     return fresh
   }
 
-  partials(): unknown[] {
-    return [...this.bySource.values()].map(({ partial }) => partial)
+  collect(partials: unknown[]): void {
+    for (const { partial } of this.bySource.values()) partials.push(partial)
   }
 }
 
@@ -74,15 +73,18 @@ export function slotsCodec(inner: StoreCodec<unknown>): StoreCodec<Slots> {
 /** The second half of an aggregate whose groups lie in several partitions: merges what was combined of each. */
 export class Merging {
   private key: StoreKey = null
-  private start = 0
-  private slots: Slots | undefined
+  private segment = 0
+  private readonly telling: Telling<Slots>
 
   constructor(
     private readonly aggregate: Combined,
     private readonly store: Store<Slots>,
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
-  ) {}
+  ) {
+    const collect = (slots: Slots, partials: unknown[]) => slots.collect(partials)
+    this.telling = { aggregate, slices: settings.slices, collect }
+  }
 
   /** Takes a partial result in. Returns false when it changed nothing: a repeat, an older one, or late and rejected. */
   add(record: StreamRecord<PartialResult>): boolean {
@@ -95,43 +97,41 @@ export class Merging {
     if (!entry.value.put(partitionName(source), slot)) return false
     part.touch(entry)
     this.key = key
-    this.start = segment
-    this.slots = entry.value
+    this.segment = segment
     return true
   }
 
   /** The group that was changed last. */
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
-    const { key, start, slots } = this
-    const { window } = this.settings
-    const result = () => {
-      const value = mergedOf(this.aggregate, slots?.partials() ?? [])
-      return resultOf(window && windowOf(start, window), key, value, { timestamp, origin, behindMs })
-    }
-    return { start, key, result }
+    const { segment, key } = this
+    const { topic, partition } = origin
+    const closed = this.context.time.closedOf(topic, partition)
+    const when = { timestamp: this.settings.slices?.last(segment) ?? timestamp, origin, behindMs }
+    return presentOf(() => [this.store.of(topic, partition)], { segment, key }, closed, this.telling, when)
   }
 
-  /** Takes out every window that its partition's watermark has passed, and yields the result of each key in it. */
+  /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */
   *close(): Generator<StreamRecord> {
-    const { window } = this.settings
-    if (window === undefined) return
+    const { slices, emitsChanges } = this.settings
+    if (slices === undefined) return
     const { time, stage } = this.context
-    const valueOf = ([part]: readonly StorePartition<Slots>[], start: number, key: StoreKey) =>
-      mergedOf(this.aggregate, part?.get(start, key)?.value.partials() ?? [])
-    for (const part of this.store.partitions())
-      yield* closing([part], time.watermarkOf(part.partition), window, stage, valueOf)
+    for (const part of this.store.partitions()) {
+      const { topic, partition } = part.partition
+      const watermarks = { closed: time.closedOf(topic, partition), watermark: time.watermarkOf(part.partition) }
+      if (!emitsChanges) yield* dueResults([part], watermarks, slices, this.telling, stage)
+      dropDone([part], watermarks.watermark, slices)
+    }
   }
 
   private isClosed(record: StreamRecord<PartialResult>): boolean {
-    const { window } = this.settings
-    if (window === undefined) return false
+    const { slices } = this.settings
+    if (slices === undefined) return false
     const { segment, last, told } = record.value
-    const end = segment + window.size
     const closed = this.context.time.closedOf(record.origin.topic, record.origin.partition)
-    if (end + window.grace > closed) return false
-    // What its source has sent before it told that it is done with the window, or idle, is in the result already.
-    const isRepeat = told !== undefined && (told.watermark >= end + window.grace || last < told.sentTo)
-    if (!isRepeat) this.context.reject(record, lateError(end, closed))
+    if (!slices.isDone(segment, closed)) return false
+    // What its source has sent before it told that the slice is complete, or that it is idle, is in the results already.
+    const isRepeat = told !== undefined && (slices.isComplete(segment, told.watermark) || last < told.sentTo)
+    if (!isRepeat) this.context.reject(record, lateError(slices.last(segment) + slices.size, closed))
     return true
   }
 }

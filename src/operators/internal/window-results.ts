@@ -1,75 +1,144 @@
 import type { combine } from '../../aggregates/index.js'
 import { noHeaders, type StoreKey, type StorePartition, StreamRecord } from '../../model/index.js'
-import type { Aggregated, Window, Windowed, WindowOptions } from '../windows.js'
+import type { Aggregated, Window, Windowed } from '../windows.js'
+import type { Present } from './changed.js'
+import type { Slices, Watermarks } from './slices.js'
 
 export type Combined = ReturnType<typeof combine>
 
-/** Takes out every window that the watermark has passed, oldest first, and yields the result of each key in it. */
-export function* closing<V>(
+/** What makes results of what stores keep. */
+export interface Telling<V> {
+  readonly aggregate: Combined
+  /** Undefined when results are of all time. */
+  readonly slices: Slices | undefined
+  /** Adds what a value of the store has of its group. */
+  collect(value: V, partials: unknown[]): void
+}
+
+type When = Pick<StreamRecord, 'timestamp' | 'origin' | 'behindMs'>
+
+/** The results of all windows that are due, oldest first. */
+export function* dueResults<V>(
   parts: readonly StorePartition<V>[],
-  watermark: number,
-  window: WindowOptions,
+  watermarks: Watermarks,
+  slices: Slices,
+  telling: Telling<V>,
   stage: string,
-  valueOf: (parts: readonly StorePartition<V>[], start: number, key: StoreKey) => unknown,
 ): Generator<StreamRecord> {
-  const { size, grace } = window
   // A result has no one record that it stems from.
   const origin = { topic: stage, partition: -1, offset: -1 }
-  for (const start of startsOf(parts)) {
-    if (start + size + grace > watermark) return
-    const at = { timestamp: start + size - 1, origin, behindMs: 0 }
-    const of = windowOf(start, window)
-    for (const key of keysOf(parts, start)) yield resultOf(of, key, valueOf(parts, start, key), at)
-    for (const part of parts) part.dropSegment(start)
+  for (const start of slices.due(segmentsOf(parts), watermarks)) {
+    const at = { timestamp: start + slices.size - 1, origin, behindMs: 0 }
+    const window = windowOf(start, slices)
+    for (const [key, partials] of groupsOf(parts, start, slices, telling))
+      yield resultOf(window, key, telling.aggregate.result(mergedOf(telling.aggregate, partials)), at)
   }
 }
 
-/** Merges what the partitions have of a group, and tells its result. */
-export function merged(
-  aggregate: Combined,
-  parts: readonly StorePartition<unknown>[],
-  start: number,
+/** Drops what no window needs any more. */
+export function dropDone<V>(parts: readonly StorePartition<V>[], watermark: number, slices: Slices): void {
+  for (const part of parts) {
+    for (const segment of [...part.segments()]) if (slices.isDone(segment, watermark)) part.dropSegment(segment)
+  }
+}
+
+/** A group that was just changed in one segment, and whose results are out up to `closed`. */
+export function presentOf<V>(
+  parts: () => readonly StorePartition<V>[],
+  { segment, key }: Pick<Present, 'segment' | 'key'>,
+  closed: number,
+  telling: Telling<V>,
+  when: When,
+): Present {
+  const { aggregate, slices } = telling
+  const told = (start: number, partials: readonly unknown[]) =>
+    resultOf(slices && windowOf(start, slices), key, aggregate.result(mergedOf(aggregate, partials)), when)
+  if (slices === undefined || !slices.areShared) {
+    const result = () => told(segment, partialsAt(parts(), segment, key, telling))
+    return { segment, key, windows: () => [segment], result }
+  }
+  let shared: [segment: number, partial: unknown][] | undefined
+  return {
+    segment,
+    key,
+    windows: () => slices.windowsOf(segment, closed),
+    result(start) {
+      // Merged once for all windows: each of them has most of it.
+      shared ??= bySegment(parts(), key, telling)
+      return told(start, shared.filter(([each]) => slices.has(each, start)).map(([, partial]) => partial))
+    },
+  }
+}
+
+/** What the partitions have of a key, merged into one partial of each segment. */
+function bySegment<V>(parts: readonly StorePartition<V>[], key: StoreKey, telling: Telling<V>): [number, unknown][] {
+  const found: [number, unknown][] = []
+  for (const segment of segmentsOf(parts)) {
+    const partials = partialsAt(parts, segment, key, telling)
+    if (partials.length > 0) found.push([segment, mergedOf(telling.aggregate, partials)])
+  }
+  return found
+}
+
+function partialsAt<V>(
+  parts: readonly StorePartition<V>[],
+  segment: number,
   key: StoreKey,
-): unknown {
+  { collect }: Telling<V>,
+): unknown[] {
   const partials: unknown[] = []
   for (const part of parts) {
-    const entry = part.get(start, key)
-    if (entry !== undefined) partials.push(entry.value)
+    const entry = part.get(segment, key)
+    if (entry !== undefined) collect(entry.value, partials)
   }
-  return mergedOf(aggregate, partials)
+  return partials
 }
 
-/** The result of several partials, which stay as they are. */
-export function mergedOf(aggregate: Combined, partials: readonly unknown[]): unknown {
-  const whole =
-    partials.length === 1 ? partials[0] : partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init())
-  return aggregate.result(whole)
+/** What the partitions have of each group of a window. */
+function groupsOf<V>(
+  parts: readonly StorePartition<V>[],
+  start: number,
+  slices: Slices,
+  { collect }: Telling<V>,
+): Map<StoreKey, unknown[]> {
+  const groups = new Map<StoreKey, unknown[]>()
+  for (const part of parts) {
+    for (const segment of part.segments()) {
+      if (!slices.has(segment, start)) continue
+      for (const [key, { value }] of part.segment(segment) ?? []) {
+        let partials = groups.get(key)
+        if (partials === undefined) groups.set(key, (partials = []))
+        collect(value, partials)
+      }
+    }
+  }
+  return groups
+}
+
+/** All that several partials have, as one; they stay as they are. */
+function mergedOf(aggregate: Combined, partials: readonly unknown[]): unknown {
+  if (partials.length === 1) return partials[0]
+  return partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init())
 }
 
 /** A result as a record of its group. */
-export function resultOf(
+function resultOf(
   window: Window | undefined,
   key: StoreKey,
   value: unknown,
-  { timestamp, origin, behindMs }: Pick<StreamRecord, 'timestamp' | 'origin' | 'behindMs'>,
+  { timestamp, origin, behindMs }: When,
 ): StreamRecord {
   const result: Aggregated<unknown, StoreKey> | Windowed<unknown, StoreKey> =
     window === undefined ? { key, value } : { key, window, value }
   return new StreamRecord(key === null ? null : String(key), result, timestamp, noHeaders, origin, behindMs)
 }
 
-export function startsOf(parts: readonly StorePartition<unknown>[]): number[] {
-  return [...new Set(parts.flatMap((part) => [...part.segments()]))].sort((a, b) => a - b)
-}
-
-function keysOf(parts: readonly StorePartition<unknown>[], start: number): Set<StoreKey> {
-  const keys = new Set<StoreKey>()
-  for (const part of parts) for (const key of part.segment(start)?.keys() ?? []) keys.add(key)
-  return keys
+function segmentsOf(parts: readonly StorePartition<unknown>[]): Set<number> {
+  return new Set(parts.flatMap((part) => [...part.segments()]))
 }
 
 /** What all results of a window share. */
-export function windowOf(start: number, { size }: WindowOptions): Window {
+function windowOf(start: number, { size }: Slices): Window {
   const window = { start: new Date(start), end: new Date(start + size) }
   let texts: { readonly start: string; readonly end: string } | undefined
   // Writing dates as text was two thirds of writing a result as JSON: it is done once for all of them.
