@@ -4,7 +4,18 @@ import { join } from 'node:path'
 import { exitWith, root } from './process.mjs'
 import { setup } from './setup.mjs'
 
-const all = ['windows', 'rows', 'latency', 'exactly-once', 'workers', 'restore', 'rebalance', 'log-size', 'sse']
+const all = [
+  'windows',
+  'rows',
+  'latency',
+  'exactly-once',
+  'workers',
+  'restore',
+  'rebalance',
+  'log-size',
+  'sse',
+  'long-tail',
+]
 const named = process.argv.slice(2)
 
 await setup().catch(exitWith)

@@ -122,7 +122,8 @@ export class FlowCutter {
     if (definition.spread === undefined)
       return rekeyed && (definition.stores?.(options) ?? []).length > 0 ? 'records' : 'here'
     const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
-    return definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic ? 'alone' : 'combine'
+    if (definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic) return 'alone'
+    return definition.spread.uncombined?.(options) === true ? 'records' : 'combine'
   }
 
   private tear(
@@ -152,7 +153,8 @@ export class FlowCutter {
       policy: 'skip',
       declaredAt,
     }
-    const merging = way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge` } : stage
+    const meeting = stage.definition.spread === undefined ? stage : spreading(stage, 'alone')
+    const merging = way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge` } : meeting
     return {
       name: stage.name,
       head: way === 'combine' ? [...head, spreading(stage, 'combine')] : head,

@@ -58,6 +58,7 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     restoredBytes: one.restoredBytes + other.restoredBytes,
     stages: [...one.stages, ...other.stages],
     partitions: [...one.partitions, ...other.partitions],
+    stores: [...one.stores, ...other.stores],
   }
 }
 

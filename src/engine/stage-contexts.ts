@@ -103,7 +103,7 @@ export class StageContexts {
     return {
       ...this.common(node),
       time,
-      store: (name, codec) => stores.declare(name, codec),
+      store: (name, codec, bounds) => stores.declare(name, codec, bounds),
       reject: this.rejecting(node),
     }
   }

@@ -26,6 +26,15 @@ export interface PartitionStatus extends PartitionEnd {
   readonly streamTime: number | undefined
 }
 
+/** How many entries of a bounded store went by themselves since the process began, replays included. */
+export interface StoreStatus {
+  readonly store: string
+  /** Not touched for as long as entries live. */
+  readonly expired: number
+  /** One too many, and touched longest ago. */
+  readonly evicted: number
+}
+
 /** What a flow tells of itself; read it as often as you like, nothing is computed before. */
 export interface FlowStatus {
   readonly flow: string
@@ -47,6 +56,8 @@ export interface FlowStatus {
   readonly restoredBytes: number
   readonly stages: readonly StageCounts[]
   readonly partitions: readonly PartitionStatus[]
+  /** The stores that have bounds. */
+  readonly stores: readonly StoreStatus[]
 }
 
 /** What happened in one epoch, for metrics and logs. */

@@ -49,6 +49,7 @@ import type { Rejections } from './rejections.js'
 import { RestoreProgress } from './restore-progress.js'
 import type { StageContexts } from './stage-contexts.js'
 import type { FlowState, FlowStatus, Observer } from './status.js'
+import { StoreLosses } from './store-losses.js'
 import { Supervision } from './supervision.js'
 import type { FlowTopology, SubTopology } from './topology.js'
 
@@ -95,11 +96,13 @@ export class FlowTask {
   private stopping = false
   private readonly ends: PartitionEnds
   private readonly restoring: RestoreProgress
+  private readonly losses: StoreLosses
   private lastCommitAt: number | undefined
 
   constructor(private readonly parts: TaskParts) {
     this.supervision = new Supervision(parts.flow.attempts)
     this.restoring = new RestoreProgress(parts.clock, parts.log)
+    this.losses = new StoreLosses(parts.stores, parts.clock, parts.log)
     this.ends = new PartitionEnds(parts.pipeline.sources, parts.clock)
     this.since = parts.clock.now()
   }
@@ -145,6 +148,7 @@ export class FlowTask {
       partitions: this.ends.last
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
         .map((end) => ({ ...end, streamTime: time.streamTime(end) })),
+      stores: this.losses.all,
     }
   }
 
@@ -390,6 +394,7 @@ export class FlowTask {
     time.committed()
     rejections.committed()
     contexts.committed()
+    this.losses.committed()
     const { number, records } = epoch
     this.lastCommitAt = clock.now()
     this.supervision.succeeded(records, this.lastCommitAt)

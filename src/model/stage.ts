@@ -9,7 +9,7 @@ import type { Logger } from './log.js'
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 import type { SourceTask } from './source.js'
-import type { Store, StoreCodec } from './store.js'
+import type { Store, StoreBounds, StoreCodec } from './store.js'
 import type { ViewStorage } from './view-storage.js'
 
 /**
@@ -78,8 +78,11 @@ export interface PartitionTold extends TopicPartition {
 
 export interface OperatorContext extends StageContext, Rejecting {
   readonly time: StreamTime
-  /** Declares a store of this stage. Call it while building. */
-  store<V>(name: string, codec: StoreCodec<V>): Store<V>
+  /**
+   * Declares a store of this stage, which keeps what it is given unless it has bounds. Call it while building.
+   * Errors: WEIR_CONFIG_INVALID when the name is taken, or the bounds leave no room.
+   */
+  store<V>(name: string, codec: StoreCodec<V>, bounds?: StoreBounds): Store<V>
 }
 
 export interface SourceContext extends StageContext, Rejecting {
@@ -170,6 +173,8 @@ type BuildOperator<Options> = (
 export interface Spread<Options> {
   /** What the groups are: all records one, those of a record key one, or anything else. */
   groups(options: Options): 'single' | 'record-key' | 'other'
+  /** Whether records of a record key have to meet as they are, and not as partial results. */
+  uncombined?(options: Options): boolean
   /** All of it, for one partition: for groups that lie in one partition already. */
   readonly alone: BuildOperator<Options>
   /** Emits partial results, each under the key of its group, as a `PartialResult`. */

@@ -1,4 +1,6 @@
+import type { Duration } from './duration.js'
 import type { TopicPartition } from './partition.js'
+import type { StreamRecord } from './record.js'
 
 /** Counts up when a stored form changes; of a codec made of several, the version of each. */
 export type CodecVersion = number | readonly CodecVersion[]
@@ -45,6 +47,17 @@ export interface StorePartition<V> {
 }
 
 /**
+ * When entries of a store go by themselves: out of memory, out of the changelog, and for good. What is touched later
+ * begins anew. Which ones go, and when, depends on the records of their partition alone.
+ */
+export interface StoreBounds {
+  /** How long an entry stays that is not touched, by the stream time of its partition. */
+  readonly ttl?: Duration | undefined
+  /** How many entries each partition keeps: the one that was touched longest ago makes room for one more. */
+  readonly maxKeys?: number | undefined
+}
+
+/**
  * Named keyed state, partitioned as its source is. It changes with the epoch: what an epoch changed is committed with
  * its positions, or falls back with them.
  */
@@ -52,6 +65,11 @@ export interface Store<V> {
   readonly name: string
   /** The part of one source partition. Ask anew for each record: partitions come and go. */
   of(topic: string, partition: number): StorePartition<V>
+  /**
+   * The part of a record's source partition, as of when the record came: what has outlived its `ttl` by then is gone.
+   * Entries of bounded stores are not to be kept from one record to the next.
+   */
+  for(record: StreamRecord): StorePartition<V>
   /** The parts of all partitions that are assigned here. */
   partitions(): IterableIterator<StorePartition<V>>
 }

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { type Aggregates, combine, type Results } from '../aggregates/index.js'
 import {
   type Configurable,
+  type Duration,
   defineOperator,
+  duration,
   fn,
   type Handlers,
   type Operator,
@@ -23,9 +25,9 @@ import { Merging, slotsCodec } from './internal/merging.js'
 import { Slices } from './internal/slices.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions, windowText } from './windows.js'
 
-type Given = z.output<typeof options>
+type Given = z.output<typeof shape>
 
-const options = z.strictObject({
+const shape = z.strictObject({
   name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
   of: z
     .custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate')
@@ -39,7 +41,25 @@ const options = z.strictObject({
     .optional()
     .describe('one result when a window has closed, one for every record, or one for each group that an epoch changed'),
   late: rejectionPolicy.default('skip').describe('what becomes of a record whose windows have closed'),
+  ttl: duration
+    .optional()
+    .describe('without windows: how long a key stays that no record came for, by the stream time of its partition'),
+  maxKeys: z
+    .int()
+    .positive()
+    .optional()
+    .describe('without windows: how many keys a partition has; for one more, the one without records for longest goes'),
 })
+
+const options = shape
+  .refine((given) => !isBounded(given) || given.window === undefined, {
+    path: ['window'],
+    error: 'expected none beside ttl or maxKeys: a window that closes drops its keys',
+  })
+  .refine((given) => !isBounded(given) || given.by === recordKey, {
+    path: ['by'],
+    error: 'expected recordKey, after a keyBy: with ttl or maxKeys all records of a key have to meet in one partition',
+  })
 
 export const aggregateDefinition = defineOperator({
   name: 'aggregate',
@@ -52,6 +72,7 @@ export const aggregateDefinition = defineOperator({
   build: (given, context) => aggregating(given, context, 'task'),
   spread: {
     groups: ({ by }) => (by === undefined ? 'single' : by === recordKey ? 'record-key' : 'other'),
+    uncombined: isBounded,
     alone: (given, context) => aggregating(given, context, 'partition'),
     combine: (given, context) => {
       const aggregate = combine(given.of)
@@ -81,11 +102,20 @@ export const aggregateDefinition = defineOperator({
 /** Where all records of a group come by: each source partition keeps a partial, and `scope` says which are merged. */
 function aggregating(given: Given, context: OperatorContext, scope: 'task' | 'partition') {
   const aggregate = combine(given.of)
-  const store = context.store(given.name, aggregate.codec)
   const settings = settingsOf(given)
+  const store = context.store(given.name, aggregate.codec, { ttl: given.ttl, maxKeys: given.maxKeys })
   return operate<StreamRecord, StreamRecord>((output) => {
-    return telling(output, new Groups(aggregate, store, settings, context, scope), given)
+    // What is bounded partition by partition is told so too.
+    return telling(
+      output,
+      new Groups(aggregate, store, settings, context, settings.isBounded ? 'partition' : scope),
+      given,
+    )
   })
+}
+
+function isBounded({ ttl, maxKeys }: Pick<Given, 'ttl' | 'maxKeys'>): boolean {
+  return ttl !== undefined || maxKeys !== undefined
 }
 
 interface Grouping<V> {
@@ -114,7 +144,8 @@ function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given
 
 function settingsOf(given: Given): GroupSettings {
   const { by, window } = given
-  return { by, slices: window && new Slices(window), emitsChanges: emitOf(given) !== 'final' }
+  const emitsChanges = emitOf(given) !== 'final'
+  return { by, slices: window && new Slices(window), emitsChanges, isBounded: isBounded(given) }
 }
 
 function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: Given) {
@@ -137,6 +168,14 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
   readonly late?: Configurable<RejectionPolicy>
 }
 
+/** What keeps the state of all time from growing for ever. It needs `by: recordKey`. */
+interface Bounded {
+  /** How long a key stays that no record came for, by the stream time of its partition. */
+  readonly ttl?: Duration
+  /** How many keys each partition has, at most. */
+  readonly maxKeys?: number
+}
+
 /**
  * Sums up records by key, and by window of event time. State is kept in a store of the given name.
  *
@@ -151,6 +190,12 @@ interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
  * hopping ones, slice of time) and key, and with
  * `emit: 'changes'` one for each of them that an epoch changed. With `by: recordKey` none is needed.
  *
+ * Without windows, `ttl` forgets a key that no record came for so long (in event time), and `maxKeys` the one that had
+ * none for longest whenever a partition has one more; a record that comes later begins anew. No result says that a key
+ * is gone: `weir_store_dropped_total` counts them, and the log warns of a store that is full. What goes, and when,
+ * depends on the records of a partition alone, like a bounded cache whose misses start from nothing: results of keys
+ * that stay are exact, and the memory is that of `maxKeys` entries. For the heaviest of all keys, see `topK`.
+ *
  * A record is late for a window when its own partition's watermark, or the one up to which results are out, has passed
  * that: so what is counted does not depend on where epochs are cut, nor on how partitions interleave. It is rejected when
  * it is late for all windows that its time lies in.
@@ -164,7 +209,7 @@ export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey =
 ): Operator<V, Windowed<Results<A>, K>>
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,
-  options: Common<V, A, K> & { readonly emit?: 'changes' | 'epoch' },
+  options: Common<V, A, K> & Configurable<Bounded> & { readonly emit?: 'changes' | 'epoch' },
 ): Operator<V, Aggregated<Results<A>, K>>
 export function aggregate(name: string, options: object): Operator<unknown, never> {
   return aggregateDefinition.declare({ name, ...options })

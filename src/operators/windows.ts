@@ -21,25 +21,28 @@ export interface Windowed<R, K = null> extends Aggregated<R, K> {
 /** A slice is told from its neighbours by parts of an advance: what a number can carry beside today's time in ms. */
 const finestMs = 2 ** -10
 
+const span = duration.refine((ms) => ms > 0, { error: 'expected more than 0 ms', abort: true })
+
 export const windowOptions = z
   .strictObject({
     kind: z
       .enum(['tumbling', 'hopping'])
       .describe('windows that follow each other without a gap, or that overlap: one begins with each `advance`'),
-    size: duration.describe('how long a window is'),
-    advance: duration
+    size: span.describe('how long a window is'),
+    advance: span
       .optional()
       .describe('how long after a window the next one begins; of tumbling windows that is their size'),
-    grace: duration.default(0).describe('how long after its end, beyond the allowed out-of-orderness, it takes records'),
+    grace: duration
+      .default(0)
+      .describe('how long after its end, beyond the allowed out-of-orderness, it takes records'),
   })
-  .refine(({ size }) => size > 0, { path: ['size'], error: 'expected more than 0 ms' })
   .refine(({ kind, advance }) => (kind === 'hopping') === (advance !== undefined), {
     path: ['advance'],
     error: 'expected of hopping windows, and of no others',
   })
-  .refine(({ size, advance = size }) => advance > 0 && advance <= size, {
+  .refine(({ size, advance = size }) => advance <= size, {
     path: ['advance'],
-    error: 'expected more than 0 ms, and not more than the size: records between two windows would be lost',
+    error: 'expected not more than the size: records between two windows would be lost',
   })
   .refine(({ size, advance = size }) => advance / Math.ceil(size / advance) >= finestMs, {
     path: ['advance'],

@@ -3,7 +3,7 @@ import {
   applySection,
   corruptError,
   isEmpty,
-  type Line,
+  lineOf,
   packSection,
   type Section,
   sectionBytes,
@@ -99,7 +99,7 @@ export class Changelog {
     const section: Section = [name, codec.version, dropped, deleted, [], []]
     for (const entry of touched) {
       if (codec.changes !== undefined && entry.span !== undefined) {
-        const line: Line = [entry.segment, entry.key, codec.changes(entry.value)]
+        const line = lineOf(entry, codec.changes(entry.value))
         entry.changedBytes += sizeOf(line)
         // Many changes of a value that does not grow would outweigh it: then all of it is written anew.
         if (entry.changedBytes <= entry.wholeBytes) {
@@ -107,7 +107,7 @@ export class Changelog {
           continue
         }
       }
-      const line: Line = [entry.segment, entry.key, codec.save(entry.value)]
+      const line = lineOf(entry, codec.save(entry.value))
       section[4].push(line)
       span.hold(index, entry, sizeOf(line))
     }
@@ -139,7 +139,7 @@ export class Changelog {
       const [index, entry] = this.spans[0]?.next() ?? []
       if (index !== undefined && entry !== undefined) {
         const { codec } = this.stores[index] as PartitionStore<unknown>
-        const line: Line = [entry.segment, entry.key, codec.save(entry.value)]
+        const line = lineOf(entry, codec.save(entry.value))
         const size = sizeOf(line)
         sections[index]?.[4].push(line)
         live += size - entry.wholeBytes

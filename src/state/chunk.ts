@@ -9,12 +9,19 @@ import {
 } from '../model/index.js'
 import type { StoredEntry } from './log-span.js'
 import type { PartitionStore } from './partition-store.js'
+import { DatedEntry } from './recency.js'
 
 const format = 1
 const maxChunkBytes = 1 << 20
 const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
 
-export type Line = [segment: number, key: StoreKey, saved: unknown]
+/** Of a bounded store it also says how the entry was last touched. */
+export type Line = [segment: number, key: StoreKey, saved: unknown, touchedAt?: number, turn?: number]
+
+export function lineOf(entry: StoredEntry<unknown>, saved: unknown): Line {
+  const { segment, key } = entry
+  return entry instanceof DatedEntry ? [segment, key, saved, entry.touchedAt, entry.turn] : [segment, key, saved]
+}
 
 /** One store's part of a chunk. Removals come first: what is put again after them stays. */
 export type Section = [
@@ -30,15 +37,23 @@ export function isEmpty([, , ...lists]: Section): boolean {
   return lists.every(({ length }) => length === 0)
 }
 
-/** Packs a section, in halves where it would make too large a chunk; all changes come before any whole value. */
+/** Packs a section, in halves where it would make too large a chunk: removals, then all changes, then whole values. */
 export function packSection(section: Section): Uint8Array[] {
   const bytes = packr.pack([format, section])
   const [store, version, dropped, deleted, whole, changed] = section
-  if (bytes.length <= maxChunkBytes || whole.length + changed.length < 2) return [bytes]
+  const lines = whole.length + changed.length
+  if (bytes.length <= maxChunkBytes || deleted.length + lines < 2) return [bytes]
+  if (deleted.length > 0) {
+    const [gone, goneToo] = lines > 0 ? [deleted, []] : halves(deleted)
+    return [
+      ...packSection([store, version, dropped, gone, [], []]),
+      ...packSection([store, version, [], goneToo, whole, changed]),
+    ]
+  }
   const [head, tail] = changed.length > 0 && whole.length > 0 ? [[], whole] : halves(whole)
   const [changedHead, changedTail] = head.length === 0 && whole.length > 0 ? [changed, []] : halves(changed)
   return [
-    ...packSection([store, version, dropped, deleted, head, changedHead]),
+    ...packSection([store, version, dropped, [], head, changedHead]),
     ...packSection([store, version, [], [], tail, changedTail]),
   ]
 }
@@ -74,10 +89,11 @@ export function applySection(
       throw new TypeError(`it holds changes, which the codec of '${store.name}' can't apply`)
     entry.value = codec.apply(entry.value, saved, codecVersion)
     entry.changedBytes += sizeOf(line)
+    store.redate(entry, line[3], line[4])
   }
   for (const line of whole) {
-    const [segment, key, saved] = line
-    hold(store.restore(segment, key, codec.load(saved, codecVersion)), sizeOf(line))
+    const [segment, key, saved, touchedAt, turn] = line
+    hold(store.restore(segment, key, codec.load(saved, codecVersion), touchedAt, turn), sizeOf(line))
   }
 }
 
@@ -88,7 +104,7 @@ export function corruptError(partition: TopicPartition, cause: unknown): WeirErr
   return new WeirError('WEIR_CHECKPOINT_CORRUPT', message, { partition, hint, cause })
 }
 
-function halves<T>(items: T[]): [T[], T[]] {
+function halves<T>(items: readonly T[]): [T[], T[]] {
   const middle = items.length >> 1
   return [items.slice(0, middle), items.slice(middle)]
 }

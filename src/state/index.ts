@@ -4,6 +4,7 @@
  *   task-stores          all stores of a task: assigned, restored, committed and dropped by source partition
  *   partition-state      all stores of one partition, and their log
  *   partition-store      one store's entries of one partition, live, and what the epoch changed of them
+ *   recency              when entries of a bounded store were touched, and which are the next to go
  *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
  *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
  *   stored-state         what a checkpoint store holds, read without taking it over

@@ -1,7 +1,14 @@
 import { partitionName, type StoreCodec, type StoredChunk, type TopicPartition, WeirError } from '../model/index.js'
 import { type Append, Changelog } from './changelog.js'
 import { PartitionStore } from './partition-store.js'
+import type { Bounds } from './recency.js'
 import { rawCodec } from './stored-state.js'
+
+/** A store as a stage declared it. */
+export interface DeclaredStore {
+  readonly codec: StoreCodec<unknown>
+  readonly bounds: Bounds | undefined
+}
 
 /** The stores of one partition, and what numbers their commits. */
 export class PartitionState {
@@ -14,9 +21,11 @@ export class PartitionState {
     readonly partition: TopicPartition,
     readonly generation: number,
     public sequence: number,
-    codecs: ReadonlyMap<string, StoreCodec<unknown>>,
+    declared: ReadonlyMap<string, DeclaredStore>,
   ) {
-    this.stores = new Map([...codecs].map(([name, codec]) => [name, new PartitionStore(name, partition, codec)]))
+    this.stores = new Map(
+      [...declared].map(([name, { codec, bounds }]) => [name, new PartitionStore(name, partition, codec, bounds)]),
+    )
     this.changelog = new Changelog([...this.stores.values()])
   }
 

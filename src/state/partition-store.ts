@@ -1,5 +1,6 @@
 import type { StoreCodec, StoreKey, StorePartition, TopicPartition } from '../model/index.js'
 import { release, StoredEntry } from './log-span.js'
+import { type Bounds, DatedEntry, Recency } from './recency.js'
 
 type Segment<V> = Map<StoreKey, StoredEntry<V>>
 
@@ -9,12 +10,19 @@ export class PartitionStore<V> implements StorePartition<V> {
   private touched: StoredEntry<V>[] = []
   private deleted: [number, StoreKey][] = []
   private dropped: number[] = []
+  /** Of a bounded store, whose entries are all dated. */
+  private readonly recency: Recency<V> | undefined
+  private expired = 0
+  private evicted = 0
 
   constructor(
     readonly name: string,
     readonly partition: TopicPartition,
     readonly codec: StoreCodec<V>,
-  ) {}
+    bounds?: Bounds,
+  ) {
+    this.recency = bounds && new Recency(bounds)
+  }
 
   get size(): number {
     let size = 0
@@ -35,12 +43,18 @@ export class PartitionStore<V> implements StorePartition<V> {
   }
 
   add(segment: number, key: StoreKey, value: V): StoredEntry<V> {
-    const entry = this.restore(segment, key, value)
+    const entry = this.put(segment, key, value)
     this.touch(entry)
+    this.evict()
     return entry
   }
 
   touch(entry: StoredEntry<V>): void {
+    if (this.recency !== undefined) {
+      // What has gone by itself meanwhile does not come back.
+      if (this.get(entry.segment, entry.key) !== entry) return
+      this.recency.touch(entry as DatedEntry<V>)
+    }
     if (entry.touched) return
     entry.touched = true
     this.touched.push(entry)
@@ -54,30 +68,47 @@ export class PartitionStore<V> implements StorePartition<V> {
     if (this.forgetSegment(segment)) this.dropped.push(segment)
   }
 
-  /** Puts an entry in place without counting it as a change. */
-  restore(segment: number, key: StoreKey, value: V): StoredEntry<V> {
-    const entry = new StoredEntry(segment, key, value)
-    let entries = this.bySegment.get(segment)
-    if (entries === undefined) this.bySegment.set(segment, (entries = new Map<StoreKey, StoredEntry<V>>()))
-    const former = entries.get(key)
-    if (former !== undefined) leave(former)
-    entries.set(key, entry)
+  /** Moves the time of the partition, and drops what was not touched for as long as entries live. */
+  advance(streamTime: number): void {
+    if (this.recency?.advance(streamTime) !== true) return
+    for (let entry = this.recency.expired(); entry !== undefined; entry = this.recency.expired()) {
+      this.delete(entry.segment, entry.key)
+      this.expired++
+    }
+  }
+
+  /** Puts an entry in place without counting it as a change, as it was last touched. */
+  restore(segment: number, key: StoreKey, value: V, touchedAt?: number, turn?: number): StoredEntry<V> {
+    const entry = this.put(segment, key, value)
+    this.redate(entry, touchedAt, turn)
     return entry
+  }
+
+  /** Says how an entry that was put in place has been touched since. */
+  redate(entry: StoredEntry<V>, touchedAt?: number, turn?: number): void {
+    this.recency?.restore(entry as DatedEntry<V>, touchedAt, turn)
   }
 
   forget(segment: number, key: StoreKey): boolean {
     const entries = this.bySegment.get(segment)
     const entry = entries?.get(key)
     if (entries === undefined || entry === undefined) return false
-    leave(entry)
+    this.leave(entry)
     entries.delete(key)
     if (entries.size === 0) this.bySegment.delete(segment)
     return true
   }
 
   forgetSegment(segment: number): boolean {
-    for (const entry of this.bySegment.get(segment)?.values() ?? []) leave(entry)
+    for (const entry of this.bySegment.get(segment)?.values() ?? []) this.leave(entry)
     return this.bySegment.delete(segment)
+  }
+
+  /** What has gone by itself since the last call. */
+  takeLosses(): Losses {
+    const { expired, evicted } = this
+    this.expired = this.evicted = 0
+    return { expired, evicted }
   }
 
   /** Takes what changed since the last call; what was added and removed again is not in it. */
@@ -90,6 +121,31 @@ export class PartitionStore<V> implements StorePartition<V> {
     this.dropped = []
     return { dropped, deleted, touched }
   }
+
+  private put(segment: number, key: StoreKey, value: V): StoredEntry<V> {
+    const entry =
+      this.recency === undefined ? new StoredEntry(segment, key, value) : new DatedEntry(segment, key, value)
+    let entries = this.bySegment.get(segment)
+    if (entries === undefined) this.bySegment.set(segment, (entries = new Map<StoreKey, StoredEntry<V>>()))
+    const former = entries.get(key)
+    if (former !== undefined) this.leave(former)
+    entries.set(key, entry)
+    return entry
+  }
+
+  private evict(): void {
+    for (let entry = this.recency?.surplus(); entry !== undefined; entry = this.recency?.surplus()) {
+      this.delete(entry.segment, entry.key)
+      this.evicted++
+    }
+  }
+
+  /** Has an entry count neither as changed nor as part of the log: it is no longer there. */
+  private leave(entry: StoredEntry<V>): void {
+    entry.touched = false
+    release(entry)
+    this.recency?.remove(entry as DatedEntry<V>)
+  }
 }
 
 export interface PartitionChanges<V> {
@@ -98,8 +154,8 @@ export interface PartitionChanges<V> {
   readonly touched: readonly StoredEntry<V>[]
 }
 
-/** Has an entry count neither as changed nor as part of the log: it is no longer there. */
-function leave(entry: StoredEntry<unknown>): void {
-  entry.touched = false
-  release(entry)
+/** How many entries of a bounded store are gone: not touched for too long, or one too many. */
+export interface Losses {
+  readonly expired: number
+  readonly evicted: number
 }

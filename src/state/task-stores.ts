@@ -1,53 +1,69 @@
 import {
   type AcquiredPartition,
+  durationMs,
   type PartitionCommit,
   PartitionMap,
   type Position,
   partitionName,
   type Store,
+  type StoreBounds,
   type StoreCodec,
   type StoredChunk,
   type StorePartition,
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import { PartitionState } from './partition-state.js'
-import type { PartitionStore } from './partition-store.js'
+import { type DeclaredStore, PartitionState } from './partition-state.js'
+import type { Losses, PartitionStore } from './partition-store.js'
+import type { Bounds } from './recency.js'
 
 /** All stores of a task, by source partition: they are assigned, restored, committed and dropped together. */
 export class TaskStores {
-  private readonly codecs = new Map<string, StoreCodec<unknown>>()
+  private readonly declared = new Map<string, DeclaredStore>()
   private readonly states = new PartitionMap<PartitionState>()
+  private readonly lost = new Map<string, Losses>()
 
   /** `givenUp` names stores whose state may be lost. */
   constructor(private readonly givenUp: readonly string[] = []) {}
 
   get names(): readonly string[] {
-    return [...this.codecs.keys()]
+    return [...this.declared.keys()]
   }
 
   codecOf(name: string): StoreCodec<unknown> | undefined {
-    return this.codecs.get(name)
+    return this.declared.get(name)?.codec
+  }
+
+  /** What has gone by itself of each bounded store since the task began; what an epoch lost that failed is counted too. */
+  get losses(): ReadonlyMap<string, Losses> {
+    return this.lost
   }
 
   /** Declares a store, before any partition is assigned. */
-  declare<V>(name: string, codec: StoreCodec<V>): Store<V> {
-    if (this.codecs.has(name)) {
+  declare<V>(name: string, codec: StoreCodec<V>, bounds: StoreBounds = {}): Store<V> {
+    if (this.declared.has(name)) {
       throw new WeirError('WEIR_CONFIG_INVALID', `declaring the store '${name}': the flow has one of that name`, {
         hint: 'Give each stateful stage a name of its own.',
       })
     }
-    this.codecs.set(name, codec)
+    const checked = boundsOf(name, bounds)
+    this.declared.set(name, { codec, bounds: checked })
+    if (checked !== undefined) this.lost.set(name, { expired: 0, evicted: 0 })
     return {
       name,
       of: (topic, partition) => this.find(name, topic, partition) as StorePartition<V>,
+      for: ({ origin: { topic, partition }, timestamp, behindMs }) => {
+        const store = this.find(name, topic, partition)
+        store.advance(timestamp + behindMs)
+        return store as StorePartition<V>
+      },
       partitions: () => this.each(name) as IterableIterator<StorePartition<V>>,
     }
   }
 
   /** Makes room for an assigned partition, empty. */
   assign({ topic, partition, generation, sequence }: AcquiredPartition): void {
-    this.states.set(topic, partition, new PartitionState({ topic, partition }, generation, sequence, this.codecs))
+    this.states.set(topic, partition, new PartitionState({ topic, partition }, generation, sequence, this.declared))
   }
 
   release(partitions: readonly TopicPartition[]): void {
@@ -70,6 +86,7 @@ export class TaskStores {
   commit(position: Position, progress: Omit<PartitionCommit['progress'], 'position'>): PartitionCommit {
     const { topic, partition, offset } = position
     const state = this.state(topic, partition)
+    this.sweep(state, progress.streamTime)
     const sequence = state.sequence + 1
     const { chunks, truncateBefore } = state.append(sequence)
     if (chunks.length > 0) state.sequence = sequence
@@ -81,6 +98,16 @@ export class TaskStores {
       sequence: state.sequence,
       chunks,
       truncateBefore,
+    }
+  }
+
+  /** Drops what no record has touched for its time to live, and adds up what went. */
+  private sweep({ stores }: PartitionState, streamTime: number | undefined): void {
+    for (const [name, { expired, evicted }] of this.lost) {
+      const store = stores.get(name) as PartitionStore<unknown>
+      if (streamTime !== undefined) store.advance(streamTime)
+      const losses = store.takeLosses()
+      this.lost.set(name, { expired: expired + losses.expired, evicted: evicted + losses.evicted })
     }
   }
 
@@ -105,4 +132,14 @@ export class TaskStores {
       },
     )
   }
+}
+
+function boundsOf(name: string, { ttl, maxKeys = Number.POSITIVE_INFINITY }: StoreBounds): Bounds | undefined {
+  const ttlMs = ttl === undefined ? Number.POSITIVE_INFINITY : durationMs(ttl)
+  if (!(ttlMs > 0) || !(maxKeys >= 1)) {
+    throw new WeirError('WEIR_CONFIG_INVALID', `declaring the store '${name}': its bounds leave no room for an entry`, {
+      hint: 'Give a ttl of more than 0 ms, and at least 1 as maxKeys.',
+    })
+  }
+  return ttlMs === Number.POSITIVE_INFINITY && maxKeys === Number.POSITIVE_INFINITY ? undefined : { ttlMs, maxKeys }
 }

@@ -47,6 +47,7 @@ export function createMetrics(flows: () => readonly FlowStatus[], now: () => num
   collectDefaultMetrics({ register: registry })
   stageMetrics(registry, flows)
   partitionMetrics(registry, flows)
+  storeMetrics(registry, flows)
   flowMetrics(registry, flows, now)
   const closeDelay = eventLoopMetric(registry)
   return {
@@ -142,6 +143,24 @@ function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]
   gauge('weir_stream_time_seconds', 'The highest event time seen on a partition.', ({ streamTime }) =>
     inSeconds(streamTime),
   )
+}
+
+function storeMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
+  new Counter({
+    name: 'weir_store_dropped_total',
+    help: 'Entries that a bounded store let go of: their ttl was over, or there was one more than maxKeys.',
+    labelNames: ['flow', 'store', 'bound'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { flow, stores } of flows()) {
+        for (const { store, expired, evicted } of stores) {
+          this.inc({ flow, store, bound: 'ttl' }, expired)
+          this.inc({ flow, store, bound: 'maxKeys' }, evicted)
+        }
+      }
+    },
+  })
 }
 
 function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now: () => number): void {

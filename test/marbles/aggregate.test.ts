@@ -13,7 +13,9 @@ import {
   kafka,
   max,
   min,
+  recordKey,
   sum,
+  topK,
   tumbling,
 } from '../../src/index.js'
 import { at, marbles } from '../../src/testing/index.js'
@@ -217,7 +219,9 @@ describe('windows that overlap', () => {
     'windows of which neither holds the other have what they share, after crashes too',
     marbles(({ flow }) => {
       const run = flow(
-        flowOf(aggregate('sales', { window: hopping(20, { advance: 15 }), by: (value: Sale) => value.who, of: count() })),
+        flowOf(
+          aggregate('sales', { window: hopping(20, { advance: 15 }), by: (value: Sale) => value.who, of: count() }),
+        ),
       )
       run.source('-a-b-c-d-e---f', {
         a: sale(1),
@@ -324,6 +328,63 @@ describe('all time', () => {
   )
 })
 
+describe('bounded, all time', () => {
+  const of = (who: string, t: number) => at(sale(t, who), { key: who })
+  const total = (key: string, n: number) => ({ key, value: n })
+  const bounded = (bounds: { ttl?: number; maxKeys?: number }, emit: 'changes' | 'epoch' = 'changes') =>
+    flowOf(aggregate('sales', { by: recordKey, of: count(), emit, ...bounds }))
+
+  test(
+    'a key that no record came for is forgotten, in event time',
+    marbles(({ flow }) => {
+      const run = flow(bounded({ ttl: 10 }))
+      run.source('abcde', { a: of('ann', 0), b: of('bob', 5), c: of('ann', 9), d: of('bob', 15), e: of('ann', 18) })
+      run.sink('  vwxyz', {
+        v: total('ann', 1),
+        w: total('bob', 1),
+        x: total('ann', 2),
+        y: total('bob', 1),
+        z: total('ann', 3),
+      })
+      run.finally(({ stores }) => expect(stores).toEqual([{ store: 'sales', expired: 1, evicted: 0 }]))
+    }),
+  )
+
+  test(
+    'the key that had no record for longest makes room for one more',
+    marbles(({ flow }) => {
+      const run = flow(bounded({ maxKeys: 2 }))
+      run.source('-a-b-c-d-e-f', {
+        a: of('ann', 0),
+        b: of('bob', 0),
+        c: of('ann', 0),
+        d: of('cyd', 0),
+        e: of('ann', 0),
+        f: of('bob', 0),
+      })
+      run.crash(' --x-x-x-x-x')
+      run.sink('  -u-v-w-x-y-z', {
+        u: total('ann', 1),
+        v: total('bob', 1),
+        w: total('ann', 2),
+        x: total('cyd', 1),
+        y: total('ann', 3),
+        z: total('bob', 1),
+      })
+      run.finally(({ stores }) => expect(stores).toMatchObject([{ store: 'sales', evicted: 1 }]))
+    }),
+  )
+
+  test(
+    'what a key had is told at the end of an epoch, even if it made room meanwhile',
+    marbles(({ flow }) => {
+      const run = flow(bounded({ maxKeys: 1 }, 'epoch'), { epoch: { maxRecords: 3 } })
+      run.source('abc', { a: of('ann', 0), b: of('bob', 0), c: of('ann', 0) })
+      run.sink('  --(xy)', { x: total('bob', 1), y: total('ann', 1) })
+    }),
+  )
+})
+
 describe('aggregates', () => {
   const of = {
     n: count(),
@@ -334,6 +395,7 @@ describe('aggregates', () => {
     mean: avg((value: Sale) => value.amount),
     people: countDistinct((value: Sale) => value.who),
     last: collect((value: Sale) => value.amount, { max: 2 }),
+    top: topK((value: Sale) => value.who, { k: 1, weight: ({ amount }) => amount }),
   }
   const diagram = {
     a: sale(0, 'ann', 1),
@@ -342,7 +404,8 @@ describe('aggregates', () => {
     d: sale(3, 'cyd', 6),
     e: sale(10),
   }
-  const expected = { n: 4, big: 2, total: 12, least: 1, most: 6, mean: 3, people: 3, last: [1, 6] }
+  const top = [{ key: 'cyd', count: 6, error: 0 }]
+  const expected = { n: 4, big: 2, total: 12, least: 1, most: 6, mean: 3, people: 3, last: [1, 6], top }
 
   test(
     'the catalogue',

@@ -48,6 +48,7 @@ const status = (flow: string, read: number, more: Partial<FlowStatus> = {}): Flo
   error: undefined,
   failures: 0,
   restoredBytes: 0,
+  stores: [],
   lastCommitAt: at,
   watermark: at - 4_000,
   stages: [

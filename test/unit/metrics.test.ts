@@ -13,6 +13,7 @@ const status = (more: Partial<FlowStatus> = {}): FlowStatus => ({
   error: undefined,
   failures: 0,
   restoredBytes: 3_000,
+  stores: [],
   lastCommitAt: now - 500,
   watermark: 5_000,
   stages: [{ stage: 'map', kind: 'operator', in: 7, out: 5, rejected: 2 }],
@@ -43,6 +44,16 @@ describe('a scrape', () => {
         'weir_commit_age_seconds{flow="one"} 0.5',
         'weir_flow_state{flow="one",state="running"} 1',
         'weir_flow_state{flow="one",state="failed"} 0',
+      ]),
+    )
+  })
+
+  test('counts what bounded stores let go of', async () => {
+    const stores = [{ store: 'users', expired: 3, evicted: 40 }]
+    expect(await scrape(status({ stores }))).toEqual(
+      expect.arrayContaining([
+        'weir_store_dropped_total{flow="one",store="users",bound="ttl"} 3',
+        'weir_store_dropped_total{flow="one",store="users",bound="maxKeys"} 40',
       ]),
     )
   })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { hopping, tumbling, type WindowSpec } from '../../src/index.js'
+import { count, hopping, recordKey, tumbling, type WindowSpec } from '../../src/index.js'
+import { aggregateDefinition } from '../../src/operators/aggregate.js'
 import { windowOptions } from '../../src/operators/windows.js'
 
 describe('windows are refused', () => {
@@ -17,4 +18,16 @@ describe('windows are refused', () => {
 
 test('an hour by the second is taken', () => {
   expect(windowOptions.parse(hopping('1h', { advance: '1s' }))).toMatchObject({ size: 3_600_000, advance: 1_000 })
+})
+
+describe('bounds are refused', () => {
+  test.each<readonly [what: string, given: object, path: string]>([
+    ['of what windows bound already', { by: recordKey, window: tumbling('1m'), ttl: '1h' }, 'window'],
+    ['of all records as one', { maxKeys: 10 }, 'by'],
+    ['of groups that lie in several partitions', { by: () => 'a', ttl: '1h' }, 'by'],
+    ['that leave no room', { by: recordKey, maxKeys: 0 }, 'maxKeys'],
+  ])('%s', (_, given, path) => {
+    const parsed = aggregateDefinition.options.safeParse({ name: 'sales', of: count(), ...given })
+    expect(parsed.error?.issues).toMatchObject([{ path: [path] }])
+  })
 })

@@ -29,6 +29,7 @@ class FakeEngine {
       since: Date.now(),
       failures: 0,
       restoredBytes: 0,
+      stores: [],
       error: undefined,
       lastCommitAt: Date.now(),
       watermark: undefined,

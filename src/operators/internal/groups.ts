@@ -18,6 +18,8 @@ export interface GroupSettings {
   readonly slices: Slices | undefined
   /** Whether every change is emitted, or one final result. */
   readonly emitsChanges: boolean
+  /** Whether entries go by themselves. */
+  readonly isBounded: boolean
 }
 
 /** What `aggregate` keeps of each key, slice of time and source partition; one object serves one epoch. */
@@ -40,7 +42,7 @@ export class Groups {
 
   /** Takes a record in. Returns false when it was late, and rejected. */
   add(record: StreamRecord): boolean {
-    const part = this.store.of(record.origin.topic, record.origin.partition)
+    const part = this.store.for(record)
     const entry = this.place.of(record, part)
     if (entry === undefined) return false
     try {
@@ -55,22 +57,25 @@ export class Groups {
   /** The group that the last added record went to. */
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
     const { topic, partition } = origin
-    const { segment } = this.place
+    const { segment, entry } = this.place
     const key = this.place.key as StoreKey
     const parts = () => (this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(topic, partition)])
     const when = { timestamp, origin, behindMs }
-    return presentOf(parts, { segment, key }, this.closed(topic, partition), this.telling, when)
+    // A bounded store may have let go of it by the time that it is told.
+    const known = this.settings.isBounded ? entry : undefined
+    return presentOf(parts, { segment, key, entry: known }, this.closed(topic, partition), this.telling, when)
   }
 
   /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */
   *close(): Generator<StreamRecord> {
     const { time } = this.context
     const parts = [...this.store.partitions()]
-    if (this.scope === 'task') return yield* this.closing(parts, time.closed, time.watermark())
-    for (const part of parts) {
-      const { topic, partition } = part.partition
-      yield* this.closing([part], time.closedOf(topic, partition), time.watermarkOf(part.partition))
-    }
+    if (this.scope === 'task') yield* this.closing(parts, time.closed, time.watermark())
+    else
+      for (const part of parts) {
+        const { topic, partition } = part.partition
+        yield* this.closing([part], time.closedOf(topic, partition), time.watermarkOf(part.partition))
+      }
   }
 
   private *closing(
@@ -101,8 +106,8 @@ export class Place<V> {
   private first = 0
   private last = 0
   private firstOpen = 0
+  entry: Entry<V> | undefined
   private part: StorePartition<V> | undefined
-  private entry: Entry<V> | undefined
 
   constructor(
     private readonly settings: GroupSettings,
@@ -158,7 +163,8 @@ export class Place<V> {
   }
 
   private find(part: StorePartition<V>, key: StoreKey): Entry<V> {
-    if (this.entry !== undefined && key === this.key && part === this.part) return this.entry
+    const isSame = key === this.key && part === this.part && !this.settings.isBounded
+    if (isSame && this.entry !== undefined) return this.entry
     this.part = part
     this.key = key
     this.entry = part.get(this.segment, key) ?? part.add(this.segment, key, this.init())

@@ -1,5 +1,5 @@
 import type { combine } from '../../aggregates/index.js'
-import { noHeaders, type StoreKey, type StorePartition, StreamRecord } from '../../model/index.js'
+import { type Entry, noHeaders, type StoreKey, type StorePartition, StreamRecord } from '../../model/index.js'
 import type { Aggregated, Window, Windowed } from '../windows.js'
 import type { Present } from './changed.js'
 import type { Slices, Watermarks } from './slices.js'
@@ -45,7 +45,7 @@ export function dropDone<V>(parts: readonly StorePartition<V>[], watermark: numb
 /** A group that was just changed in one segment, and whose results are out up to `closed`. */
 export function presentOf<V>(
   parts: () => readonly StorePartition<V>[],
-  { segment, key }: Pick<Present, 'segment' | 'key'>,
+  { segment, key, entry }: Pick<Present, 'segment' | 'key'> & { readonly entry?: Entry<V> | undefined },
   closed: number,
   telling: Telling<V>,
   when: When,
@@ -54,7 +54,9 @@ export function presentOf<V>(
   const told = (start: number, partials: readonly unknown[]) =>
     resultOf(slices && windowOf(start, slices), key, aggregate.result(mergedOf(aggregate, partials)), when)
   if (slices === undefined || !slices.areShared) {
-    const result = () => told(segment, partialsAt(parts(), segment, key, telling))
+    const partials = () =>
+      entry === undefined ? partialsAt(parts(), segment, key, telling) : partialsIn(entry, telling)
+    const result = () => told(segment, partials())
     return { segment, key, windows: () => [segment], result }
   }
   let shared: [segment: number, partial: unknown][] | undefined
@@ -65,7 +67,10 @@ export function presentOf<V>(
     result(start) {
       // Merged once for all windows: each of them has most of it.
       shared ??= bySegment(parts(), key, telling)
-      return told(start, shared.filter(([each]) => slices.has(each, start)).map(([, partial]) => partial))
+      return told(
+        start,
+        shared.filter(([each]) => slices.has(each, start)).map(([, partial]) => partial),
+      )
     },
   }
 }
@@ -91,6 +96,12 @@ function partialsAt<V>(
     const entry = part.get(segment, key)
     if (entry !== undefined) collect(entry.value, partials)
   }
+  return partials
+}
+
+function partialsIn<V>({ value }: Entry<V>, { collect }: Telling<V>): unknown[] {
+  const partials: unknown[] = []
+  collect(value, partials)
   return partials
 }
 
