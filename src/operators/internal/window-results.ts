@@ -25,8 +25,10 @@ export function* dueResults<V>(
   telling: Telling<V>,
   stage: string,
 ): Generator<StreamRecord> {
-  // A result has no one record that it stems from.
-  const origin = { topic: stage, partition: -1, offset: -1 }
+  // A result has no one record that it stems from, but where its partition has it to itself it belongs there.
+  const [only, ...others] = parts
+  const partition = only === undefined || others.length > 0 ? -1 : only.partition.partition
+  const origin = { topic: stage, partition, offset: -1 }
   for (const start of slices.due(segmentsOf(parts), watermarks)) {
     const at = { timestamp: start + slices.size - 1, origin, behindMs: 0 }
     const window = windowOf(start, slices)
