@@ -5,6 +5,7 @@ import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
 import { wikimediaIngest } from './src/flows/wikimedia-ingest.js'
+import { wikimediaStats } from './src/flows/wikimedia-stats.js'
 
 export default defineConfig({
   connections: {
@@ -32,12 +33,13 @@ export default defineConfig({
     'seismic-aggregate': seismicAggregate,
     'seismic-persist': seismicPersist,
     'wikimedia-ingest': wikimediaIngest,
+    'wikimedia-stats': wikimediaStats,
   },
   // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
   systems: {
     activity: ['activity-ingest', 'activity-metrics'],
     seismic: ['seismic-producer', 'seismic-aggregate', 'seismic-persist'],
-    wikimedia: ['wikimedia-ingest'],
+    wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
   },
 })
