@@ -133,7 +133,7 @@ export const wikimediaStats = flow(
   }),
   json(Change),
   eventTime(({ meta }, { timestamp }) => meta.dt ?? timestamp, { outOfOrder: '2s', idleAfter: '5s' }),
-  flatMap(countedOf),
+  flatMap(countedOf, { name: 'counted' }),
   branch(
     to(
       'all-time',

@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
 import { until, Worker } from '../support/job.js'
 import { countOf, type Event, type Shown } from '../support/wikimedia-truth.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
 import { freePort } from './server-support.js'
+
+type Environment = Readonly<Record<string, string>>
 
 const capture = new URL('../../../shared/data/wikimedia/recentchange-2026-05-05.ndjson.gz', import.meta.url)
 const missing = requireKafka() ?? missingPostgres() ?? (existsSync(capture) ? undefined : 'there is no capture')
@@ -15,16 +17,19 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
   let kafka: KafkaCluster
   let postgres: PostgresServer
   let lines: readonly string[]
-  const workers: Worker[] = []
 
   beforeAll(async () => {
     lines = gunzipSync(readFileSync(capture)).toString().trim().split('\n')
     ;[kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
   }, 120_000)
-  afterEach(() => Promise.all(workers.splice(0).map((worker) => worker.kill())))
   afterAll(() => Promise.all([kafka?.close(), postgres?.close()]))
 
-  async function replica(name: string, environment: Readonly<Record<string, string>>): Promise<Worker> {
+  /** A worker that takes records; it ends with the test. */
+  async function replica(
+    name: string,
+    environment: Environment,
+    onEnd: TestContext['onTestFinished'],
+  ): Promise<Worker> {
     const worker = new Worker(
       {
         KAFKA_BROKERS: kafka.bootstrap,
@@ -37,7 +42,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
       ['wikimedia-stats'],
     )
     worker.start()
-    workers.push(worker)
+    onEnd(() => worker.kill())
     await worker.ready()
     return worker
   }
@@ -80,30 +85,27 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
     expect(await statsOf(worker, '?bots=0')).toEqual(countOf(lines, { takes: ({ bot }) => bot !== true }))
   }
 
-  const storages: [name: string, environment: () => Readonly<Record<string, string>>][] = [
+  const storages: [name: string, environment: () => Environment][] = [
     ['memory', () => ({})],
     ['postgres', () => ({ DATABASE_URL: postgres.url })],
   ]
 
-  test.each(storages)(
-    'counts each event once in %s, whatever is killed, in three replicas and in one',
-    async (storage, environment) => {
-      const name = fresh('stats')
-      const settings = { STORAGE: storage, ...environment() }
-      await send(name, lines.slice(0, 1_000))
-      const all = await Promise.all([1, 2, 3].map(() => replica(name, settings)))
-      const [one, two, three] = all as [Worker, Worker, Worker]
-      // Each of them answers for all.
-      for (const worker of all) await reaches(worker, 1_000)
-      await one.kill()
-      await send(name, lines.slice(1_000))
-      one.start()
-      await until(async () => totalOf(await statsOf(two)) > 1_000, 'the others go on')
-      await two.kill()
-      for (const worker of [one, three]) await expectExact(worker)
-      await Promise.all([one.kill(), three.kill()])
-      two.start()
-      await expectExact(two)
-    },
-  )
+  // At once, for most of the time a group waits for those that were killed.
+  test.concurrent.for(storages)('%s: each event counts once, whoever is killed', async ([storage, more], context) => {
+    const name = fresh('stats')
+    const environment = { STORAGE: storage, ...more() }
+    await send(name, lines.slice(0, 1_000))
+    const start = () => replica(name, environment, context.onTestFinished)
+    const [one, two, three] = await Promise.all([start(), start(), start()])
+    // Each of them answers for all.
+    for (const worker of [one, two, three]) await reaches(worker, 1_000)
+    await one.kill()
+    await send(name, lines.slice(1_000))
+    one.start()
+    for (const worker of [one, two, three]) await expectExact(worker)
+    // And one alone, with what it finds.
+    await Promise.all([one, two, three].map((worker) => worker.kill()))
+    two.start()
+    await expectExact(two)
+  })
 })

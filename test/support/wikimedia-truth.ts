@@ -12,7 +12,7 @@ export interface Event {
 }
 
 /** Counts lines of JSON one by one, by no code of the project. */
-export function countOf(lines: Iterable<string>, { takes = (_: Event) => true } = {}): Shown {
+export function countOf(lines: Iterable<string>, { takes = (_: Event): boolean => true } = {}): Shown {
   const [domains, users] = [new Map<string, number>(), new Map<string, number>()]
   for (const line of lines) {
     const event = JSON.parse(line) as Event
