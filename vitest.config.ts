@@ -14,8 +14,10 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // The native Kafka client can not be loaded in a worker thread.
     pool: 'forks',
-    // Servers, workers and their load share the cores: files in parallel would only wait for each other's.
-    fileParallelism: false,
+    // Tests of servers wait most of the time, so that two files at once keep two cores busy, and more would only wait for
+    // each other.
+    maxWorkers: 2,
+    maxConcurrency: 10,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['src/**'] },

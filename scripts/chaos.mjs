@@ -1,6 +1,6 @@
 /**
- * `npm run chaos [-- --minutes 10 --seed 7]`: real servers and replicas under load, with faults at random times. The
- * same seed deals the same faults; without one a fresh seed is printed.
+ * `npm run chaos [-- --minutes 10 --seed 7]`: real servers and replicas under load, with faults at random times, so long
+ * for each of the two systems. The same seed deals the same faults; without one a fresh seed is printed.
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'

@@ -16,6 +16,8 @@ export function postgresHarness(
 
 export interface PostgresSinkSetup {
   readonly connection: PostgresConnection
+  /** Each kind of sink under test has its own. */
+  readonly table?: string
   readonly options?: Readonly<Record<string, unknown>>
   readonly joins?: boolean
   close(): Promise<void>
@@ -23,19 +25,19 @@ export interface PostgresSinkSetup {
 
 /** A table of items for the sink contract. */
 export async function postgresSinkUnderTest(setup: PostgresSinkSetup): Promise<RefusingSink> {
-  const { connection, options = {}, joins = false, close } = setup
+  const { connection, table = 'items', options = {}, joins = false, close } = setup
   const row = ({ id, text }: Item) => ({ id, text })
-  const create = "CREATE TABLE items (id integer PRIMARY KEY, text text CHECK (text <> 'refused'))"
-  const harness = postgresHarness(connection, { table: 'items', row, create, ...options }, joins)
+  const create = `CREATE TABLE ${table} (id integer PRIMARY KEY, text text CHECK (text <> 'refused'))`
+  const harness = postgresHarness(connection, { table, row, create, ...options }, joins)
   await harness.open()
   const query = (text: string) => lastValueFrom(connection.query<{ id: number; text: string }>(text))
   return {
     reset: async () => {
       harness.rejected.length = 0
-      await query('TRUNCATE items')
+      await query(`TRUNCATE ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
-    written: () => query('SELECT id, text FROM items'),
+    written: () => query(`SELECT id, text FROM ${table}`),
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     close,

@@ -1,16 +1,23 @@
 /**
- * A worker for tests that kill it: numbers the records of each key, and writes key and number to another topic, exactly
- * once. Without STATEFUL it passes the values on. DIE names the moment of the third commit at which it kills itself.
+ * A worker for tests that kill it: works on the records of a topic and writes results to another, exactly once. FLOW says
+ * which results. DIE names the moment of the third commit at which it kills itself.
  */
-import { concat, defer, EMPTY, lastValueFrom, map } from 'rxjs'
+import { concat, defer, EMPTY, lastValueFrom, map as mapEach } from 'rxjs'
 import { z } from 'zod'
+import { count } from '../../src/aggregates/index.js'
 import { kafka } from '../../src/connectors/kafka.js'
-import { compile, Engine, Flow } from '../../src/engine/index.js'
+import { flow } from '../../src/engine/flow-builders.js'
+import { compile, Engine, type Flow } from '../../src/engine/index.js'
 import { KafkaCheckpoints } from '../../src/kafka/checkpoints.js'
 import { defineOperator, silentLogger, systemClock } from '../../src/model/index.js'
+import { aggregate, recordKey } from '../../src/operators/aggregate.js'
+import { eventTime } from '../../src/operators/event-time.js'
+import { keyBy } from '../../src/operators/key-by.js'
+import { map } from '../../src/operators/map.js'
+import { tumbling } from '../../src/operators/windows.js'
 import { connect } from './kafka-support.js'
 
-const { BROKERS = '', APP = '', IN = '', OUT = '', STATEFUL, DIE } = process.env
+const { BROKERS = '', APP = '', IN = '', OUT = '', FLOW = '', DIE } = process.env
 
 const number = defineOperator({
   name: 'number',
@@ -23,7 +30,7 @@ const number = defineOperator({
       save: (value) => value,
       load: (saved) => saved as number,
     })
-    return map((record) => {
+    return mapEach((record) => {
       const key = String(record.key)
       const part = store.of(record.origin.topic, record.origin.partition)
       const entry = part.get(0, key) ?? part.add(0, key, 0)
@@ -34,21 +41,25 @@ const number = defineOperator({
   },
 })
 
-const flow = new Flow(
-  [
-    {
-      source: kafka.source({
-        topic: IN,
-        group: APP,
-        client: { 'session.timeout.ms': 1_500, 'heartbeat.interval.ms': 300 },
-      }),
-      stages: [],
-    },
-  ],
-  STATEFUL === undefined ? [] : [number.declare({})],
-  kafka.sink({ topic: OUT }),
-  { guarantee: 'exactly-once', checkpoints: 'kafka', epoch: { every: '150ms' }, attempts: 1_000 },
-)
+const source = kafka.source({ topic: IN, group: APP })
+const sink = kafka.sink({ topic: OUT })
+
+const flows: Readonly<Record<string, () => Flow>> = {
+  /** The values as they are. */
+  pass: () => flow(source, sink),
+  /** Key and number of each record. */
+  number: () => flow(source, number.declare({}), sink),
+  /** How many records there are of each second and group of keys: by two tasks, with an internal topic between them. */
+  windows: () =>
+    flow(
+      source,
+      eventTime((_, { timestamp }) => timestamp, { idleAfter: '1s' }),
+      keyBy((_, { key }) => `group-${Number(String(key).slice(1)) % 3}`),
+      aggregate('by-group', { by: recordKey, window: tumbling('1s'), of: { n: count() } }),
+      map(({ key, window, value }) => `${key}@${window.start.getTime()} ${value.n}`),
+      sink,
+    ),
+}
 
 /** Dies before, during or after the third commit. */
 class Mortal extends KafkaCheckpoints {
@@ -80,7 +91,14 @@ const log = {
   error: (...words: unknown[]) => console.error('error', ...words),
   child: () => log,
 }
-const config = { app: APP, connections: { kafka: kafka({ brokers: BROKERS }) }, flows: { flow } }
+// Members of every group, the one of the internal topic too.
+const client = { 'session.timeout.ms': 1_500, 'heartbeat.interval.ms': 300 }
+const options = { guarantee: 'exactly-once', checkpoints: 'kafka', epoch: { every: '150ms' }, attempts: 1_000 } as const
+const config = {
+  app: APP,
+  connections: { kafka: kafka({ brokers: BROKERS, client }) },
+  flows: { flow: flows[FLOW]!().with(options) },
+}
 const connection = connect(BROKERS)
 const engine = new Engine(compile(config, { environment: {} }), {
   clock: systemClock,

@@ -12,23 +12,27 @@ import { connect, fresh, openSink, recordOf, sinkOf, writeAll } from './kafka-su
 const jiti = fileURLToPath(new URL('../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url))
 const script = fileURLToPath(new URL('exactly-once-process.ts', import.meta.url))
 
+/** What is made of the records: see `exactly-once-process.ts`. */
+type Kind = 'pass' | 'number' | 'windows'
+
 /** A flow in processes of its own, what it reads, and what a reader of committed records sees of its results. */
 export class ExactlyOnce {
   readonly name = fresh('once')
   readonly partitions = 4
   private readonly counts = new Map<string, number>()
+  private readonly windows = new Map<string, number>()
   private sent = 0
 
   private constructor(
     private readonly brokers: string,
     private readonly connection: KafkaConnection,
-    private readonly stateful: boolean,
+    private readonly kind: Kind,
   ) {}
 
-  static async create(brokers: string, { stateful }: { stateful: boolean }): Promise<ExactlyOnce> {
+  static async create(brokers: string, kind: Kind): Promise<ExactlyOnce> {
     const connection = connect(brokers)
     onTestFinished(() => connection.close())
-    const once = new ExactlyOnce(brokers, connection, stateful)
+    const once = new ExactlyOnce(brokers, connection, kind)
     for (const topic of [once.in, once.out]) {
       await openSink(once.sink(topic))
     }
@@ -47,10 +51,13 @@ export class ExactlyOnce {
   async send(records: number): Promise<void> {
     const sink = this.sink(this.in)
     const made = Array.from({ length: records }, () => {
-      const key = `k${this.sent++ % 20}`
+      const number = this.sent++ % 20
+      const [key, timestamp] = [`k${number}`, Date.now()]
+      const window = `group-${number % 3}@${Math.floor(timestamp / 1_000) * 1_000}`
+      this.windows.set(window, (this.windows.get(window) ?? 0) + 1)
       const count = (this.counts.get(key) ?? 0) + 1
       this.counts.set(key, count)
-      return recordOf(`${key} ${count}`, key)
+      return recordOf(`${key} ${count}`, key, { timestamp })
     })
     await writeAll(sink, made)
     const close$ = sink.close?.()
@@ -66,10 +73,12 @@ export class ExactlyOnce {
         await sleep(30)
       }
     })()
-    return async () => {
+    const stop = () => {
       isOn = false
-      await flooded
+      return flooded
     }
+    onTestFinished(stop)
+    return stop
   }
 
   /** Takes over the transactional ids of all that write, as a stranger would. */
@@ -97,26 +106,25 @@ export class ExactlyOnce {
   }
 
   start(die?: string): Worker {
-    const { name: APP, in: IN, out: OUT, brokers: BROKERS, stateful } = this
-    const more = { ...(stateful ? { STATEFUL: 'yes' } : {}), ...(die === undefined ? {} : { DIE: die }) }
-    return new Worker({ APP, IN, OUT, BROKERS, ...more })
+    const { name: APP, in: IN, out: OUT, brokers: BROKERS, kind: FLOW } = this
+    return new Worker({ APP, IN, OUT, BROKERS, FLOW, ...(die === undefined ? {} : { DIE: die }) })
   }
 
-  /** What came out, as soon as it is as many as what went in, and then what comes in half a second more. */
+  /** What came out, as soon as it is as much as has to, and then what comes in half a second more. */
   async results(): Promise<Result> {
     const all = await this.read()
     const numbers = new Map<string, number[]>()
     for (const [key, number] of all.map((text) => text.split(' ') as [string, string])) {
       numbers.set(key, [...(numbers.get(key) ?? []), Number(number)])
     }
-    return Object.fromEntries([...numbers].sort(([one], [other]) => one.localeCompare(other)))
+    return resultOf(numbers)
   }
 
-  /** What has to come out: every number of every key, once, in order. */
+  /** What has to come out: every number of every key, or the count of every window, once and in order. */
   get expected(): Result {
-    const inOrder = [...this.counts].sort(([one], [other]) => one.localeCompare(other))
-    return Object.fromEntries(
-      inOrder.map(([key, count]) => [key, Array.from({ length: count }, (_, index) => index + 1)]),
+    if (this.kind === 'windows') return resultOf([...this.windows].map(([window, count]) => [window, [count]]))
+    return resultOf(
+      [...this.counts].map(([key, count]) => [key, Array.from({ length: count }, (_, index) => index + 1)]),
     )
   }
 
@@ -127,12 +135,13 @@ export class ExactlyOnce {
       Array.from({ length: this.partitions }, (_, partition) => ({ topic: this.out, partition, offset: 0 })),
     )
     const values: string[] = []
+    const enough = this.kind === 'windows' ? this.windows.size : this.sent
     const deadline = Date.now() + 45_000
     let enoughAt = Number.POSITIVE_INFINITY
     await reader.read(
       (message) => {
         values.push(String(message.value))
-        if (values.length >= this.sent) enoughAt = Math.min(enoughAt, Date.now())
+        if (values.length >= enough) enoughAt = Math.min(enoughAt, Date.now())
       },
       () => Date.now() > deadline || Date.now() > enoughAt + 500,
     )
@@ -146,6 +155,10 @@ export class ExactlyOnce {
 }
 
 type Result = Readonly<Record<string, readonly number[]>>
+
+function resultOf(numbers: Iterable<readonly [string, readonly number[]]>): Result {
+  return Object.fromEntries([...numbers].sort(([one], [other]) => one.localeCompare(other)))
+}
 
 /** A process of `exactly-once-process.ts`; it ends with its test. */
 export class Worker {

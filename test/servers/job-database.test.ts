@@ -1,25 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Job, type Servers, until } from '../support/job.js'
+import { expect, test } from 'vitest'
+import { Job, until } from '../support/job.js'
+import { describeJob } from '../support/job-servers.js'
 import { Account, madeEvent, random, Traffic } from '../support/job-traffic.js'
 import { settle, writeTopic } from '../support/job-truth.js'
-import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { missingPostgres, PostgresServer } from './postgres-server.js'
 
-const missing = requireKafka() ?? missingPostgres()
-const because = missing === undefined ? '' : ` (skipped: ${missing})`
-
-describe.skipIf(missing !== undefined)(`the activity job and its database${because}`, { timeout: 180_000 }, () => {
-  let servers: Servers
-
-  beforeAll(async () => {
-    const [kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
-    servers = { kafka, postgres }
-  }, 240_000)
-  afterAll(async () => {
-    await Promise.all([servers?.kafka.close(), servers?.postgres.close()])
-  })
-
+describeJob('the activity job and its database', (servers) => {
   test('a database that goes away under load and comes back', async () => {
     const { postgres } = servers
     const job = await Job.create(servers)

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Job, type Servers, until } from '../support/job.js'
+import { expect, test } from 'vitest'
+import { Job, until } from '../support/job.js'
+import { because, describeJob } from '../support/job-servers.js'
 import { Account, madeEvent, type PostedEvent, random, Traffic } from '../support/job-traffic.js'
 import {
   eventOf,
@@ -15,27 +16,13 @@ import {
   settle,
   writeTopic,
 } from '../support/job-truth.js'
-import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { missingPostgres, PostgresServer } from './postgres-server.js'
 
-const missing = requireKafka() ?? missingPostgres()
 const clicks = fileURLToPath(
   new URL('../../../shared/data/clickstream/nasa-http-1995-08-01.cut500.tsv', import.meta.url),
 )
 const noClicks = existsSync(clicks) ? undefined : 'the recorded click stream is not here'
-const because = (reason: string | undefined) => (reason === undefined ? '' : ` (skipped: ${reason})`)
 
-describe.skipIf(missing !== undefined)(`the activity job${because(missing)}`, { timeout: 120_000 }, () => {
-  let servers: Servers
-
-  beforeAll(async () => {
-    const [kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
-    servers = { kafka, postgres }
-  }, 240_000)
-  afterAll(async () => {
-    await Promise.all([servers?.kafka.close(), servers?.postgres.close()])
-  })
-
+describeJob('the activity job', (servers) => {
   test('counts what was posted: out of order, late, in any zone, beside poison; the rest is dead letters', async () => {
     const job = await Job.create(servers, { FLUSH_INTERVAL_SEC: '2', IDLE_AFTER_SEC: '4', ALLOWED_LATENESS_SEC: '1' })
     const worker = await job.started()

@@ -5,16 +5,18 @@ import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
 import type { TopicPartition } from '../../src/model/index.js'
 import { checkpointsContract, commitOf, done, one } from '../contracts/checkpoints.contract.js'
+import { storedStateContract } from '../contracts/stored-state.contract.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh } from './kafka-support.js'
 
 const missing = requireKafka()
 
 describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' : ` (${missing})`}`, () => {
-  checkpointsContract('Kafka', async () => {
-    const cluster = await KafkaCluster.start({ brokers: 1 })
+  const start = async (proxied: boolean) => {
+    const cluster = await KafkaCluster.start({ proxied })
     const connections: KafkaConnection[] = []
     return {
+      cut: () => Promise.resolve(cluster.cut()),
       connect: () => {
         const connection = connect(cluster.bootstrap)
         connections.push(connection)
@@ -25,7 +27,9 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
         await cluster.close()
       },
     }
-  })
+  }
+  checkpointsContract('Kafka', () => start(false))
+  storedStateContract('Kafka', () => start(true))
 
   describe('between members', () => {
     const two: TopicPartition = { ...one, partition: 1 }

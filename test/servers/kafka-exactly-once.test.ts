@@ -15,7 +15,7 @@ describe.skipIf(missing !== undefined)(
     afterAll(() => cluster.close())
 
     test('each result once, whatever moment of the commit the process dies at', { timeout: 90_000 }, async () => {
-      const once = await ExactlyOnce.create(cluster.bootstrap, { stateful: true })
+      const once = await ExactlyOnce.create(cluster.bootstrap, 'number')
       for (const moment of ['before', '3', '15', 'after']) {
         const worker = once.start(moment)
         const stop = once.flood()
@@ -27,7 +27,7 @@ describe.skipIf(missing !== undefined)(
     })
 
     test('each result once, while members come, die, sleep and wake', { timeout: 90_000 }, async () => {
-      const once = await ExactlyOnce.create(cluster.bootstrap, { stateful: true })
+      const once = await ExactlyOnce.create(cluster.bootstrap, 'number')
       const stop = once.flood()
       const sleeper = once.start()
       await sleeper.working(3)
@@ -47,7 +47,7 @@ describe.skipIf(missing !== undefined)(
     })
 
     test('each result once, while its producer is fenced and its broker dies', { timeout: 90_000 }, async () => {
-      const once = await ExactlyOnce.create(cluster.bootstrap, { stateful: false })
+      const once = await ExactlyOnce.create(cluster.bootstrap, 'pass')
       const worker = once.start()
       for (let sent = 0; sent < 3; sent++) {
         await once.send(200)
@@ -64,6 +64,19 @@ describe.skipIf(missing !== undefined)(
       await once.send(2_000)
       expect(await once.results()).toEqual(once.expected)
       expect(worker.child.exitCode).toBe(null)
+    })
+
+    test('each window once, counted under another key by a task of its own', { timeout: 90_000 }, async () => {
+      const once = await ExactlyOnce.create(cluster.bootstrap, 'windows')
+      const stop = once.flood()
+      await once.start('5').exited
+      const victim = once.start()
+      await victim.working(8)
+      await sleep(Math.random() * 300)
+      await victim.kill()
+      await once.start().working(8)
+      await stop()
+      expect(await once.results()).toEqual(once.expected)
     })
   },
 )

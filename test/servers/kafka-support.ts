@@ -139,7 +139,7 @@ export class Member {
   }
 
   /** Reads one epoch; it is cut after a time without the records it wants. */
-  async read(records: number, cutAfterMs = 10_000): Promise<StreamRecord<Buffer | null>[]> {
+  async read(records: number, cutAfterMs = 30_000): Promise<StreamRecord<Buffer | null>[]> {
     const epoch = new TestEpoch(records)
     const read: StreamRecord<Buffer | null>[] = []
     const timer = setTimeout(() => epoch.cut(), cutAfterMs)

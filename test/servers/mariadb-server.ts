@@ -1,10 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chownSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { ServerProcess } from './server-process.js'
 import { findProgram, freePort, isRoot, missingServer, ownerOf } from './server-support.js'
 
 const password = 'p@ss/word'
@@ -25,11 +25,9 @@ export interface MariadbServerOptions {
 
 /** A MariaDB server of the test's own, on a loopback port that stays the same over restarts. */
 export class MariadbServer {
-  private process: ChildProcess | undefined
-
   private constructor(
     private readonly program: string,
-    private readonly directory: string,
+    private readonly process: ServerProcess,
     readonly port: number,
     private readonly options: MariadbServerOptions,
   ) {}
@@ -48,7 +46,8 @@ export class MariadbServer {
     })
     writeFileSync(join(directory, 'init.sql'), firstStatements.replaceAll(/\n */g, ' ').replaceAll('; ', ';\n'))
     for (const [name, pem] of Object.entries(options.tls ?? {})) writeFileSync(join(directory, `${name}.pem`), pem)
-    const server = new MariadbServer(program, directory, await freePort(), options)
+    const process = new ServerProcess({ directory, owner: owner() })
+    const server = new MariadbServer(program, process, await freePort(), options)
     await server.start()
     return server
   }
@@ -58,19 +57,18 @@ export class MariadbServer {
   }
 
   async start(): Promise<void> {
-    this.launch()
-    if (await this.isReady()) return
-    throw new Error(`starting MariaDB:\n${readFileSync(this.log, 'utf8')}`)
+    if (await this.process.start(this.program, this.args, () => this.query('SELECT 1'))) return
+    throw new Error(`starting MariaDB:\n${this.process.said}`)
   }
 
   /** Ends sessions and writes everything down. */
   stop(): Promise<void> {
-    return this.signal('SIGTERM')
+    return this.process.end('SIGTERM')
   }
 
   /** As a machine that loses power, but for what the system still writes. */
   kill(): Promise<void> {
-    return this.signal('SIGKILL')
+    return this.process.end('SIGKILL')
   }
 
   async restart(): Promise<void> {
@@ -81,7 +79,7 @@ export class MariadbServer {
   /** Stops it for good and removes its files. */
   async close(): Promise<void> {
     await this.kill()
-    rmSync(this.directory, { recursive: true, force: true })
+    this.process.remove()
   }
 
   /** Runs one statement on a connection of its own. */
@@ -105,31 +103,14 @@ export class MariadbServer {
     while ((await this.query(listed)).length > 0) await sleep(10)
   }
 
-  /** Kills it when the test process ends without having closed it. */
-  abandon(): void {
-    this.process?.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
-  }
-
-  private async signal(signal: NodeJS.Signals): Promise<void> {
-    const { process: server } = this
-    if (server === undefined) return
-    if (server.exitCode === null && server.signalCode === null) {
-      const exited = once(server, 'exit')
-      server.kill(signal)
-      await exited
-    }
-    this.process = undefined
-    running.delete(this)
-  }
-
-  private launch(): void {
+  private get args(): string[] {
+    const { directory } = this.process
     const { tls, maxAllowedPacket = 16 * 1_024 * 1_024 } = this.options
     const settings = [
-      `datadir=${join(this.directory, 'data')}`,
-      `socket=${join(this.directory, 'socket')}`,
-      `pid-file=${join(this.directory, 'pid')}`,
-      `init-file=${join(this.directory, 'init.sql')}`,
+      `datadir=${join(directory, 'data')}`,
+      `socket=${join(directory, 'socket')}`,
+      `pid-file=${join(directory, 'pid')}`,
+      `init-file=${join(directory, 'init.sql')}`,
       `port=${this.port}`,
       'bind-address=127.0.0.1',
       'skip-name-resolve',
@@ -142,35 +123,9 @@ export class MariadbServer {
       'default-time-zone=+05:45',
       'sql-mode=',
       'character-set-server=latin1',
-      ...['cert', 'key'].flatMap((name) =>
-        tls === undefined ? [] : [`ssl-${name}=${join(this.directory, name)}.pem`],
-      ),
+      ...['cert', 'key'].flatMap((name) => (tls === undefined ? [] : [`ssl-${name}=${join(directory, name)}.pem`])),
     ]
-    const log = openSync(this.log, 'w')
-    this.process = spawn(this.program, ['--no-defaults', ...settings.map((setting) => `--${setting}`)], {
-      ...owner(),
-      cwd: this.directory,
-      stdio: ['ignore', log, log],
-    })
-    closeSync(log)
-    running.add(this)
-  }
-
-  /** False when it exited instead. */
-  private async isReady(): Promise<boolean> {
-    while (this.process?.exitCode === null && this.process.signalCode === null) {
-      try {
-        await this.query('SELECT 1')
-        return true
-      } catch {
-        await sleep(50)
-      }
-    }
-    return false
-  }
-
-  private get log(): string {
-    return join(this.directory, 'log')
+    return ['--no-defaults', ...settings.map((setting) => `--${setting}`)]
   }
 }
 
@@ -185,8 +140,3 @@ export function missingMariadb(): string | undefined {
 
 /** MariaDB refuses to run as root. */
 const owner = () => ownerOf('mysql')
-
-const running = new Set<MariadbServer>()
-process.once('exit', () => {
-  for (const server of running) server.abandon()
-})

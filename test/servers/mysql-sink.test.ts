@@ -7,7 +7,8 @@ import type { MysqlConnection } from '../../src/mysql/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import { mysqlHarness, openMysql } from '../contracts/mysql-under-test.js'
 import type { SinkHarness } from '../contracts/sink-harness.js'
-import { items, recordsOf } from '../contracts/sinks.contract.js'
+import { recordsOf } from '../contracts/sinks.contract.js'
+import { tableSinkContract } from '../contracts/table-sinks.contract.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
 
 // Neither the zone of the process nor that of the server may show in a DATETIME.
@@ -39,6 +40,15 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
   }
   const write = (sink: SinkHarness, values: readonly unknown[]) => done(sink.epoch(recordsOf(values)))
   const all = (table = 'items') => server.query<Record<string, unknown>>(`SELECT * FROM ${table} ORDER BY 1`)
+
+  tableSinkContract({
+    open: sinkOf,
+    query: (sql) => server.query(sql),
+    rows: all,
+    get server() {
+      return server
+    },
+  })
 
   describe('types', () => {
     /** What a column of this type holds, as the server tells it in its zone. */
@@ -111,18 +121,6 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
     })
   })
 
-  test('undefined leaves a column to its default, row by row', async () => {
-    await server.query("CREATE TABLE items (id INT, a TEXT DEFAULT 'none', b TEXT DEFAULT 'nil')")
-    const sink = await sinkOf({})
-    await write(sink, [{ id: 1, a: 'x' }, { id: 2 }, { id: 3, a: undefined, b: 'y' }, { id: 4, a: null }])
-    expect(await all()).toEqual([
-      { id: 1, a: 'x', b: 'nil' },
-      { id: 2, a: 'none', b: 'nil' },
-      { id: 3, a: 'none', b: 'y' },
-      { id: 4, a: null, b: 'nil' },
-    ])
-  })
-
   test('rows of nothing but defaults', async () => {
     await server.query('CREATE TABLE items (id INT AUTO_INCREMENT PRIMARY KEY)')
     await write(await sinkOf({ row: () => ({}) }), [1, 2, 3])
@@ -134,64 +132,6 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
     await write(await sinkOf({ table: 'Odd.`my.table`' }), [{ select: 1, 'a`b': 'x' }])
     expect(await all('`Odd`.`my.table`')).toEqual([{ select: 1, 'a`b': 'x' }])
     await server.query('DROP DATABASE `Odd`')
-  })
-
-  describe('upserts', () => {
-    const upsert = { mode: 'upsert', key: ['id'] }
-    beforeEach(() => server.query("CREATE TABLE items (id INT PRIMARY KEY, a TEXT, b TEXT DEFAULT 'nil')"))
-
-    test('the last of a key wins, in one epoch and over several', async () => {
-      const sink = await sinkOf(upsert)
-      await write(sink, [
-        { id: 1, a: 'x' },
-        { id: 2, a: 'y' },
-        { id: 1, a: 'z' },
-      ])
-      await write(sink, [{ id: 2, a: 'w' }])
-      expect(await all()).toEqual([
-        { id: 1, a: 'z', b: 'nil' },
-        { id: 2, a: 'w', b: 'nil' },
-      ])
-    })
-
-    test('rows with different columns add up, as if each had been written alone', async () => {
-      await write(await sinkOf(upsert), [
-        { id: 1, a: 'x' },
-        { id: 1, b: 'y' },
-        { id: 1, b: 'z' },
-        { id: 2, b: null },
-      ])
-      expect(await all()).toEqual([
-        { id: 1, a: 'x', b: 'z' },
-        { id: 2, a: null, b: null },
-      ])
-    })
-
-    test('keys that differ here and are equal there', async () => {
-      const sink = await sinkOf(upsert)
-      await write(sink, [
-        { id: 1, a: 'x' },
-        { id: '1', a: 'y' },
-      ])
-      expect(await all()).toEqual([{ id: 1, a: 'y', b: 'nil' }])
-    })
-
-    test('a row that is all key is inserted once', async () => {
-      const sink = await sinkOf(upsert)
-      await write(sink, [{ id: 1 }, { id: 1 }])
-      await write(sink, [{ id: 1 }])
-      expect(await all()).toEqual([{ id: 1, a: null, b: 'nil' }])
-    })
-
-    test('ten thousand changes of a few keys, in order', async () => {
-      const sink = await sinkOf({ ...upsert, writers: 4 }, false)
-      await write(
-        sink,
-        Array.from({ length: 10_000 }, (_, index) => ({ id: index % 7, a: String(index) })),
-      )
-      const lastOf = (id: number) => 9_999 - ((9_999 - id) % 7)
-      expect(await all()).toEqual([0, 1, 2, 3, 4, 5, 6].map((id) => ({ id, a: String(lastOf(id)), b: 'nil' })))
-    })
   })
 
   describe('max_allowed_packet', () => {
@@ -223,40 +163,6 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
   })
 
   describe('the set-up', () => {
-    test('`create` makes a missing table, whoever comes first', async () => {
-      const create = 'CREATE TABLE items (id INT)'
-      const sinks = await Promise.all(Array.from({ length: 8 }, () => sinkOf({ create })))
-      for (const [id, sink] of sinks.entries()) await write(sink, [{ id }])
-      expect(await all()).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((id) => ({ id })))
-    })
-
-    test('a missing table stops the flow', async () => {
-      await expect(sinkOf({})).rejects.toMatchObject({
-        code: 'WEIR_CONFIG_INVALID',
-        remedy: 'stop',
-        message: "opening table items: Table 'weir.items' doesn't exist",
-        hint: 'Create the table, or give the sink `create`.',
-      })
-    })
-
-    test('a broken `create` stops the flow', async () => {
-      await expect(sinkOf({ create: 'CREATE TABEL items (id INT)' })).rejects.toMatchObject({
-        code: 'WEIR_CONFIG_INVALID',
-        remedy: 'stop',
-      })
-    })
-
-    test('a missing column stops the flow, and rejects nothing', async () => {
-      await server.query('CREATE TABLE items (id INT, user TEXT)')
-      const sink = await sinkOf({})
-      await expect(write(sink, [{ id: 1, usr: 'x' }])).rejects.toMatchObject({
-        code: 'WEIR_CONFIG_INVALID',
-        remedy: 'stop',
-        message: "writing to table items: it has no column 'usr'",
-      })
-      expect(sink.rejected).toEqual([])
-    })
-
     test('an upsert without a unique index on its key stops the flow', async () => {
       await server.query('CREATE TABLE items (id INT, other INT, UNIQUE (id, other))')
       await expect(sinkOf({ mode: 'upsert', key: ['id'] })).rejects.toMatchObject({
@@ -300,63 +206,6 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
   describe('crashes', () => {
     beforeEach(() => server.query('CREATE TABLE items (id INT PRIMARY KEY, text LONGTEXT)'))
 
-    test('a server killed in the middle of an epoch ends it with an error to retry, leaves nothing of it, and works again', async () => {
-      const sink = await sinkOf({})
-      await write(sink, items(10))
-      // The second part comes when the server is gone.
-      const second$ = concat(timer(300).pipe(ignoreElements()), recordsOf(items(600, 5_000)))
-      const failed = expect(done(sink.epoch(concat(recordsOf(items(1_000, 100)), second$)))).rejects.toMatchObject({
-        code: 'WEIR_CHECKPOINT_UNREACHABLE',
-        remedy: 'retry',
-      })
-      await sleep(150)
-      await server.kill()
-      await failed
-      await server.start()
-      expect((await all()).length).toBe(10)
-      expect(await sink.committed()).toBe(1)
-      await sink.open()
-      await write(sink, items(1_600, 100))
-      expect((await all()).length).toBe(1_610)
-    })
-
-    test('outside of a transaction a short outage is bridged by retries', async () => {
-      const sink = await sinkOf({ mode: 'upsert', key: ['id'], retries: 8 }, false)
-      await write(sink, items(5))
-      await server.stop()
-      const epoch = write(sink, items(5, 5))
-      await sleep(300)
-      await server.start()
-      await epoch
-      expect((await all()).length).toBe(10)
-    })
-
-    test('a commit whose connection is lost in the middle holds as a whole or not at all', async () => {
-      const outcomes = new Set<string>()
-      const values = [...items(800), { id: 900, text: 'c'.repeat(200_000) }]
-      const began = performance.now()
-      await write(await sinkOf({ batchSize: 40 }), values)
-      const epochMs = performance.now() - began
-      for (let delay = 0; delay < 24; delay++) {
-        await server.query('DELETE FROM items')
-        const sink = await sinkOf({ batchSize: 40 })
-        const ended = write(sink, values).then(
-          () => 'committed',
-          () => 'failed',
-        )
-        await sleep((delay * epochMs) / 16)
-        await server.terminateSessions()
-        const outcome = await ended
-        const rows = (await all()).length
-        const position = await sink.committed()
-        expect([0, 801]).toContain(rows)
-        expect(position).toBe(rows === 0 ? 0 : 1)
-        if (outcome === 'committed') expect(position).toBe(1)
-        outcomes.add(`${outcome} ${position}`)
-      }
-      expect([...outcomes]).toEqual(expect.arrayContaining(['committed 1', 'failed 0']))
-    })
-
     test('a deadlock undoes its epoch altogether, and a replay goes through', async () => {
       await server.query("INSERT INTO items VALUES (1, 'a'), (2, 'b')")
       const upsert = { mode: 'upsert', key: ['id'], batchSize: 1 }
@@ -382,13 +231,6 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
       await done((loser === 'here' ? here : there).epoch(crossed(1, 2, loser)))
       expect((await all()).filter(({ text }) => text === loser)).toHaveLength(3)
     })
-  })
-
-  test('many flows share a small pool', async () => {
-    await server.query('CREATE TABLE items (id INT PRIMARY KEY, text TEXT)')
-    const sinks = await Promise.all(Array.from({ length: 14 }, () => sinkOf({})))
-    await Promise.all(sinks.map((sink, index) => done(sink.epoch(recordsOf(items(200, index * 1_000))))))
-    expect((await all()).length).toBe(14 * 200)
   })
 
   describe('a flow with its checkpoints in the database of its rows', () => {

@@ -1,20 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  chownSync,
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { ServerProcess } from './server-process.js'
 import { childrenOf, freePort, isExecutable, isRoot, missingServer, ownerOf, searchPath } from './server-support.js'
 
 export interface PostgresServerOptions {
@@ -26,11 +16,9 @@ export interface PostgresServerOptions {
 
 /** A PostgreSQL server of the test's own, on a loopback port that stays the same over restarts. */
 export class PostgresServer {
-  private process: ChildProcess | undefined
-
   private constructor(
     private readonly binaries: string,
-    private readonly directory: string,
+    private readonly process: ServerProcess,
     readonly port: number,
     private readonly options: PostgresServerOptions,
   ) {}
@@ -50,7 +38,12 @@ export class PostgresServer {
         stdio: 'pipe',
       },
     )
-    const server = new PostgresServer(binaries, directory, await freePort(), options)
+    const server = new PostgresServer(
+      binaries,
+      new ServerProcess({ directory, owner: owner() }),
+      await freePort(),
+      options,
+    )
     await server.start()
     return server
   }
@@ -62,21 +55,20 @@ export class PostgresServer {
   async start(): Promise<void> {
     // What a killed server leaves of its shared memory goes when the last of its processes does; until then it refuses.
     for (let attempt = 1; ; attempt++) {
-      this.launch()
-      if (await this.isReady()) return
-      if (attempt === 50) throw new Error(`starting PostgreSQL:\n${readFileSync(this.log, 'utf8')}`)
+      if (await this.process.start(join(this.binaries, 'postgres'), this.args, () => this.query('SELECT 1'))) return
+      if (attempt === 50) throw new Error(`starting PostgreSQL:\n${this.process.said}`)
       await sleep(100)
     }
   }
 
   /** `smart` waits for clients to leave, `fast` ends their sessions, `immediate` drops all and recovers at the next start. */
   async stop(mode: 'smart' | 'fast' | 'immediate' = 'fast'): Promise<void> {
-    await this.signal(({ smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const)[mode])
+    await this.process.end(({ smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const)[mode])
   }
 
   /** Every process of the server at once, as a machine that loses power, but for what the system still writes. */
   async kill(): Promise<void> {
-    const pid = this.process?.pid
+    const { pid } = this.process
     for (const child of pid === undefined ? [] : childrenOf(pid)) {
       try {
         process.kill(child, 'SIGKILL')
@@ -84,7 +76,7 @@ export class PostgresServer {
         // It was gone already.
       }
     }
-    await this.signal('SIGKILL')
+    await this.process.end('SIGKILL')
   }
 
   async restart(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
@@ -95,7 +87,7 @@ export class PostgresServer {
   /** Stops it for good and removes its files. */
   async close(): Promise<void> {
     await this.stop('immediate')
-    rmSync(this.directory, { recursive: true, force: true })
+    this.process.remove()
   }
 
   /** Runs one statement on a connection of its own. */
@@ -117,25 +109,7 @@ export class PostgresServer {
     )
   }
 
-  /** Kills it when the test process ends without having closed it. */
-  abandon(): void {
-    this.process?.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
-  }
-
-  private async signal(signal: NodeJS.Signals): Promise<void> {
-    const { process: server } = this
-    if (server === undefined) return
-    if (server.exitCode === null && server.signalCode === null) {
-      const exited = once(server, 'exit')
-      server.kill(signal)
-      await exited
-    }
-    this.process = undefined
-    running.delete(this)
-  }
-
-  private launch(): void {
+  private get args(): string[] {
     const { fsync = false, timezone = 'Asia/Kathmandu' } = this.options
     const settings = [
       `port=${this.port}`,
@@ -145,31 +119,7 @@ export class PostgresServer {
       `fsync=${fsync ? 'on' : 'off'}`,
       `timezone=${timezone}`,
     ]
-    const log = openSync(this.log, 'w')
-    this.process = spawn(
-      join(this.binaries, 'postgres'),
-      ['-D', join(this.directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])],
-      { ...owner(), cwd: this.directory, stdio: ['ignore', log, log] },
-    )
-    closeSync(log)
-    running.add(this)
-  }
-
-  /** False when it exited instead. */
-  private async isReady(): Promise<boolean> {
-    while (this.process?.exitCode === null && this.process.signalCode === null) {
-      try {
-        await this.query('SELECT 1')
-        return true
-      } catch {
-        await sleep(50)
-      }
-    }
-    return false
-  }
-
-  private get log(): string {
-    return join(this.directory, 'log')
+    return ['-D', join(this.process.directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])]
   }
 }
 
@@ -204,8 +154,3 @@ function versions(folder: string): string[] {
 
 /** PostgreSQL refuses to run as root. */
 const owner = () => ownerOf('postgres')
-
-const running = new Set<PostgresServer>()
-process.once('exit', () => {
-  for (const server of running) server.abandon()
-})

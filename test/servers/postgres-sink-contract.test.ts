@@ -1,4 +1,4 @@
-import { describe } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { postgresSinkUnderTest } from '../contracts/postgres-sink-under-test.js'
 import { openPostgres } from '../contracts/postgres-under-test.js'
 import { outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
@@ -7,6 +7,13 @@ import { missingPostgres, PostgresServer } from './postgres-server.js'
 const missing = missingPostgres()
 
 describe.skipIf(missing !== undefined)(`real PostgreSQL${missing === undefined ? '' : ` (${missing})`}`, () => {
+  let server: PostgresServer
+
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+  })
+  afterAll(() => server?.close())
+
   const upsert = { mode: 'upsert', key: ['id'] }
   const ways = [
     ['insert', { writers: 3 }],
@@ -18,14 +25,11 @@ describe.skipIf(missing !== undefined)(`real PostgreSQL${missing === undefined ?
       sinkContract(
         `${way}, ${joins ? 'in the transaction of the epoch' : 'on its own'}`,
         async () => {
-          const server = await PostgresServer.start()
           const connection = openPostgres(server.url)
-          const close = async () => {
-            await connection.close()
-            await server.close()
-          }
+          const table = `items_${way.toLowerCase()}_${joins ? 'joined' : 'alone'}`
+          const close = () => connection.close()
           const outage = { begin: () => server.kill(), end: () => server.start() }
-          return { ...(await postgresSinkUnderTest({ connection, options, joins, close })), outage }
+          return { ...(await postgresSinkUnderTest({ connection, table, options, joins, close })), outage }
         },
         refusals,
         outages,

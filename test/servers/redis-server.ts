@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { ServerProcess } from './server-process.js'
 import { findProgram, freePort, missingServer } from './server-support.js'
 
 export interface RedisServerOptions {
@@ -15,11 +14,9 @@ export interface RedisServerOptions {
 
 /** A Redis server of the test's own, with an append-only file, on a loopback port that stays the same over restarts. */
 export class RedisServer {
-  private process: ChildProcess | undefined
-
   private constructor(
     private readonly program: string,
-    private readonly directory: string,
+    private readonly process: ServerProcess,
     readonly port: number,
     private readonly settings: readonly string[],
   ) {}
@@ -28,8 +25,8 @@ export class RedisServer {
   static async start({ settings = [] }: RedisServerOptions = {}): Promise<RedisServer> {
     const program = findProgram('redis-server')
     if (program === undefined) throw new Error('starting Redis: it is not installed')
-    const directory = mkdtempSync(join(tmpdir(), 'weir-redis-'))
-    const server = new RedisServer(program, directory, await freePort(), settings)
+    const process = new ServerProcess({ directory: mkdtempSync(join(tmpdir(), 'weir-redis-')) })
+    const server = new RedisServer(program, process, await freePort(), settings)
     await server.start()
     return server
   }
@@ -39,31 +36,14 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const log = openSync(this.log, 'w')
     const settings = ['--bind', '127.0.0.1', '--port', String(this.port), '--appendonly', 'yes', '--save', '']
-    this.process = spawn(this.program, [...settings, ...this.settings], {
-      cwd: this.directory,
-      stdio: ['ignore', log, log],
-    })
-    closeSync(log)
-    running.add(this)
-    while (!(await this.isReady())) {
-      if (this.process.exitCode !== null) throw new Error(`starting Redis:\n${readFileSync(this.log, 'utf8')}`)
-      await sleep(10)
-    }
+    if (await this.process.start(this.program, [...settings, ...this.settings], () => this.ping())) return
+    throw new Error(`starting Redis:\n${this.process.said}`)
   }
 
   /** As a machine that loses power, but for what the system still writes. */
-  async kill(): Promise<void> {
-    const { process: server } = this
-    if (server === undefined) return
-    if (server.exitCode === null && server.signalCode === null) {
-      const exited = once(server, 'exit')
-      server.kill('SIGKILL')
-      await exited
-    }
-    this.process = undefined
-    running.delete(this)
+  kill(): Promise<void> {
+    return this.process.end('SIGKILL')
   }
 
   async restart(): Promise<void> {
@@ -74,7 +54,7 @@ export class RedisServer {
   /** Stops it for good and removes its files. */
   async close(): Promise<void> {
     await this.kill()
-    rmSync(this.directory, { recursive: true, force: true })
+    this.process.remove()
   }
 
   /** Runs commands on a connection of its own. */
@@ -94,27 +74,15 @@ export class RedisServer {
     await this.use((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))
   }
 
-  /** Kills it when the test process ends without having closed it. */
-  abandon(): void {
-    this.process?.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
-  }
-
   /** Asks without logging in: a server that wants a password is there, too. */
-  private async isReady(): Promise<boolean> {
+  private async ping(): Promise<void> {
     const socket = createConnection(this.port, '127.0.0.1', () => socket.write('PING\r\n'))
     try {
       const [answer] = (await once(socket, 'data')) as [Buffer]
-      return /^(\+PONG|-NOAUTH)/.test(answer.toString())
-    } catch {
-      return false
+      if (!/^(\+PONG|-NOAUTH)/.test(answer.toString())) throw new Error(`Redis said ${answer.toString()}`)
     } finally {
       socket.destroy()
     }
-  }
-
-  private get log(): string {
-    return join(this.directory, 'log')
   }
 }
 
@@ -129,8 +97,3 @@ export function missingRedis(): string | undefined {
     isThere: () => findProgram('redis-server') !== undefined,
   })
 }
-
-const running = new Set<RedisServer>()
-process.once('exit', () => {
-  for (const server of running) server.abandon()
-})

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { SeismicEvent } from '../../src/flows/seismic.js'
-import { earthquakes, simulated } from '../../src/flows/seismic-sensors.js'
-import { poisson } from '../../src/sources/generate/arrivals.js'
-import { randomOf } from '../../src/sources/generate/random.js'
+import { earthquakes } from '../../src/flows/seismic-sensors.js'
 import { until, Worker } from '../support/job.js'
+import { because } from '../support/job-servers.js'
+import { expectedTables, progressOf, shocks, storedTables } from '../support/seismic.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
@@ -13,48 +13,12 @@ import { SchemaRegistryServer } from './schema-registry.js'
 import { freePort } from './server-support.js'
 
 const missing = requireKafka() ?? missingMariadb()
-const because = missing === undefined ? '' : ` (${missing})`
 const recorded = new URL('../../../shared/data/usgs/all_week-2023-04-07.geojson.gz', import.meta.url)
 const limit = 900
 const rate = 100
 const keep = 20
 
-interface SensorRow {
-  readonly sensorid: string
-  readonly total: number
-  readonly last_event_time: Date
-  readonly max_magnitude: number
-  readonly events: readonly SeismicEvent[]
-}
-
-/** The simulator's shocks, each as it is made whatever happened before. */
-function shocks(): SeismicEvent[] {
-  const arrivals = poisson(rate, 1)
-  const make = simulated(Date.parse('2024-01-01T00:00:00Z'))
-  return Array.from({ length: limit }, (_, index) => make(randomOf(1, index), index, arrivals.at(index)))
-}
-
-/** What the tables have to hold when all of these came, in this order. */
-function expected(events: readonly SeismicEvent[]) {
-  const rows = events.map(({ time, ...event }) => ({ ...event, time: new Date(time) }))
-  const sensors = [...new Set(events.map(({ sensorid }) => sensorid))].map((sensorid) => {
-    const own = events.filter((event) => event.sensorid === sensorid)
-    return {
-      sensorid,
-      total: own.length,
-      last_event_time: new Date(Math.max(...own.map(({ time }) => Date.parse(time)))),
-      max_magnitude: Math.max(...own.map(({ magnitude }) => magnitude)),
-      events: own.slice(-keep),
-    }
-  })
-  return { events: rows.sort(by('eventid')), sensors: sensors.sort(by('sensorid')) }
-}
-
-function by<K extends string>(name: K) {
-  return (one: Readonly<Record<K, string>>, other: Readonly<Record<K, string>>) => (one[name] < other[name] ? -1 : 1)
-}
-
-describe.skipIf(missing !== undefined)(`the seismic system${because}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, { timeout: 120_000 }, () => {
   let kafka: KafkaCluster
   let server: MariadbServer
   let registry: SchemaRegistryServer
@@ -87,26 +51,10 @@ describe.skipIf(missing !== undefined)(`the seismic system${because}`, { timeout
     return worker
   }
 
-  /** How many shocks are stored, and how many are gathered; 0 while there is no table yet. */
-  async function progress(): Promise<{ readonly stored: number; readonly gathered: number }> {
-    const of = async (sql: string) => Number((await server.query<{ n: unknown }>(sql).catch(() => []))[0]?.n ?? 0)
-    return {
-      stored: await of('select count(*) as n from seismic_events'),
-      gathered: await of('select sum(total) as n from seismic_sensors'),
-    }
-  }
-
-  async function tables(): Promise<ReturnType<typeof expected>> {
-    const events = await server.query<SeismicEvent & { time: Date }>('select * from seismic_events')
-    const sensors = await server.query<SensorRow>('select * from seismic_sensors')
-    const counted = sensors.map((sensor) => ({ ...sensor, total: Number(sensor.total) }))
-    return { events: events.sort(by('eventid')), sensors: counted.sort(by('sensorid')) as never }
-  }
-
   const reached = (shocks: number) =>
-    until(async () => (await progress()).stored >= shocks, `${shocks} shocks are stored`, 60_000)
+    until(async () => (await progressOf(server)).stored >= shocks, `${shocks} shocks are stored`, 60_000)
   const gathered = (shocks: number) =>
-    until(async () => (await progress()).gathered >= shocks, `${shocks} shocks are gathered`, 60_000)
+    until(async () => (await progressOf(server)).gathered >= shocks, `${shocks} shocks are gathered`, 60_000)
 
   test('every shock counts once, though its producer is killed twice, and a replica that gathers them', async () => {
     const environment = {
@@ -133,7 +81,7 @@ describe.skipIf(missing !== undefined)(`the seismic system${because}`, { timeout
     await reached(limit)
     await gathered(limit)
 
-    expect(await tables()).toEqual(expected(shocks()))
+    expect(await storedTables(server)).toEqual(expectedTables(shocks(limit, rate), keep))
     expect(registry.versions('seismic-events-value')).toHaveLength(1)
     expect(registry.versions('seismic-events-aggregated-value')).toHaveLength(1)
   })
@@ -167,7 +115,7 @@ describe.skipIf(missing !== undefined)(`the seismic system${because}`, { timeout
       await connection.close()
       await reached(catalogue.length)
       await gathered(catalogue.length)
-      expect(await tables()).toEqual(expected(catalogue))
+      expect(await storedTables(server)).toEqual(expectedTables(catalogue, keep))
     },
   )
 })

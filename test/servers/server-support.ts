@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { accessSync, constants, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 export const isRoot = process.getuid?.() === 0
@@ -21,19 +22,18 @@ interface ServerPackage {
  */
 export function missingServer(server: ServerPackage): string | undefined {
   if (server.isThere()) return undefined
-  const reason =
-    installed(server) ?? (server.isThere() ? undefined : `${server.name} was installed, but its programs are not found`)
+  const reason = exclusively('packages', () => (server.isThere() ? undefined : installed(server)))
   if (reason !== undefined && isRequired) throw new Error(`WEIR_TEST_SERVERS=required: ${reason}`)
   return reason
 }
 
-function installed({ name, debian, prepare }: ServerPackage): string | undefined {
+function installed({ name, debian, prepare, isThere }: ServerPackage): string | undefined {
   if (!isRoot) return `no ${name}: install the package \`${debian}\``
   try {
     prepare?.()
     apt('update')
     apt('install', '--yes', '--no-install-recommends', debian)
-    return undefined
+    return isThere() ? undefined : `${name} was installed, but its programs are not found`
   } catch (error) {
     return `no ${name}, and installing it failed: ${error instanceof Error ? error.message : String(error)}`
   }
@@ -91,13 +91,62 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+const given = new Set<number>()
+
+/** A port that nobody has, and that the system lends to no connection meanwhile: it stays free while a server is down. */
+export async function freePort(): Promise<number> {
+  const port = 10_000 + Math.floor(Math.random() * 20_000)
+  if (given.has(port) || !(await isFree(port))) return freePort()
+  given.add(port)
+  return port
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
+}
+
+/** Runs work while no other process on this machine runs any of that name: files of tests run side by side. */
+export function exclusively<T>(name: string, work: () => T): T {
+  const lock = join(tmpdir(), `weir-${name}.lock`)
+  while (!takeLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+  try {
+    return work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+function takeLock(lock: string): boolean {
+  const own = `${lock}.${process.pid}`
+  writeFileSync(own, String(process.pid))
+  try {
+    linkSync(own, lock)
+    return true
+  } catch {
+    // Who was killed has left its lock behind.
+    if (!isAlive(holderOf(lock))) rmSync(lock, { force: true })
+    return false
+  } finally {
+    rmSync(own)
+  }
+}
+
+function holderOf(lock: string): number | undefined {
+  try {
+    return Number(readFileSync(lock, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(pid: number | undefined): boolean {
+  try {
+    return pid === undefined || process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }

@@ -1,25 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Job, type Servers, until, type Worker } from '../support/job.js'
+import { expect, test } from 'vitest'
+import { Job, until, type Worker } from '../support/job.js'
+import { describeJob } from '../support/job-servers.js'
 import { Traffic } from '../support/job-traffic.js'
 import { settle } from '../support/job-truth.js'
-import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { missingPostgres, PostgresServer } from './postgres-server.js'
 
-const missing = requireKafka() ?? missingPostgres()
-const because = missing === undefined ? '' : ` (skipped: ${missing})`
-
-describe.skipIf(missing !== undefined)(`several workers of one command${because}`, { timeout: 180_000 }, () => {
-  let servers: Servers
-
-  beforeAll(async () => {
-    const [kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
-    servers = { kafka, postgres }
-  }, 240_000)
-  afterAll(async () => {
-    await Promise.all([servers?.kafka.close(), servers?.postgres.close()])
-  })
-
+describeJob('several workers of one command', (servers) => {
   test('share the work; one that is killed comes back, and each event is counted once', async () => {
     const job = await Job.create(servers, { WEIR_WORKERS: '2', WEIR_INSTANCE_ID: 'the-job', LOG_LEVEL: 'debug' })
     const workers = await job.started()

@@ -55,6 +55,25 @@ export class Chaos {
   }
 }
 
+/** Looks four times a second whether a number has grown. Ends with the times at which it had, ms. */
+export function watchGrowth(look: () => Promise<number>): () => Promise<readonly number[]> {
+  const times: number[] = []
+  let isWatching = true
+  const watch = async () => {
+    for (let most = 0; isWatching; await sleep(250)) {
+      const now = await look()
+      if (now > most) times.push(Date.now())
+      most = Math.max(most, now)
+    }
+  }
+  const watched = watch()
+  return async () => {
+    isWatching = false
+    await watched
+    return times
+  }
+}
+
 /** Of the times between two commits that touch a span; 0 when none does. */
 export function longestGap(commits: readonly number[], from: number, to: number): number {
   const gaps = commits.map((commit, index) => {
@@ -116,6 +135,18 @@ export function replicaFaults(replicas: readonly Worker[]): Fault[] {
     await back(one)
   }
   return [kill, kill, freeze, roll, scale]
+}
+
+/** A process that has to be there, and that there is one of. */
+export function processFault(name: string, process: Worker): Fault {
+  return async (next, tell) => {
+    tell(`kill -9 ${name}`)
+    await process.kill()
+    await sleep(next() * 4_000)
+    process.start()
+    await process.ready()
+    tell(`${name} is back`)
+  }
 }
 
 export function brokerFault(kafka: KafkaCluster, brokers: number): Fault {

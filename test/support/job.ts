@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
 import type { KafkaCluster } from '../servers/kafka-broker.js'
 import type { PostgresServer } from '../servers/postgres-server.js'
+import { freePort } from '../servers/server-support.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -259,17 +259,6 @@ function parsed(line: string): LogLine {
   } catch {
     return { msg: line }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 let named = 0

@@ -96,7 +96,9 @@ function run(
     scheduler.schedule(() => virtual.crash(), at)
     scheduler.schedule(() => virtual.start(), at)
   }
-  scheduler.schedule(() => virtual.stop(), visits.length + 200_000)
+  // Eight failures in a row are retried after half a second, then after twice as long each time, 30 s at most.
+  const restMs = options.beforeWrite === undefined ? 10_000 : 120_000
+  scheduler.schedule(() => virtual.stop(), visits.length + restMs)
   scheduler.flush()
   return virtual
 }

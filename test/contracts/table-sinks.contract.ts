@@ -1,0 +1,227 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { concat, ignoreElements, timer } from 'rxjs'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { done } from './checkpoints.contract.js'
+import type { SinkHarness } from './sink-harness.js'
+import { items, recordsOf } from './sinks.contract.js'
+
+type Row = Readonly<Record<string, unknown>>
+
+/** A sink that writes rows of a table, and the server that has it. There is no table `items` when a test begins. */
+export interface TableSinkUnderTest {
+  /** A sink of `items`, whose rows are the values, opened. */
+  open(options: Row, joins?: boolean): Promise<SinkHarness>
+  query(sql: string): Promise<unknown>
+  /** The rows of `items`, in the order of their first column. */
+  rows(): Promise<readonly Row[]>
+  readonly server: {
+    kill(): Promise<unknown>
+    stop(): Promise<unknown>
+    start(): Promise<unknown>
+    terminateSessions(): Promise<unknown>
+  }
+}
+
+const write = (sink: SinkHarness, values: readonly unknown[]) => done(sink.epoch(recordsOf(values)))
+
+/** What every sink of tables promises, whatever the dialect of its database. */
+export function tableSinkContract(kind: TableSinkUnderTest): void {
+  test('undefined leaves a column to its default, row by row', async () => {
+    await kind.query("CREATE TABLE items (id INT, a TEXT DEFAULT 'none', b TEXT DEFAULT 'nil')")
+    const sink = await kind.open({})
+    await write(sink, [{ id: 1, a: 'x' }, { id: 2 }, { id: 3, a: undefined, b: 'y' }, { id: 4, a: null }])
+    expect(await kind.rows()).toEqual([
+      { id: 1, a: 'x', b: 'nil' },
+      { id: 2, a: 'none', b: 'nil' },
+      { id: 3, a: 'none', b: 'y' },
+      { id: 4, a: null, b: 'nil' },
+    ])
+  })
+
+  test('many flows share a small pool', async () => {
+    await kind.query('CREATE TABLE items (id INT PRIMARY KEY, text TEXT)')
+    const sinks = await Promise.all(Array.from({ length: 14 }, () => kind.open({})))
+    await Promise.all(sinks.map((sink, index) => done(sink.epoch(recordsOf(items(200, index * 1_000))))))
+    expect((await kind.rows()).length).toBe(14 * 200)
+  })
+
+  upserts(kind)
+  setUp(kind)
+  crashes(kind)
+}
+
+function upserts(kind: TableSinkUnderTest): void {
+  describe('upserts', () => {
+    const upsert = { mode: 'upsert', key: ['id'] }
+    beforeEach(() => kind.query("CREATE TABLE items (id INT PRIMARY KEY, a TEXT, b TEXT DEFAULT 'nil')"))
+
+    test('the last of a key wins, in one epoch and over several', async () => {
+      const sink = await kind.open(upsert)
+      await write(sink, [
+        { id: 1, a: 'x' },
+        { id: 2, a: 'y' },
+        { id: 1, a: 'z' },
+      ])
+      await write(sink, [{ id: 2, a: 'w' }])
+      expect(await kind.rows()).toEqual([
+        { id: 1, a: 'z', b: 'nil' },
+        { id: 2, a: 'w', b: 'nil' },
+      ])
+    })
+
+    test.each([{}, { batchSize: 1 }])(
+      'rows with different columns add up, as if each had been written alone: %o',
+      async (batches) => {
+        await write(await kind.open({ ...upsert, ...batches }), [
+          { id: 1, a: 'x' },
+          { id: 1, b: 'y' },
+          { id: 1, a: undefined, b: 'z' },
+          { id: 2, b: null },
+        ])
+        expect(await kind.rows()).toEqual([
+          { id: 1, a: 'x', b: 'z' },
+          { id: 2, a: null, b: null },
+        ])
+      },
+    )
+
+    test('keys that differ here and are equal there', async () => {
+      const sink = await kind.open(upsert)
+      await write(sink, [
+        { id: 1, a: 'x' },
+        { id: '1', a: 'y' },
+      ])
+      expect(await kind.rows()).toEqual([{ id: 1, a: 'y', b: 'nil' }])
+      expect(sink.rejected).toEqual([])
+    })
+
+    test('a row that is all key is inserted once', async () => {
+      const sink = await kind.open(upsert)
+      await write(sink, [{ id: 1 }, { id: 1 }])
+      await write(sink, [{ id: 1 }])
+      expect(await kind.rows()).toEqual([{ id: 1, a: null, b: 'nil' }])
+    })
+
+    test('ten thousand changes of a few keys, in order', async () => {
+      const sink = await kind.open({ ...upsert, writers: 4 }, false)
+      await write(
+        sink,
+        Array.from({ length: 10_000 }, (_, index) => ({ id: index % 7, a: String(index) })),
+      )
+      const lastOf = (id: number) => 9_999 - ((9_999 - id) % 7)
+      expect(await kind.rows()).toEqual([0, 1, 2, 3, 4, 5, 6].map((id) => ({ id, a: String(lastOf(id)), b: 'nil' })))
+    })
+  })
+}
+
+function setUp(kind: TableSinkUnderTest): void {
+  describe('the set-up', () => {
+    test('`create` makes a missing table, whoever comes first', async () => {
+      const create = 'CREATE TABLE items (id INT)'
+      const sinks = await Promise.all(Array.from({ length: 8 }, () => kind.open({ create })))
+      for (const [id, sink] of sinks.entries()) await write(sink, [{ id }])
+      expect(await kind.rows()).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((id) => ({ id })))
+    })
+
+    test('a missing table stops the flow', async () => {
+      await expect(kind.open({})).rejects.toMatchObject({
+        code: 'WEIR_CONFIG_INVALID',
+        remedy: 'stop',
+        message: expect.stringMatching(/^opening table items: .*items(" does not|' doesn't) exist$/) as string,
+        hint: 'Create the table, or give the sink `create`.',
+      })
+    })
+
+    test('a broken `create` stops the flow', async () => {
+      await expect(kind.open({ create: 'CREATE TABEL items (id INT)' })).rejects.toMatchObject({
+        code: 'WEIR_CONFIG_INVALID',
+        remedy: 'stop',
+      })
+    })
+
+    test('a missing column stops the flow, and rejects nothing', async () => {
+      await kind.query('CREATE TABLE items (id INT, name TEXT)')
+      const sink = await kind.open({})
+      await expect(write(sink, [{ id: 1, nmae: 'x' }])).rejects.toMatchObject({
+        code: 'WEIR_CONFIG_INVALID',
+        remedy: 'stop',
+        message: "writing to table items: it has no column 'nmae'",
+        hint: 'Its columns are id, name. Correct what `row` returns, or add the column.',
+      })
+      expect(sink.rejected).toEqual([])
+    })
+  })
+}
+
+function crashes(kind: TableSinkUnderTest): void {
+  describe('crashes', () => {
+    beforeEach(() => kind.query('CREATE TABLE items (id INT PRIMARY KEY, text TEXT)'))
+
+    test('a server killed in the middle of an epoch ends it with an error to retry, leaves nothing of it, and works again', async () => {
+      const sink = await kind.open({})
+      await write(sink, items(10))
+      // The second part comes when the server is gone.
+      const second$ = concat(timer(300).pipe(ignoreElements()), recordsOf(items(600, 5_000)))
+      const failed = expect(done(sink.epoch(concat(recordsOf(items(1_000, 100)), second$)))).rejects.toMatchObject({
+        code: 'WEIR_CHECKPOINT_UNREACHABLE',
+        remedy: 'retry',
+      })
+      await sleep(150)
+      await kind.server.kill()
+      await failed
+      await kind.server.start()
+      expect((await kind.rows()).length).toBe(10)
+      expect(await sink.committed()).toBe(1)
+      await sink.open()
+      await write(sink, items(1_600, 100))
+      expect((await kind.rows()).length).toBe(1_610)
+    })
+
+    test('outside of a transaction a statement outlives the loss of its connection', async () => {
+      const sink = await kind.open({ mode: 'upsert', key: ['id'], retries: 3 }, false)
+      await write(sink, items(5))
+      await kind.server.stop()
+      await kind.server.start()
+      await write(sink, items(5, 5))
+      expect((await kind.rows()).length).toBe(10)
+    })
+
+    test('outside of a transaction a short outage is bridged by retries', async () => {
+      const sink = await kind.open({ mode: 'upsert', key: ['id'], retries: 8 }, false)
+      await write(sink, items(5))
+      await kind.server.stop()
+      const epoch = write(sink, items(5, 5))
+      await sleep(400)
+      await kind.server.start()
+      await epoch
+      expect((await kind.rows()).length).toBe(10)
+    })
+
+    test('a commit whose connection is lost in the middle holds as a whole or not at all', async () => {
+      const outcomes = new Set<string>()
+      const large = [900, 901, 902, 903].map((id) => ({ id, text: 'c'.repeat(50_000) }))
+      const values = [...items(800), ...large]
+      const began = performance.now()
+      await write(await kind.open({ batchSize: 40 }), values)
+      const epochMs = performance.now() - began
+      for (let delay = 0; delay < 24; delay++) {
+        await kind.query('DELETE FROM items')
+        const sink = await kind.open({ batchSize: 40 })
+        const ended = write(sink, values).then(
+          () => 'committed',
+          () => 'failed',
+        )
+        await sleep((delay * epochMs) / 16)
+        await kind.server.terminateSessions()
+        const outcome = await ended
+        const rows = (await kind.rows()).length
+        const position = await sink.committed()
+        expect([0, values.length]).toContain(rows)
+        expect(position).toBe(rows === 0 ? 0 : 1)
+        if (outcome === 'committed') expect(position).toBe(1)
+        outcomes.add(`${outcome} ${position}`)
+      }
+      expect([...outcomes]).toEqual(expect.arrayContaining(['committed 1', 'failed 0']))
+    })
+  })
+}

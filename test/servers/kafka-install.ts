@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exclusively, missingServer } from './server-support.js'
+
+const version = '4.1.1'
+const cache = fileURLToPath(new URL('../../node_modules/.cache/weir/kafka', import.meta.url))
+/** Says which version is there. */
+const complete = join(cache, 'complete')
+
+export interface KafkaInstallation {
+  /** What Java has to have for a class path. */
+  readonly jars: string
+  /** Makes a folder what the broker of that number finds when it starts for the first time. */
+  format(data: string, broker: number, cluster: string): void
+}
+
+/** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
+export function requireKafka(): string | undefined {
+  const reason = missing()
+  if (reason !== undefined && process.env['WEIR_TEST_SERVERS'] === 'required')
+    throw new Error(`starting Kafka: ${reason}`)
+  return reason
+}
+
+/** Kafka as it comes from Maven Central at the first call. */
+export function installKafka(): KafkaInstallation {
+  return exclusively('kafka', () => {
+    const jars = `${fetchJars()}/*`
+    const checkpoint = firstCheckpoint(jars)
+    return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint) }
+  })
+}
+
+/** An id as Kafka has them. */
+export function kafkaId(): string {
+  const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+  return id.startsWith('-') ? kafkaId() : id
+}
+
+function missing(): string | undefined {
+  if (!runs('java', '-version')) return 'java is missing: install a JRE of version 17 or newer'
+  if (existsSync(complete)) return undefined
+  return missingServer({ name: 'Maven', debian: 'maven', isThere: () => runs('mvn', '-version') })
+}
+
+function fetchJars(): string {
+  const lib = join(cache, 'lib')
+  if (existsSync(complete) && readFileSync(complete, 'utf8') === version) return lib
+  mkdirSync(cache, { recursive: true })
+  writeFileSync(join(cache, 'pom.xml'), pom)
+  execFileSync(
+    'mvn',
+    ['-q', '-B', '-f', join(cache, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${lib}`],
+    { stdio: 'pipe' },
+  )
+  if (readdirSync(lib).length === 0) throw new Error('fetching Kafka: Maven copied no jars')
+  writeFileSync(complete, version)
+  return lib
+}
+
+/** What Kafka's own tool writes besides the ids. It is the same for each broker, and the tool takes seconds. */
+function firstCheckpoint(jars: string): string {
+  const checkpoint = join(cache, `bootstrap-${version}.checkpoint`)
+  if (existsSync(checkpoint)) return checkpoint
+  const [data, config] = [join(cache, 'formatted'), join(cache, 'format.properties')]
+  rmSync(data, { recursive: true, force: true })
+  writeFileSync(config, propertiesOf({ ...roles, 'controller.quorum.voters': '1@127.0.0.1:9093', 'log.dirs': data }))
+  const tool = ['kafka.tools.StorageTool', 'format', `--cluster-id=${kafkaId()}`, '-c', config]
+  execFileSync('java', ['-cp', jars, ...tool], { stdio: 'pipe' })
+  copyFileSync(join(data, 'bootstrap.checkpoint'), checkpoint)
+  return checkpoint
+}
+
+const roles = {
+  'process.roles': 'broker,controller',
+  'node.id': 1,
+  listeners: 'PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093',
+  'controller.listener.names': 'CONTROLLER',
+}
+
+function format(data: string, broker: number, cluster: string, checkpoint: string): void {
+  mkdirSync(data, { recursive: true })
+  const ids = { version: 1, 'node.id': broker + 1, 'cluster.id': cluster, 'directory.id': kafkaId() }
+  writeFileSync(join(data, 'meta.properties'), propertiesOf(ids))
+  copyFileSync(checkpoint, join(data, 'bootstrap.checkpoint'))
+}
+
+/** As Java reads settings from a file. */
+export function propertiesOf(settings: Readonly<Record<string, string | number | boolean>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
+
+const dependency = (group: string, artifact: string, of: string) =>
+  `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${of}</version></dependency>`
+
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
+<dependencies>${dependency('org.apache.kafka', 'kafka_2.13', version)}${dependency('org.apache.kafka', 'kafka-tools', version)}${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}</dependencies>
+</project>
+`
+
+function runs(command: string, argument: string): boolean {
+  try {
+    execFileSync(command, [argument], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
