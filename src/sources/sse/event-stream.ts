@@ -124,9 +124,11 @@ export class EventStream {
   private afterFailure(cause: unknown): Observable<never> {
     const error = cause instanceof WeirError ? cause : this.unreachable(causeOf(cause))
     if (error.remedy === 'stop') return throwError(() => error)
+    const { log } = this.parts
     // A connection that was lost after it gave something is no trouble before it can't be had again.
     if (!this.isProductive) this.trouble = error
-    this.parts.log.warn({ code: error.code }, `${describeError(error)}; connecting again`)
+    const tell = this.isProductive ? log.info : log.warn
+    tell.call(log, { code: error.code }, `${describeError(error)}; connecting again`)
     return EMPTY
   }
 
