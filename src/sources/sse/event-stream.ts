@@ -112,7 +112,7 @@ export class EventStream {
     const { url, log } = this.parts
     this.foreign = 0
     this.trouble = undefined
-    log.info({ url, lastEventId: this.lastId || undefined }, `reading ${url}`)
+    log.info({ lastEventId: this.lastId || undefined }, `reading ${url}`)
   }
 
   private took(events: readonly ServerEvent[]): void {
