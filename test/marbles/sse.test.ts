@@ -519,6 +519,26 @@ describe('an event that is too long', () => {
   )
 
   test(
+    'is left, if it does not end, by another connection',
+    scripted(
+      (body) => [
+        { body: body('axxxxxxxxxxxx', (letter) => (letter === 'a' ? frame('a', 'a') : long)) },
+        { body: body('b') },
+      ],
+      ({ bench, open, server, expectRecords, after }) => {
+        expectRecords(bench.read(open(), [endless()]), '600ms !').toBe('a 508ms b')
+        after(() => {
+          expect(bench.rejections.map(({ code }) => code)).toEqual(['WEIR_RECORD_TOO_LARGE'])
+          expect(requested(server)).toEqual([
+            [0, undefined],
+            [509, 'a'],
+          ])
+        })
+      },
+    ),
+  )
+
+  test(
     'ends the epoch where the policy is to fail',
     scripted(scripts, ({ bench, server, expectRecords }) => {
       const reject = (_record: unknown, error: unknown) => {
@@ -554,6 +574,20 @@ describe('is over', () => {
       )(),
   )
 
+  test(
+    'when ten are in a row, whatever came before',
+    scripted(
+      (body) => {
+        const page = { contentType: 'text/html' }
+        return [...Array.from({ length: 9 }, () => page), { body: body('a|') }, page]
+      },
+      ({ bench, open, expectRecords }) => {
+        const ten = '121500ms a 121510ms #'
+        expectRecords(bench.read(open(), [endless()])).toBe(ten, undefined, 'WEIR_SOURCE_REFUSED')
+      },
+    ),
+  )
+
   test.each(['text/event-stream', 'text/event-stream;charset=utf-8', 'Text/Event-Stream ; x=y'])(
     'and not with %j',
     (contentType) =>
@@ -571,7 +605,7 @@ test(
   scripted(
     (body) => [
       { error: new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') }) },
-      { body: body('a--|') },
+      { body: body('a--#') },
       { status: 503 },
     ],
     ({ bench, open, clock, expectRecords, after }) => {

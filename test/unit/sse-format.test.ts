@@ -150,8 +150,16 @@ describe('what is too long', () => {
     }
   })
 
+  test('is skipped for as long as eight others might be, and no longer', () => {
+    const decoder = new Decoder(limit, () => undefined)
+    const piece = Buffer.from(long)
+    const takes = () => decoder.decode(piece).length
+    expect(Array.from({ length: 10 }, takes)).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+    expect(takes).toThrow('an event does not end')
+  })
+
   test('leaves its beginning', () => {
-    const { events } = decode(`data:${'y'.repeat(50_000)}`, [20_000, 40_000])
+    const { events } = decode(`data:${'y'.repeat(50_000)}`, [20_000, 40_000], 19_000)
     expect(events.map(({ data }) => data.length)).toEqual([16_384])
   })
 

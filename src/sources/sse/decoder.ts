@@ -3,6 +3,16 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 /** What is kept of an event that is too long. */
 const headLength = 16_384
 
+/** As many times the longest event is skipped at the most, to find the end of one that is longer. */
+const skippedEvents = 8
+
+/** An event goes on and on: only another connection can come to the next one. */
+export class EndlessEvent extends Error {
+  constructor() {
+    super('an event does not end')
+  }
+}
+
 /** One event of a stream, or the beginning of one that is longer than the limit. */
 export interface ServerEvent {
   /** Its own `id:`, which may be empty; undefined when it has none. */
@@ -33,13 +43,14 @@ export class Decoder {
   private endsWithCr = false
   private endsWithLine = false
   private isSkipping = false
+  private skippedLength = 0
 
   constructor(
     private readonly maxEventBytes: number,
     private readonly onRetry: (ms: number) => void,
   ) {}
 
-  /** The events that these bytes complete. */
+  /** The events that these bytes complete. Errors: `EndlessEvent`. */
   decode(bytes: Uint8Array): readonly ServerEvent[] {
     this.events = []
     const text = this.withLineFeeds(this.text.decode(bytes, { stream: true }))
@@ -83,6 +94,7 @@ export class Decoder {
     this.events.push({ id: /^id: ?(.*)$/m.exec(data)?.[1], type: undefined, data, isTooLong: true })
     this.held = []
     this.heldLength = 0
+    this.skippedLength = 0
     this.isSkipping = true
   }
 
@@ -90,7 +102,11 @@ export class Decoder {
   private skip(text: string): string {
     const isAtEnd = this.endsWithLine && text.startsWith('\n')
     const end = text.indexOf('\n\n')
-    if (!isAtEnd && end === -1) return ''
+    if (!isAtEnd && end === -1) {
+      this.skippedLength += text.length
+      if (this.skippedLength > skippedEvents * this.maxEventBytes) throw new EndlessEvent()
+      return ''
+    }
     this.isSkipping = false
     return text.slice(isAtEnd ? 1 : end + 2)
   }

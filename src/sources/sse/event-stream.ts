@@ -18,7 +18,7 @@ import { type Clock, describeError, type Logger, WeirError } from '../../model/i
 import { retryAfterMs } from '../internal/retry-after.js'
 import { Backoff } from './backoff.js'
 import { type Answer, type Ask, causeOf } from './client.js'
-import { Decoder, type ServerEvent } from './decoder.js'
+import { Decoder, EndlessEvent, type ServerEvent } from './decoder.js'
 import { faultOf, lasting, verdictOf } from './verdict.js'
 
 /** So many answers in a row that are no stream are no accident of something in between. */
@@ -125,6 +125,8 @@ export class EventStream {
     const error = cause instanceof WeirError ? cause : this.unreachable(causeOf(cause))
     if (error.remedy === 'stop') return throwError(() => error)
     const { log } = this.parts
+    // It has given too much rather than something.
+    if (cause instanceof EndlessEvent) this.isProductive = false
     // A connection that was lost after it gave something is no trouble before it can't be had again.
     if (!this.isProductive) this.trouble = error
     const tell = this.isProductive ? log.info : log.warn
