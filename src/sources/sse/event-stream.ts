@@ -129,8 +129,9 @@ export class EventStream {
     if (cause instanceof EndlessEvent) this.isProductive = false
     // A connection that was lost after it gave something is no trouble before it can't be had again.
     if (!this.isProductive) this.trouble = error
-    const tell = this.isProductive ? log.info : log.warn
-    tell.call(log, { code: error.code }, `${describeError(error)}; connecting again`)
+    const line = `${describeError(error)}; connecting again`
+    if (this.isProductive) log.info({ code: error.code }, line)
+    else log.warn({ code: error.code }, line)
     return EMPTY
   }
 
