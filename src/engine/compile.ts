@@ -134,7 +134,8 @@ class FlowCompiler {
     const isAsked = flow.options.guarantee === 'exactly-once'
     const sinks = [...sinksOf(chain)]
     const checkpoints = isAsked && stores.length === 0 ? this.beside(sinks, flow) : this.checkpoints
-    const joins = sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked))
+    const place = this.connections.get(checkpoints)
+    const joins = isJoinable(place) ? sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked)) : []
     const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
     const everyMs = Math.max(usualLimits.everyMs, this.limits(flow, inputs).everyMs)
@@ -306,6 +307,10 @@ class FlowCompiler {
       names[0]
     )
   }
+}
+
+function isJoinable(place: TopologyConnection | undefined): boolean {
+  return place?.options === undefined || (place.definition.isJoinable?.(place.options) ?? true)
 }
 
 /** Whether a sink writes in the transactions of these checkpoints. */

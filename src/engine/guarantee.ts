@@ -58,6 +58,10 @@ export function exactlyOnceFaults(flow: string, facts: Facts): ConfigFault[] {
       faults.push(fault({ name, declaredAt: sink.declaredAt }, 'it writes in no transaction', withoutTransactions))
       continue
     }
+    if (connection === facts.checkpoints) {
+      faults.push(fault(sink, `no transaction reaches all of '${connection}'`, withoutTransactions))
+      continue
+    }
     const why = `it writes to '${connection}', and checkpoints are kept in '${facts.checkpoints}'`
     faults.push(fault(sink, why, `Set the flow's option checkpoints: '${connection}', and write to that one only.`))
   }

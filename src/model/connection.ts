@@ -40,6 +40,8 @@ export interface ConnectionDefinition<Schema extends z.ZodType = z.ZodType, C ex
   checkpoints?(connection: C, context: ConnectionContext): CheckpointStore
   /** For connections that can keep views. */
   views?(connection: C, context: ConnectionContext): ViewStorage
+  /** Whether the transactions of its checkpoints reach all that sinks of this kind may write to. Default: yes. */
+  isJoinable?(options: z.output<Schema>): boolean
   /** For connections that can carry records from one task of a flow to another. */
   readonly channel?: ChannelKind<C>
   /** For connections that can keep dead letters, under this name (a topic). */

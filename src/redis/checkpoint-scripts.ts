@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis'
 import {
   type AcquiredPartition,
   type EpochCommit,
@@ -10,13 +9,11 @@ import {
   WeirError,
 } from '../model/index.js'
 import { chunksKey, generationField, partitionOf, progressField, taskKey } from './checkpoint-keys.js'
+import type { RedisClient } from './connection.js'
 import type { KnownProgress } from './known-progress.js'
-
-/** A command that writes: its first key, as clusters ask for it, and all its words. */
-export interface RedisCommand {
-  readonly key: string
-  readonly words: readonly (string | number | Uint8Array)[]
-}
+import { carryingOut, keysOf, takingWords, toCarryOut } from './scripts.js'
+import { send } from './send.js'
+import type { RedisCommand } from './write-plan.js'
 
 /** What is kept of a partition besides its generation. */
 interface StoredProgress extends PartitionProgress {
@@ -32,7 +29,7 @@ const acquireScript = `
 
 /** Bumps the generations of the partitions, in one script. Answers in the order of the question. */
 export async function acquirePartitions(
-  client: Redis,
+  client: RedisClient,
   task: string,
   partitions: readonly TopicPartition[],
   known: KnownProgress,
@@ -53,31 +50,28 @@ export function parseProgress(text: string | null): Pick<AcquiredPartition, 'seq
 }
 
 /**
- * Compares generation and progress of all partitions, then carries out commands: all or nothing, since no other command
- * runs meanwhile, and the server writes the effects of a script to its file as one. Answers with the first field that is
- * not what it should be, and what it is.
+ * Compares generation and progress of all partitions, and the types of keys, then carries out commands: all or nothing,
+ * since no other command runs meanwhile, and the server writes the effects of a script to its file as one. Answers with
+ * the first field or key that is not what it should be, and what it is.
  */
 const commitScript = `
-  local at = 0
-  local function take()
-    at = at + 1
-    return ARGV[at]
-  end
+  ${takingWords}
   for _ = 1, tonumber(take()) do
     local field, given = take(), take()
     local held = redis.call('HGET', KEYS[1], field) or ''
     if given ~= '*' and held ~= given then return { field, held } end
   end
   for _ = 1, tonumber(take()) do
-    local words = {}
-    for word = 1, tonumber(take()) do words[word] = take() end
-    redis.call(unpack(words))
+    local key, wanted = take(), take()
+    local held = redis.call('TYPE', key).ok
+    if held ~= 'none' and held ~= wanted then return { 'type:' .. key, held } end
   end
+  ${carryingOut}
   return {}`
 
 /** Writes a commit and what joined it, or nothing of it. Errors: WEIR_CHECKPOINT_FENCED. */
 export async function writeCommit(
-  client: Redis,
+  client: RedisClient,
   { task, partitions }: EpochCommit,
   joined: readonly RedisCommand[],
   known: KnownProgress,
@@ -86,18 +80,37 @@ export async function writeCommit(
   const commands = [...joined, ...partitions.flatMap((partition) => chunkCommands(task, partition))]
   const positions = partitions.length === 0 ? [] : [progressCommand(task, partitions)]
   const all = [...commands, ...positions]
-  const keys = [...new Set([taskKey(task), ...all.map(({ key }) => key)])]
+  const keys = keysOf(taskKey(task), all)
+  const typed = typedKeys(joined)
   const words = [
     2 * partitions.length,
     ...partitions.flatMap((partition) => [generationField(partition), partition.generation]),
     ...partitions.flatMap((partition) => [progressField(partition), known.of(task, partition) ?? '*']),
-    all.length,
-    ...all.flatMap((command) => [command.words.length, ...command.words]),
+    typed.length / 2,
+    ...typed,
+    ...toCarryOut(all),
   ]
-  const [field, held] = (await client.eval(commitScript, keys.length, ...keys, ...words.map(argument))) as string[]
+  const [field, held] = (await send(client, ['eval', commitScript, keys.length, ...keys, ...words])) as string[]
+  if (field?.startsWith('type:')) throw takenError(task, field.slice('type:'.length), held)
   if (field?.startsWith('progress:')) throw lostError(task, partitionOf(field))
   if (field !== undefined) throw fencedError(task, { ...partitionOf(field), generation: held || null })
   for (const partition of partitions) known.set(task, partition, progressText(partition))
+}
+
+/** Keys and what they have to hold, in turns, as the first command on each has it. */
+function typedKeys(commands: readonly RedisCommand[]): readonly string[] {
+  const seen = new Set<string>()
+  return commands.flatMap(({ key, type }) => {
+    const isFirst = !seen.has(key)
+    seen.add(key)
+    return isFirst && type !== undefined ? [key, type] : []
+  })
+}
+
+function takenError(task: string, key: string, held: string | undefined): WeirError {
+  const message = `committing an epoch of '${task}': key '${key}' has become a ${held} meanwhile`
+  const hint = 'It is tried again, and what the key does not take is rejected.'
+  return new WeirError('WEIR_SINK_FAILED', message, { hint })
 }
 
 function lostError(task: string, partition: TopicPartition): WeirError {
@@ -126,9 +139,4 @@ function progressCommand(task: string, partitions: readonly PartitionCommit[]): 
 function progressText({ progress, sequence }: PartitionCommit): string {
   const stored: StoredProgress = { ...progress, sequence }
   return JSON.stringify(stored)
-}
-
-/** The client knows bytes as buffers only. */
-function argument(word: string | number | Uint8Array): string | number | Buffer {
-  return word instanceof Uint8Array ? Buffer.from(word.buffer, word.byteOffset, word.byteLength) : word
 }

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 import { EMPTY, expand, from, ignoreElements, mergeMap, type Observable, tap } from 'rxjs'
 import {
   type AcquiredPartition,
@@ -12,7 +12,7 @@ import {
 } from '../model/index.js'
 import { chunksKey, partitionOf, progressField, taskKey, taskOf, taskPattern } from './checkpoint-keys.js'
 import { acquirePartitions, parseProgress } from './checkpoint-scripts.js'
-import type { RedisConnection } from './connection.js'
+import type { RedisClient, RedisConnection } from './connection.js'
 import { failing } from './faults.js'
 import { KnownProgress } from './known-progress.js'
 import { RedisTransaction } from './transaction.js'
@@ -108,13 +108,18 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
 }
 
 /** Looks at every key of the database: for people who ask, not for each epoch. */
-async function listPartitions(client: Redis, app: string): Promise<readonly HeldPartition[]> {
+async function listPartitions(client: RedisClient, app: string): Promise<readonly HeldPartition[]> {
   const tasks = new Set<string>()
-  const keys$ = client.scanStream({ match: taskPattern(app), type: 'hash', count: 1_000 })
-  for await (const keys of keys$ as AsyncIterable<string[]>) for (const key of keys) tasks.add(taskOf(key))
+  for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+    for await (const keys of taskKeys(node, app)) for (const key of keys) tasks.add(taskOf(key))
+  }
   const held: HeldPartition[] = []
   for (const task of tasks) held.push(...heldBy(task, await client.hgetall(taskKey(task))))
   return held
+}
+
+function taskKeys(node: Redis, app: string): AsyncIterable<string[]> {
+  return node.scanStream({ match: taskPattern(app), type: 'hash', count: 1_000 })
 }
 
 function heldBy(task: string, fields: Record<string, string>): HeldPartition[] {
@@ -126,7 +131,7 @@ function heldBy(task: string, fields: Record<string, string>): HeldPartition[] {
   })
 }
 
-async function readChunks(client: Redis, key: string, after: string): Promise<ChunkPage> {
+async function readChunks(client: RedisClient, key: string, after: string): Promise<ChunkPage> {
   const entries = await client.xrangeBuffer(key, `(${after}`, '+', 'COUNT', chunksPerPage)
   const chunks = entries.map(
     ([id, [, bytes]]): StoredChunk => ({

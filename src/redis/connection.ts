@@ -1,17 +1,24 @@
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { defer, type Observable } from 'rxjs'
 import { type Connection, type ConnectionContext, messageOf } from '../model/index.js'
-import { addressOf, type ConnectionOptions, clientOptions } from './options.js'
+import { addressOf, type ConnectionOptions, clientOptions, nodesOf, sentinelOptions } from './options.js'
 
 const connectTimeoutMs = 10_000
 const longestPauseMs = 2_000
+/** How often a cluster is asked which of its nodes has what: a failover is noticed after this. */
+const slotsRefreshMs = 2_000
 
 type GiveUp = (error: Error) => void
 
-/** One connection to a Redis server, opened at first use; what is sent over it is carried out in that order. */
+export type RedisClient = Redis | Cluster
+
+/**
+ * One connection to a Redis server, or one to each node of a cluster, opened at first use. What is sent over it is
+ * carried out in that order, on a cluster in that of each key.
+ */
 export class RedisConnection implements Connection {
   readonly address: string
-  private client: Redis | undefined
+  private client: RedisClient | undefined
   /** Ends the waiting of each piece of work. */
   private readonly waiting = new Set<GiveUp>()
   /** Why the server can't be reached, as far as is known. */
@@ -25,7 +32,7 @@ export class RedisConnection implements Connection {
   }
 
   /** Runs commands. Errors: what the client threw; of a lost connection, why it was lost. */
-  run<T>(work: (client: Redis) => Promise<T>): Observable<T> {
+  run<T>(work: (client: RedisClient) => Promise<T>): Observable<T> {
     return defer(() => this.attempt(work))
   }
 
@@ -35,12 +42,12 @@ export class RedisConnection implements Connection {
     return Promise.resolve()
   }
 
-  private async attempt<T>(work: (client: Redis) => Promise<T>): Promise<T> {
+  private async attempt<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
     let giveUp: GiveUp = () => undefined
     // What was sent and not answered when the connection was lost the client itself would leave unanswered for ever.
     const lost = new Promise<never>((_, reject) => this.waiting.add((giveUp = reject)))
     try {
-      return await Promise.race([work((this.client ??= this.connect())), lost])
+      return await Promise.race([this.ready().then(work), lost])
     } catch (error) {
       const isAnswer = error instanceof Error && error.name === 'ReplyError'
       throw isAnswer ? error : (this.lastError ?? error)
@@ -49,29 +56,65 @@ export class RedisConnection implements Connection {
     }
   }
 
-  private connect(): Redis {
-    const { app, log } = this.context
-    const client = new Redis(this.options.url, {
+  /**
+   * A client with no queue of its own may only be used when it is connected. To a cluster and to sentinels a client goes
+   * on connecting for as long as it takes, and what waits in its queue may be carried out when it is of yesterday.
+   */
+  private async ready(): Promise<RedisClient> {
+    const client = (this.client ??= this.connect())
+    const { enableOfflineQueue = true } = client.options
+    if (!enableOfflineQueue && client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve))
+    return client
+  }
+
+  private connect(): RedisClient {
+    const { log } = this.context
+    const client = this.make()
+    const giveUp = () => {
+      for (const end of this.waiting) end(new Error('the connection was lost'))
+    }
+    client.on('ready', () => {
+      this.lastError = undefined
+    })
+    client.on('close', giveUp)
+    client.on(client instanceof Cluster ? 'node error' : 'error', (error: Error) => {
+      this.lastError = error
+      log.debug(`connection to ${this.address}: ${messageOf(error)}`)
+    })
+    if (client instanceof Cluster) client.on('error', (error: Error) => log.debug(messageOf(error)))
+    // No connection is lost when there has been none yet: sentinels that can't be reached are told in no other way.
+    else if (this.options.sentinel !== undefined) client.on('error', giveUp)
+    return client
+  }
+
+  private make(): RedisClient {
+    const { url, cluster } = this.options
+    const options = {
       ...clientOptions(this.options),
-      connectionName: app,
+      connectionName: this.context.app,
       connectTimeout: connectTimeoutMs,
       // A commit that was sent again might be carried out twice. Whoever sent it asks what became of it.
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 1,
-      retryStrategy: (times) => Math.min(times * 100, longestPauseMs),
       // A server that became a replica: a new connection may lead to the new primary.
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    })
-    client.on('ready', () => {
-      this.lastError = undefined
-    })
-    client.on('close', () => {
-      for (const giveUp of this.waiting) giveUp(new Error('the connection was lost'))
-    })
-    client.on('error', (error: Error) => {
-      this.lastError = error
-      log.debug(`connection to ${this.address}: ${messageOf(error)}`)
-    })
-    return client
+      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    }
+    if (cluster !== undefined) return new Cluster(nodesOf(cluster), { ...clusterOptions, redisOptions: options })
+    const given = { ...options, retryStrategy: pauseMs }
+    if (url !== undefined) return new Redis(url, given)
+    return new Redis({ ...given, ...sentinelOptions(this.options), enableOfflineQueue: false })
   }
+}
+
+const clusterOptions = {
+  enableOfflineQueue: false,
+  clusterRetryStrategy: pauseMs,
+  // As above, for what was under way to a node.
+  retryDelayOnFailover: 0,
+  slotsRefreshInterval: slotsRefreshMs,
+  slotsRefreshTimeout: connectTimeoutMs,
+}
+
+function pauseMs(attempt: number): number {
+  return Math.min(attempt * 100, longestPauseMs)
 }

@@ -1,35 +1,73 @@
 import { catchError, type Observable, throwError } from 'rxjs'
 import { messageOf, WeirError } from '../model/index.js'
+import { type Fault, Faults } from '../sql/index.js'
 
-/** Answers that no retry mends, by their first word, and what to do about each. */
-const setupHints: Readonly<Record<string, string | undefined>> = {
-  NOAUTH: 'Give the connection a password.',
-  WRONGPASS: 'Check user and password.',
-  NOPERM: 'Grant this user the commands EVAL, HGET, HSET, HINCRBY, XADD, XTRIM, XRANGE, SCAN and INFO on keys weir:*.',
-  WRONGTYPE: 'A key that begins with weir: is used by something else: give that, or this app, another name.',
-  NOPROTO: 'Use Redis 6.2 or later.',
+interface Answer {
+  readonly fault: Fault
+  readonly hint: string
 }
 
-/** Answers that time, or somebody at the server, will mend. */
-const hints: Readonly<Record<string, string | undefined>> = {
-  OOM: 'Redis is at its maxmemory: give it more. It is tried again.',
-  MISCONF: "Redis can't write to its disk: see its log. It is tried again.",
-  READONLY: 'This server is a replica: it is tried again, on a new connection.',
-  LOADING: 'Redis is starting. It is tried again.',
+const again = 'It is tried again.'
+
+/** What the answers of the server mean, by their first word. */
+const answers: Readonly<Record<string, Answer | undefined>> = {
+  NOAUTH: { fault: 'setup', hint: 'Give the connection a password.' },
+  WRONGPASS: { fault: 'setup', hint: 'Check user and password.' },
+  NOPERM: {
+    fault: 'setup',
+    hint: 'Grant this user the commands that sinks write with, and on keys weir:* EVAL, HGET, HSET, HINCRBY, XADD, XTRIM, XRANGE, SCAN and INFO.',
+  },
+  NOPROTO: { fault: 'setup', hint: 'Use Redis 6.2 or later.' },
+  CROSSSLOT: { fault: 'setup', hint: 'This server is part of a cluster: declare the connection with `cluster`.' },
+  OOM: { fault: 'system', hint: `Redis is at its maxmemory: give it more. ${again}` },
+  MISCONF: { fault: 'system', hint: `Redis can't write to its disk: see its log. ${again}` },
+  READONLY: { fault: 'system', hint: 'This server is a replica: it is tried again, on a new connection.' },
+  LOADING: { fault: 'system', hint: `Redis is starting. ${again}` },
+  BUSY: { fault: 'system', hint: `Redis is busy with a script. ${again}` },
+  NOREPLICAS: { fault: 'system', hint: `Redis has too few replicas in reach. ${again}` },
+  MASTERDOWN: { fault: 'system', hint: `The primary of this replica is not in reach. ${again}` },
+  CLUSTERDOWN: { fault: 'system', hint: `The cluster is not complete. ${again}` },
+  TRYAGAIN: { fault: 'system', hint: `The cluster moves these keys. ${again}` },
+  MOVED: { fault: 'system', hint: 'If this server is part of a cluster, declare the connection with `cluster`.' },
+  ASK: { fault: 'system', hint: `The cluster moves these keys. ${again}` },
 }
 
-/** Turns what fails in doing something into the error that says what to do. */
+/** Answers without a word of their own that say nothing of what was written. */
+const general: readonly (readonly [RegExp, Fault])[] = [
+  [/unknown command|wrong number of arguments|syntax error/i, 'setup'],
+  [/max number of clients/i, 'connection'],
+]
+
+/** What a write to keys of the user's has run into. */
+export const redisFaults = new Faults({
+  faultOf: (error) => (isAnswer(error) ? faultOf(messageOf(error)) : undefined),
+  textOf: messageOf,
+  hintOf: (error) => answers[wordOf(error)]?.hint,
+})
+
+/** Turns what fails in doing something with checkpoints into the error that says what to do. */
 export function failing<T>(doing: string) {
   return catchError<T, Observable<never>>((error: unknown) => throwError(() => asCheckpointFault(error, doing)))
 }
 
 function asCheckpointFault(error: unknown, doing: string): WeirError {
-  if (error instanceof WeirError) return error
-  const text = messageOf(error)
-  const word = /^-?([A-Z]+) /.exec(text)?.[1] ?? ''
-  const setup = setupHints[word]
-  if (setup !== undefined)
-    return new WeirError('WEIR_CONFIG_INVALID', `${doing}: ${text}`, { hint: setup, cause: error })
-  const hint = hints[word] ?? 'Check that Redis runs and can be reached. It is tried again.'
-  return new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${doing}: ${text}`, { hint, cause: error })
+  // The keys are this program's own: what is wrong with them is nothing that another try mends.
+  if (isAnswer(error) && wordOf(error) === 'WRONGTYPE') {
+    const hint = 'A key that begins with weir: is used by something else: give that, or this app, another name.'
+    return new WeirError('WEIR_CONFIG_INVALID', `${doing}: ${messageOf(error)}`, { hint, cause: error })
+  }
+  return redisFaults.asCheckpointFault(error, doing)
+}
+
+/** What is left is the fault of a record: a key of another type, a value too long. */
+function faultOf(text: string): Fault {
+  return answers[wordOf(text)]?.fault ?? general.find(([pattern]) => pattern.test(text))?.[1] ?? 'record'
+}
+
+function wordOf(error: unknown): string {
+  return /^-?([A-Z]+) /.exec(messageOf(error))?.[1] ?? ''
+}
+
+function isAnswer(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
 }

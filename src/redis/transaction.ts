@@ -1,9 +1,10 @@
 import { defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
 import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
-import { type RedisCommand, writeCommit } from './checkpoint-scripts.js'
+import { writeCommit } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
 import { failing } from './faults.js'
 import type { KnownProgress } from './known-progress.js'
+import type { RedisCommand } from './write-plan.js'
 
 /** The transaction of an epoch: what joins it is gathered, and goes to the server with the commit, as one script. */
 export class RedisTransaction implements EpochTransaction {
@@ -17,8 +18,8 @@ export class RedisTransaction implements EpochTransaction {
 
   /**
    * Adds a write to the epoch. It must be one that can't fail for what it says, as SET can't, nor any command on a key
-   * of its type: the script would end there, without positions, and the epoch be written again. On a cluster its keys
-   * have to lie where the task's do.
+   * of its type, which it therefore names: nothing of the epoch is written when a key is of another one. At any other
+   * failure the script would end there, without positions, and the epoch be written again.
    * Errors: WEIR_CHECKPOINT_UNREACHABLE when the epoch is over.
    */
   join(command: RedisCommand): void {

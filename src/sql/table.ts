@@ -6,6 +6,8 @@ export type Write<Client> = (client: Client) => Promise<unknown>
 
 /** A table that rows are written to. */
 export interface Table<Client> {
+  /** The columns by which rows replace each other, where that is for the table to say. */
+  readonly key?: readonly string[]
   /**
    * Prepares to write rows of one shape (the same columns) in one statement: all of them or none. What needs no
    * database is done at once, while that may still be busy with others.

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,8 @@ import { findProgram, freePort, missingServer } from './server-support.js'
 export interface RedisServerOptions {
   /** More of the server's settings, as its command line takes them. */
   readonly settings?: readonly string[]
+  /** Makes it a sentinel instead, with these settings, which it keeps up to date itself. */
+  readonly sentinel?: string
 }
 
 /** A Redis server of the test's own, with an append-only file, on a loopback port that stays the same over restarts. */
@@ -22,11 +24,14 @@ export class RedisServer {
   ) {}
 
   /** Errors when there is no program; ask `missingRedis` before. */
-  static async start({ settings = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+  static async start({ settings = [], sentinel }: RedisServerOptions = {}): Promise<RedisServer> {
     const program = findProgram('redis-server')
     if (program === undefined) throw new Error('starting Redis: it is not installed')
     const process = new ServerProcess({ directory: mkdtempSync(join(tmpdir(), 'weir-redis-')) })
-    const server = new RedisServer(program, process, await freePort(), settings)
+    const file = join(process.directory, 'sentinel.conf')
+    if (sentinel !== undefined) writeFileSync(file, sentinel)
+    const kind = sentinel === undefined ? ['--appendonly', 'yes', '--save', ''] : [file, '--sentinel']
+    const server = new RedisServer(program, process, await freePort(), [...kind, ...settings])
     await server.start()
     return server
   }
@@ -36,8 +41,8 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const settings = ['--bind', '127.0.0.1', '--port', String(this.port), '--appendonly', 'yes', '--save', '']
-    if (await this.process.start(this.program, [...settings, ...this.settings], () => this.ping())) return
+    const settings = [...this.settings, '--bind', '127.0.0.1', '--port', String(this.port)]
+    if (await this.process.start(this.program, settings, () => this.ping())) return
     throw new Error(`starting Redis:\n${this.process.said}`)
   }
 

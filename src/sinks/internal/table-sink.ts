@@ -1,18 +1,5 @@
-import {
-  catchError,
-  concat,
-  concatMap,
-  defer,
-  EMPTY,
-  ignoreElements,
-  mergeMap,
-  type Observable,
-  retry,
-  throwError,
-  timer,
-  toArray,
-} from 'rxjs'
-import { asWeirError, type SinkContext, type SinkTask, type StreamRecord, WeirError } from '../../model/index.js'
+import { catchError, concat, defer, EMPTY, ignoreElements, mergeMap, type Observable, throwError } from 'rxjs'
+import { type Connection, type SinkContext, type SinkTask, type StreamRecord, WeirError } from '../../model/index.js'
 import {
   byShape,
   mergeByKey,
@@ -22,34 +9,34 @@ import {
   SqlTransaction,
   type Table,
 } from '../../sql/index.js'
-import { gather } from './gather.js'
+import { Batches } from './batches.js'
+import { retrying } from './retrying.js'
 import type { TableSinkOptions } from './table-options.js'
-
-/** How long a single row may wait for others to share its statement, ms. */
-const gatherMs = 20
-const firstRetryMs = 100
-
-function isBatch(record: StreamRecord): record is StreamRecord<readonly unknown[]> {
-  return Array.isArray(record.value)
-}
 
 /** Writes rows of one shape, all or none. */
 type Attempt = (rows: readonly Row[]) => Observable<unknown>
 
-/** A sink that writes rows to a table, in the transaction of the epoch or on its own. */
+/** What leads to a table. */
+export type TableConnection<Client> = Connection & Pick<SqlConnection<Client>, 'faults' | 'run'>
 
+/** A sink that writes rows to a table, in the transaction of the epoch or on its own. */
 export class TableSink<Client> implements SinkTask {
   private readonly doing: string
+  private readonly batches: Batches<PendingRow>
   private table: Table<Client> | undefined
 
   constructor(
     private readonly settings: TableSinkOptions,
     private readonly context: SinkContext,
-    private readonly connection: SqlConnection<Client>,
+    private readonly connection: TableConnection<Client>,
     /** Opens the table; makes it before if it is missing and `create` says how. */
     private readonly openTable: (client: Client) => Promise<Table<Client>>,
   ) {
     this.doing = `writing to table ${settings.table}`
+    this.batches = new Batches(settings, context, (record) => ({
+      row: settings.row(record.value as never, record),
+      record,
+    }))
   }
 
   open(): Observable<never> {
@@ -74,67 +61,28 @@ export class TableSink<Client> implements SinkTask {
 
   private join(records$: Observable<StreamRecord>, transaction: SqlTransaction<Client>): Observable<never> {
     const attempt: Attempt = (rows) => defer(() => transaction.run(this.opened.prepare(rows)))
-    const gathered$ = transaction.isExclusive ? records$.pipe(toArray()) : this.gather(records$)
-    return gathered$.pipe(
-      concatMap((records) => this.batches(records)),
+    const batches$ = transaction.isExclusive ? this.batches.ofAll(records$) : this.batches.of(records$)
+    return batches$.pipe(
       // The transaction does one after the other; a second batch is made ready meanwhile.
       mergeMap((batch) => this.writeBatch(batch, attempt), this.settings.mode === 'upsert' ? 1 : 2),
     )
   }
 
   private writeAlone(records$: Observable<StreamRecord>): Observable<never> {
+    const { mode, writers, retries } = this.settings
+    const retry = { retries, doing: this.doing, faults: this.connection.faults, context: this.context }
     const attempt: Attempt = (rows) =>
       defer(() => {
         const write = this.opened.prepare(rows)
-        return this.connection.run(write).pipe(retry({ delay: this.retryDelay }))
+        return this.connection.run(write).pipe(retrying(retry))
       })
-    const { mode, writers } = this.settings
-    return this.gather(records$).pipe(
-      concatMap((records) => this.batches(records)),
-      mergeMap((batch) => this.writeBatch(batch, attempt), mode === 'upsert' ? 1 : writers),
-    )
-  }
-
-  private gather(records$: Observable<StreamRecord>): Observable<StreamRecord[]> {
-    const { batchSize } = this.settings
-    const { scheduler } = this.context.clock
-    return records$.pipe(gather({ size: batchSize, withinMs: gatherMs, scheduler, isWhole: isBatch }))
-  }
-
-  /** Single values in batches of `batchSize`; each array as the one batch that it is. */
-  private *batches(records: readonly StreamRecord[]): Generator<readonly PendingRow[]> {
-    let batch: PendingRow[] = []
-    for (const record of records) {
-      const isWhole = isBatch(record)
-      if (batch.length > 0 && (isWhole || batch.length >= this.settings.batchSize)) {
-        yield batch
-        batch = []
-      }
-      if (isWhole) yield this.rowsOf(record)
-      else this.addRow(batch, record)
-    }
-    if (batch.length > 0) yield batch
-  }
-
-  private rowsOf(record: StreamRecord<readonly unknown[]>): PendingRow[] {
-    const rows: PendingRow[] = []
-    for (const value of record.value) this.addRow(rows, record.with(value))
-    return rows
-  }
-
-  private addRow(rows: PendingRow[], record: StreamRecord): void {
-    try {
-      rows.push({ row: this.settings.row(record.value as never, record), record })
-    } catch (error) {
-      const failure = asWeirError(error, 'WEIR_STAGE_FAILED', { flow: this.context.flow, stage: this.context.stage })
-      // A bug of `row` is no fault of the record, unless the flow says what to do about it.
-      if (this.settings.onError === undefined) throw failure
-      this.context.reject(record, failure)
-    }
+    return this.batches
+      .of(records$)
+      .pipe(mergeMap((batch) => this.writeBatch(batch, attempt), mode === 'upsert' ? 1 : writers))
   }
 
   private writeBatch(batch: readonly PendingRow[], attempt: Attempt): Observable<never> {
-    const { key } = this.settings
+    const key = this.settings.key ?? this.opened.key
     const groups = byShape(key === undefined ? batch : mergeByKey(batch, key))
     return concat(...groups.map((group) => this.writeGroup(group, attempt)))
   }
@@ -162,16 +110,6 @@ export class TableSink<Client> implements SinkTask {
       this.context.reject(first.record, this.refusal(error))
       return EMPTY
     })
-  }
-
-  private readonly retryDelay = (error: unknown, attempt: number): Observable<unknown> => {
-    const { faults } = this.connection
-    const fault = faults.of(error)
-    const isTransient = (fault === 'system' || fault === 'connection') && !(error instanceof WeirError)
-    if (!isTransient || attempt > this.settings.retries) return throwError(() => error)
-    const delayMs = firstRetryMs * 2 ** (attempt - 1)
-    this.context.log.warn(`${this.doing}: ${faults.text(error)}; trying again in ${delayMs} ms`)
-    return timer(delayMs, this.context.clock.scheduler)
   }
 
   private refusal(error: unknown): WeirError {

@@ -1,0 +1,75 @@
+import { concatMap, type Observable, toArray } from 'rxjs'
+import { asWeirError, type RejectionPolicy, type SinkContext, type StreamRecord } from '../../model/index.js'
+import { gather } from './gather.js'
+
+/** How long a single value may wait for others to be written with it, ms. */
+const gatherMs = 20
+
+export interface BatchSettings {
+  readonly batchSize: number
+  readonly onError?: RejectionPolicy | undefined
+}
+
+/** What records make of themselves, in batches that are written together. */
+export class Batches<T> {
+  constructor(
+    private readonly settings: BatchSettings,
+    private readonly context: SinkContext,
+    /** What one value is written as. */
+    private readonly make: (record: StreamRecord) => T,
+  ) {}
+
+  /** As records arrive: those that follow each other closely share a batch. */
+  of(records$: Observable<StreamRecord>): Observable<readonly T[]> {
+    const { batchSize } = this.settings
+    const { scheduler } = this.context.clock
+    return records$.pipe(
+      gather({ size: batchSize, withinMs: gatherMs, scheduler, isWhole: isBatch }),
+      concatMap((records) => this.split(records)),
+    )
+  }
+
+  /** When all records are there. */
+  ofAll(records$: Observable<StreamRecord>): Observable<readonly T[]> {
+    return records$.pipe(
+      toArray(),
+      concatMap((records) => this.split(records)),
+    )
+  }
+
+  /** Single values in batches of `batchSize`; each array as the one batch that it is. */
+  private *split(records: readonly StreamRecord[]): Generator<readonly T[]> {
+    let batch: T[] = []
+    for (const record of records) {
+      const isWhole = isBatch(record)
+      if (batch.length > 0 && (isWhole || batch.length >= this.settings.batchSize)) {
+        yield batch
+        batch = []
+      }
+      if (isWhole) yield this.unpacked(record)
+      else this.add(batch, record)
+    }
+    if (batch.length > 0) yield batch
+  }
+
+  private unpacked(record: StreamRecord<readonly unknown[]>): T[] {
+    const batch: T[] = []
+    for (const value of record.value) this.add(batch, record.with(value))
+    return batch
+  }
+
+  private add(batch: T[], record: StreamRecord): void {
+    try {
+      batch.push(this.make(record))
+    } catch (error) {
+      const failure = asWeirError(error, 'WEIR_STAGE_FAILED', { flow: this.context.flow, stage: this.context.stage })
+      // A bug of the flow's function is no fault of the record, unless the flow says what to do about it.
+      if (this.settings.onError === undefined) throw failure
+      this.context.reject(record, failure)
+    }
+  }
+}
+
+function isBatch(record: StreamRecord): record is StreamRecord<readonly unknown[]> {
+  return Array.isArray(record.value)
+}
