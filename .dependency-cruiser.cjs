@@ -2,9 +2,9 @@
  * Imports go one way:
  *
  *   model ◄─ state ◄─ engine ◄─ testing, config ◄─ worker ◄─ cli
- *   model ◄─ sql ◄─ codecs, kafka, postgres, redis, mysql ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
+ *   model ◄─ sql ◄─ codecs, kafka, postgres, redis, mysql, cassandra ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
  */
-const adapters = ['codecs', 'kafka', 'postgres', 'redis', 'mysql', 'sql']
+const adapters = ['codecs', 'kafka', 'postgres', 'redis', 'mysql', 'cassandra', 'sql']
 
 /** What each folder of src may import besides itself. `cli` puts everything together and has no rule. */
 const layers = {
@@ -16,7 +16,8 @@ const layers = {
   sql: ['model'],
   postgres: ['model', 'sql'],
   mysql: ['model', 'sql'],
-  redis: ['model'],
+  redis: ['model', 'sql'],
+  cassandra: ['model', 'sql'],
   sources: ['model', ...adapters],
   operators: ['model', 'codecs', 'aggregates'],
   aggregates: ['model'],
@@ -35,6 +36,7 @@ const packages = {
   '@confluentinc/schemaregistry|avsc': ['codecs'],
   mysql2: ['mysql'],
   ioredis: ['redis'],
+  'cassandra-driver': ['cassandra'],
   'fastify|prom-client': ['worker'],
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],

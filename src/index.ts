@@ -10,7 +10,7 @@
  *   engine/       topology, epochs, commits, supervision, event time: what makes the promises
  *   state/        stores, their changelog, checkpoint stores
  *   sql/          what the databases share
- *   kafka/ postgres/ mysql/ redis/ codecs/   the only folders that name those clients and formats
+ *   kafka/ postgres/ mysql/ redis/ cassandra/ codecs/   the only folders that name those clients and formats
  *   config/       `flows.config.ts`: typing, loading, texts of its faults
  *   worker/       the process: HTTP, health, metrics, logs
  *   cli/          the `weir` command, the only place that knows `process`
@@ -23,6 +23,7 @@ export * from './aggregates/index.js'
 export type { AvroSchema } from './codecs/avro.js'
 export { schemaRegistry } from './codecs/schema-registry.js'
 export { defineConfig } from './config/define-config.js'
+export { cassandra } from './connectors/cassandra.js'
 export { kafka } from './connectors/kafka.js'
 export { mysql } from './connectors/mysql.js'
 export { postgres } from './connectors/postgres.js'
@@ -58,10 +59,13 @@ export { type MapAsyncOptions, mapAsync } from './operators/map-async.js'
 export { rx } from './operators/rx.js'
 export { tap } from './operators/tap.js'
 export { type Aggregated, hopping, tumbling, type Window, type Windowed, type WindowSpec } from './operators/windows.js'
+export type { RedisAppend, RedisData, RedisWrite } from './redis/writes.js'
+export type { CassandraSinkOptions } from './sinks/cassandra.js'
 export { type ConsoleOptions, consoleSink } from './sinks/console.js'
 export type { KafkaSinkOptions } from './sinks/kafka.js'
 export type { MysqlSinkOptions } from './sinks/mysql.js'
 export type { PostgresSinkOptions } from './sinks/postgres.js'
+export type { RedisSinkOptions } from './sinks/redis.js'
 export { type ReadTable, type ViewAnswer, type ViewEntry, type ViewOptions, view } from './sinks/view.js'
 export { type FeedOptions, feed } from './sources/feed.js'
 export { type GenerateOptions, generate } from './sources/generate.js'

@@ -1,14 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { exclusively, missingServer } from './server-support.js'
+import { cacheOf, fetchJars, type JavaServer, missingJars } from './maven-jars.js'
+import { exclusively } from './server-support.js'
 
 const version = '4.1.1'
-const cache = fileURLToPath(new URL('../../node_modules/.cache/weir/kafka', import.meta.url))
-/** Says which version is there. */
-const complete = join(cache, 'complete')
+const kafka: JavaServer = {
+  name: 'Kafka',
+  version,
+  dependencies: [
+    ['org.apache.kafka', 'kafka_2.13', version],
+    ['org.apache.kafka', 'kafka-tools', version],
+    ['org.slf4j', 'slf4j-simple', '1.7.36'],
+  ],
+}
+const cache = cacheOf(kafka)
 
 export interface KafkaInstallation {
   /** What Java has to have for a class path. */
@@ -19,46 +26,20 @@ export interface KafkaInstallation {
 
 /** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
 export function requireKafka(): string | undefined {
-  const reason = missing()
-  if (reason !== undefined && process.env['WEIR_TEST_SERVERS'] === 'required')
-    throw new Error(`starting Kafka: ${reason}`)
-  return reason
+  return missingJars(kafka)
 }
 
 /** Kafka as it comes from Maven Central at the first call. */
 export function installKafka(): KafkaInstallation {
-  return exclusively('kafka', () => {
-    const jars = `${fetchJars()}/*`
-    const checkpoint = firstCheckpoint(jars)
-    return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint) }
-  })
+  const jars = `${fetchJars(kafka)}/*`
+  const checkpoint = exclusively('kafka', () => firstCheckpoint(jars))
+  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint) }
 }
 
 /** An id as Kafka has them. */
 export function kafkaId(): string {
   const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
   return id.startsWith('-') ? kafkaId() : id
-}
-
-function missing(): string | undefined {
-  if (!runs('java', '-version')) return 'java is missing: install a JRE of version 17 or newer'
-  if (existsSync(complete)) return undefined
-  return missingServer({ name: 'Maven', debian: 'maven', isThere: () => runs('mvn', '-version') })
-}
-
-function fetchJars(): string {
-  const lib = join(cache, 'lib')
-  if (existsSync(complete) && readFileSync(complete, 'utf8') === version) return lib
-  mkdirSync(cache, { recursive: true })
-  writeFileSync(join(cache, 'pom.xml'), pom)
-  execFileSync(
-    'mvn',
-    ['-q', '-B', '-f', join(cache, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${lib}`],
-    { stdio: 'pipe' },
-  )
-  if (readdirSync(lib).length === 0) throw new Error('fetching Kafka: Maven copied no jars')
-  writeFileSync(complete, version)
-  return lib
 }
 
 /** What Kafka's own tool writes besides the ids. It is the same for each broker, and the tool takes seconds. */
@@ -93,22 +74,4 @@ export function propertiesOf(settings: Readonly<Record<string, string | number |
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
-}
-
-const dependency = (group: string, artifact: string, of: string) =>
-  `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${of}</version></dependency>`
-
-const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
-<modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
-<dependencies>${dependency('org.apache.kafka', 'kafka_2.13', version)}${dependency('org.apache.kafka', 'kafka-tools', version)}${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}</dependencies>
-</project>
-`
-
-function runs(command: string, argument: string): boolean {
-  try {
-    execFileSync(command, [argument], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -4,13 +4,15 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const upMs = 60_000
+const usualUpMs = 60_000
 
 interface ServerHome {
   /** Where it runs, and keeps its log. Goes when the server does for good. */
   readonly directory: string
   /** Whom it runs as; the test's own user if nobody is named. */
   readonly owner?: { readonly uid?: number; readonly gid?: number }
+  /** How long it may take to start. */
+  readonly upMs?: number
 }
 
 /** A server that a test starts and ends, as often as it likes. None outlives the test process. */
@@ -33,10 +35,10 @@ export class ServerProcess {
     return readFileSync(this.log, 'utf8')
   }
 
-  /** Starts the program. Resolves when `ask` does: false when the program exited instead, or a minute has gone by. */
+  /** Starts the program. Resolves when `ask` does: false when the program exited instead, or its time is up. */
   async start(program: string, args: readonly string[], ask: () => Promise<unknown>): Promise<boolean> {
     const log = openSync(this.log, 'w')
-    const { owner = {}, directory } = this.home
+    const { owner = {}, directory, upMs = usualUpMs } = this.home
     this.child = spawn(program, args, { ...owner, cwd: directory, stdio: ['ignore', log, log] })
     closeSync(log)
     running.add(this)

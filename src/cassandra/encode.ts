@@ -1,0 +1,86 @@
+import { UnencodableError } from '../sql/index.js'
+import type { Column, Types } from './client.js'
+
+/** A value as the driver takes it for this column. Errors: `UnencodableError`. */
+export function encode(value: unknown, { name, type }: Column, types: Types): unknown {
+  if (value === null || value === undefined) return null
+  try {
+    return (encoders(types)[type] ?? identity)(value)
+  } catch (error) {
+    throw new UnencodableError(error, name)
+  }
+}
+
+type Encoder = (value: unknown) => unknown
+
+const identity: Encoder = (value) => value
+const made = new WeakMap<object, Readonly<Record<number, Encoder | undefined>>>()
+
+/** By the code of the column's type; what is not here the driver takes as it is. */
+function encoders(types: Types): Readonly<Record<number, Encoder | undefined>> {
+  const known = made.get(types)
+  if (known !== undefined) return known
+  const { dataTypes } = types
+  const encoders = {
+    [dataTypes.ascii]: textOf,
+    [dataTypes.text]: textOf,
+    [dataTypes.varchar]: textOf,
+    [dataTypes.blob]: bytesOf,
+    [dataTypes.boolean]: booleanOf,
+    // The driver takes text for what a number can't hold.
+    [dataTypes.bigint]: (value: unknown) => wholeOf(value, 64),
+    [dataTypes.varint]: (value: unknown) => wholeOf(value),
+    [dataTypes.decimal]: String,
+    [dataTypes.int]: (value: unknown) => Number(wholeOf(value, 32)),
+    [dataTypes.smallint]: (value: unknown) => Number(wholeOf(value, 16)),
+    [dataTypes.tinyint]: (value: unknown) => Number(wholeOf(value, 8)),
+    [dataTypes.double]: numberOf,
+    [dataTypes.float]: numberOf,
+    [dataTypes.timestamp]: dateOf,
+    // The driver would take the day of this machine's zone.
+    [dataTypes.date]: (value: unknown) => (value instanceof Date ? value.toISOString().slice(0, 10) : value),
+  }
+  made.set(types, encoders)
+  return encoders
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value instanceof Date) return value.toISOString()
+  if (typeof value === 'bigint') return String(value)
+  const text = JSON.stringify(value) as string | undefined
+  if (text === undefined) throw new TypeError(`a ${typeof value} is no text`)
+  return text
+}
+
+function bytesOf(value: unknown): Buffer {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`a ${typeof value} is no bytes`)
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}
+
+function booleanOf(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`'${String(value)}' is neither true nor false`)
+  return value
+}
+
+/** A whole number as text: numbers have no more than 53 bits of one. */
+function wholeOf(value: unknown, bits?: number): string {
+  const text = String(value)
+  if (!/^-?\d+$/.test(text)) throw new TypeError(`'${text}' is no whole number`)
+  if (bits !== undefined && BigInt.asIntN(bits, BigInt(text)) !== BigInt(text))
+    throw new RangeError(`${text} has more than ${bits} bits`)
+  return text
+}
+
+function numberOf(value: unknown): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  if (typeof number !== 'number' || (Number.isNaN(number) && value !== number))
+    throw new TypeError(`'${String(value)}' is no number`)
+  return number
+}
+
+function dateOf(value: unknown): Date {
+  const date = value instanceof Date ? value : new Date(value as string | number)
+  if (Number.isNaN(date.getTime())) throw new RangeError(`'${String(value)}' is no time`)
+  return date
+}

@@ -1,0 +1,3 @@
+import { quoting } from '../sql/index.js'
+
+export const { quoted, quotedTable } = quoting('"')
