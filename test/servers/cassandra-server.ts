@@ -11,7 +11,7 @@ const java: JavaServer = {
   version: '5.0.5',
   dependencies: [['org.apache.cassandra', 'cassandra-all', '5.0.5']],
 }
-const upMs = 120_000
+const upMs = 240_000
 
 /** A Cassandra of one node that wants a password, on loopback ports that stay the same over restarts. */
 export class CassandraServer {
