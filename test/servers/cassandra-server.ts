@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { auth, Client } from 'cassandra-driver'
@@ -76,6 +78,9 @@ export class CassandraServer {
   }
 
   private async connect(): Promise<void> {
+    // The driver is no cheap way to find out that nobody listens.
+    const socket = createConnection(this.port, '127.0.0.1')
+    await once(socket, 'connect').finally(() => socket.destroy())
     const client = this.client()
     try {
       await client.connect()
