@@ -148,20 +148,28 @@ const tables: CheckpointTables<MysqlClient> = {
   },
 
   begin: async (client, isFirst) => {
-    if (isFirst) await client.query('START TRANSACTION')
+    if (isFirst) {
+      await client.limitIdleness(true)
+      await client.query('START TRANSACTION')
+    }
     // It takes the place of the one before.
     await client.query('SAVEPOINT weir_work')
   },
   back: (client) => client.query('ROLLBACK TO SAVEPOINT weir_work'),
   // A deadlock undoes the whole transaction, and what came after would be in none.
   survives: (error) => mysqlFaults.of(error) === 'record',
-  rollback: (client) => client.query('ROLLBACK'),
+  rollback: async (client) => {
+    await client.query('ROLLBACK')
+    await client.limitIdleness(false)
+  },
+  ping: (client) => client.query('DO 1'),
   commit: async (client, commit, isOpen) => {
     if (!isOpen) return inTransaction(client, () => writeCommit(client, commit))
     // Fails when the server has ended the transaction behind our back.
     await client.query('RELEASE SAVEPOINT weir_work')
     await writeCommit(client, commit)
     await client.query('COMMIT')
+    await client.limitIdleness(false)
   },
 }
 

@@ -1,11 +1,14 @@
 import type { PoolConnection, QueryOptions, RowDataPacket } from 'mysql2/promise'
 
+/** How much later than the server the client gives up on a statement: then the server is out of reach. */
+const answerGraceMs = 5_000
+
 /** One session of the server. */
 export class MysqlClient {
   constructor(
     private readonly connection: PoolConnection,
-    /** When to give up on the server, ms; 0 is never. */
-    private readonly timeoutMs: number,
+    /** How long a statement may take, ms; 0 is for ever. */
+    private readonly statementMs: number,
   ) {}
 
   /** The rows of a statement; values are put into its text. */
@@ -20,12 +23,18 @@ export class MysqlClient {
     return rows as R[]
   }
 
+  /** Whether the server ends the session when it hears nothing for as long as a statement may take. */
+  async limitIdleness(isLimited: boolean): Promise<void> {
+    if (this.statementMs === 0) return
+    await this.query(`SET SESSION wait_timeout = ${isLimited ? Math.ceil(this.statementMs / 1_000) : 'DEFAULT'}`)
+  }
+
   /** Text as a literal. */
   escape(text: string): string {
     return this.connection.escape(text)
   }
 
   private limited(sql: string): QueryOptions {
-    return this.timeoutMs === 0 ? { sql } : { sql, timeout: this.timeoutMs }
+    return this.statementMs === 0 ? { sql } : { sql, timeout: this.statementMs + answerGraceMs }
   }
 }

@@ -8,9 +8,6 @@ import { MysqlClient } from './client.js'
 import { mysqlFaults } from './faults.js'
 import { addressOf, type ConnectionOptions, poolConfig } from './options.js'
 
-/** How much later than the server the client gives up on a statement: then the server is out of reach. */
-const answerGraceMs = 5_000
-
 interface Driver {
   readonly createPool: typeof createPool
 }
@@ -35,6 +32,10 @@ export class MysqlConnection implements SqlConnection<MysqlClient> {
     return defer(() => this.leases.use(work))
   }
 
+  get idleLimitMs(): number {
+    return this.options.statementTimeout
+  }
+
   lease(): Promise<Lease<MysqlClient>> {
     return this.leases.take()
   }
@@ -49,8 +50,7 @@ export class MysqlConnection implements SqlConnection<MysqlClient> {
   private async connect(): Promise<Lease<MysqlClient>> {
     this.pool ??= this.makePool()
     const connection = await this.pool.getConnection()
-    const { statementTimeout } = this.options
-    const client = new MysqlClient(connection, statementTimeout === 0 ? 0 : statementTimeout + answerGraceMs)
+    const client = new MysqlClient(connection, this.options.statementTimeout)
     try {
       await this.prepare(connection, client)
     } catch (error) {

@@ -21,7 +21,9 @@ export const connectionOptions = z
     poolSize: z.int().min(1).default(10).describe('How many connections are open at most.'),
     statementTimeout: duration
       .default(30_000)
-      .describe('How long one statement may take, and wait for locks; 0 leaves it to the server.'),
+      .describe(
+        'How long one statement may take, and wait for locks, and how long the server keeps the transaction of a process that it does not hear of; 0 leaves it to the server.',
+      ),
   })
   .refine(({ url, host }) => url !== undefined || host !== undefined, 'expected `url` or `host`')
 

@@ -135,6 +135,7 @@ const tables: CheckpointTables<ClientBase> = {
   back: (client) => client.query('ROLLBACK TO SAVEPOINT weir_work'),
   survives: (error) => postgresFaults.of(error) !== 'connection',
   rollback: (client) => client.query('ROLLBACK'),
+  ping: (client) => client.query('SELECT 1'),
   commit: async (client, commit, isOpen) => {
     await writeCommit(client, commit)
     if (isOpen) await commitJoined(client)

@@ -43,6 +43,10 @@ export class PostgresConnection implements SqlConnection<PoolClient> {
     return this.run(async (client) => (await client.query<R>(text, [...values])).rows)
   }
 
+  get idleLimitMs(): number {
+    return this.singleSession ? 0 : this.options.statementTimeout
+  }
+
   lease(): Promise<Lease<PoolClient>> {
     return this.leases.take()
   }
@@ -98,7 +102,11 @@ export class PostgresConnection implements SqlConnection<PoolClient> {
     const timeouts =
       statementTimeout === 0 || this.singleSession
         ? {}
-        : { statement_timeout: statementTimeout, query_timeout: statementTimeout + answerGraceMs }
+        : {
+            statement_timeout: statementTimeout,
+            query_timeout: statementTimeout + answerGraceMs,
+            idle_in_transaction_session_timeout: this.idleLimitMs,
+          }
     const pool = new pg.Pool({
       ...where,
       ...timeouts,

@@ -22,7 +22,9 @@ export const connectionOptions = z.strictObject({
   poolSize: z.int().min(1).default(10).describe('How many connections are open at most. The embedded server has one.'),
   statementTimeout: duration
     .default(30_000)
-    .describe('How long one statement may take; 0 leaves it to the server (some poolers refuse the setting).'),
+    .describe(
+      'How long one statement may take, and how long the server keeps the transaction of a process that it does not hear of; 0 leaves it to the server (some poolers refuse the setting).',
+    ),
 })
 
 export type ConnectionOptions = z.output<typeof connectionOptions>

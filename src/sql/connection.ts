@@ -11,6 +11,11 @@ export interface SqlConnection<Client> extends Connection {
    * long, nor ask for a second one while it holds it.
    */
   readonly singleSession: boolean
+  /**
+   * For how long the server lets a transaction lie idle before it ends it, ms; 0 for ever. Who has a transaction open has to
+   * be heard of more often: so one whose process sleeps, or is gone with its machine, does not keep others from its rows.
+   */
+  readonly idleLimitMs: number
   /** Runs work with a client of its own. */
   run<T>(work: (client: Client) => Promise<T>): Observable<T>
   lease(): Promise<Lease<Client>>

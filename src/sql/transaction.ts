@@ -12,6 +12,8 @@ export interface EpochDialect<Client> {
   /** Whether the transaction is still there, and holds what came before, after work in it failed so. */
   survives(error: unknown): boolean
   rollback(client: Client): Promise<unknown>
+  /** Does nothing, so that the server hears of an open transaction. */
+  ping(client: Client): Promise<unknown>
   /**
    * Writes a commit and makes it durable, with the transaction that is open or as one of its own.
    * Errors: WEIR_CHECKPOINT_FENCED, with nothing of it written.
@@ -33,6 +35,7 @@ export class SqlTransaction<Client> implements EpochTransaction {
   private state: State = 'idle'
   private lease: Lease<Client> | undefined
   private isBusy = false
+  private pinging: NodeJS.Timeout | undefined
   private last: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -117,7 +120,18 @@ export class SqlTransaction<Client> implements EpochTransaction {
     }
     this.lease = lease
     this.state = 'open'
+    this.keepAlive(lease.client)
     return lease.client
+  }
+
+  private keepAlive(client: Client): void {
+    const { idleLimitMs } = this.connection
+    if (idleLimitMs === 0) return
+    this.pinging = setInterval(() => {
+      // A connection that is lost shows in the next statement.
+      if (!this.isBusy) this.inTurn(() => this.dialect.ping(client)).catch(() => undefined)
+    }, idleLimitMs / 3)
+    this.pinging.unref()
   }
 
   private async undo(isLost = false): Promise<void> {
@@ -132,6 +146,7 @@ export class SqlTransaction<Client> implements EpochTransaction {
 
   private end(fate: 'keep' | 'destroy'): void {
     this.state = 'over'
+    clearInterval(this.pinging)
     this.lease?.release(fate)
     this.lease = undefined
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { concat, ignoreElements, timer } from 'rxjs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { concat, ignoreElements, NEVER, timer } from 'rxjs'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { done } from './checkpoints.contract.js'
 import type { SinkHarness } from './sink-harness.js'
 import { items, recordsOf } from './sinks.contract.js'
@@ -11,6 +11,8 @@ type Row = Readonly<Record<string, unknown>>
 export interface TableSinkUnderTest {
   /** A sink of `items`, whose rows are the values, opened. */
   open(options: Row, joins?: boolean): Promise<SinkHarness>
+  /** The same over a connection of its own, whose server waits a second for it at most. */
+  openImpatient(options: Row): Promise<SinkHarness>
   query(sql: string): Promise<unknown>
   /** The rows of `items`, in the order of their first column. */
   rows(): Promise<readonly Row[]>
@@ -195,6 +197,29 @@ function crashes(kind: TableSinkUnderTest): void {
       await kind.server.start()
       await epoch
       expect((await kind.rows()).length).toBe(10)
+    })
+
+    test('an epoch that lies idle for long is kept alive', async () => {
+      const sink = await kind.openImpatient({})
+      const pause$ = timer(2_500).pipe(ignoreElements())
+      await done(sink.epoch(concat(recordsOf(items(5)), pause$, recordsOf(items(5, 5)))))
+      expect((await kind.rows()).length).toBe(10)
+    })
+
+    test('a process that falls asleep in an epoch does not keep others from its rows', async () => {
+      const upsert = { mode: 'upsert', key: ['id'] }
+      // Without its clock it is as silent as one that is stopped, or gone with its machine.
+      vi.useFakeTimers({ toFake: ['setInterval'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const sleeper = await kind.openImpatient({ ...upsert, batchSize: 3 })
+      const asleep = done(sleeper.epoch(concat(recordsOf(items(3)), NEVER)))
+      asleep.catch(() => undefined)
+      await sleep(300)
+      vi.useRealTimers()
+      const began = performance.now()
+      await write(await kind.open(upsert), items(3))
+      expect(performance.now() - began).toBeGreaterThan(300)
+      expect(performance.now() - began).toBeLessThan(15_000)
     })
 
     test('a commit whose connection is lost in the middle holds as a whole or not at all', async () => {

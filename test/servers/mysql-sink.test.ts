@@ -43,6 +43,13 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
 
   tableSinkContract({
     open: sinkOf,
+    openImpatient: async (options) => {
+      const own = openMysql({ url: server.url, statementTimeout: '1s' })
+      onTestFinished(() => own.close())
+      const sink = mysqlHarness(own, { table: 'items', row: self, ...options }, true)
+      await sink.open()
+      return sink
+    },
     query: (sql) => server.query(sql),
     rows: all,
     get server() {

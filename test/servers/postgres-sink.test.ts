@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import { postgresHarness } from '../contracts/postgres-sink-under-test.js'
-import { openPostgres } from '../contracts/postgres-under-test.js'
+import { openPostgres, openWith } from '../contracts/postgres-under-test.js'
 import type { SinkHarness } from '../contracts/sink-harness.js'
 import { items, recordsOf } from '../contracts/sinks.contract.js'
 import { tableSinkContract } from '../contracts/table-sinks.contract.js'
@@ -44,6 +44,13 @@ describe.skipIf(missing !== undefined)(
 
     tableSinkContract({
       open: sinkOf,
+      openImpatient: async (options) => {
+        const own = openWith({ url: server.url, statementTimeout: '1s' })
+        onTestFinished(() => own.close())
+        const sink = postgresHarness(own, { table: 'items', row: self, ...options }, true)
+        await sink.open()
+        return sink
+      },
       query: (sql) => server.query(sql),
       rows: all,
       get server() {
