@@ -63,9 +63,14 @@ export class Dashboard {
       rejected: status.stages.reduce((sum, { rejected }) => sum + rejected, 0),
       lag: status.partitions.reduce((sum, { end, offset }) => sum + Math.max(0, end - offset), 0),
       closed: closedBy(status, topology),
-      rows: this.rows.get(status.flow) ?? [],
+      // What a view is made of is no table yet; what it shows is.
+      rows: hasView(topology) ? [] : (this.rows.get(status.flow) ?? []),
     }
   }
+}
+
+export function hasView({ summary }: FlowTopology): boolean {
+  return summary.some(({ definition }) => definition === 'view')
 }
 
 function readOf({ stages }: FlowStatus): number {

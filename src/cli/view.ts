@@ -1,5 +1,5 @@
 import type { FlowState } from '../engine/index.js'
-import { clock, type FlowPicture } from './dashboard.js'
+import { clock, type FlowPicture, hasView } from './dashboard.js'
 import { type Paint, table } from './paint.js'
 import type { ViewTable } from './view-tables.js'
 
@@ -63,7 +63,8 @@ function heading({ app, uptime, frame, embedded, hasTraffic }: Picture, paint: P
 function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] {
   const { status, topology } = flow
   const [symbol, style] = look[status.state]
-  const path = topology.summary.filter(({ kind }) => kind !== 'operator').map(({ name, detail }) => detail ?? name)
+  const ends = topology.summary.filter(({ kind }) => kind === 'source' || kind === 'sink')
+  const path = [...new Set(ends.map(({ name, detail }) => detail ?? name))]
   const title = `${paint(style, symbol)} ${paint('bold', status.flow)} ${paint(style, status.state)}`
   return [
     `${title}  ${paint('dim', `${path.join(' → ')} · ${status.guarantee.replaceAll('-', ' ')}`)}`,
@@ -91,7 +92,7 @@ function figures({ status, read, rate, rejected, lag, closed }: FlowPicture, now
 
 /** The last rows of the flows that aggregate: what the others write is what they read. */
 function rowLines({ flows }: Picture, paint: Paint): string[] {
-  const aggregating = flows.filter(({ closed }) => closed !== undefined)
+  const aggregating = flows.filter(({ closed, topology }) => closed !== undefined && !hasView(topology))
   return aggregating.flatMap(({ topology, rows }) => {
     const sink = topology.summary.findLast(({ kind }) => kind === 'sink')
     const title = paint('bold', `last rows in ${sink?.detail ?? sink?.name ?? topology.name}`)

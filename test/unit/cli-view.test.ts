@@ -136,6 +136,21 @@ describe('the view', () => {
     )
   })
 
+  test('has no rows of flows that make a view, nor the topics inside of them', () => {
+    const summary = [
+      stage('kafka.source', 'source', 'kafka.source', 'visits'),
+      stage('sum', 'operator', 'aggregate'),
+      stage('sum.repartition', 'internal', 'repartition', 'shop.count.sum.repartition'),
+      stage('stats', 'sink', 'view', 'GET /stats'),
+      stage('stats-1m', 'sink', 'view', 'GET /stats'),
+    ]
+    const dashboard = new Dashboard({ app: 'shop', flows: [{ name: 'count', summary }] } as unknown as Topology)
+    dashboard.observer.written?.({ flow: 'count', stage: 'stats', value: { secret: 1 } })
+    const text = draw(dashboard, [status('count', 1)])
+    expect(text).toContain('visits → GET /stats · exactly once')
+    expect(text).not.toMatch(/last rows|secret|repartition/)
+  })
+
   test('shows the beginnings of tables side by side', () => {
     const rows = [
       ['en.wikipedia.org', '1,204'],
