@@ -18,7 +18,8 @@ function frame(index: number): string {
 export async function serveChanges(events: number): Promise<{ readonly url: string; close(): Promise<void> }> {
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    void serve(response, events)
+    // A reader that has enough hangs up.
+    serve(response, events).catch(() => undefined)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -33,9 +34,11 @@ export async function serveChanges(events: number): Promise<{ readonly url: stri
 }
 
 async function serve(response: ServerResponse, events: number): Promise<void> {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
   for (let index = 0; index < events && !response.destroyed; ) {
     let text = ''
     for (const end = Math.min(events, index + 40); index < end; index++) text += frame(index)
-    if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    if (!response.write(text)) await once(response, 'drain', { signal: gone.signal })
   }
 }
