@@ -137,7 +137,8 @@ export class WorkerHttpServer implements HttpServer {
     })
     streams.add(end)
     reply.raw.once('close', end)
-    return reply.code(status).headers(headers).send(sent)
+    // A connection that was kept would hold up a server that closes.
+    return reply.code(status).headers({ ...headers, connection: 'close' }).send(sent)
   }
 
   private missing({ method, url }: FastifyRequest): HttpReply {

@@ -1,5 +1,5 @@
 import { createServer, request } from 'node:http'
-import { Observable, of, throwError } from 'rxjs'
+import { concat, defer, finalize, Observable, of, Subject, throwError } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type HttpRequest, type HttpRoute, silentLogger } from '../../src/model/index.js'
 import { correlationIdOf } from '../../src/worker/correlation.js'
@@ -94,6 +94,79 @@ describe('a route', () => {
       setTimeout(() => sent.destroy(new Error('hung up')), 50)
     })
     expect({ handled, ended }).toEqual({ handled: 1, ended: 0 })
+  })
+})
+
+describe('routes of one owner', () => {
+  const shared = { ...echo, method: 'GET', path: '/shared', owner: 'the view', view: { path: '/shared' } } as const
+
+  test('are one route, which ends with the last of them', async () => {
+    const [one, two] = [server.serve(shared).subscribe(), server.serve(shared).subscribe()]
+    expect(server.views()).toEqual([{ path: '/shared' }])
+    one.unsubscribe()
+    expect((await fetch(`${url}/shared`)).status).toBe(200)
+    two.unsubscribe()
+    expect((await fetch(`${url}/shared`)).status).toBe(503)
+    expect(server.views()).toEqual([])
+  })
+
+  test('are no route for another', () => {
+    const errors: unknown[] = []
+    server.serve(shared).subscribe()
+    server.serve({ ...shared, owner: 'another' }).subscribe({ error: (error: unknown) => errors.push(error) })
+    expect(errors).toMatchObject([{ code: 'WEIR_HTTP_ROUTE_TAKEN' }])
+  })
+})
+
+describe('a stream', () => {
+  const lines$ = new Subject<string>()
+  let open = 0
+  const stream$ = defer(() => {
+    open++
+    return concat(of('begun\n'), lines$).pipe(finalize(() => open--))
+  })
+  const streaming: HttpRoute = {
+    ...echo,
+    method: 'GET',
+    path: '/lines',
+    handle: ({ query }) =>
+      of({ status: 200, headers: { 'content-type': 'text/plain', asked: query['a'] ?? '' }, stream$ }),
+  }
+
+  test('is sent as it comes, until it completes or the caller hangs up', async () => {
+    const route = server.serve(streaming).subscribe()
+    const leaving = new AbortController()
+    const [one, two] = await Promise.all([
+      fetch(`${url}/lines?a=b&a=c`),
+      fetch(`${url}/lines`, { signal: leaving.signal }),
+    ])
+    expect([open, one.headers.get('asked')]).toEqual([2, 'c'])
+    const reader = one.body?.getReader()
+    const next = async () => new TextDecoder().decode((await reader?.read())?.value)
+    expect(await next()).toBe('begun\n')
+    lines$.next('first\n')
+    expect(await next()).toBe('first\n')
+    leaving.abort()
+    await expect(two.text()).rejects.toThrow()
+    await expect.poll(() => open).toBe(1)
+    route.unsubscribe()
+    expect((await reader?.read())?.done).toBe(true)
+    expect(open).toBe(0)
+  })
+
+  test('of a caller who does not read is cut off', async () => {
+    server.serve(streaming).subscribe()
+    const idle = request(`${url}/lines`, (response) => response.pause())
+    idle.on('error', () => undefined)
+    idle.end()
+    await expect.poll(() => open).toBe(1)
+    const megabyte = 'x'.repeat(1 << 20)
+    // The systems between the two hold some megabytes.
+    for (let sent = 0; open > 0 && sent < 64; sent++) {
+      lines$.next(megabyte)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect(open).toBe(0)
   })
 })
 

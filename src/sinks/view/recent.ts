@@ -3,11 +3,15 @@ import { type Clock, describeError, type Logger, type ViewContent, type ViewStor
 
 /** How old content may be, ms. */
 const freshMs = 250
+/** How much longer content is shown than it took to read it and to make answers of it. */
+const patience = 4
 
 /** The content of a view as it was a moment ago: however many ask, the storage is read a few times a second at most. */
 export class Recent {
   private content: ViewContent | undefined
+  private isOpen = false
   private readAt = Number.NEGATIVE_INFINITY
+  private tookMs = 0
   private reading$: Observable<ViewContent | undefined> | undefined
   private hasFailed = false
 
@@ -18,20 +22,38 @@ export class Recent {
     private readonly log: Logger,
   ) {}
 
+  /** The storage can be read. */
+  opened(): void {
+    this.isOpen = true
+  }
+
   /** Emits once; when the storage can't be read, what was read last, or undefined when nothing was. */
   get(): Observable<ViewContent | undefined> {
     return defer(() => {
-      if (this.clock.now() - this.readAt < freshMs) return of(this.content)
+      const isFresh = this.clock.now() - this.readAt < Math.max(freshMs, patience * this.tookMs)
+      if (isFresh || !this.isOpen) return of(this.content)
       return (this.reading$ ??= this.read())
     })
   }
 
+  /** Does work on the content; what takes long makes it be read less often, so that large views leave time for others. */
+  use<T>(work: () => T): T {
+    const began = this.clock.now()
+    const result = work()
+    this.tookMs += this.clock.now() - began
+    return result
+  }
+
   private read(): Observable<ViewContent | undefined> {
-    return defer(() => this.storage.read(this.view, this.content?.tag)).pipe(
-      map((content) => (this.content = content)),
-      defaultIfEmpty(undefined),
-      map(() => this.succeeded()),
-      catchError((error: unknown) => of(this.failed(error))),
+    return defer(() => {
+      const began = this.clock.now()
+      return this.storage.read(this.view, this.content?.tag).pipe(
+        map((content) => (this.content = content)),
+        defaultIfEmpty(undefined),
+        map(() => this.succeeded(began)),
+        catchError((error: unknown) => of(this.failed(began, error))),
+      )
+    }).pipe(
       finalize(() => {
         this.reading$ = undefined
       }),
@@ -39,17 +61,21 @@ export class Recent {
     )
   }
 
-  private succeeded(): ViewContent | undefined {
+  private succeeded(began: number): ViewContent | undefined {
     if (this.hasFailed) this.log.info(`view ${this.view} can be read again`)
     this.hasFailed = false
-    this.readAt = this.clock.now()
-    return this.content
+    return this.settled(began)
   }
 
-  private failed(error: unknown): ViewContent | undefined {
+  private failed(began: number, error: unknown): ViewContent | undefined {
     if (!this.hasFailed) this.log.warn(`${describeError(error)}; what was read last is shown meanwhile`)
     this.hasFailed = true
+    return this.settled(began)
+  }
+
+  private settled(began: number): ViewContent | undefined {
     this.readAt = this.clock.now()
+    this.tookMs = this.readAt - began
     return this.content
   }
 }

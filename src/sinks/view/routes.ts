@@ -77,7 +77,7 @@ class Asking {
   }
 
   private answerTo({ text, query, top }: Question, content: ViewContent): Answer {
-    return this.answers.of(content, text, query, top)
+    return this.options.recent.use(() => this.answers.of(content, text, query, top))
   }
 
   private asked({ query: { top, ...given } }: HttpRequest): Observable<Asked> {

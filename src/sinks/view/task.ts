@@ -69,6 +69,7 @@ export class ViewTask implements SinkTask {
   private readonly view: string
   private readonly task: string
   private readonly kept: KeptView
+  private readonly recent: Recent
   private readonly joins: boolean
   /** What came in this epoch, by partition. */
   private changes = new Map<string, Map<string, Change>>()
@@ -90,7 +91,7 @@ export class ViewTask implements SinkTask {
     private readonly options: ViewSettings,
     private readonly context: SinkContext,
   ) {
-    const { app, flow, stage, views, clock } = context
+    const { app, flow, stage, views, clock, log } = context
     this.view = `${app}${options.path}`
     this.task = `${flow}.${stage}`
     this.joins = context.joins === true
@@ -98,12 +99,19 @@ export class ViewTask implements SinkTask {
     this.epochAt = clock.now()
     this.verifiedAt = clock.now()
     views.expect?.(this.view, this.task)
+    this.recent = new Recent(views, this.view, clock, log)
     this.lifetime$ = merge(this.routes(), this.following())
   }
 
   open(): Observable<never> {
     this.claims.clear()
-    return this.context.views.open()
+    return concat(
+      this.context.views.open(),
+      defer(() => {
+        this.recent.opened()
+        return EMPTY
+      }),
+    )
   }
 
   write(records$: Observable<StreamRecord>): Observable<never> {
@@ -273,9 +281,9 @@ export class ViewTask implements SinkTask {
 
   private routes(): Observable<never> {
     const { path, answer, query, storage } = this.options
-    const { http, views, clock, log, flow, stage } = this.context
+    const { http, clock, flow, stage } = this.context
     const about = { path, stream: `${path}/stream`, flow, stage, storage, parameters: parametersOf(query) }
-    const recent = new Recent(views, this.view, clock, log)
+    const { recent } = this
     const routes = viewRoutes({ path, answer, query, everyMs, recent, clock, about })
     return merge(...routes.map((route) => http.serve(route)))
   }
