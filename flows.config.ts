@@ -1,4 +1,4 @@
-import { defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
+import { cassandra, defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
@@ -19,8 +19,16 @@ export default defineConfig({
       password: secret('DB_PASSWORD').optional(),
       database: env('DB_NAME').optional(),
     }),
-    // For checkpoints, where WEIR_CHECKPOINTS asks for it; nobody connects to it otherwise.
+    // For checkpoints and views, where WEIR_CHECKPOINTS or STORAGE asks for it; nobody connects to it otherwise.
     redis: redis({ url: secret('REDIS_URL').default('redis://127.0.0.1:6379') }),
+    cassandra: cassandra({
+      contactPoints: env('CASSANDRA_CONTACT_POINTS').list().default(['127.0.0.1']),
+      localDataCenter: env('CASSANDRA_DATA_CENTER').default('datacenter1'),
+      keyspace: env('CASSANDRA_KEYSPACE').default('wikimedia'),
+      replication: env('CASSANDRA_REPLICATION').int().default(1),
+      username: env('CASSANDRA_USERNAME').optional(),
+      password: secret('CASSANDRA_PASSWORD').optional(),
+    }),
     mysql: mysql({ url: secret('MYSQL_URL').default('mysql://root@127.0.0.1:3306/seismic') }),
     // Without a URL values are plain JSON.
     registry: schemaRegistry({ url: env('SCHEMA_REGISTRY_URL').default('') }),

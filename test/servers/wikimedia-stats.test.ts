@@ -3,26 +3,40 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
 import { until, Worker } from '../support/job.js'
 import { countOf, type Event, type Shown } from '../support/wikimedia-truth.js'
+import { CassandraServer, missingCassandra } from './cassandra-server.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
+import { missingRedis, RedisServer } from './redis-server.js'
 import { freePort } from './server-support.js'
 
 type Environment = Readonly<Record<string, string>>
 
 const capture = new URL('../../../shared/data/wikimedia/recentchange-2026-05-05.ndjson.gz', import.meta.url)
-const missing = requireKafka() ?? missingPostgres() ?? (existsSync(capture) ? undefined : 'there is no capture')
+const missing =
+  requireKafka() ??
+  missingPostgres() ??
+  missingRedis() ??
+  missingCassandra() ??
+  (existsSync(capture) ? undefined : 'there is no capture')
 
 describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real servers'})`, { timeout: 180_000 }, () => {
   let kafka: KafkaCluster
   let postgres: PostgresServer
+  let redis: RedisServer
+  let cassandra: CassandraServer
   let lines: readonly string[]
 
   beforeAll(async () => {
     lines = gunzipSync(readFileSync(capture)).toString().trim().split('\n')
-    ;[kafka, postgres] = await Promise.all([KafkaCluster.start(), PostgresServer.start()])
-  }, 120_000)
-  afterAll(() => Promise.all([kafka?.close(), postgres?.close()]))
+    ;[kafka, postgres, redis, cassandra] = await Promise.all([
+      KafkaCluster.start(),
+      PostgresServer.start(),
+      RedisServer.start(),
+      CassandraServer.start(),
+    ])
+  }, 240_000)
+  afterAll(() => Promise.all([kafka?.close(), postgres?.close(), redis?.close(), cassandra?.close()]))
 
   /** A worker that takes records; it ends with the test. */
   async function replica(
@@ -85,27 +99,36 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
     expect(await statsOf(worker, '?bots=0')).toEqual(countOf(lines, { takes: ({ bot }) => bot !== true }))
   }
 
-  const storages: [name: string, environment: () => Environment][] = [
-    ['memory', () => ({})],
-    ['postgres', () => ({ DATABASE_URL: postgres.url })],
-  ]
+  const cassandraSettings = () => ({
+    CASSANDRA_CONTACT_POINTS: cassandra.contactPoint,
+    CASSANDRA_USERNAME: cassandra.username,
+    CASSANDRA_PASSWORD: cassandra.password,
+  })
+  const storages: Readonly<Record<string, () => Environment>> = {
+    memory: () => ({}),
+    postgres: () => ({ DATABASE_URL: postgres.url }),
+    redis: () => ({ REDIS_URL: redis.url }),
+    cassandra: cassandraSettings,
+  }
 
-  // At once, for most of the time a group waits for those that were killed.
-  test.concurrent.for(storages)('%s: each event counts once, whoever is killed', async ([storage, more], context) => {
-    const name = fresh('stats')
-    const environment = { STORAGE: storage, ...more() }
-    await send(name, lines.slice(0, 1_000))
-    const start = () => replica(name, environment, context.onTestFinished)
-    const [one, two, three] = await Promise.all([start(), start(), start()])
-    // Each of them answers for all.
-    for (const worker of [one, two, three]) await reaches(worker, 1_000)
-    await one.kill()
-    await send(name, lines.slice(1_000))
-    one.start()
-    for (const worker of [one, two, three]) await expectExact(worker)
-    // And one alone, with what it finds.
-    await Promise.all([one, two, three].map((worker) => worker.kill()))
-    two.start()
-    await expectExact(two)
+  // Two at once, for most of the time a group waits for those that were killed.
+  describe.each([[['memory', 'postgres']], [['redis', 'cassandra']]])('in %s', (pair) => {
+    test.concurrent.for(pair)('%s: each event counts once, whoever is killed', async (storage, context) => {
+      const name = fresh('stats')
+      const environment = { STORAGE: storage, ...storages[storage]?.() }
+      await send(name, lines.slice(0, 1_000))
+      const start = () => replica(name, environment, context.onTestFinished)
+      const [one, two, three] = await Promise.all([start(), start(), start()])
+      // Each of them answers for all.
+      for (const worker of [one, two, three]) await reaches(worker, 1_000)
+      await one.kill()
+      await send(name, lines.slice(1_000))
+      one.start()
+      for (const worker of [one, two, three]) await expectExact(worker)
+      // And one alone, with what it finds.
+      await Promise.all([one, two, three].map((worker) => worker.kill()))
+      two.start()
+      await expectExact(two)
+    })
   })
 })

@@ -91,7 +91,10 @@ describe('a route', () => {
       const sent = request(`${url}/echo`, { method: 'POST' })
       sent.on('error', () => resolve())
       sent.end('1')
-      setTimeout(() => sent.destroy(new Error('hung up')), 50)
+      void expect
+        .poll(() => handled)
+        .toBe(1)
+        .then(() => sent.destroy(new Error('hung up')))
     })
     expect({ handled, ended }).toEqual({ handled: 1, ended: 0 })
   })
