@@ -20,23 +20,20 @@ const missing =
   missingCassandra() ??
   (existsSync(capture) ? undefined : 'there is no capture')
 
-describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real servers'})`, { timeout: 180_000 }, () => {
+describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real servers'})`, { timeout: 300_000 }, () => {
   let kafka: KafkaCluster
-  let postgres: PostgresServer
-  let redis: RedisServer
-  let cassandra: CassandraServer
   let lines: readonly string[]
+  const servers: { close(): Promise<void> }[] = []
+  const kept = <S extends { close(): Promise<void> }>(server: S): S => {
+    servers.push(server)
+    return server
+  }
 
   beforeAll(async () => {
     lines = gunzipSync(readFileSync(capture)).toString().trim().split('\n')
-    ;[kafka, postgres, redis, cassandra] = await Promise.all([
-      KafkaCluster.start(),
-      PostgresServer.start(),
-      RedisServer.start(),
-      CassandraServer.start(),
-    ])
-  }, 240_000)
-  afterAll(() => Promise.all([kafka?.close(), postgres?.close(), redis?.close(), cassandra?.close()]))
+    kafka = kept(await KafkaCluster.start())
+  }, 120_000)
+  afterAll(() => Promise.all(servers.map((server) => server.close())))
 
   /** A worker that takes records; it ends with the test. */
   async function replica(
@@ -57,7 +54,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
     )
     worker.start()
     onEnd(() => worker.kill())
-    await worker.ready()
+    await worker.ready(120_000)
     return worker
   }
 
@@ -82,7 +79,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
 
   async function reaches(worker: Worker, total: number): Promise<void> {
     const what = `${total} events are shown`
-    await until(async () => totalOf(await statsOf(worker)) >= total, what, 60_000).catch(async (error: unknown) => {
+    await until(async () => totalOf(await statsOf(worker)) >= total, what, 120_000).catch(async (error: unknown) => {
       const shown = totalOf(await statsOf(worker))
       throw new Error(
         `${String(error)}; ${shown} are\n${worker.log
@@ -99,23 +96,31 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
     expect(await statsOf(worker, '?bots=0')).toEqual(countOf(lines, { takes: ({ bot }) => bot !== true }))
   }
 
-  const cassandraSettings = () => ({
-    CASSANDRA_CONTACT_POINTS: cassandra.contactPoint,
-    CASSANDRA_USERNAME: cassandra.username,
-    CASSANDRA_PASSWORD: cassandra.password,
-  })
-  const storages: Readonly<Record<string, () => Environment>> = {
-    memory: () => ({}),
-    postgres: () => ({ DATABASE_URL: postgres.url }),
-    redis: () => ({ REDIS_URL: redis.url }),
-    cassandra: cassandraSettings,
+  /** Starts what a storage needs; emits where it is. */
+  const storages: Readonly<Record<string, () => Promise<Environment>>> = {
+    memory: () => Promise.resolve({}),
+    postgres: async () => ({ DATABASE_URL: kept(await PostgresServer.start()).url }),
+    redis: async () => ({ REDIS_URL: kept(await RedisServer.start()).url }),
+    cassandra: async () => {
+      const { contactPoint, username, password } = kept(await CassandraServer.start())
+      return {
+        CASSANDRA_CONTACT_POINTS: contactPoint,
+        CASSANDRA_USERNAME: username,
+        CASSANDRA_PASSWORD: password,
+      }
+    },
   }
 
   // Two at once, for most of the time a group waits for those that were killed.
   describe.each([[['memory', 'postgres']], [['redis', 'cassandra']]])('in %s', (pair) => {
+    const places = new Map<string, Environment>()
+    beforeAll(async () => {
+      for (const storage of pair) places.set(storage, (await storages[storage]?.()) ?? {})
+    }, 300_000)
+
     test.concurrent.for(pair)('%s: each event counts once, whoever is killed', async (storage, context) => {
       const name = fresh('stats')
-      const environment = { STORAGE: storage, ...storages[storage]?.() }
+      const environment = { STORAGE: storage, ...places.get(storage) }
       await send(name, lines.slice(0, 1_000))
       const start = () => replica(name, environment, context.onTestFinished)
       const [one, two, three] = await Promise.all([start(), start(), start()])
