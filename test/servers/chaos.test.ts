@@ -18,10 +18,7 @@ const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9)
 
 const timeout = seconds * 1_000 + 300_000
 
-// Random faults take long and need a machine of their own: `npm run chaos` asks for them.
-const isAsked = process.env['CHAOS_SECONDS'] !== undefined
-
-describe.skipIf(missing !== undefined || !isAsked)(`chaos with seed ${seed}${because(missing)}`, { timeout }, () => {
+describe.skipIf(missing !== undefined)(`chaos with seed ${seed}${because(missing)}`, { timeout }, () => {
   const servers = jobServers({ brokers: 3 })
   let mariadb: MariadbServer
 
