@@ -240,6 +240,16 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
       const listed = await lastValueFrom(store.list('app'))
       expect(listed.map(({ task }) => task).sort()).toEqual(['app.a', 'app.b', 'app.c', 'app.d'])
 
+      const views = new RedisViews(clustered)
+      for (const [generation, part] of ['p-0', 'p-1', 'p-2', 'p-3'].entries()) {
+        const claim = { view: 'app/stats', part, generation, task: 'app.a', total: 4 }
+        expect(await lastValueFrom(views.claim(claim))).toBeUndefined()
+        const rows = [{ table: 't', key: part, value: generation }]
+        await done(views.write({ ...claim, sequence: 1, replaces: true, rows, removed: [], at: 1 }))
+      }
+      const { tables } = await lastValueFrom(views.read('app/stats'))
+      expect(Object.fromEntries(tables.get('t') ?? [])).toEqual({ 'p-0': 0, 'p-1': 1, 'p-2': 2, 'p-3': 3 })
+
       // A node that is away fails the epoch, and is used again when it is back.
       const [first] = cluster.nodes
       await first?.kill()
