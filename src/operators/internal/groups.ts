@@ -10,7 +10,7 @@ import {
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import type { Slices } from './slices.js'
-import { type Combined, dropDone, dueResults, presentOf, type Telling } from './window-results.js'
+import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
 export interface GroupSettings {
   readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined
@@ -36,8 +36,7 @@ export class Groups {
     private readonly scope: 'task' | 'partition',
   ) {
     this.place = new Place(settings, context, aggregate.init, (topic, partition) => this.closed(topic, partition))
-    const collect = (value: unknown, partials: unknown[]) => void partials.push(value)
-    this.telling = { aggregate, slices: settings.slices, collect }
+    this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value))
   }
 
   /** Takes a record in. Returns false when it was late, and rejected. */

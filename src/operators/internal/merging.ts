@@ -9,7 +9,7 @@ import {
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
-import { type Combined, dropDone, dueResults, presentOf, type Telling } from './window-results.js'
+import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
 interface Slot {
   readonly generation: number
@@ -82,8 +82,7 @@ export class Merging {
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
   ) {
-    const collect = (slots: Slots, partials: unknown[]) => slots.collect(partials)
-    this.telling = { aggregate, slices: settings.slices, collect }
+    this.telling = new Telling(aggregate, settings.slices, (slots, partials) => slots.collect(partials))
   }
 
   /** Takes a partial result in. Returns false when it changed nothing: a repeat, an older one, or late and rejected. */

@@ -6,13 +6,37 @@ import type { Slices, Watermarks } from './slices.js'
 
 export type Combined = ReturnType<typeof combine>
 
-/** What makes results of what stores keep. */
-export interface Telling<V> {
-  readonly aggregate: Combined
-  /** Undefined when results are of all time. */
-  readonly slices: Slices | undefined
-  /** Adds what a value of the store has of its group. */
-  collect(value: V, partials: unknown[]): void
+/** What makes results of what stores keep; one object serves one epoch. */
+export class Telling<V> {
+  private readonly windows = new Map<number, Window>()
+
+  constructor(
+    readonly aggregate: Combined,
+    /** Undefined when results are of all time. */
+    readonly slices: Slices | undefined,
+    /** Adds what a value of the store has of its group. */
+    readonly collect: (value: V, partials: unknown[]) => void,
+  ) {}
+
+  /** The result of several partials, which stay as they are, as a record of their group. */
+  result(
+    start: number,
+    key: StoreKey,
+    partials: readonly unknown[],
+    { timestamp, origin, behindMs }: When,
+  ): StreamRecord {
+    const value = this.aggregate.result(mergedOf(this.aggregate, partials))
+    const result: Aggregated<unknown, StoreKey> | Windowed<unknown, StoreKey> =
+      this.slices === undefined ? { key, value } : { key, window: this.window(start, this.slices), value }
+    return new StreamRecord(key === null ? null : String(key), result, timestamp, noHeaders, origin, behindMs)
+  }
+
+  /** What all results of a window share. */
+  private window(start: number, slices: Slices): Window {
+    let window = this.windows.get(start)
+    if (window === undefined) this.windows.set(start, (window = windowOf(start, slices)))
+    return window
+  }
 }
 
 type When = Pick<StreamRecord, 'timestamp' | 'origin' | 'behindMs'>
@@ -31,9 +55,8 @@ export function* dueResults<V>(
   const origin = { topic: stage, partition, offset: -1 }
   for (const start of slices.due(segmentsOf(parts), watermarks)) {
     const at = { timestamp: start + slices.size - 1, origin, behindMs: 0 }
-    const window = windowOf(start, slices)
     for (const [key, partials] of groupsOf(parts, start, slices, telling))
-      yield resultOf(window, key, telling.aggregate.result(mergedOf(telling.aggregate, partials)), at)
+      yield telling.result(start, key, partials, at)
   }
 }
 
@@ -52,37 +75,46 @@ export function presentOf<V>(
   telling: Telling<V>,
   when: When,
 ): Present {
-  const { aggregate, slices } = telling
-  const told = (start: number, partials: readonly unknown[]) =>
-    resultOf(slices && windowOf(start, slices), key, aggregate.result(mergedOf(aggregate, partials)), when)
+  const { slices } = telling
   if (slices === undefined || !slices.areShared) {
     const partials = () =>
       entry === undefined ? partialsAt(parts(), segment, key, telling) : partialsIn(entry, telling)
-    const result = () => told(segment, partials())
-    return { segment, key, windows: () => [segment], result }
+    return { segment, key, windows: () => [segment], result: () => telling.result(segment, key, partials(), when) }
   }
-  let shared: [segment: number, partial: unknown][] | undefined
+  let shared: Shared[] | undefined
   return {
     segment,
     key,
     windows: () => slices.windowsOf(segment, closed),
     result(start) {
-      // Merged once for all windows: each of them has most of it.
-      shared ??= bySegment(parts(), key, telling)
-      return told(
-        start,
-        shared.filter(([each]) => slices.has(each, start)).map(([, partial]) => partial),
-      )
+      // Found and merged once for all windows: each of them has most of it.
+      shared ??= sharedOf(parts(), key, slices, telling)
+      const partials: unknown[] = []
+      for (const { first, last, partial } of shared) if (first <= start && start <= last) partials.push(partial)
+      return telling.result(start, key, partials, when)
     },
   }
 }
 
-/** What the partitions have of a key, merged into one partial of each segment. */
-function bySegment<V>(parts: readonly StorePartition<V>[], key: StoreKey, telling: Telling<V>): [number, unknown][] {
-  const found: [number, unknown][] = []
+/** What there is of a key in one slice. */
+interface Shared {
+  readonly first: number
+  readonly last: number
+  readonly partial: unknown
+}
+
+function sharedOf<V>(
+  parts: readonly StorePartition<V>[],
+  key: StoreKey,
+  slices: Slices,
+  telling: Telling<V>,
+): Shared[] {
+  const found: Shared[] = []
   for (const segment of segmentsOf(parts)) {
     const partials = partialsAt(parts, segment, key, telling)
-    if (partials.length > 0) found.push([segment, mergedOf(telling.aggregate, partials)])
+    if (partials.length === 0) continue
+    const [first, last] = [slices.first(segment), slices.last(segment)]
+    found.push({ first, last, partial: mergedOf(telling.aggregate, partials) })
   }
   return found
 }
@@ -134,23 +166,10 @@ function mergedOf(aggregate: Combined, partials: readonly unknown[]): unknown {
   return partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init())
 }
 
-/** A result as a record of its group. */
-function resultOf(
-  window: Window | undefined,
-  key: StoreKey,
-  value: unknown,
-  { timestamp, origin, behindMs }: When,
-): StreamRecord {
-  const result: Aggregated<unknown, StoreKey> | Windowed<unknown, StoreKey> =
-    window === undefined ? { key, value } : { key, window, value }
-  return new StreamRecord(key === null ? null : String(key), result, timestamp, noHeaders, origin, behindMs)
-}
-
 function segmentsOf(parts: readonly StorePartition<unknown>[]): Set<number> {
   return new Set(parts.flatMap((part) => [...part.segments()]))
 }
 
-/** What all results of a window share. */
 function windowOf(start: number, { size }: Slices): Window {
   const window = { start: new Date(start), end: new Date(start + size) }
   let texts: { readonly start: string; readonly end: string } | undefined
