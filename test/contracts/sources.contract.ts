@@ -115,7 +115,7 @@ export function sourceContract<S extends SourceUnderTest>(
 
     beforeAll(async () => {
       source = await start()
-    }, 120_000)
+    }, 12_500)
     beforeEach(() => source.reset())
     afterAll(() => source.close())
 
@@ -217,18 +217,19 @@ export const replays: More<SourceUnderTest> = (source) => {
   })
 }
 
-/** For systems that wait with what nobody reads. */
+/** For systems that wait with what nobody reads; their items have 10 kB each. */
 export const holdsBack: More<HeldBackSource> = (source) => {
   test('what an epoch has no room for stays where it is', async () => {
-    await source().give(0, 20_000)
+    await source().give(0, 2_500)
     const running = await Running.start(source())
     expect(await running.readAndCommit(10)).toEqual(numbers(0, 10))
     await new Promise((resolve) => setTimeout(resolve, 300))
     const given = source().given()
-    expect(given).toBeLessThan(10_000)
+    expect(given).toBeLessThan(1_800)
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(source().given()).toBe(given)
-    expect(await running.read(20_000 - 10)).toEqual(numbers(10, 20_000 - 10))
+    const rest = epochOf(2_500 - 10, timer(40_000))
+    expect(await running.read(2_500 - 10, rest)).toEqual(numbers(10, 2_500 - 10))
   })
 }
 

@@ -190,7 +190,7 @@ class Streamed extends Served {
     const write = () => {
       while (next < this.count && !response.destroyed) {
         this.sent++
-        if (!response.write(`id: ${next}\ndata: ${next++} ${'x'.repeat(2_000)}\n\n`)) return
+        if (!response.write(`id: ${next}\ndata: ${next++} ${'x'.repeat(10_000)}\n\n`)) return
       }
     }
     response.on('drain', write)

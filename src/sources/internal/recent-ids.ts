@@ -10,8 +10,9 @@ export const idCodec: StoreCodec<true> = { version: 1, save: (value) => value, l
 
 /** The ids of the newest 100,000 items of a source: what comes a second time is told from what is new. */
 export class RecentIds {
-  /** Oldest first, those too that are not emitted yet. */
-  private seen = new Set<string>()
+  /** The newest ones, those too that are not emitted yet, and those before them: a set is slow to forget its oldest. */
+  private young = new Set<string>()
+  private old = new Set<string>()
 
   constructor(
     /** Those of items that were emitted, by segments of the offset. */
@@ -23,19 +24,20 @@ export class RecentIds {
   load(): void {
     const ids = this.stored
     const segments = [...ids.segments()].sort((a, b) => a - b)
-    this.seen = new Set(segments.flatMap((segment) => [...(ids.segment(segment)?.keys() ?? [])].map(String)))
+    this.old.clear()
+    this.young = new Set(segments.flatMap((segment) => [...(ids.segment(segment)?.keys() ?? [])].map(String)))
   }
 
   has(id: string): boolean {
-    return this.seen.has(id)
+    return this.young.has(id) || this.old.has(id)
   }
 
   add(id: string): void {
-    this.seen.add(id)
-    for (const oldest of this.seen) {
-      if (this.seen.size <= remembered) break
-      this.seen.delete(oldest)
+    if (this.young.size >= remembered) {
+      this.old = this.young
+      this.young = new Set()
     }
+    this.young.add(id)
   }
 
   /** The item of this offset is emitted: its id is committed with it. */

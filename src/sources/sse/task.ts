@@ -166,7 +166,8 @@ export class SseTask implements SourceTask<string> {
     // Not before: a repeat lies behind what came already.
     if (id !== undefined && isUsable(id)) this.stream.lastId = id
     const timestamp = this.context.clock.now()
-    const origin = { ...this.partition, offset: this.log.end, key: null, value: data, timestamp }
+    const { topic, partition } = this.partition
+    const origin = { topic, partition, offset: this.log.end, key: null, value: data, timestamp }
     const record = new StreamRecord(null, data, timestamp, headersOf(event), origin)
     this.log.push({ record, identity, lastId: this.stream.lastId, isTooLong })
   }
@@ -209,7 +210,7 @@ export class SseTask implements SourceTask<string> {
   /** Events of one id can differ: those of Wikimedia have the time in ms for it. */
   private identityOf(event: ServerEvent): string | undefined {
     const identity = this.options.identity?.(event) ?? (event.id ? `${event.id}\n${event.data}` : undefined)
-    return identity === undefined ? undefined : hash('sha256', identity, 'base64').slice(0, 22)
+    return identity === undefined ? undefined : hash('sha1', identity, 'base64')
   }
 }
 
