@@ -1,13 +1,34 @@
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
-import { asyncScheduler, defer, EMPTY, firstValueFrom, of, Subject, type Subscription, take, throwError } from 'rxjs'
+import {
+  asyncScheduler,
+  defer,
+  EMPTY,
+  firstValueFrom,
+  NEVER,
+  type Observable,
+  of,
+  Subject,
+  type Subscription,
+  take,
+  throwError,
+  VirtualTimeScheduler,
+} from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { compile, Engine, type Flow } from '../../src/engine/index.js'
-import { eventTime, flow, http, map, type ViewEntry, view, WeirError } from '../../src/index.js'
-import { silentLogger, systemClock } from '../../src/model/index.js'
+import { eventTime, flow, generate, http, map, type ViewEntry, view, WeirError } from '../../src/index.js'
+import {
+  defineConnection,
+  silentLogger,
+  systemClock,
+  type ViewClaim,
+  type ViewStorage,
+  type ViewWrite,
+} from '../../src/model/index.js'
 import { Recent } from '../../src/sinks/view/recent.js'
+import { MemoryViews } from '../../src/state/index.js'
 import { WorkerHttpServer } from '../../src/worker/http-server.js'
 import { until } from '../support/job.js'
 
@@ -372,4 +393,75 @@ describe('reading a storage', () => {
     for (; now < 1_000; now += 250) tags.push((await firstValueFrom(recent.get()))?.tag)
     expect(tags).toEqual([undefined, undefined, 'a', 'a', 'a'])
   })
+})
+
+/** A storage that can go away, and lose what it has. */
+class Shaky implements ViewStorage {
+  private kept = new MemoryViews()
+  private isAway = false
+
+  away(isAway: boolean): void {
+    this.isAway = isAway
+  }
+
+  lose(): void {
+    this.kept = new MemoryViews()
+  }
+
+  rows(): unknown {
+    let rows: unknown
+    this.kept.read('test/stats').subscribe(({ tables }) => (rows = Object.fromEntries(tables.get('t') ?? [])))
+    return rows
+  }
+
+  open = () => EMPTY
+  claim = (claim: ViewClaim) => this.unlessAway(() => this.kept.claim(claim))
+  write = (write: ViewWrite) => this.unlessAway(() => this.kept.write(write))
+  read = (view: string, known?: string) => this.unlessAway(() => this.kept.read(view, known))
+
+  private unlessAway<T>(work: () => Observable<T>): Observable<T> {
+    return defer(() => (this.isAway ? throwError(() => new Error('away')) : work()))
+  }
+}
+
+test('a storage that goes away, or loses what it had, has all of it again, and the flow goes on', () => {
+  const storage = new Shaky()
+  const shaky = defineConnection({
+    kind: 'shaky',
+    summary: 'Keeps views badly.',
+    options: z.strictObject({}),
+    open: () => ({ address: 'here', close: () => Promise.resolve() }),
+    views: () => storage,
+  })
+  const numbers = generate({ rate: 10, count: 100, value: (_random, index) => index })
+  const entries = (value: number) => ({ table: 't', key: `${value % 7}`, value })
+  const declared = flow(numbers, view({ path: '/stats', entries, storage: 'shaky' })).with({ epoch: { every: 100 } })
+  const topology = compile(
+    { app: 'test', connections: { shaky: shaky({}) }, flows: { flow: declared } },
+    { environment: {} },
+  )
+  const scheduler = new VirtualTimeScheduler()
+  engine = new Engine(topology, {
+    clock: { now: () => scheduler.now(), scheduler },
+    log: silentLogger,
+    http: { serve: () => NEVER },
+    production: false,
+    dataDirectory: '.',
+  })
+  running = engine.run().subscribe()
+  const seen: unknown[] = []
+  const look = () => void seen.push(storage.rows())
+  scheduler.schedule(() => storage.away(true), 2_000)
+  scheduler.schedule(() => storage.away(false), 6_000)
+  scheduler.schedule(look, 5_900)
+  scheduler.schedule(look, 15_000)
+  scheduler.schedule(() => storage.lose(), 15_000)
+  scheduler.schedule(look, 15_001)
+  scheduler.schedule(look, 21_000)
+  scheduler.schedule(() => engine.stop(), 21_001)
+  scheduler.flush()
+  const last = Object.fromEntries(Array.from({ length: 7 }, (_, key) => [key, key < 2 ? 98 + key : 91 + key]))
+  expect(Object.values(seen[0] as object).every((value) => Number(value) <= 20)).toBe(true)
+  expect(seen.slice(1)).toEqual([last, {}, last])
+  expect(engine.status()[0]).toMatchObject({ state: 'stopped', failures: 0 })
 })

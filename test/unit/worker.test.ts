@@ -131,6 +131,7 @@ describe('a worker', () => {
     expect(metrics).toMatchObject({ status: 200, type: expect.stringContaining('text/plain; version=0.0.4') })
     expect(metrics.text).toContain('weir_flow_state{flow="one",state="failed"} 1')
     expect(JSON.parse((await get(`${base}/version`)).text)).toEqual({ version: '1.2.3' })
+    expect(JSON.parse((await get(`${base}/views`)).text)).toEqual({ views: [] })
     engine.onStop = () => undefined
     stop$.next()
     engine.states = { one: 'running' }

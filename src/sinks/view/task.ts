@@ -47,7 +47,10 @@ export interface ViewEntry<T = unknown> {
   readonly key: string
   /** Absolute, and something that JSON can carry; undefined removes the key. */
   readonly value: T | undefined
-  /** When the value is no longer shown: a time of the stream (ms, or a date), which the watermark reaches. */
+  /**
+   * When the value is no longer shown: a time of the stream (ms, or a date). The watermark reaches it, in flows that have
+   * an `eventTime`.
+   */
   readonly expires?: number | Date | undefined
 }
 
