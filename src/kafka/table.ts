@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { concat, defer, from, ignoreElements, Observable } from 'rxjs'
+import { catchError, concat, defer, ignoreElements, Observable, throwError } from 'rxjs'
 import {
   messageOf,
   type TableChannel,
@@ -18,6 +18,8 @@ const restMs = { idle: 50, failed: 1_000 } as const
 /** A compacted topic of one partition. */
 export class KafkaTable implements TableChannel {
   private readonly writer: KafkaWriter<TableMessage>
+  /** Whether the topic was there when it was last written to. */
+  private isThere = false
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -38,7 +40,11 @@ export class KafkaTable implements TableChannel {
   }
 
   open(): Observable<never> {
-    return concat(defer(() => from(this.ensure())).pipe(ignoreElements()), this.writer.ready$)
+    const made$ = defer(async () => {
+      if (!this.isThere) await this.ensure()
+      this.isThere = true
+    })
+    return concat(made$.pipe(ignoreElements()), this.writer.ready$)
   }
 
   write(message: TableMessage): void {
@@ -47,7 +53,12 @@ export class KafkaTable implements TableChannel {
   }
 
   flush(): Observable<never> {
-    return this.writer.flush$
+    return this.writer.flush$.pipe(
+      catchError((error: unknown) => {
+        this.isThere = false
+        return throwError(() => error)
+      }),
+    )
   }
 
   close(): Observable<never> {
