@@ -31,7 +31,10 @@ export interface ChannelMessage {
   readonly partition?: number
 }
 
-/** Writes to an internal topic, in the order of `write` for each partition. */
+/**
+ * Writes to an internal topic, in the order of `write` for each partition, and without gaps: after an error nothing more is
+ * written before it is opened again.
+ */
 export interface ChannelWriter {
   /** Completes when the topic is there and can be written to, and emits how many partitions it has. */
   open(): Observable<number>

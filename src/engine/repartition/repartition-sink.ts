@@ -1,4 +1,4 @@
-import { catchError, concat, defer, ignoreElements, type Observable, tap, throwError } from 'rxjs'
+import { catchError, concat, defer, EMPTY, ignoreElements, type Observable, tap, throwError } from 'rxjs'
 import { z } from 'zod'
 import {
   type ChannelKind,
@@ -44,6 +44,8 @@ export const repartitionSink = defineSink({
 class RepartitionSink implements SinkTask {
   private readonly writer: ChannelWriter
   private partitions = 0
+  /** After an error the writer has to be opened again. */
+  private isOpen = false
   /** What was told last of each source partition. */
   private readonly told = new Map<string, string>()
   private readonly generations = new PartitionMap<number>()
@@ -67,6 +69,7 @@ class RepartitionSink implements SinkTask {
     return this.writer.open().pipe(
       tap((partitions) => {
         this.partitions = partitions
+        this.isOpen = true
         this.told.clear()
       }),
       ignoreElements(),
@@ -87,9 +90,9 @@ class RepartitionSink implements SinkTask {
       for (const told of this.context.time.told()) this.tell(told)
       return this.writer.flush()
     })
-    return concat(written$, told$).pipe(
+    return concat(this.isOpen ? EMPTY : this.open(), written$, told$).pipe(
       catchError((error: unknown) => {
-        this.told.clear()
+        this.isOpen = false
         return throwError(() => error)
       }),
     )
