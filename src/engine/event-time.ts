@@ -16,12 +16,12 @@ interface PartitionTime {
   readonly generation: number
   /** The highest event time seen, ms; -Infinity before the first record. */
   streamTime: number
-  /** Wall-clock time of the last epoch that brought a record, or of the assignment, ms. */
+  /** When the last epoch ended that brought a record, or it was assigned, ms that have passed. */
   activeAt: number
   /** Whether a record came since the last epoch ended. */
   isFresh: boolean
   idle: boolean
-  /** Since when it moves on at the pace of the wall clock, and until when it has, ms. */
+  /** Since when it moves on at the pace at which time passes, and until when it has, ms. */
   pace: { readonly since: number; until: number } | undefined
   /** The next offset to read when the last epoch ended. */
   position: number
@@ -52,7 +52,7 @@ export class EventTime implements StreamTime {
   private idleAfterMs = 30_000
   private readonly times = new PartitionMap<PartitionTime>()
   private others: Told | undefined
-  /** When all partitions went idle: the watermark of that moment and the wall-clock time it moves on from. */
+  /** When all partitions went idle: the watermark of that moment and the time it moves on from. */
   private allIdle: { watermark: number; since: number; until: number } | undefined
 
   constructor(
@@ -78,7 +78,7 @@ export class EventTime implements StreamTime {
     this.times.set(topic, partition, {
       generation,
       streamTime: progress?.streamTime ?? Number.NEGATIVE_INFINITY,
-      activeAt: this.clock.now(),
+      activeAt: this.passed(),
       isFresh: false,
       idle: false,
       pace: undefined,
@@ -154,7 +154,7 @@ export class EventTime implements StreamTime {
    * not be asked counts as not read to its end.
    */
   advance(ends: readonly PartitionEnd[], positions: readonly Position[] = ends): void {
-    const now = this.clock.now()
+    const now = this.passed()
     const before = this.watermark()
     const read = new PartitionMap<boolean>()
     for (const { topic, partition, offset, end } of ends) read.set(topic, partition, offset >= end)
@@ -190,6 +190,11 @@ export class EventTime implements StreamTime {
     const closed = [...this.times.values()].map((time) => time.closed)
     const reached = this.scope === 'task' ? this.closed : Math.min(...closed)
     return Number.isFinite(reached) ? reached : undefined
+  }
+
+  /** How much time has passed. A wall clock that is set must make nobody idle, and no window close. */
+  private passed(): number {
+    return this.clock.scheduler.now()
   }
 
   /** Where a partition stands by itself, and whether others need not wait for it. */

@@ -37,7 +37,7 @@ export class PartitionEnds {
    * partition is still read to its end.
    */
   fresh(positions: readonly Position[]): readonly PartitionEnd[] {
-    if (this.clock.now() - this.answeredAt >= 3 * everyMs) return []
+    if (this.clock.scheduler.now() - this.answeredAt >= 3 * everyMs) return []
     const ends = new PartitionMap<number>()
     for (const { topic, partition, end } of this.last) ends.set(topic, partition, end)
     return positions.flatMap((position) => {
@@ -52,7 +52,7 @@ export class PartitionEnds {
       toArray(),
       tap((ends) => {
         this.last = ends
-        this.answeredAt = this.clock.now()
+        this.answeredAt = this.clock.scheduler.now()
       }),
       catchError(() => EMPTY),
       ignoreElements(),

@@ -5,10 +5,11 @@ import { EventTime } from '../../src/engine/event-time.js'
 
 const never = Number.NEGATIVE_INFINITY
 
-/** Event time of topic `t`, at a wall clock that the test moves. */
+/** Event time of topic `t`. The test says how much time passes, and what the wall clock says. */
 function setUp(partitions: number, { outOfOrderMs = 0, idleAfterMs = 100 } = {}) {
-  const clock = { at: 1_000_000 }
-  const time = new EventTime({ now: () => clock.at, scheduler: new VirtualTimeScheduler() })
+  const clock = { at: 1_000_000, wall: 0 }
+  const scheduler = Object.assign(new VirtualTimeScheduler(), { now: () => clock.at })
+  const time = new EventTime({ now: () => clock.wall, scheduler })
   time.configure({ outOfOrderMs, idleAfterMs })
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic: 't', partition }))
   const read = all.map((partition) => ({ ...partition, offset: 5, end: 5 }))
@@ -225,6 +226,22 @@ describe('an idle partition', () => {
     expect(epoch(99, [[0, 95]])).toBe(70)
     expect(epoch(1, [[0, 96]])).toBe(96)
   })
+})
+
+test('a wall clock that is set makes no partition idle, and no idle one move on', () => {
+  const { clock, epoch } = setUp(2)
+  epoch(10, [
+    [0, 50],
+    [1, 20],
+  ])
+  clock.wall += 3_600_000
+  expect(epoch(10, [[0, 60]])).toBe(20)
+  clock.wall -= 7_200_000
+  expect(epoch(89, [[0, 61]])).toBe(20)
+  expect(epoch(1, [[0, 62]])).toBe(62)
+  expect(epoch(100, [])).toBe(62)
+  clock.wall += 3_600_000
+  expect(epoch(10, [])).toBe(72)
 })
 
 describe('when all partitions are idle', () => {
