@@ -21,8 +21,8 @@ interface PartitionTime {
   /** Whether a record came since the last epoch ended. */
   isFresh: boolean
   idle: boolean
-  /** Since when it moves on at the pace at which time passes, and until when it has, ms. */
-  pace: { readonly since: number; until: number } | undefined
+  /** From which watermark and since when it moves on at the pace at which time passes, and until when it has, ms. */
+  pace: { readonly from: number; readonly since: number; readonly until: number } | undefined
   /** The next offset to read when the last epoch ended. */
   position: number
   /** Its watermark as it was committed. */
@@ -165,8 +165,10 @@ export class EventTime implements StreamTime {
     let idle = this.times.size > 0
     for (const [partition, time] of this.times.entries()) {
       this.judge(time, read.get(partition.topic, partition.partition) === true, now)
-      const isIdle = this.base(partition, time).idle
-      time.pace = isIdle ? { since: time.pace?.since ?? now, until: now } : undefined
+      const { watermark, idle: isIdle } = this.base(partition, time)
+      // It may have been awaited meanwhile, and have gone on from elsewhere.
+      const since = time.pace?.from === watermark ? time.pace.since : now
+      time.pace = isIdle ? { from: watermark, since, until: now } : undefined
       idle &&= isIdle
     }
     this.allIdle = idle ? this.moveOn(before, now) : undefined

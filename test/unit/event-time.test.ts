@@ -6,10 +6,13 @@ import { EventTime } from '../../src/engine/event-time.js'
 const never = Number.NEGATIVE_INFINITY
 
 /** Event time of topic `t`. The test says how much time passes, and what the wall clock says. */
-function setUp(partitions: number, { outOfOrderMs = 0, idleAfterMs = 100 } = {}) {
+function setUp(
+  partitions: number,
+  { outOfOrderMs = 0, idleAfterMs = 100, scope = 'task' as 'task' | 'partition' } = {},
+) {
   const clock = { at: 1_000_000, wall: 0 }
   const scheduler = Object.assign(new VirtualTimeScheduler(), { now: () => clock.at })
-  const time = new EventTime({ now: () => clock.wall, scheduler })
+  const time = new EventTime({ now: () => clock.wall, scheduler }, scope)
   time.configure({ outOfOrderMs, idleAfterMs })
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic: 't', partition }))
   const read = all.map((partition) => ({ ...partition, offset: 5, end: 5 }))
@@ -242,6 +245,21 @@ test('a wall clock that is set makes no partition idle, and no idle one move on'
   expect(epoch(100, [])).toBe(62)
   clock.wall += 3_600_000
   expect(epoch(10, [])).toBe(72)
+})
+
+test('a partition that others told went on while it was not looked at is idle anew, and from where it stands now', () => {
+  const { time, epoch } = setUp(1, { scope: 'partition' })
+  let told = { watermark: 50, idle: true }
+  time.follow(() => told)
+  const watermarkAfter = (ms: number) => {
+    epoch(ms, [])
+    return time.watermarkOf({ topic: 't', partition: 0 })
+  }
+  expect(watermarkAfter(10)).toBe(50)
+  expect(watermarkAfter(1_000)).toBe(1_050)
+  told = { watermark: 1_700, idle: true }
+  expect(watermarkAfter(2_000)).toBe(1_700)
+  expect(watermarkAfter(30)).toBe(1_730)
 })
 
 describe('when all partitions are idle', () => {
