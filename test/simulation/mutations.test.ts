@@ -6,76 +6,15 @@ import { StageContexts } from '../../src/engine/stage-contexts.js'
 import { FlowTask } from '../../src/engine/task.js'
 import {
   type CheckpointStore,
-  type EpochCommit,
   type EpochTransaction,
-  type PartitionCommit,
   partitionName,
   type SinkTask,
   type SourceTask,
   type TopicPartition,
 } from '../../src/model/index.js'
 import { PartitionStore } from '../../src/state/partition-store.js'
-import { type Sabotage, Simulation } from '../../src/testing/simulation/simulation.js'
-import { scenarios } from './scenarios.js'
-
-/** How many seeds of each scenario may hold before one has to notice. */
-const tries = 12
-
-/** The first promise that does not hold, of flows whose names match. */
-function firstBroken(named: RegExp, sabotage: Sabotage = {}): string | undefined {
-  const tried = scenarios.filter(({ name }) => named.test(name))
-  expect(tried.length).toBeGreaterThan(0)
-  for (let seed = 1; seed <= tries; seed++) {
-    for (const { flow, options } of tried) {
-      const simulation = new Simulation(flow, { ...options, seed }, sabotage)
-      simulation.run()
-      if (simulation.world.broken !== undefined) return simulation.world.broken
-    }
-  }
-  return undefined
-}
-
-/** A store that is another one but for some methods. */
-function storeOf(store: CheckpointStore, changed: Partial<CheckpointStore>): CheckpointStore {
-  return {
-    open: () => store.open(),
-    acquire: (task, partitions) => store.acquire(task, partitions),
-    load: (task, partition) => store.load(task, partition),
-    list: (app) => store.list(app),
-    begin: () => store.begin(),
-    close: () => store.close(),
-    ...changed,
-  }
-}
-
-/** A store whose commits are changed on their way. */
-function committing(change: (partition: PartitionCommit, commit: EpochCommit) => PartitionCommit) {
-  return (store: CheckpointStore): CheckpointStore =>
-    storeOf(store, {
-      begin: () => {
-        const transaction = store.begin()
-        return {
-          commit: (commit) =>
-            transaction.commit({ ...commit, partitions: commit.partitions.map((part) => change(part, commit)) }),
-          rollback: () => transaction.rollback(),
-        }
-      },
-    })
-}
-
-/** A source that is another one but for some members. */
-function sourceOf(source: SourceTask, changed: Partial<SourceTask>): SourceTask {
-  return {
-    assignments$: source.assignments$,
-    read: (epoch) => source.read(epoch),
-    positions: () => source.positions(),
-    rewind: (positions, error) => source.rewind(positions, error),
-    commit: (positions) => source.commit(positions),
-    ends: () => source.ends(),
-    failed: (error) => source.failed?.(error),
-    ...changed,
-  }
-}
+import type { Sabotage } from '../../src/testing/simulation/simulation.js'
+import { allDone, committing, durable, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
 
 const keyOf = (task: string, partition: TopicPartition) => `${task} ${partitionName(partition)}`
 
@@ -145,12 +84,6 @@ function releasingEarly(source: SourceTask): SourceTask {
     ),
   })
 }
-
-const durable = /^no committed position is ahead of a durable effect/
-const once = /^each result comes out once/
-const results =
-  /^(results are those of the model|nothing else comes out|no committed position is ahead|each result comes out once)/
-const allDone = /^everything is done in the end/
 
 describe('the surroundings, or what the engine does with them', () => {
   test.each<[string, RegExp, Sabotage, RegExp]>([

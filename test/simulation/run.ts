@@ -1,16 +1,17 @@
-/** `npm run simulate -- --seeds 2000 [--seed S]`: runs seeds from S on; a single one with its trace. */
+/** `npm run simulate -- --seeds 2000 [--seed S] [--scenario NAME]`: runs seeds from S on; a single one with its trace. */
 import { parseArgs } from 'node:util'
 import { SimulationFailure, simulate } from '../../src/testing/index.js'
-import { scenarioOf } from './scenarios.js'
+import { scenarioNamed, scenarioOf } from './scenarios.js'
 
-const { values } = parseArgs({ options: { seeds: { type: 'string' }, seed: { type: 'string' } } })
+const text = { type: 'string' } as const
+const { values } = parseArgs({ options: { seeds: text, seed: text, scenario: text } })
 const first = wholeNumber('seed', values.seed ?? String(Date.now() % 2 ** 31))
 const many = wholeNumber('seeds', values.seeds ?? (values.seed === undefined ? '200' : '1'))
 const failed: number[] = []
 const began = performance.now()
 
 for (let seed = first; seed < first + many; seed++) {
-  const { name, flow, options } = scenarioOf(seed)
+  const { name, flow, options } = values.scenario === undefined ? scenarioOf(seed) : scenarioNamed(values.scenario)
   try {
     const { trace } = simulate(flow, { ...options, seed })
     if (many === 1) console.log(trace.join('\n'))
@@ -19,7 +20,7 @@ for (let seed = first; seed < first + many; seed++) {
     failed.push(seed)
     console.log(error.trace.join('\n'))
     console.log(`seed ${seed} (${name}): ${error.promise}`)
-    console.log(`replay it: npm run simulate -- --seed ${seed}\n`)
+    console.log(`replay it: npm run simulate -- --seed ${seed} --scenario '${name}'\n`)
   }
 }
 

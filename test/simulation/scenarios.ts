@@ -1,5 +1,3 @@
-import { map as rxMap } from 'rxjs'
-import { z } from 'zod'
 import {
   type Aggregated,
   aggregate,
@@ -7,9 +5,6 @@ import {
   branch,
   count,
   countDistinct,
-  defineOperator,
-  eventTime,
-  type Flow,
   filter,
   flatMap,
   flow,
@@ -18,57 +13,29 @@ import {
   merge,
   type Operator,
   otherwise,
-  postgres,
-  type StreamRecord,
   to,
   tumbling,
   type Windowed,
 } from '../../src/index.js'
+import { eachRecord } from '../../src/testing/index.js'
+import { sharedScenarios } from './shared-scenarios.js'
 import {
-  allTime,
-  eachRecord,
-  type Model,
-  type Random,
-  type SimulatedInput,
-  type SimulateOptions,
-  windowed,
-} from '../../src/testing/index.js'
-
-const Visit = z.object({ id: z.number(), user: z.string(), at: z.number() })
-type Visit = z.infer<typeof Visit>
-
-/** A flow, what it reads, and what must come out of it. */
-export interface Scenario {
-  readonly name: string
-  readonly flow: Flow
-  readonly options: Omit<SimulateOptions, 'seed'>
-}
-
-const source = kafka.source({ topic: 'visits' })
-const table = <T>() => postgres.sink<T>({ table: 'results', row: (value) => ({ value }) })
-const topic = <T>() => kafka.sink<T>({ topic: 'results' })
-
-/** Event times that go on at about the pace of the input, some of them behind. */
-function visits(random: Random, sources = 1): SimulatedInput<Visit>[] {
-  return Array.from({ length: random.between(20, 120) }, (_, id) => {
-    const user = random.pick(['ann', 'bob', 'cem', 'dua', 'eva'])
-    const at = Math.max(0, id * 1_000 - random.between(0, 6_000))
-    return { value: { id, user, at }, key: user, source: random.between(0, sources - 1), timestamp: at }
-  })
-}
-
-/** The same, with nothing in the windows left: every partition brings a late time at last. */
-function closedVisits(random: Random): SimulatedInput<Visit>[] {
-  const some = visits(random).map((visit) =>
-    random.chance(0.5) ? visit : { ...visit, partition: random.between(0, 2) },
-  )
-  const last = [0, 1, 2].map((partition) => {
-    return { value: { id: -1, user: 'last', at: 10_000_000 }, key: null, partition, timestamp: 10_000_000 }
-  })
-  return [...some, ...last]
-}
-
-const copies = eachRecord<Visit, Visit>({ results: ({ value }) => [value], idOf: ({ id }) => `visit ${id}` })
+  byUserAndWindow,
+  byWindow,
+  closedVisits,
+  copies,
+  counted,
+  counts,
+  type Scenario,
+  scenario,
+  source,
+  table,
+  timed,
+  topic,
+  Visit,
+  visits,
+  windows,
+} from './visits.js'
 
 /** Twice each even visit, and none of the odd ones. */
 const doubles = eachRecord<Visit, { visit: number; part: number }>({
@@ -84,66 +51,18 @@ const doubled = flow(
   table(),
 )
 
-/** Counts by record key in a store of the record's partition: state that may lie in several processes. */
-const counting = defineOperator({
-  name: 'counting',
-  summary: 'Counts records by key.',
-  options: z.strictObject({}),
-  stores: () => ['counts'],
-  build: (_options, context) => {
-    const codec = { version: 1, save: (value: number) => value, load: (saved: unknown) => saved as number }
-    const store = context.store<number>('counts', codec)
-    return rxMap((record: StreamRecord) => {
-      const { topic: from, partition } = record.origin
-      const part = store.of(from, partition)
-      const key = String(record.key)
-      const entry = part.get(0, key) ?? part.add(0, key, 0)
-      entry.value++
-      part.touch(entry)
-      return record.with({ key, value: entry.value })
-    })
-  },
-})
-const counts = () => counting.declare({}) as Operator<unknown, Aggregated<number, string>>
-const counted = allTime<Visit, number>({ by: ({ user }) => user, result: (all) => all.length })
-
-const windows: Operator<Visit, Windowed<{ visits: number; users: number }>> = aggregate('windows', {
-  window: tumbling('10s', { grace: '1s' }),
-  of: { visits: count(), users: countDistinct(({ user }) => user) },
-})
-const byWindow = windowed<Visit, { visits: number; users: number }>({
-  sizeMs: 10_000,
-  graceMs: 1_000,
-  outOfOrderMs: 3_000,
-  result: (all) => ({ visits: all.length, users: new Set(all.map(({ user }) => user)).size }),
-})
-const timed = eventTime((visit: Visit) => visit.at, { outOfOrder: '3s', idleAfter: '30d' })
-
 const userWindows: Operator<Visit, Windowed<number, string>> = aggregate('windows', {
   window: tumbling('20s'),
   by: ({ user }) => user,
   of: count(),
 })
-const byUserAndWindow = windowed<Visit, number>({
-  sizeMs: 20_000,
-  outOfOrderMs: 3_000,
-  by: ({ user }) => user,
-  result: (all) => all.length,
-})
-
 const totals: Operator<Visit, Aggregated<number, string>> = aggregate('totals', {
   by: ({ user }) => user,
   of: countDistinct(({ id }) => id),
 })
 
-function scenario(
-  name: string,
-  tried: Flow,
-  model: Model,
-  input: (random: Random) => readonly SimulatedInput[],
-): Scenario {
-  return { name, flow: tried, options: { model, input } }
-}
+/** In one process, which has all partitions. */
+const whole = { repartition: false }
 
 export const scenarios: readonly Scenario[] = [
   scenario('copies, at least once', flow(source, json(Visit), topic()), copies, visits),
@@ -175,16 +94,25 @@ export const scenarios: readonly Scenario[] = [
   ),
   scenario('counts by key, exactly once', flow(source, json(Visit), counts(), table()), counted, visits),
   scenario('counts by key, at least once', flow(source, json(Visit), counts(), topic()), counted, visits),
-  scenario('windows, exactly once', flow(source, json(Visit), timed, windows, table()), byWindow, closedVisits),
+  scenario('windows, exactly once', flow(source, json(Visit), timed, windows, table()), byWindow, closedVisits, whole),
   scenario(
     'windows by user in batches, exactly once',
     flow(source, json(Visit), timed, userWindows, batch({ size: 3, every: '1s' }), table<unknown>()),
     byUserAndWindow,
     closedVisits,
+    whole,
   ),
-  scenario('windows, at least once', flow(source, json(Visit), timed, windows, topic()), byWindow, closedVisits),
-  scenario('totals, exactly once', flow(source, json(Visit), totals, table()), counted, visits),
+  scenario('windows, at least once', flow(source, json(Visit), timed, windows, topic()), byWindow, closedVisits, whole),
+  scenario('totals, exactly once', flow(source, json(Visit), totals, table()), counted, visits, whole),
+  ...sharedScenarios,
 ]
+
+/** The scenario of that name. */
+export function scenarioNamed(name: string): Scenario {
+  const found = scenarios.find((one) => one.name === name)
+  if (found !== undefined) return found
+  throw new RangeError(`there is no scenario '${name}', but ${scenarios.map((one) => `'${one.name}'`).join(', ')}`)
+}
 
 /** Which of them a seed runs. */
 export function scenarioOf(seed: number): Scenario {

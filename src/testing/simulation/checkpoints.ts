@@ -56,13 +56,11 @@ export class CheckpointServer {
     const { task, partitions } = commit
     for (const partition of partitions) this.checkOwner(who, task, partition)
     for (const row of rows) this.judge.effect(who.name, row, true)
-    const positions = partitions.map(({ topic, partition, progress }) => ({
-      topic,
-      partition,
-      offset: progress.position,
-    }))
-    const watermarks = partitions.flatMap(({ progress: { watermark } }) => (watermark === undefined ? [] : [watermark]))
-    this.judge.committed(positions, watermarks.length === 0 ? undefined : Math.max(...watermarks))
+    this.judge.committed(
+      partitions.map(({ topic, partition, progress: { position, watermark } }) => {
+        return { topic, partition, offset: position, watermark }
+      }),
+    )
   }
 
   /** What the store let through has to be by the one who acquired the partition last, and go forward. */
@@ -78,8 +76,14 @@ export class CheckpointServer {
   }
 }
 
+/** A transaction that sinks join. */
+export interface Joined extends EpochTransaction {
+  /** Writes values that nobody sees before the commit. */
+  insert(values: readonly unknown[], stage: string): Observable<never>
+}
+
 /** The transaction of one epoch, at the process. */
-export class SimulatedTransaction implements EpochTransaction {
+export class SimulatedTransaction implements Joined {
   private readonly rows: unknown[] = []
   private isOver = false
 
@@ -88,7 +92,6 @@ export class SimulatedTransaction implements EpochTransaction {
     private readonly actor: Actor,
   ) {}
 
-  /** Writes rows that nobody sees before the commit. */
   insert(rows: readonly unknown[]): Observable<never> {
     return this.server.link
       .request(this.actor, {

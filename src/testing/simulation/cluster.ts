@@ -11,10 +11,23 @@ export interface Message {
   readonly headers: readonly Header[]
 }
 
+/** What became of the transaction that a record was written in, as far as a partition was told. */
+export interface Fate {
+  tellsOf(partition: TopicPartition): Outcome
+}
+
+export type Outcome = 'open' | 'committed' | 'aborted'
+
+/** A partition: what was written, from `start` on, and in which transactions. */
+interface Log {
+  start: number
+  readonly entries: { readonly origin: Origin; readonly fate: Fate | undefined }[]
+}
+
 /** A Kafka cluster: topics, and the groups that read them. */
 export class Cluster {
   readonly link: Link
-  private readonly topics = new Map<string, Origin[][]>()
+  private readonly topics = new Map<string, Log[]>()
   private readonly groups = new Map<string, Group>()
   private readonly listeners = new Set<() => void>()
 
@@ -31,19 +44,23 @@ export class Cluster {
     if (known !== undefined) return known.length
     this.topics.set(
       name,
-      Array.from({ length: partitions }, () => []),
+      Array.from({ length: partitions }, () => ({ start: 0, entries: [] })),
     )
     return partitions
+  }
+
+  has(topic: string): boolean {
+    return this.topics.has(topic)
   }
 
   partitionsOf(topics: readonly string[]): TopicPartition[] {
     return topics.flatMap((topic) => this.logs(topic).map((_, partition) => ({ topic, partition })))
   }
 
-  append(topic: string, partition: number, message: Message): Origin {
+  append(topic: string, partition: number, message: Message, fate?: Fate): Origin {
     const log = this.log({ topic, partition })
-    const origin = { topic, partition, offset: log.length, ...message }
-    log.push(origin)
+    const origin = { topic, partition, offset: endOf(log), ...message }
+    log.entries.push({ origin, fate })
     for (const listener of this.listeners) listener()
     return origin
   }
@@ -54,12 +71,37 @@ export class Cluster {
     return () => this.listeners.delete(listener)
   }
 
+  /** Records from a position on; where that is gone, from the first that is left. */
   read({ topic, partition, offset }: Position, most: number): readonly Origin[] {
-    return this.log({ topic, partition }).slice(offset, offset + most)
+    const { start, entries } = this.log({ topic, partition })
+    const from = Math.max(0, offset - start)
+    return entries.slice(from, from + most).map(({ origin }) => origin)
+  }
+
+  /** What a reader sees that waits for the end of each transaction: nothing of those that were aborted. */
+  readCommitted(partition: TopicPartition): readonly Origin[] {
+    const { entries } = this.log(partition)
+    const open = entries.findIndex(({ fate }) => fate?.tellsOf(partition) === 'open')
+    const stable = open < 0 ? entries : entries.slice(0, open)
+    return stable.filter(({ fate }) => fate?.tellsOf(partition) !== 'aborted').map(({ origin }) => origin)
+  }
+
+  /** The first offset that is left. */
+  start(partition: TopicPartition): number {
+    return this.log(partition).start
   }
 
   end(partition: TopicPartition): number {
-    return this.log(partition).length
+    return endOf(this.log(partition))
+  }
+
+  /** Deletes what lies before a position. */
+  truncate(position: Position): void {
+    const log = this.log(position)
+    const gone = Math.min(position.offset, endOf(log)) - log.start
+    if (gone <= 0) return
+    log.entries.splice(0, gone)
+    log.start += gone
   }
 
   group(name: string): Group {
@@ -76,15 +118,26 @@ export class Cluster {
     return [...this.topics.keys()]
   }
 
-  private log({ topic, partition }: TopicPartition): Origin[] {
+  private log({ topic, partition }: TopicPartition): Log {
     const log = this.logs(topic)[partition]
     if (log === undefined) throw new RangeError(`there is no partition ${partition} of topic '${topic}'`)
     return log
   }
 
-  private logs(topic: string): Origin[][] {
+  private logs(topic: string): Log[] {
     const logs = this.topics.get(topic)
     if (logs === undefined) throw new RangeError(`there is no topic '${topic}'`)
     return logs
   }
+}
+
+function endOf({ start, entries }: Log): number {
+  return start + entries.length
+}
+
+/** Spreads keys over partitions. */
+export function hash(key: string): number {
+  let sum = 7
+  for (const letter of key) sum = (Math.imul(sum, 31) + (letter.codePointAt(0) ?? 0)) >>> 0
+  return sum
 }

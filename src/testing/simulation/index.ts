@@ -7,12 +7,16 @@
  *   storm                what goes wrong, and when
  *   world, random        virtual time, actors, the trace; all choices from one seed
  *   link                 requests that are slow, lost, late or doubled
- *   cluster, group       Kafka's side; reader, holdings: the side of a process
- *   checkpoints, sink    what keeps checkpoints and results
+ *   inputs               what is written to the topics that are read
+ *   cluster, group       Kafka's side; reader, holdings, channel: the side of a process
+ *   checkpoints, sink    what keeps checkpoints and results: in a database
+ *   transactions         the same in Kafka, in transactions; transactional: the side of a process
  *   fleet, process       the processes and their supervisor
  */
+
+export type { SimulatedInput } from './inputs.js'
 export { allTime, type Expected, eachRecord, type LoggedInput, type Model, windowed } from './models.js'
 export type { Random } from './random.js'
 export { SimulationFailure, type SimulationReport, simulate } from './simulate.js'
-export type { SimulatedInput, SimulateOptions } from './simulation.js'
+export type { SimulateOptions } from './simulation.js'
 export { type Fault, faults } from './storm.js'

@@ -12,10 +12,23 @@ interface Awaited {
   done: number
 }
 
+/** What was committed of a partition: the next offset to read, and the watermark up to which results are out. */
+export interface CommittedPartition extends Position {
+  readonly watermark?: number | undefined
+}
+
 interface Committed {
-  /** Up to where a partition has been committed. */
+  /** Up to where a partition has been committed by those who give results. */
   position(partition: TopicPartition): number
-  watermark: number
+  /** Up to where all of them have given theirs. */
+  readonly watermark: number
+}
+
+/** From where results are made: behind all internal topics. */
+export interface LastTopics {
+  readonly topics: readonly string[]
+  /** Empty as long as one of the topics is not there. */
+  partitions(): readonly TopicPartition[]
 }
 
 /** Compares what becomes durable with what a model says must come out, while it happens. */
@@ -23,15 +36,13 @@ export class Judge {
   private readonly awaited = new Map<string, Awaited>()
   private readonly open: Set<Awaited>
   private readonly positions = new Map<string, number>()
-  private readonly state: Committed = {
-    position: (partition) => this.positionOf(partition),
-    watermark: Number.NEGATIVE_INFINITY,
-  }
+  private readonly watermarks = new Map<string, number>()
 
   constructor(
     private readonly world: World,
     private readonly model: Model | undefined,
     input: Parameters<Model['expected']>[0],
+    private readonly last: LastTopics,
   ) {
     for (const { id, value, due } of model?.expected(input) ?? []) {
       const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0 }
@@ -60,21 +71,37 @@ export class Judge {
     if (once && expected.done > expected.dues.length) this.world.breaks(`each result comes out once: ${id}`)
   }
 
-  /** Positions, and the watermark up to which results are out, were committed. */
-  committed(positions: readonly Position[], watermark: number | undefined): void {
-    for (const position of positions) {
+  /** Positions, and the watermarks up to which results are out, were committed. */
+  committed(partitions: readonly CommittedPartition[]): void {
+    for (const { watermark = Number.NEGATIVE_INFINITY, ...position } of partitions) {
       const name = partitionName(position)
-      this.positions.set(name, Math.max(position.offset, this.positions.get(name) ?? 0))
+      this.positions.set(name, Math.max(position.offset, this.positionOf(position)))
+      this.watermarks.set(name, Math.max(watermark, this.watermarkOf(position)))
     }
-    this.state.watermark = Math.max(this.state.watermark, watermark ?? Number.NEGATIVE_INFINITY)
+    const state = this.state()
     for (const { id, dues, done } of this.open) {
-      if (dues.filter((isDue) => isDue(this.state)).length <= done) continue
+      if (dues.filter((isDue) => isDue(state)).length <= done) continue
       this.world.breaks(`no committed position is ahead of a durable effect: ${id} is not written`)
     }
   }
 
   positionOf(partition: TopicPartition): number {
     return this.positions.get(partitionName(partition)) ?? 0
+  }
+
+  /** What somebody reads who sees only what counts has to be each result, as often as it came out. */
+  readBack(outputs: readonly unknown[]): void {
+    const { model } = this
+    if (model === undefined) return
+    const times = new Map<string, number>()
+    for (const output of outputs) {
+      const { id } = model.identify(output)
+      times.set(id, (times.get(id) ?? 0) + 1)
+    }
+    for (const { id, done } of this.awaited.values()) {
+      const read = times.get(id) ?? 0
+      if (read !== done) this.world.breaks(`who reads what is committed reads each result once: ${id} ${read} times`)
+    }
   }
 
   get isComplete(): boolean {
@@ -84,5 +111,18 @@ export class Judge {
   /** What has not come out yet. */
   missing(): string[] {
     return [...this.open].map(({ id }) => id)
+  }
+
+  private state(): Committed {
+    const { topics, partitions } = this.last
+    const watermarks = partitions().map((partition) => this.watermarkOf(partition))
+    return {
+      position: (partition) => (topics.includes(partition.topic) ? this.positionOf(partition) : 0),
+      watermark: watermarks.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...watermarks),
+    }
+  }
+
+  private watermarkOf(partition: TopicPartition): number {
+    return this.watermarks.get(partitionName(partition)) ?? Number.NEGATIVE_INFINITY
   }
 }

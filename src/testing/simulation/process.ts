@@ -1,10 +1,18 @@
 import { NEVER, type Subscription } from 'rxjs'
 import { Engine, type Topology } from '../../engine/index.js'
-import { type Logger, messageOf } from '../../model/index.js'
+import { type ErrorCode, type Logger, messageOf } from '../../model/index.js'
 import type { Cluster } from './cluster.js'
-import type { Member } from './group.js'
+import type { Group, Member } from './group.js'
 import type { SimulatedReader } from './reader.js'
 import type { Actor } from './world.js'
+
+/** The errors of those who find a server away. */
+const servers: readonly (ErrorCode | undefined)[] = [
+  'WEIR_SOURCE_UNREACHABLE',
+  'WEIR_SINK_UNREACHABLE',
+  'WEIR_SINK_FAILED',
+  'WEIR_CHECKPOINT_UNREACHABLE',
+]
 
 /** What a process is made of: its topology is compiled for it, since its connections are its own. */
 export interface Making {
@@ -21,8 +29,9 @@ export class SimulatedProcess {
   isStopping = false
   private readonly engine: Engine
   private running: Subscription | undefined
-  private silenced: Member[] = []
+  private silenced: { readonly member: Member; readonly group: Group }[] = []
   private stepsToLive = Number.POSITIVE_INFINITY
+  private broken = 0
 
   constructor(
     readonly actor: Actor,
@@ -108,15 +117,17 @@ export class SimulatedProcess {
     this.hear()
   }
 
+  /** Of several readers the next one each time. */
   breakClient(): void {
-    this.actor.after(0, () => this.making.readers[0]?.break())
+    const { readers } = this.making
+    this.actor.after(0, () => readers[this.broken++ % readers.length]?.break())
   }
 
   private silence(): void {
     if (this.silenced.length > 0) return
     for (const group of this.cluster.allGroups()) {
       for (const member of group.membersOf(this.actor)) {
-        this.silenced.push(member)
+        this.silenced.push({ member, group })
         group.silence(member)
       }
     }
@@ -124,14 +135,18 @@ export class SimulatedProcess {
 
   private hear(): void {
     if (this.isOver || this.actor.isIsolated || this.actor.state !== 'awake') return
-    for (const member of this.silenced) for (const group of this.cluster.allGroups()) group.hear(member)
+    for (const { member, group } of this.silenced) group.hear(member)
     this.silenced = []
   }
 
   private end(how: string): void {
     if (this.isOver) return
-    const states = this.engine.status().map(({ state, error }) => (error ? `${state}: ${messageOf(error)}` : state))
+    const all = this.engine.status()
+    const states = all.map(({ state, error }) => (error ? `${state}: ${messageOf(error)}` : state))
     this.actor.note(`${how} (${states.join(', ')})`)
+    const gaveUp = all.find(({ state, error }) => state === 'failed' && servers.includes(error?.code))
+    if (this.actor.world.isCalm && gaveUp !== undefined)
+      this.actor.world.breaks(`nobody gives up on a server that is there: ${messageOf(gaveUp.error)}`)
     this.isOver = true
     // What it could not tell the group any more, the end of its session does.
     this.silence()

@@ -341,6 +341,7 @@ class Session {
       this.isFetching = false
       const [at, part] = random.pick(waiting)
       if (this.parts.get(at.topic, at.partition) === part) {
+        this.skipGone(at, part)
         const records = this.cluster.read({ ...at, offset: part.fetched }, random.between(1, ahead))
         part.fetched += records.length
         this.arrived.push(...records)
@@ -348,6 +349,14 @@ class Session {
       }
       this.fetch()
     })
+  }
+
+  /** What was truncated before it was read is skipped, as Kafka has it: whoever that happens to must be fenced off. */
+  private skipGone(at: TopicPartition, part: Part): void {
+    const start = this.cluster.start(at)
+    if (part.fetched >= start) return
+    this.actor.note(`finds ${partitionName(at)}@${part.fetched} gone, reads from ${start}`)
+    part.fetched = start
   }
 
   private ask<T>(what: string, code: ErrorCode, execute: () => T): Observable<T> {

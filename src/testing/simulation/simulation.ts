@@ -1,9 +1,14 @@
 import { z } from 'zod'
 import { compile, type Flow, type Topology } from '../../engine/index.js'
+import { repartitionSink } from '../../engine/repartition/repartition-sink.js'
+import { type SubTopology, sinksOf } from '../../engine/topology.js'
 import {
+  type ChannelKind,
+  type ChannelWriter,
   type CheckpointStore,
-  type Connection,
+  type Duration,
   defineConnection,
+  durationMs,
   type Environment,
   type Sink,
   type SinkTask,
@@ -13,32 +18,24 @@ import {
   type TopicPartition,
 } from '../../model/index.js'
 import { MemoryCheckpoints } from '../../state/index.js'
-import { asRead, withStandIns } from '../stand-ins.js'
+import { withStandIns } from '../stand-ins.js'
+import { simulatedChannel } from './channel.js'
 import { CheckpointServer, SimulatedCheckpoints } from './checkpoints.js'
 import { Cluster } from './cluster.js'
+import type { SimulatedConnection } from './connection.js'
 import { Fleet } from './fleet.js'
-import { Judge } from './judge.js'
+import { type PlacedInput, place, type SimulatedInput, topicsOf } from './inputs.js'
+import { Judge, type LastTopics } from './judge.js'
 import { Link } from './link.js'
-import type { LoggedInput, Model } from './models.js'
+import type { Model } from './models.js'
 import { SimulatedProcess } from './process.js'
 import { Random } from './random.js'
 import { SimulatedReader } from './reader.js'
 import { SimulatedSink, simulatedDeadLetters } from './sink.js'
 import { type Fault, faults, Storm } from './storm.js'
+import { TransactionalCheckpoints } from './transactional.js'
+import { TransactionServer } from './transactions.js'
 import { type Actor, World } from './world.js'
-
-/** A record to be written to the topic of a source. */
-export interface SimulatedInput<V = unknown> {
-  /** Objects become JSON where the source reads bytes. */
-  readonly value: V
-  readonly key?: string | null
-  /** Default: by the key, or at random. */
-  readonly partition?: number
-  /** ms. Default: when it is written. */
-  readonly timestamp?: number
-  /** Which source of the flow. Default: the first. */
-  readonly source?: number
-}
 
 export interface SimulateOptions<V = unknown> {
   /** A whole number. The same seed does the same, to the last line of the trace. */
@@ -51,8 +48,15 @@ export interface SimulateOptions<V = unknown> {
   readonly model?: Model
   /** How many partitions each topic has. Default 3. */
   readonly partitions?: number
-  /** How many processes there are at the most. Default 3; a flow that needs all partitions in one has one. */
+  /** How many processes there are at the most. Default 3. */
   readonly members?: number
+  /**
+   * Whether records of a key meet by way of an internal topic where processes share a source. Default true, as it is with
+   * Kafka; else a flow that needs all partitions in one place has one process at a time.
+   */
+  readonly repartition?: boolean
+  /** How long an epoch lasts at the most. Default: from 20 ms to 1 s, as the seed has it. */
+  readonly every?: Duration
   readonly environment?: Environment
 }
 
@@ -60,6 +64,8 @@ export interface SimulateOptions<V = unknown> {
 export interface Sabotage {
   source?(task: SourceTask): SourceTask
   sink?(task: SinkTask): SinkTask
+  /** What writes internal topics. */
+  writer?(writer: ChannelWriter): ChannelWriter
   /** What the process uses. */
   checkpoints?(store: CheckpointStore): CheckpointStore
   /** What the server keeps them in. */
@@ -81,11 +87,8 @@ interface Plan {
 /** How long it may take until all is done once nothing goes wrong any more, ms. */
 const recoveryMs = 600_000
 const stopMs = 60_000
-
-interface SimulatedConnection extends Connection {
-  readonly actor: Actor
-  readonly readers: SimulatedReader[]
-}
+/** The brokers abort what nobody has ended before. */
+const longestTransactionMs = 70_000
 
 /** One flow in a simulated world: built, run through a storm, and judged. */
 export class Simulation {
@@ -94,12 +97,16 @@ export class Simulation {
   private readonly plan: Plan
   private readonly cluster: Cluster
   private readonly server: CheckpointServer
+  private readonly transactions: TransactionServer
   private readonly sinks: Link
   private readonly judge: Judge
   private readonly flow: Flow
-  private readonly isCheckpointed: boolean
+  /** Whether checkpoints are kept in Kafka, together with the results. */
+  private readonly isTransactional: boolean
   private readonly fleet: Fleet
   private readonly read: TopicPartition[]
+  /** The topics of which the positions are in their groups, and in no checkpoint. */
+  private readonly inGroups = new Set<string>()
 
   constructor(
     declared: Flow,
@@ -114,18 +121,28 @@ export class Simulation {
     this.sinks = new Link(this.world, 'sink')
     this.flow = this.between(declared)
     const topology = this.compiled(this.connectionOf(this.world.servers))
-    this.isCheckpointed = topology.flows.some(({ parts }) => parts.some(({ checkpointed }) => checkpointed))
-    const inputs = this.place(declared, topology)
+    const parts = topology.flows.flatMap((flow) => flow.parts)
+    this.isTransactional = topology.flows.some(({ joins }) =>
+      joins.some(({ definition }) => definition.transactional === 'on-request'),
+    )
+    const { partitions = 3 } = options
+    const inputs = place(
+      options.input(this.random),
+      { declared, topology, cluster: this.cluster, partitions },
+      this.random,
+    )
+    this.read = this.cluster.partitionsOf(this.cluster.allTopics())
     this.judge = new Judge(
       this.world,
       options.model,
       inputs.map(({ logged }) => logged),
+      this.lastTopics(parts, declared),
     )
     const kept = sabotage.kept?.(new MemoryCheckpoints()) ?? new MemoryCheckpoints()
     this.server = new CheckpointServer(this.world, this.judge, kept)
-    this.read = this.cluster.partitionsOf(this.cluster.allTopics())
+    this.transactions = new TransactionServer(this.cluster, this.server)
     this.write(inputs)
-    const isSingle = topology.flows.some(({ parts }) => parts.some(({ global }) => global))
+    const isSingle = parts.some(({ global }) => global)
     const size = isSingle ? 1 : this.plan.members
     this.fleet = new Fleet(this.world, size, isSingle, (name, slot, ended) => this.launch(name, slot, ended))
   }
@@ -133,7 +150,7 @@ export class Simulation {
   /** Runs it to the end. What broke, if anything did, is in `world.broken`. */
   run(): void {
     const { world, plan, fleet } = this
-    const links = [this.cluster.link, this.server.link, this.sinks]
+    const links = this.isTransactional ? [this.cluster.link] : [this.cluster.link, this.server.link, this.sinks]
     const scene = { world, fleet, cluster: this.cluster, links, sessionMs: plan.sessionMs }
     fleet.scale(this.random.between(1, fleet.size))
     const storm = new Storm(scene, this.options.faults ?? (Object.keys(faults) as Fault[]), plan.gapMs)
@@ -147,6 +164,15 @@ export class Simulation {
     fleet.stop()
     this.goOn(stopMs, () => fleet.running.length === 0)
     if (fleet.running.length > 0) world.breaks('whoever is told to stop does so')
+    if (this.isTransactional) this.readBack()
+  }
+
+  /** Reads what has come out as others do, once nothing is open any more. */
+  private readBack(): void {
+    this.goOn(longestTransactionMs, () => !this.transactions.hasOpen)
+    this.goOn(100, () => false)
+    if (this.transactions.hasOpen) this.world.breaks('every transaction is ended')
+    this.judge.readBack(this.transactions.committed())
   }
 
   private goOn(ms: number, isEnough: () => boolean): void {
@@ -185,9 +211,12 @@ export class Simulation {
       options: z.strictObject({}),
       open: () => connection,
       checkpoints: () => {
-        const store = new SimulatedCheckpoints(this.server, connection.actor)
+        const store = this.isTransactional
+          ? new TransactionalCheckpoints(this.transactions, connection.actor)
+          : new SimulatedCheckpoints(this.server, connection.actor)
         return this.sabotage.checkpoints?.(store) ?? store
       },
+      channel: this.channel(),
       deadLetters: () => simulatedDeadLetters({ link: this.sinks, actor: connection.actor, judge: this.judge }),
     })
     const config = {
@@ -200,12 +229,32 @@ export class Simulation {
     return compile(config, { environment: this.options.environment ?? {} })
   }
 
+  private channel(): ChannelKind<SimulatedConnection> {
+    const { cluster, sabotage } = this
+    const channel = simulatedChannel({
+      cluster,
+      limit: this.plan.maxRecords,
+      positionOf: (partition) => this.judge.positionOf(partition),
+    })
+    return {
+      writer(connection, request) {
+        const writer = channel.writer(connection, request)
+        return sabotage.writer?.(writer) ?? writer
+      },
+      source(connection, request) {
+        const source = channel.source(connection, request)
+        return sabotage.source?.(source) ?? source
+      },
+    }
+  }
+
   private between(declared: Flow): Flow {
     const { maxRecords, everyMs } = this.plan
+    const { guarantee } = declared.options
     return withStandIns(
       declared,
       { source: (source, index) => this.reading(source, index), sink: (sink) => this.writing(sink) },
-      { epoch: { maxRecords, every: everyMs } },
+      { epoch: { maxRecords, every: everyMs }, ...(guarantee === undefined ? {} : { guarantee }) },
     )
   }
 
@@ -213,21 +262,22 @@ export class Simulation {
     const build = (options: unknown, context: SourceContext): SourceTask => {
       const connection = context.connection<SimulatedConnection>('simulated')
       const { group = `${context.app}.${context.flow}`, instance = context.instance } = options as Readings
+      const topics = topicsOf(source, index, options)
       const reader = new SimulatedReader(this.cluster, connection.actor, {
-        topics: topicsOf(source, index, options),
+        topics,
         group,
         instance,
         limit: this.plan.maxRecords,
         committed: (_, positions) => {
-          if (!this.isCheckpointed) this.judge.committed(positions, undefined)
+          if (topics.every((topic) => this.inGroups.has(topic))) this.judge.committed(positions)
         },
       })
       connection.readers.push(reader)
       return this.sabotage.source?.(reader) ?? reader
     }
-    // Internal topics are not simulated: a flow that needs all partitions has them in one process.
-    const { reads: _, ...definition } = source.definition
-    return { ...source, definition: { ...definition, connection: 'simulated', build } }
+    const { reads, ...definition } = source.definition
+    const partitioned = this.options.repartition === false || reads === undefined ? {} : { reads }
+    return { ...source, definition: { ...definition, ...partitioned, connection: 'simulated', build } }
   }
 
   private writing(sink: Sink<never>): Sink<never> {
@@ -239,38 +289,34 @@ export class Simulation {
         build: (_options, context) => {
           const connection = context.connection<SimulatedConnection>('simulated')
           const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge }
-          const task = new SimulatedSink(outlet, context, connection, sink.definition.transactional === true)
+          const task = new SimulatedSink(outlet, context, connection)
           return this.sabotage.sink?.(task) ?? task
         },
       },
     }
   }
 
-  /** Where each record of the input goes. */
-  private place(declared: Flow, topology: Topology) {
-    const { partitions = 3 } = this.options
-    const inputs = topology.flows[0]?.parts[0]?.inputs ?? []
-    const topics = inputs.map(({ source }, index) =>
-      topicsOf(declared.inputs[index]?.source as Source<unknown>, index, source.options),
-    )
-    for (const topic of topics.flat()) this.cluster.topic(topic, partitions)
-    const ends = new Map<string, number>()
-    return this.options.input(this.random).map((input) => {
-      const { source = 0, key = null, value, timestamp = 0 } = input
-      const topic = this.random.pick(topics[source] ?? [])
-      const partition =
-        input.partition ?? (key === null ? this.random.between(0, partitions - 1) : hash(key) % partitions)
-      const offset = ends.get(`${topic}-${partition}`) ?? 0
-      ends.set(`${topic}-${partition}`, offset + 1)
-      const logged: LoggedInput<never> = { topic, partition, offset, key, value: value as never, timestamp }
-      return { logged, bytes: asRead(declared.inputs[source]?.source as Source<unknown>, value) }
-    })
+  /** The topics behind which nothing is internal; and which of all have their positions in their groups only. */
+  private lastTopics(parts: readonly SubTopology[], declared: Flow): LastTopics {
+    const topics: string[] = []
+    for (const part of parts) {
+      const read = part.inputs.flatMap(({ source }) => {
+        const index = declared.inputs.findIndex((input) => input.source.declaredAt === source.declaredAt)
+        return topicsOf(source, index, source.options)
+      })
+      if (!part.checkpointed) for (const topic of read) this.inGroups.add(topic)
+      if (![...sinksOf(part)].some(({ definition }) => definition.name === repartitionSink.name)) topics.push(...read)
+    }
+    return {
+      topics,
+      partitions: () => (topics.every((topic) => this.cluster.has(topic)) ? this.cluster.partitionsOf(topics) : []),
+    }
   }
 
-  private write(inputs: readonly { readonly logged: LoggedInput; readonly bytes: unknown }[]): void {
+  private write(inputs: readonly PlacedInput[]): void {
     const times = inputs.map(() => this.random.between(0, this.plan.stormMs)).sort((a, b) => a - b)
-    for (const [index, { logged, bytes }] of inputs.entries()) {
-      this.world.servers.after(times[index] as number, () => {
+    for (const [index, { logged, bytes, at = times[index] as number }] of inputs.entries()) {
+      this.world.servers.after(at, () => {
         const { topic, partition, key, timestamp } = logged
         const { offset } = this.cluster.append(topic, partition, { key, value: bytes, timestamp, headers: [] })
         this.world.note('input', `${topic}-${partition}@${offset}`)
@@ -280,18 +326,12 @@ export class Simulation {
 }
 
 interface Readings {
-  readonly topic?: string | readonly string[]
   readonly group?: string
   readonly instance?: string
 }
 
-function topicsOf({ definition }: Source<unknown>, index: number, options: unknown): readonly string[] {
-  const { topic = `${definition.name}-${index}` } = (options ?? {}) as Readings
-  return [topic].flat()
-}
-
-function planOf(random: Random, { members = 3 }: SimulateOptions): Plan {
-  return {
+function planOf(random: Random, { members = 3, every }: SimulateOptions): Plan {
+  const plan = {
     members: random.between(1, members),
     isStatic: random.chance(0.4),
     sessionMs: random.between(2_000, 8_000),
@@ -301,11 +341,5 @@ function planOf(random: Random, { members = 3 }: SimulateOptions): Plan {
     stormMs: random.between(5_000, 25_000),
     gapMs: random.between(200, 4_000),
   }
-}
-
-/** Spreads keys over partitions. */
-function hash(key: string): number {
-  let sum = 7
-  for (const letter of key) sum = (Math.imul(sum, 31) + (letter.codePointAt(0) ?? 0)) >>> 0
-  return sum
+  return every === undefined ? plan : { ...plan, everyMs: durationMs(every) }
 }

@@ -2,12 +2,13 @@ import { Observable, type Subscription } from 'rxjs'
 import {
   type Connection,
   type DeadLetterSink,
+  type EpochTransaction,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
   WeirError,
 } from '../../model/index.js'
-import { SimulatedTransaction } from './checkpoints.js'
+import type { Joined } from './checkpoints.js'
 import type { Judge } from './judge.js'
 import type { Link } from './link.js'
 import type { Actor } from './world.js'
@@ -28,14 +29,13 @@ export class SimulatedSink implements SinkTask {
     private readonly outlet: Outlet,
     private readonly context: SinkContext,
     private readonly connection: Connection,
-    private readonly joins: boolean,
   ) {}
 
   write(records$: Observable<StreamRecord>): Observable<unknown> {
     return new Observable<never>((out) => {
-      const transaction = this.joins ? this.context.transaction(this.connection) : undefined
+      const transaction = this.context.transaction(this.connection)
       const write = (values: readonly unknown[]) =>
-        transaction instanceof SimulatedTransaction ? transaction.insert(values) : this.send(values)
+        isJoined(transaction) ? transaction.insert(values, this.context.stage) : this.send(values)
       let waiting: unknown[] = []
       let isEnding = false
       let request: Subscription | undefined
@@ -77,6 +77,10 @@ export class SimulatedSink implements SinkTask {
       repeatable: true,
     })
   }
+}
+
+function isJoined(transaction: EpochTransaction | undefined): transaction is Joined {
+  return transaction !== undefined && 'insert' in transaction
 }
 
 /** Dead letters, which get there. */

@@ -46,6 +46,7 @@ export class Storm {
   /** Everything is well again. */
   end(): void {
     this.isOver = true
+    this.scene.world.isCalm = true
     this.scene.world.note('storm', 'is over')
     for (const heal of this.healing) heal()
     for (const process of this.scene.fleet.running) process.spare()

@@ -46,6 +46,8 @@ export class Actor {
 export class World {
   now = 0
   readonly trace: string[] = []
+  /** Whether nothing goes wrong any more. */
+  isCalm = false
   /** The first promise that did not hold. */
   broken: string | undefined
   readonly servers: Actor

@@ -1,0 +1,282 @@
+import { concat, defer, EMPTY, type Observable, of, map as rxMap, tap } from 'rxjs'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { type Message, pack, unpack } from '../../src/engine/repartition/messages.js'
+import { FlowTask } from '../../src/engine/task.js'
+import {
+  type ChannelMessage,
+  type ChannelWriter,
+  type CheckpointStore,
+  type Position,
+  type SourceTask,
+  StreamRecord,
+} from '../../src/model/index.js'
+import { Slots } from '../../src/operators/internal/merging.js'
+import { Cluster } from '../../src/testing/simulation/cluster.js'
+import type { Sabotage } from '../../src/testing/simulation/simulation.js'
+import { TransactionalProducer } from '../../src/testing/simulation/transactional.js'
+import { TransactionServer } from '../../src/testing/simulation/transactions.js'
+import { allDone, committing, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
+
+/** A writer that is another one but for some methods. */
+function writerOf(writer: ChannelWriter, changed: Partial<ChannelWriter>): ChannelWriter {
+  return {
+    open: () => writer.open(),
+    write: (message) => writer.write(message),
+    flush: () => writer.flush(),
+    close: () => writer.close(),
+    ...changed,
+  }
+}
+
+/** A writer of which the messages are changed on their way. */
+function writing(change: (message: Message) => Message) {
+  return (writer: ChannelWriter): ChannelWriter =>
+    writerOf(writer, {
+      write: (message) => writer.write({ ...message, value: pack(change(unpack(message.value))) }),
+    })
+}
+
+const isInternal = ({ origin }: StreamRecord) => origin.topic.endsWith('.repartition')
+
+/** A source of which the records that come from another task are changed on their way. */
+function reading(change: (record: StreamRecord) => StreamRecord) {
+  return (source: SourceTask): SourceTask =>
+    sourceOf(source, {
+      read: (epoch) => source.read(epoch).pipe(rxMap((record) => (isInternal(record) ? change(record) : record))),
+    })
+}
+
+/** Every record seems to come for the first time. */
+const neverSeen = reading((record) => {
+  const message = unpack(record.value as Uint8Array)
+  if (message.kind !== 'record') return record
+  return record.with(pack({ ...message, offset: record.origin.offset }))
+})
+
+/** What was told to be idle is taken for idle from then on. */
+const idleForEver = reading((record) => record.at(Number.MAX_SAFE_INTEGER, 0))
+
+/** How far a partition has come is written before what it has sent. */
+function tellingFirst(writer: ChannelWriter): ChannelWriter {
+  let held: ChannelMessage[] = []
+  const isTold = ({ value }: ChannelMessage) => unpack(value).kind === 'told'
+  return writerOf(writer, {
+    write: (message) => void held.push(message),
+    flush: () =>
+      defer(() => {
+        const [told, others] = [held.filter(isTold), held.filter((message) => !isTold(message))]
+        held = []
+        for (const message of told) writer.write(message)
+        return concat(
+          writer.flush(),
+          defer(() => {
+            for (const message of others) writer.write(message)
+            return writer.flush()
+          }),
+        )
+      }),
+  })
+}
+
+/** Of all the times that it is opened, only the first does anything. */
+function openingOnce(writer: ChannelWriter): ChannelWriter {
+  let partitions: number | undefined
+  const open = () =>
+    partitions === undefined ? writer.open().pipe(tap((count) => (partitions = count))) : of(partitions)
+  return writerOf(writer, { open: () => defer(open) })
+}
+
+/** Writes each partial again after three others, as a task does that is late and does not know it. */
+function haunted(writer: ChannelWriter): ChannelWriter {
+  const old: ChannelMessage[] = []
+  return writerOf(writer, {
+    write: (message) => {
+      writer.write(message)
+      if (unpack(message.value).kind !== 'partial') return
+      old.push(message)
+      if (old.length > 3) writer.write(old.shift() as ChannelMessage)
+    },
+  })
+}
+
+/** Says at once that all is written, and goes on writing; what fails is forgotten. */
+const acknowledgingEarly = (writer: ChannelWriter): ChannelWriter => writerOf(writer, { flush: () => EMPTY })
+
+describe('internal topics', () => {
+  test.each<[string, RegExp, Sabotage, RegExp]>([
+    ['replayed records are not dropped', /^keyed counts/, { source: neverSeen }, results],
+    ['it is told how far it has come before what it has sent', /^shared windows,/, { writer: tellingFirst }, results],
+    [
+      'nobody waits until it is written',
+      /^(keyed|shared)/,
+      { writer: acknowledgingEarly },
+      /^(results|no comm|everything)/,
+    ],
+    [
+      'nobody is waited for',
+      /^shared windows,/,
+      { writer: writing((message) => (message.kind === 'told' ? { ...message, idle: true } : message)) },
+      results,
+    ],
+    [
+      'a topic that could not be written to is not opened again',
+      /^(keyed|shared) windows/,
+      { writer: openingOnce },
+      /^nobody gives up on a server that is there/,
+    ],
+    [
+      'one partition only is told how far others have come',
+      /^keyed windows/,
+      {
+        writer: (writer) =>
+          writerOf(writer, {
+            write: (message) => {
+              if (message.partition === undefined || message.partition === 0) writer.write(message)
+            },
+          }),
+      },
+      allDone,
+    ],
+    ['that a partition is idle holds for ever', /of idle partitions/, { source: idleForEver }, results],
+    [
+      'partitions are never idle',
+      /of idle partitions/,
+      { writer: writing((message) => (message.kind === 'told' ? { ...message, idle: false } : message)) },
+      allDone,
+    ],
+    [
+      'what was told before is forgotten',
+      /^(keyed|shared)/,
+      { checkpoints: (store) => storeOf(store, { load: () => EMPTY }) },
+      /^(results|no comm|nothing else|each result|everything)/,
+    ],
+    [
+      'the topic is truncated further than is committed',
+      /^(keyed|shared)/,
+      { source: (source) => sourceOf(source, { commit: (positions) => source.commit(positions.map(beyond)) }) },
+      /^nothing is truncated that is not committed/,
+    ],
+  ])('%s', (_, named, sabotage, promise) => {
+    expect(firstBroken(named, sabotage)).toMatch(promise)
+  })
+})
+
+const beyond = (position: Position): Position => ({ ...position, offset: position.offset + 1 })
+
+/** The engine's own parts as they are inside. */
+const task = FlowTask.prototype as unknown as Record<string, (...args: never[]) => Observable<never>>
+
+describe('the engine itself, with internal topics', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('a partial takes the place of any other', () => {
+    vi.spyOn(Slots.prototype, 'put').mockImplementation(function (this: Slots, source, slot) {
+      const inside = this as unknown as { bySource: Map<string, unknown>; fresh: Set<string> }
+      inside.bySource.set(source, slot)
+      inside.fresh.add(source)
+      return true
+    })
+    expect(firstBroken(/of idle partitions/, { writer: haunted }, 19)).toMatch(results)
+  })
+
+  test('what is still written of old partials changes nothing', () => {
+    expect(firstBroken(/of idle partitions/, { writer: haunted }, 19)).toBeUndefined()
+  })
+
+  test('a partial is added to those before it', () => {
+    const original = Slots.prototype.put
+    let count = 0
+    vi.spyOn(Slots.prototype, 'put').mockImplementation(function (this: Slots, source, slot) {
+      return original.call(this, `${source}.${count++}`, slot)
+    })
+    expect(firstBroken(/^(shared|keyed) windows/)).toMatch(results)
+  })
+
+  test('positions go to the group, and the topic is truncated, before they are committed', () => {
+    const original = task['commit'] as (this: FlowTask, epoch: unknown) => Observable<never>
+    vi.spyOn(task, 'commit').mockImplementation(function (this: FlowTask, epoch: unknown) {
+      const { sources } = (this as unknown as { parts: { pipeline: { sources: readonly SourceTask[] } } }).parts
+        .pipeline
+      return concat(...sources.map((source) => source.commit(source.positions())), original.call(this, epoch))
+    } as never)
+    expect(firstBroken(/^(keyed|shared)/)).toMatch(/^nothing is truncated that is not committed/)
+  })
+})
+
+/** Commits what was written, and not how far that is. */
+const withoutPositions = (store: CheckpointStore): CheckpointStore =>
+  storeOf(store, {
+    begin: (name) => {
+      const transaction = store.begin(name)
+      const { commit } = transaction
+      transaction.commit = (epoch) => commit.call(transaction, { ...epoch, partitions: [] })
+      return transaction
+    },
+  })
+
+/** The brokers and a producer as they are inside. */
+interface ServerInside {
+  readonly producers: Map<string, unknown>
+  fence(id: string): void
+  speaking(speaker: { readonly id: string }): unknown
+}
+interface ProducerInside {
+  speaker: unknown
+  failure: unknown
+  renewed(): Observable<unknown>
+}
+const server = TransactionServer.prototype as unknown as ServerInside
+
+describe('transactions of Kafka', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test.each<[string, Sabotage, RegExp]>([
+    ['positions are left out', { checkpoints: withoutPositions }, /^(each result comes out once|everything is done)/],
+    ['state is left out', { checkpoints: committing((partition) => ({ ...partition, chunks: [] })) }, results],
+    [
+      'what failed is not undone',
+      {
+        checkpoints: (store) =>
+          storeOf(store, {
+            begin: (name) => Object.assign(store.begin(name), { rollback: () => EMPTY }),
+          }),
+      },
+      once,
+    ],
+  ])('%s', (_, sabotage, promise) => {
+    expect(firstBroken(/transactions/, sabotage)).toMatch(promise)
+  })
+
+  test('who takes a partition over fences nobody off', () => {
+    vi.spyOn(server, 'fence').mockImplementation(() => undefined)
+    expect(firstBroken(/transactions/)).toMatch(/^no effect counts after fencing/)
+  })
+
+  test('the commit of a producer counts that was fenced off', () => {
+    vi.spyOn(server, 'speaking').mockImplementation(function (this: ServerInside, { id }) {
+      return this.producers.get(id)
+    })
+    expect(firstBroken(/transactions/)).toMatch(/^no effect counts after fencing/)
+  })
+
+  test('a producer is kept after an error of which the outcome is unknown', () => {
+    const producer = TransactionalProducer.prototype as unknown as ProducerInside
+    const original = producer.renewed
+    vi.spyOn(producer, 'renewed').mockImplementation(function (this: ProducerInside) {
+      this.failure = undefined
+      return this.speaker === undefined ? original.call(this) : of(this.speaker)
+    })
+    expect(firstBroken(/transactions/)).toMatch(/./)
+  })
+
+  test('readers see what was aborted', () => {
+    vi.spyOn(Cluster.prototype, 'readCommitted').mockImplementation(function (this: Cluster, partition) {
+      return this.read({ ...partition, offset: 0 }, Number.POSITIVE_INFINITY)
+    })
+    expect(firstBroken(/transactions/)).toMatch(/^who reads what is committed reads each result once/)
+  })
+})

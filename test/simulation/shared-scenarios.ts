@@ -1,0 +1,163 @@
+import {
+  aggregate,
+  batch,
+  count,
+  countDistinct,
+  eventTime,
+  flow,
+  json,
+  keyBy,
+  type Operator,
+  recordKey,
+  tumbling,
+  type Windowed,
+} from '../../src/index.js'
+import { type Fault, faults, type Model, type Random, type SimulatedInput } from '../../src/testing/index.js'
+import {
+  byUserAndWindow,
+  byWindow,
+  closedVisits,
+  copies,
+  counted,
+  counts,
+  type Scenario,
+  scenario,
+  source,
+  table,
+  timed,
+  topic,
+  Visit,
+  visits,
+  windows,
+} from './visits.js'
+
+const several = { members: 4 }
+const exactlyOnce = { guarantee: 'exactly-once' } as const
+
+const byKey: Operator<Visit, Windowed<number, string | null>> = aggregate('windows', {
+  window: tumbling('20s'),
+  by: recordKey,
+  of: count(),
+})
+
+/** Records of a user in any partition. */
+function scattered(random: Random): SimulatedInput<Visit>[] {
+  return visits(random).map((visit) => ({ ...visit, partition: random.between(0, 2) }))
+}
+
+/** Records of a user in one partition, and then a late time in each. */
+function keyedVisits(random: Random): SimulatedInput<Visit>[] {
+  return closedVisits(random).map(({ partition, ...visit }) =>
+    visit.key === null && partition !== undefined ? { ...visit, partition } : visit,
+  )
+}
+
+/**
+ * Partitions that bring nothing for long: times are those at which records are written. That a partition is idle may be
+ * taken for true for 6 s after it has ceased to be: told of an end that was asked for 3 s before, and told for 3 s.
+ */
+const idling: Operator<Visit, Visit> = eventTime((visit: Visit) => visit.at, { outOfOrder: '7s', idleAfter: '1s' })
+const shortWindows: Operator<Visit, Windowed<{ visits: number; users: number }>> = aggregate('windows', {
+  window: tumbling('3s'),
+  of: { visits: count(), users: countDistinct(({ user }) => user) },
+})
+
+/** Some partitions are busy, others bring one record now and then. */
+function sparseVisits(random: Random): SimulatedInput<Visit>[] {
+  let at = 0
+  return Array.from({ length: random.between(30, 120) }, (_, id) => {
+    at += random.wait(250)
+    const partition = random.pick([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2])
+    return { value: { id, user: random.pick(['ann', 'bob', 'cem']), at }, partition, at }
+  })
+}
+
+/** Every record counts, and every window closes: nobody waits for who brings nothing. */
+const allWindows: Model = {
+  *expected(input) {
+    const groups = new Map<number, Visit[]>()
+    for (const { value } of input as readonly { value: Visit }[]) {
+      const start = Math.floor(value.at / 3_000) * 3_000
+      groups.set(start, [...(groups.get(start) ?? []), value])
+    }
+    for (const [start, all] of groups) {
+      const value = { visits: all.length, users: new Set(all.map(({ user }) => user)).size }
+      yield { id: String(start), value, due: { closes: start + 3_000 } }
+    }
+  },
+  identify(output) {
+    const { window, value } = output as Windowed<unknown>
+    return { id: String(window.start.getTime()), value }
+  },
+}
+
+const allButClock = (Object.keys(faults) as Fault[]).filter((fault) => fault !== 'clock')
+
+/** Flows of which several processes share the source: they are cut, and an internal topic leads from one part to the next. */
+export const sharedScenarios: readonly Scenario[] = [
+  scenario(
+    'shared windows, exactly once',
+    flow(source, json(Visit), timed, windows, table()),
+    byWindow,
+    closedVisits,
+    several,
+  ),
+  scenario(
+    'shared windows, at least once',
+    flow(source, json(Visit), timed, windows, topic()),
+    byWindow,
+    closedVisits,
+    several,
+  ),
+  scenario(
+    'keyed windows in batches, exactly once',
+    flow(
+      source,
+      json(Visit),
+      timed,
+      keyBy(({ user }) => user),
+      byKey,
+      batch({ size: 3, every: '1s' }),
+      table<unknown>(),
+    ),
+    byUserAndWindow,
+    closedVisits,
+    several,
+  ),
+  scenario(
+    'keyed counts, exactly once',
+    flow(
+      source,
+      json(Visit),
+      keyBy(({ user }) => user),
+      counts(),
+      table(),
+    ),
+    counted,
+    scattered,
+    several,
+  ),
+  scenario(
+    'windows of partitions, exactly once',
+    flow(source, json(Visit), timed, byKey, table()),
+    byUserAndWindow,
+    keyedVisits,
+    several,
+  ),
+  scenario(
+    'shared windows of idle partitions, exactly once',
+    flow(source, json(Visit), idling, shortWindows, table()),
+    allWindows,
+    sparseVisits,
+    // What is idle is told by the clock of one process to another.
+    { ...several, faults: allButClock, every: '500ms' },
+  ),
+  scenario('transactions, exactly once', flow(source, json(Visit), topic()).with(exactlyOnce), copies, visits, several),
+  scenario(
+    'shared windows in transactions, exactly once',
+    flow(source, json(Visit), timed, windows, topic()).with(exactlyOnce),
+    byWindow,
+    closedVisits,
+    several,
+  ),
+]
