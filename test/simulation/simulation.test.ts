@@ -3,8 +3,8 @@ import { type Fault, faults, SimulationFailure, simulate } from '../../src/testi
 import { failedSeeds } from './failed-seeds.js'
 import { scenarioNamed, scenarioOf, scenarios } from './scenarios.js'
 
-/** How long fresh seeds are run, and how many at the least, ms. */
-const freshMs = 20_000
+/** How long fresh seeds are run, ms, and how many at the least. */
+const freshMs = 15_000
 const atLeast = 4 * scenarios.length
 
 function run(seed: number, { name, flow, options } = scenarioOf(seed)) {
@@ -40,7 +40,8 @@ test('other seeds do other things', () => {
 })
 
 test.each(Object.keys(faults) as Fault[])('%s alone: it happens, and every promise holds', (fault) => {
-  for (let seed = 0; seed < scenarios.length; seed++) {
+  // Every other scenario for each: all of them are tried with the faults before and after it.
+  for (let seed = Object.keys(faults).indexOf(fault) % 2; seed < scenarios.length; seed += 2) {
     const { flow, options } = scenarioOf(seed)
     if (options.faults?.includes(fault) === false) continue
     const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
