@@ -2,6 +2,7 @@ import { defer, EMPTY, NEVER, of, throwError } from 'rxjs'
 import { expect, test } from 'vitest'
 import { repartitionSink } from '../../src/engine/repartition/repartition-sink.js'
 import {
+  asWeirError,
   type ChannelKind,
   type ChannelWriter,
   type Connection,
@@ -42,7 +43,7 @@ function setUp() {
     calls.length = 0
     sink
       .write(of(new StreamRecord('key', 1, 0, [], origin)))
-      .subscribe({ complete: () => (end = 'complete'), error: ({ code }: WeirError) => (end = code) })
+      .subscribe({ complete: () => (end = 'complete'), error: (error: unknown) => (end = asWeirError(error).code) })
     return [...calls, end]
   }
   sink.open?.().subscribe()
