@@ -4,6 +4,9 @@ import type { CheckpointStore, EpochCommit, PartitionCommit, SourceTask } from '
 import { type Sabotage, Simulation } from '../../src/testing/simulation/simulation.js'
 import { scenarios } from './scenarios.js'
 
+/** Where a fault is found late, a busy machine takes long. */
+export const busy = { timeout: 120_000 }
+
 /** The names of promises that do not hold. */
 export const once = /^each result comes out once/
 export const durable = /^no committed position is ahead of a durable effect/

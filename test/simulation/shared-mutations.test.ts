@@ -15,7 +15,7 @@ import { Cluster } from '../../src/testing/simulation/cluster.js'
 import type { Sabotage } from '../../src/testing/simulation/simulation.js'
 import { TransactionalProducer } from '../../src/testing/simulation/transactional.js'
 import { TransactionServer } from '../../src/testing/simulation/transactions.js'
-import { allDone, committing, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
+import { allDone, busy, committing, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
 
 /** A writer that is another one but for some methods. */
 function writerOf(writer: ChannelWriter, changed: Partial<ChannelWriter>): ChannelWriter {
@@ -102,7 +102,7 @@ function haunted(writer: ChannelWriter): ChannelWriter {
 /** Says at once that all is written, and goes on writing; what fails is forgotten. */
 const acknowledgingEarly = (writer: ChannelWriter): ChannelWriter => writerOf(writer, { flush: () => EMPTY })
 
-describe('internal topics', () => {
+describe('internal topics', busy, () => {
   test.each<[string, RegExp, Sabotage, RegExp]>([
     ['replayed records are not dropped', /^keyed counts/, { source: neverSeen }, results],
     ['it is told how far it has come before what it has sent', /^shared windows,/, { writer: tellingFirst }, results],
@@ -166,7 +166,7 @@ const beyond = (position: Position): Position => ({ ...position, offset: positio
 /** The engine's own parts as they are inside. */
 const task = FlowTask.prototype as unknown as Record<string, (...args: never[]) => Observable<never>>
 
-describe('the engine itself, with internal topics', () => {
+describe('the engine itself, with internal topics', busy, () => {
   afterEach(() => {
     vi.restoreAllMocks()
   })
@@ -229,7 +229,7 @@ interface ProducerInside {
 }
 const server = TransactionServer.prototype as unknown as ServerInside
 
-describe('transactions of Kafka', () => {
+describe('transactions of Kafka', busy, () => {
   afterEach(() => {
     vi.restoreAllMocks()
   })

@@ -39,18 +39,22 @@ test('other seeds do other things', () => {
   expect(one).not.toBe(other)
 })
 
-test.each(Object.keys(faults) as Fault[])('%s alone: it happens, and every promise holds', (fault) => {
-  // Every other scenario for each: all of them are tried with the faults before and after it.
-  for (let seed = Object.keys(faults).indexOf(fault) % 2; seed < scenarios.length; seed += 2) {
-    const { flow, options } = scenarioOf(seed)
-    if (options.faults?.includes(fault) === false) continue
-    const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
-    const struck = trace.filter((line) => line.includes(' storm: ')).map((line) => line.split(': ')[1])
-    expect(new Set(struck)).toEqual(new Set([fault, 'is over']))
-  }
-})
+test.each(Object.keys(faults) as Fault[])(
+  '%s alone: it happens, and every promise holds',
+  { timeout: 120_000 },
+  (fault) => {
+    // Every other scenario for each: all of them are tried with the faults before and after it.
+    for (let seed = Object.keys(faults).indexOf(fault) % 2; seed < scenarios.length; seed += 2) {
+      const { flow, options } = scenarioOf(seed)
+      if (options.faults?.includes(fault) === false) continue
+      const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
+      const struck = trace.filter((line) => line.includes(' storm: ')).map((line) => line.split(': ')[1])
+      expect(new Set(struck)).toEqual(new Set([fault, 'is over']))
+    }
+  },
+)
 
-test('without faults nothing is written twice, and nothing retried', () => {
+test('without faults nothing is written twice, and nothing retried', { timeout: 120_000 }, () => {
   for (let seed = 0; seed < scenarios.length; seed++) {
     const { flow, options } = scenarioOf(seed)
     const { trace } = simulate(flow, { ...options, seed, faults: [] })
