@@ -1,14 +1,18 @@
 import fc from 'fast-check'
 import { VirtualTimeScheduler } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import { EventTime } from '../../src/engine/event-time.js'
+import { EventTime, type TimeScope } from '../../src/engine/event-time.js'
 
 const never = Number.NEGATIVE_INFINITY
 
 /** Event time of topic `t`. The test says how much time passes, and what the wall clock says. */
 function setUp(
   partitions: number,
-  { outOfOrderMs = 0, idleAfterMs = 100, scope = 'task' as 'task' | 'partition' } = {},
+  {
+    outOfOrderMs = 0,
+    idleAfterMs = 100,
+    scope,
+  }: { outOfOrderMs?: number; idleAfterMs?: number; scope?: TimeScope } = {},
 ) {
   const clock = { at: 1_000_000, wall: 0 }
   const scheduler = Object.assign(new VirtualTimeScheduler(), { now: () => clock.at })
