@@ -2,6 +2,8 @@
  * Memory against a long tail: twice as many events as users, of ten million users by a law of Zipf, through an aggregate
  * that keeps a hundred thousand keys, and through the ten heaviest of ten thousand counters; each in a fresh process and
  * without any server, its checkpoints in its own memory. Counts of the heaviest users are compared with exact ones.
+ *
+ * Measured on two cores with Node.js 20: 375 MiB at most with `maxKeys`, its log included, and the ten heaviest exact.
  */
 import { randomOf } from '../src/sources/generate/random.js'
 import { contest } from './support/contest.js'
