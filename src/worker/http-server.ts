@@ -138,7 +138,10 @@ export class WorkerHttpServer implements HttpServer {
     streams.add(end)
     reply.raw.once('close', end)
     // A connection that was kept would hold up a server that closes.
-    return reply.code(status).headers({ ...headers, connection: 'close' }).send(sent)
+    return reply
+      .code(status)
+      .headers({ ...headers, connection: 'close' })
+      .send(sent)
   }
 
   private missing({ method, url }: FastifyRequest): HttpReply {
