@@ -1,6 +1,7 @@
 import { catchError, filter, from, ignoreElements, lastValueFrom, mergeMap, type Observable, throwError } from 'rxjs'
 import {
   type Clock,
+  putRow,
   refusedError,
   type ViewClaim,
   type ViewContent,
@@ -178,11 +179,7 @@ async function readTables(
     'SELECT tbl, key, value FROM weir_view_rows WHERE view_name = ? AND part = ?',
     place,
   )
-  for (const { tbl, key, value } of rows) {
-    let table = tables.get(tbl)
-    if (table === undefined) tables.set(tbl, (table = new Map<string, unknown>()))
-    table.set(key, JSON.parse(value))
-  }
+  for (const { tbl, key, value } of rows) putRow(tables, { table: tbl, key, value: JSON.parse(value) })
 }
 
 function refused(claim: ViewClaim, row: PartRow | undefined) {

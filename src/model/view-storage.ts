@@ -40,6 +40,13 @@ export interface ViewWrite extends ViewClaim {
 
 export type ViewTables = ReadonlyMap<string, ReadonlyMap<string, unknown>>
 
+/** Puts a row into the table that it names, which is made where it is missing. */
+export function putRow(tables: Map<string, Map<string, unknown>>, { table: name, key, value }: ViewRow): void {
+  let table = tables.get(name)
+  if (table === undefined) tables.set(name, (table = new Map<string, unknown>()))
+  table.set(key, value)
+}
+
 /** All parts of a view together. */
 export interface ViewContent {
   /** Differs whenever the content does. */

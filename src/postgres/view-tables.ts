@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import { catchError, filter, ignoreElements, type Observable, throwError } from 'rxjs'
 import {
   type EpochTransaction,
+  putRow,
   refusedError,
   type ViewClaim,
   type ViewContent,
@@ -150,11 +151,7 @@ function columnsOf(rows: readonly Pick<ViewRow, 'table' | 'key'>[]): [string[], 
 
 function tablesOf(rows: readonly KeyRow[]): ViewTables {
   const tables = new Map<string, Map<string, unknown>>()
-  for (const { tbl, key, value } of rows) {
-    let table = tables.get(tbl)
-    if (table === undefined) tables.set(tbl, (table = new Map<string, unknown>()))
-    table.set(unescaped(key), value)
-  }
+  for (const { tbl, key, value } of rows) putRow(tables, { table: tbl, key: unescaped(key), value })
   return tables
 }
 

@@ -1,6 +1,7 @@
 import { catchError, filter, ignoreElements, type Observable, throwError } from 'rxjs'
 import {
   type EpochTransaction,
+  putRow,
   refusedError,
   type ViewClaim,
   type ViewContent,
@@ -149,10 +150,8 @@ async function readPart(client: RedisClient, part: string): Promise<ReadPart> {
 function contentOf(parts: readonly ReadPart[]): ViewContent {
   const tables = new Map<string, Map<string, unknown>>()
   for (const part of parts) {
-    for (const [name, rows] of part.tables) {
-      let table = tables.get(name)
-      if (table === undefined) tables.set(name, (table = new Map<string, unknown>()))
-      for (const [key, value] of rows) table.set(key, JSON.parse(value))
+    for (const [table, rows] of part.tables) {
+      for (const [key, value] of rows) putRow(tables, { table, key, value: JSON.parse(value) })
     }
   }
   const facts = parts.map((part) => part.facts)

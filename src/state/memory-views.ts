@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { defer, EMPTY, type Observable, of } from 'rxjs'
-import { refusedError, type ViewClaim, type ViewContent, type ViewStorage, type ViewWrite } from '../model/index.js'
+import {
+  putRow,
+  refusedError,
+  type ViewClaim,
+  type ViewContent,
+  type ViewStorage,
+  type ViewWrite,
+} from '../model/index.js'
 
 interface Part {
   readonly claim: ViewClaim
@@ -74,9 +81,9 @@ export class MemoryViews implements ViewStorage {
     const keys = view.parts.get(part)?.keys ?? new Map<string, Set<string>>()
     if (replaces) drop(view, keys)
     for (const { table, key } of removed) remove(view, keys, table, key)
-    for (const { table, key, value } of rows) {
-      inner(view.tables, table, () => new Map<string, unknown>()).set(key, value)
-      inner(keys, table, () => new Set<string>()).add(key)
+    for (const row of rows) {
+      putRow(view.tables, row)
+      inner(keys, row.table, () => new Set<string>()).add(row.key)
     }
     view.tasks.add(task)
     view.parts.set(part, { claim: { view: name, part, generation, task, total }, sequence, keys })
