@@ -49,7 +49,7 @@ function gapless(source: SourceTask, log: Logger): SourceTask {
       return source.read(epoch).pipe(
         tap(({ origin }) => {
           const { topic, partition, offset } = origin
-          check({ topic, partition, offset }, positions.get(topic, partition) ?? offset)
+          check(origin, positions.get(topic, partition) ?? offset)
           positions.set(topic, partition, offset + 1)
         }),
       )
