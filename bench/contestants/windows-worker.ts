@@ -1,44 +1,12 @@
 /** One of the processes that share the windows of a topic. */
-import { aggregate, count, countDistinct, defineConfig, eventTime, flow, json, kafka, tumbling } from 'weirflow'
-import { countingSink } from '../support/counting-sink.js'
 import { sharedNow } from '../support/member.js'
 import { runMember, tell } from '../support/run-member.js'
+import { config, results } from '../support/windows-config.js'
 
-const { BROKERS = '', TOPIC = '', RUN = '' } = process.env
+const { TOPIC = '' } = process.env
 
-interface Activity {
-  readonly user_id: string
-  readonly activity_type: string
-  readonly timestamp: string
-}
-
-const results = { windows: 0, users: 0, views: 0 }
 let events = 0
 let told = 0
-
-const config = defineConfig({
-  app: `bench-${RUN}`,
-  connections: { kafka: kafka({ brokers: BROKERS }) },
-  flows: {
-    windows: flow(
-      kafka.source({ topic: TOPIC, group: RUN }),
-      json<Activity>(),
-      eventTime((activity) => activity.timestamp, { outOfOrder: '5s', idleAfter: '1h' }),
-      aggregate('windows', {
-        window: tumbling('10s'),
-        of: {
-          users: countDistinct((activity) => activity.user_id),
-          views: count((activity) => activity.activity_type === 'page_view'),
-        },
-      }),
-      countingSink(({ value }) => {
-        results.windows++
-        results.users += value.users
-        results.views += value.views
-      }),
-    ),
-  },
-})
 
 const engine = runMember(config, {
   epoch({ flow: name, part, records }) {
