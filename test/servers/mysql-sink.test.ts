@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { concat, EMPTY, ignoreElements, timer } from 'rxjs'
+import { concat, ignoreElements, timer } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { compile, Engine, flow, generate, mysql } from '../../src/index.js'
-import { silentLogger, systemClock } from '../../src/model/index.js'
+import { compile, flow, generate, mysql } from '../../src/index.js'
 import type { MysqlConnection } from '../../src/mysql/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import { mysqlHarness, openMysql } from '../contracts/mysql-under-test.js'
 import type { SinkHarness } from '../contracts/sink-harness.js'
 import { recordsOf } from '../contracts/sinks.contract.js'
 import { tableSinkContract } from '../contracts/table-sinks.contract.js'
+import { runningEngine } from '../support/running-engine.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
 
 // Neither the zone of the process nor that of the server may show in a DATETIME.
@@ -256,19 +256,7 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
       const connections = { mysql: mysql({ url: server.url }) }
       const topology = compile({ app: 'load', connections, flows: { load: declared } }, { environment: {} })
       expect(topology.flows[0]?.guarantee).toBe('exactly-once')
-      const engine = new Engine(topology, {
-        clock: systemClock,
-        log: silentLogger,
-        http: { serve: () => EMPTY },
-        production: true,
-        dataDirectory: '',
-      })
-      const running = engine.run().subscribe()
-      onTestFinished(async () => {
-        running.unsubscribe()
-        await engine.close()
-      })
-      return { engine, running }
+      return runningEngine(topology)
     }
     const written = () =>
       server.query(

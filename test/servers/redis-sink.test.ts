@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { concat, defer, EMPTY, ignoreElements, lastValueFrom } from 'rxjs'
+import { concat, defer, ignoreElements, lastValueFrom } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { compile, Engine, flow, generate, redis } from '../../src/index.js'
-import { silentLogger, systemClock } from '../../src/model/index.js'
+import { compile, flow, generate, redis } from '../../src/index.js'
+import { silentLogger } from '../../src/model/index.js'
 import { RedisCheckpoints } from '../../src/redis/checkpoints.js'
 import type { RedisConnection } from '../../src/redis/connection.js'
 import { RedisViews } from '../../src/redis/views.js'
@@ -12,6 +12,7 @@ import { redisHarness, redisSinkUnderTest } from '../contracts/redis-sink-under-
 import { openRedis } from '../contracts/redis-under-test.js'
 import { items, outages, recordsOf, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { joiningViewStorageContract, viewStorageContract } from '../contracts/view-storage.contract.js'
+import { runningEngine } from '../support/running-engine.js'
 import { RedisCluster } from './redis-cluster.js'
 import { missingRedis, RedisServer } from './redis-server.js'
 
@@ -187,18 +188,7 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
     ).with({ checkpoints: 'redis', epoch: { every: 50 }, attempts: 100, guarantee: 'exactly-once' })
     const connections = { redis: redis({ url: server.url }) }
     const topology = compile({ app: 'load', connections, flows: { load: declared } }, { environment: {} })
-    const engine = new Engine(topology, {
-      clock: systemClock,
-      log: silentLogger,
-      http: { serve: () => EMPTY },
-      production: true,
-      dataDirectory: '',
-    })
-    const running = engine.run().subscribe()
-    onTestFinished(async () => {
-      running.unsubscribe()
-      await engine.close()
-    })
+    runningEngine(topology)
     for (const pause of [400, 300]) {
       await sleep(pause)
       await server.restart()

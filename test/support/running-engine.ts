@@ -1,0 +1,21 @@
+import { EMPTY, type Subscription } from 'rxjs'
+import { onTestFinished } from 'vitest'
+import { Engine, type Topology } from '../../src/engine/index.js'
+import { silentLogger, systemClock } from '../../src/model/index.js'
+
+/** Runs flows in this process, without a worker around them, until the test has ended. */
+export function runningEngine(topology: Topology): { readonly engine: Engine; readonly running: Subscription } {
+  const engine = new Engine(topology, {
+    clock: systemClock,
+    log: silentLogger,
+    http: { serve: () => EMPTY },
+    production: true,
+    dataDirectory: '',
+  })
+  const running = engine.run().subscribe()
+  onTestFinished(async () => {
+    running.unsubscribe()
+    await engine.close()
+  })
+  return { engine, running }
+}
