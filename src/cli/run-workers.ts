@@ -1,5 +1,5 @@
 import { firstValueFrom } from 'rxjs'
-import { operatorsOf, sinksOf } from '../engine/topology.js'
+import { stagesOf } from '../engine/topology.js'
 import { systemClock, WeirError } from '../model/index.js'
 import { type SupervisorEnd, supervise } from '../worker/supervisor.js'
 import { exitCodes, type Io, type Signal } from './io.js'
@@ -43,8 +43,5 @@ function refuseEmbedded({ topology }: Prepared): void {
 function* connectionsOf(flow: Prepared['topology']['flows'][number]): Generator<string | undefined> {
   yield flow.checkpoints
   yield flow.deadLetters?.connection
-  for (const part of flow.parts) {
-    for (const { source } of part.inputs) yield source.connection
-    for (const { connection } of [...operatorsOf(part), ...sinksOf(part)]) yield connection
-  }
+  for (const part of flow.parts) for (const { connection } of stagesOf(part)) yield connection
 }

@@ -115,7 +115,7 @@ export function* sinksOf({ end }: Chain): Generator<SinkNode> {
   else for (const branch of end) yield* sinksOf(branch)
 }
 
-/** Every stage of a flow: what can reject a record. */
+/** Every stage of a flow: what can reject a record, and what needs a connection. */
 export function stagesOf(
   flow: Chain & { readonly inputs: readonly InputNode[] },
 ): readonly (SourceNode | OperatorNode | SinkNode)[] {
