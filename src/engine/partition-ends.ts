@@ -17,8 +17,7 @@ const everyMs = 1_000
 
 /** Asks the sources, again and again, how far their partitions reach: for the lag, and to know which are idle. */
 export class PartitionEnds {
-  /** What was answered last, for people. */
-  last: readonly PartitionEnd[] = []
+  private last: readonly PartitionEnd[] = []
   private answeredAt = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -32,12 +31,16 @@ export class PartitionEnds {
     return timer(0, everyMs, this.clock.scheduler).pipe(exhaustMap(() => this.ask()))
   }
 
-  /**
-   * How far the positions are from the ends that were told last; nothing when that is too long ago to tell that a
-   * partition is still read to its end.
-   */
+  /** As `known`; nothing when that is too long ago to tell that a partition is still read to its end. */
   fresh(positions: readonly Position[]): readonly PartitionEnd[] {
-    if (this.clock.scheduler.now() - this.answeredAt >= 3 * everyMs) return []
+    return this.clock.scheduler.now() - this.answeredAt >= 3 * everyMs ? [] : this.known(positions)
+  }
+
+  /**
+   * How far these positions are from the ends that were told last. The positions of that time would not do: what a
+   * partition gets once an epoch may always have come just before, and would never seem to be read.
+   */
+  known(positions: readonly Position[]): readonly PartitionEnd[] {
     const ends = new PartitionMap<number>()
     for (const { topic, partition, end } of this.last) ends.set(topic, partition, end)
     return positions.flatMap((position) => {

@@ -132,7 +132,8 @@ export class FlowTask {
   }
 
   status(): FlowStatus {
-    const { flow, contexts, time } = this.parts
+    const { flow, contexts, time, pipeline } = this.parts
+    const positions = pipeline.sources.flatMap((source) => source.positions())
     return {
       flow: flow.name,
       guarantee: flow.guarantee,
@@ -145,7 +146,8 @@ export class FlowTask {
       watermark: this.state === 'idle' ? undefined : time.reached,
       restoredBytes: this.restoring.bytes,
       stages: contexts.all,
-      partitions: this.ends.last
+      partitions: this.ends
+        .known(positions)
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
         .map((end) => ({ ...end, streamTime: time.streamTime(end) })),
       stores: this.losses.all,
