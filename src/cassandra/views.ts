@@ -33,13 +33,13 @@ const insertRow =
   'INSERT INTO weir_view_rows (view_name, part, tbl, key, value) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?'
 const deleteRow = `DELETE FROM weir_view_rows USING TIMESTAMP ? WHERE ${place} AND tbl = ? AND key = ?`
 const deleteRows = `DELETE FROM weir_view_rows USING TIMESTAMP ? WHERE ${place}`
-const readPart = `SELECT generation, fence, sequence FROM weir_view_parts WHERE ${place}`
+const readPart = `SELECT generation, fence, sequence, writes FROM weir_view_parts WHERE ${place}`
 const firstClaim =
   'INSERT INTO weir_view_parts (view_name, part, generation, fence, writes) VALUES (?, ?, ?, ?, 0) IF NOT EXISTS'
-const nextClaim = `UPDATE weir_view_parts SET generation = ?, fence = ?, writes = 0 WHERE ${place} IF fence = ?`
+const nextClaim = `UPDATE weir_view_parts SET generation = ?, fence = ? WHERE ${place} IF fence = ?`
 const finish = `UPDATE weir_view_parts SET sequence = ?, at = ?, writes = ? WHERE ${place} IF fence = ?`
 
-/** By how much a claim is ahead of the one before, in writes: more than one owner will ever make. */
+/** By how much a claim is ahead of the one before: twice as many as a part will ever have writes. */
 const writesPerClaim = 2 ** 30
 
 interface PartRow {
@@ -61,6 +61,7 @@ interface KeyRow {
 interface Held {
   readonly generation: number
   readonly fence: number
+  /** Of the part, by whomever. */
   writes: number
 }
 
@@ -90,7 +91,7 @@ export class CassandraViews implements ViewStorage {
         const [row] = await client.query<PartRow>(readPart, [claim.view, claim.part])
         const fence = await this.take(client, claim, row)
         if (fence === undefined) continue
-        this.held.set(nameOf(claim), { generation: claim.generation, fence, writes: 0 })
+        this.held.set(nameOf(claim), { generation: claim.generation, fence, writes: Number(row?.writes ?? 0) })
         return row === undefined || row.sequence === null ? undefined : Number(row.sequence)
       }
     })
@@ -118,7 +119,8 @@ export class CassandraViews implements ViewStorage {
   read(view: string, known?: string): Observable<ViewContent> {
     return this.run(`reading view ${view}`, async (client) => {
       const parts = await client.query<PartRow>('SELECT * FROM weir_view_parts WHERE view_name = ?', [view])
-      const tag = JSON.stringify(parts.map(({ fence, writes }) => [String(fence), String(writes)]))
+      // A claim changes nothing of what is shown, and comes every few seconds. Writes of a log that was cut count again.
+      const tag = JSON.stringify(parts.map(({ part, writes, at }) => [part, String(writes), String(at)]))
       if (tag === known) return undefined
       const tables = new Map<string, Map<string, unknown>>()
       for (const { part } of parts) await readTables(client, [view, part], tables)

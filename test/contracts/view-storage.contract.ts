@@ -172,6 +172,15 @@ export function viewStorageContract(name: string, start: () => Promise<ViewStora
       expect(await lastValueFrom(other.read(part.view, content.tag), { defaultValue: undefined })).toBeUndefined()
     })
 
+    test('a claim alone changes nothing that is read', async () => {
+      const part = await started()
+      const { tag } = await firstValueFrom(other.read(part.view))
+      await claim(storage, part)
+      expect(await lastValueFrom(other.read(part.view, tag), { defaultValue: undefined })).toBeUndefined()
+      await done(storage.write(writeOf(part, 2, { rows: rows('t', { a: 3 }) })))
+      expect(plain(await firstValueFrom(other.read(part.view, tag)))).toEqual({ t: [['a', 3], ['b', 2]] }) // biome-ignore format: pairs
+    })
+
     test('a neighbour that is replaced and one that is added are changes, too', async () => {
       const part = await started()
       const { tag } = await firstValueFrom(other.read(part.view))
