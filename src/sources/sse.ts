@@ -97,7 +97,8 @@ export const sseDefinition = defineSource({
  * A connection that ends, breaks, or is silent for `idleTimeout` is made anew after `reconnect`, or what the stream asks
  * for by `retry:`, or `Retry-After`; after one that gave nothing it takes longer each time, up to 30 s, and a little more
  * by chance. So it is with 5xx, 408, 425 and 429; the flow is in health meanwhile, but not ready. It stops with
- * WEIR_SOURCE_REFUSED on 204 and any other 4xx, and when ten answers in a row are no `text/event-stream`.
+ * WEIR_SOURCE_REFUSED on 204 and any other 4xx, and when ten answers in a row are no `text/event-stream`, as soon as what
+ * came before is committed.
  *
  * The response is read only while an epoch has room: what is not read waits at the server. An event that is longer than
  * `maxEventBytes` is rejected with WEIR_RECORD_TOO_LARGE. Run one process of it: two would read the same.

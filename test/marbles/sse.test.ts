@@ -198,7 +198,7 @@ describe('connects again', () => {
     expect(backoff.nextMs()).toBe(3_600_000)
     backoff.retry(0)
     backoff.succeeded()
-    expect(backoff.nextMs()).toBe(0)
+    expect(backoff.nextMs()).toBe(20)
   })
 
   test.each([500, 502, 503, 429, 408, 425, 304])('after a status of %i', (status) =>
@@ -561,6 +561,23 @@ describe('is over', () => {
     )(),
   )
 
+  test(
+    'when all that came before is committed',
+    scripted(
+      (body) => [{ body: body('ab|') }, { status: 204 }],
+      ({ bench, open, server, clock, expectRecords, after }) => {
+        const source = open()
+        const epochs = [epochOf(100, timer(30, clock.scheduler)), endless()]
+        expectRecords(bench.read(source, epochs)).toBe('ab 28ms #', undefined, 'WEIR_SOURCE_REFUSED')
+        after(() => {
+          expect(requested(server).at(-1)).toEqual([12, 'b'])
+          expect(bench.positions).toEqual([{ ...partition, offset: 2 }])
+          expect(source.trouble?.()?.code).toBe('WEIR_SOURCE_REFUSED')
+        })
+      },
+    ),
+  )
+
   test.each(['text/html', 'text/event-streams', 'application/json', ''])(
     'when ten answers in a row are %j',
     (contentType) =>
@@ -583,7 +600,7 @@ describe('is over', () => {
       },
       ({ bench, open, expectRecords }) => {
         const ten = '121500ms a 121510ms #'
-        expectRecords(bench.read(open(), [endless()])).toBe(ten, undefined, 'WEIR_SOURCE_REFUSED')
+        expectRecords(bench.read(open(), [epochOf(1), endless()])).toBe(ten, undefined, 'WEIR_SOURCE_REFUSED')
       },
     ),
   )

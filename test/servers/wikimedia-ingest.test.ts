@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { LogReader } from '../../src/kafka/log-reader.js'
+import { cut, endless, HostileServer, moved, part, silent, status } from '../support/hostile-server.js'
 import { until, Worker } from '../support/job.js'
 import { type Faults, ReplayServer } from '../support/replay-server.js'
 import { areCapturesHere, captured, invented, type Recorded } from '../support/wikimedia-captures.js'
@@ -62,7 +63,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, { timeout: 
   const written = async (topic: string) => (await messages(topic, 3).catch(() => [])).length
 
   function expected(events: readonly Recorded[]): Message[] {
-    const all = events.map(({ data }) => ({ key: (JSON.parse(data) as Keyed).meta.domain, value: data }))
+    const all = events.map(({ data }) => ({ key: domainOf(data), value: data }))
     return all.filter(({ key }) => key !== 'canary').sort(byValue)
   }
 
@@ -109,6 +110,48 @@ describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, { timeout: 
     },
   )
 
+  test('a server that does all that it should not costs no change, and little memory', async () => {
+    const broken = Buffer.from([0xc3, 0x28, 0xff, 0xf0, 0x9f, 0xa6])
+    const events = invented(60)
+      .filter(({ data }) => !data.includes('canary'))
+      .map(({ id, data }, index) => ({
+        id,
+        // Within a name, so that what is left of it is JSON still.
+        data: index % 7 === 3 ? Buffer.concat(halves(data, '"user":"').toSpliced(1, 0, broken)) : Buffer.from(data),
+      }))
+    const server = await HostileServer.start(events, [
+      part(1_500, 1, 'end'),
+      status(500),
+      part(1_000, 3, 'break'),
+      status(302, { location: '/loop' }),
+      moved,
+      endless('text/event-stream', 'data: '),
+      part(1_800, 2, 'break'),
+      endless('text/html', '<p>data: {}\n\n'),
+      part(40, 1, 'end'),
+      cut,
+      part(2_000, 5, 'end'),
+      silent,
+      status(302, { location: 'file:///etc/hostname' }),
+      part(1_000_000, 1_000, 'end'),
+      status(204),
+    ])
+    onTestFinished(() => server.close())
+    const topic = fresh('changes')
+    const worker = await ingest(server.url, topic)
+    await until(() => server.asked.length > 12, 'all but the last is tried', 60_000)
+    expect(worker.memory().most).toBeLessThan(400)
+    expect(await worker.exit()).toBe(1)
+    expect(worker.log.map(({ msg }) => msg).join('\n')).toContain('the server answered 204: the stream is over')
+    expect(server.mostSent).toBeLessThan(24 << 20)
+    const texts = events.map(({ data }) => ({ key: domainOf(String(data)), value: String(data) }))
+    expect((await messages(topic, 3)).sort(byValue)).toEqual(texts.sort(byValue))
+    const rejected = await messages(`${topic}.wikimedia-ingest.dead-letters`, 1)
+    expect(rejected.map(({ value }) => /^data: x+$/.test(value) && value.length)).toEqual([16_384])
+    // Each went on after the last event that had come whole.
+    expect(server.asked.slice(1).every((id) => events.some((event) => event.id === id))).toBe(true)
+  })
+
   test('a stream that can not be reached is waited for, in health and not ready', async () => {
     const events = invented(50)
     const server = await serve(events, {})
@@ -122,6 +165,15 @@ describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, { timeout: 
     expect(await worker.stop()).toBe(0)
   })
 })
+
+function halves(text: string, after: string): Buffer[] {
+  const at = text.indexOf(after) + after.length
+  return [Buffer.from(text.slice(0, at)), Buffer.from(text.slice(at))]
+}
+
+function domainOf(data: string): string {
+  return (JSON.parse(data) as Keyed).meta.domain
+}
 
 interface Keyed {
   readonly meta: { readonly domain: string }

@@ -21,6 +21,11 @@ export class ReplayLog<T> {
     return this.base + this.items.length
   }
 
+  /** Whether all that came is committed. */
+  get isEmpty(): boolean {
+    return this.items.length === 0
+  }
+
   push(item: T): void {
     this.items.push(item)
   }

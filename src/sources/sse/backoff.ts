@@ -4,6 +4,9 @@ const longestBackoffMs = 30_000
 /** The longest time that a server may ask to wait for by `retry:`. */
 const longestRetryMs = 3_600_000
 
+/** And the shortest: of one that asks for none, and ends each answer at once, there would be no end of requests. */
+const shortestRetryMs = 20
+
 /**
  * How long to wait before the next attempt: the stream's reconnection time after a connection that gave something, longer
  * with each one in a row that gave nothing. Up to half as long again by chance, so that the clients of a server that
@@ -16,7 +19,7 @@ export class Backoff {
 
   /** The server says how long to wait: `retry:`. */
   retry(ms: number): void {
-    this.reconnectMs = Math.min(ms, longestRetryMs)
+    this.reconnectMs = Math.min(Math.max(ms, shortestRetryMs), longestRetryMs)
   }
 
   succeeded(): void {

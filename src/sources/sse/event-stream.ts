@@ -123,7 +123,10 @@ export class EventStream {
 
   private afterFailure(cause: unknown): Observable<never> {
     const error = cause instanceof WeirError ? cause : this.unreachable(causeOf(cause))
-    if (error.remedy === 'stop') return throwError(() => error)
+    if (error.remedy === 'stop') {
+      this.trouble = error
+      return throwError(() => error)
+    }
     const { log } = this.parts
     // It has given too much rather than something.
     if (cause instanceof EndlessEvent) this.isProductive = false

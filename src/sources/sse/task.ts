@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { defer, EMPTY, merge, Observable, type Subscriber, takeUntil } from 'rxjs'
+import { catchError, concat, defer, EMPTY, merge, Observable, type Subscriber, takeUntil, throwError } from 'rxjs'
 import {
   type Assigned,
   type Epoch,
@@ -54,6 +54,8 @@ export class SseTask implements SourceTask<string> {
   private reader: (() => void) | undefined
   /** The connection that waits for a reader. */
   private connection: (() => void) | undefined
+  /** The end of the stream, which waits for all that came before it. */
+  private ending: (() => void) | undefined
 
   constructor(
     private readonly options: SseTaskOptions,
@@ -83,7 +85,15 @@ export class SseTask implements SourceTask<string> {
   get assignments$(): Observable<Assigned> {
     return merge(
       soleAssignment(this.partition, (positions) => this.start(positions)),
-      this.stream.run(),
+      // Who has said that the stream is over may give nothing of it a second time.
+      this.stream.run().pipe(
+        catchError((error: unknown) =>
+          concat(
+            this.settled$,
+            throwError(() => error),
+          ),
+        ),
+      ),
     )
   }
 
@@ -143,9 +153,23 @@ export class SseTask implements SourceTask<string> {
     }
   })
 
+  /** Completes when an epoch waits for events, and all that came is committed. */
+  private readonly settled$ = new Observable<never>((subscriber) => {
+    if (this.isSettled) return subscriber.complete()
+    this.ending = () => subscriber.complete()
+    return () => {
+      this.ending = undefined
+    }
+  })
+
+  private get isSettled(): boolean {
+    return this.reader !== undefined && this.log.isEmpty
+  }
+
   private wait(reader: () => void): void {
     this.reader = reader
     this.connection?.()
+    if (this.isSettled) this.ending?.()
   }
 
   private arrived(events: readonly ServerEvent[]): void {
