@@ -37,9 +37,14 @@ const upsert = `
   SELECT $1, $2, tbl, key, value::json FROM unnest($3::text[], $4::text[], $5::text[]) AS given(tbl, key, value)
   ON CONFLICT (view, part, tbl, md5(key)) DO UPDATE SET value = excluded.value`
 
+/** Finds one row after the other: a join reads all rows of a large view, whatever the index. */
 const remove = `
-  DELETE FROM weir_view_rows r USING unnest($3::text[], $4::text[]) AS given(tbl, key)
-  WHERE r.view = $1 AND r.part = $2 AND r.tbl = given.tbl AND md5(r.key) = md5(given.key)`
+  DELETE FROM weir_view_rows WHERE ctid = ANY (ARRAY(
+    SELECT found.ctid FROM unnest($3::text[], $4::text[]) AS given(tbl, key), LATERAL (
+      SELECT r.ctid FROM weir_view_rows r
+      WHERE r.view = $1 AND r.part = $2 AND r.tbl = given.tbl AND md5(r.key) = md5(given.key) LIMIT 1
+    ) AS found
+  ))`
 
 interface PartRow {
   readonly part: string
