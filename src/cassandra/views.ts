@@ -39,8 +39,11 @@ const firstClaim =
 const nextClaim = `UPDATE weir_view_parts SET generation = ?, fence = ? WHERE ${place} IF fence = ?`
 const finish = `UPDATE weir_view_parts SET sequence = ?, at = ?, writes = ? WHERE ${place} IF fence = ?`
 
-/** By how much a claim is ahead of the one before: twice as many as a part will ever have writes. */
-const writesPerClaim = 2 ** 30
+/**
+ * By how much a claim is ahead of the one before, at least: by more than what is written under one needs. As microseconds it
+ * is less than the time from one claim to the next, so that it is the clock that goes ahead and not this, beyond all numbers.
+ */
+const claimAhead = 2 ** 20
 
 interface PartRow {
   readonly part: string
@@ -61,8 +64,8 @@ interface KeyRow {
 interface Held {
   readonly generation: number
   readonly fence: number
-  /** Of the part, by whomever. */
-  writes: number
+  /** How many writes have begun under this claim. */
+  made: number
 }
 
 /**
@@ -91,7 +94,7 @@ export class CassandraViews implements ViewStorage {
         const [row] = await client.query<PartRow>(readPart, [claim.view, claim.part])
         const fence = await this.take(client, claim, row)
         if (fence === undefined) continue
-        this.held.set(nameOf(claim), { generation: claim.generation, fence, writes: Number(row?.writes ?? 0) })
+        this.held.set(nameOf(claim), { generation: claim.generation, fence, made: 0 })
         return row === undefined || row.sequence === null ? undefined : Number(row.sequence)
       }
     })
@@ -108,10 +111,10 @@ export class CassandraViews implements ViewStorage {
         held.generation !== write.generation
       )
         throw refused(write, row)
-      held.writes++
-      await putRows(client, write, held.fence + 2 * held.writes)
+      held.made++
+      await putRows(client, write, held.fence + 2 * held.made)
       const { view, part, sequence, at } = write
-      const isDone = await client.compare(finish, [sequence, at, held.writes, view, part, held.fence])
+      const isDone = await client.compare(finish, [sequence, at, Number(row.writes) + 1, view, part, held.fence])
       if (!isDone) throw refused(write, (await client.query<PartRow>(readPart, [view, part]))[0])
     }).pipe(ignoreElements())
   }
@@ -133,7 +136,7 @@ export class CassandraViews implements ViewStorage {
   private async take(client: CassandraClient, claim: ViewClaim, row: PartRow | undefined): Promise<number | undefined> {
     const { view, part, generation } = claim
     // Tables that were thrown away begin behind all that they had.
-    const fence = Math.max(this.clock.now() * 1_000, Number(row?.fence ?? 0) + writesPerClaim)
+    const fence = Math.max(this.clock.now() * 1_000, Number(row?.fence ?? 0) + claimAhead)
     const isTaken =
       row === undefined
         ? await client.compare(firstClaim, [view, part, generation, fence])

@@ -1,3 +1,4 @@
+import { lastValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { CassandraConnection } from '../../src/cassandra/connection.js'
 import { CassandraViews } from '../../src/cassandra/views.js'
@@ -41,6 +42,18 @@ describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${bec
   viewStorageContract('Cassandra', () =>
     Promise.resolve({ connect: () => new CassandraViews(connection, systemClock), close: () => Promise.resolve() }),
   )
+
+  test('the fences of a view stay close to the clock, however often it is claimed', async () => {
+    const views = new CassandraViews(connection, systemClock)
+    await done(views.open())
+    const claim = { view: 'often', part: 'p', generation: 1, task: 'flow.view', total: 1 }
+    for (let time = 0; time < 30; time++) await lastValueFrom(views.claim(claim))
+    const [row] = await server.query<{ fence: bigint }>(
+      "SELECT fence FROM weir.weir_view_parts WHERE view_name = 'often' AND part = 'p'",
+    )
+    // Thirty claims in a moment, each ahead of the one before: half a minute, where a day of them must not be a year.
+    expect(Number(row?.fence) / 1_000 - Date.now()).toBeLessThan(60_000)
+  })
 
   const sinkOf = async (options: Readonly<Record<string, unknown>>, at = connection) => {
     const sink = cassandraHarness(at, { row: self, ...options })
