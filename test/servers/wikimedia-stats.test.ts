@@ -200,13 +200,14 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
       onTestFinished(() => server.close())
       const name = fresh('stats')
       const topic = { WIKIPEDIA_TOPIC: `${name}.changes` }
-      const replicas = new Map<string, readonly Worker[]>()
-      for (const storage of pair) {
+      const start = (storage: string) => {
         const environment = { STORAGE: storage, ...topic, ...places.get(storage)?.environment }
-        const one = () => replica(`${name}.${storage}`, environment, onTestFinished)
-        replicas.set(storage, await Promise.all([one(), one(), one()]))
+        return replica(`${name}.${storage}`, environment, onTestFinished)
       }
-      const all = [...replicas.values()].flat()
+      const [shared, single] = pair as [string, string]
+      const [one, two, three, alone] = await Promise.all([start(shared), start(shared), start(shared), start(single)])
+      const all = [one, two, three, alone]
+      const replicas = new Map([[shared, [one, two, three]], [single, [alone]]]) // biome-ignore format: pairs
       await started('wikimedia-ingest', name, { ...topic, WIKIPEDIA_STREAM_URL: server.url }, onTestFinished)
       for (const worker of all) await reaches(worker, 1)
       const faults = watch(replicas, onTestFinished)
