@@ -11,6 +11,8 @@ import {
 
 type Told = Parameters<StreamTime['follow']>[0]
 
+const nothing: ReturnType<Told> = { watermark: Number.NEGATIVE_INFINITY, idle: false }
+
 /** What is known of the time of one partition. */
 interface PartitionTime {
   readonly generation: number
@@ -27,6 +29,8 @@ interface PartitionTime {
   position: number
   /** Its watermark as it was committed. */
   closed: number
+  /** What others had told when the last epoch ended. How long that holds is a question of time: a commit may take longer. */
+  told: ReturnType<Told>
 }
 
 /**
@@ -84,6 +88,7 @@ export class EventTime implements StreamTime {
       pace: undefined,
       position: progress?.position ?? 0,
       closed,
+      told: nothing,
     })
     this.total = total
     if (this.scope === 'task') this.closed = Math.max(this.closed, closed)
@@ -118,8 +123,8 @@ export class EventTime implements StreamTime {
   watermark(): number {
     let awaited = Number.POSITIVE_INFINITY
     let highest = Number.NEGATIVE_INFINITY
-    for (const [partition, time] of this.times.entries()) {
-      const { watermark, idle } = this.base(partition, time)
+    for (const time of this.times.values()) {
+      const { watermark, idle } = this.base(time)
       highest = Math.max(highest, watermark)
       // A record that came in this epoch makes its partition awaited again, at once.
       if (!idle) awaited = Math.min(awaited, watermark)
@@ -132,7 +137,7 @@ export class EventTime implements StreamTime {
   watermarkOf(partition: TopicPartition): number {
     const time = this.times.get(partition.topic, partition.partition)
     if (time === undefined) return Number.NEGATIVE_INFINITY
-    const { watermark, idle } = this.base(partition, time)
+    const { watermark, idle } = this.base(time)
     const paced = idle && time.pace !== undefined ? time.pace.until - time.pace.since : 0
     return Math.max(time.closed, watermark + paced)
   }
@@ -145,7 +150,7 @@ export class EventTime implements StreamTime {
     const { total } = this
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position } = time
-      return { ...partition, generation, position, total, ...this.base(partition, time) }
+      return { ...partition, generation, position, total, ...this.base(time) }
     })
   }
 
@@ -164,8 +169,9 @@ export class EventTime implements StreamTime {
     }
     let idle = this.times.size > 0
     for (const [partition, time] of this.times.entries()) {
+      time.told = this.others?.(partition) ?? nothing
       this.judge(time, read.get(partition.topic, partition.partition) === true, now)
-      const { watermark, idle: isIdle } = this.base(partition, time)
+      const { watermark, idle: isIdle } = this.base(time)
       // It may have been awaited meanwhile, and have gone on from elsewhere.
       const since = time.pace?.from === watermark ? time.pace.since : now
       time.pace = isIdle ? { from: watermark, since, until: now } : undefined
@@ -200,10 +206,10 @@ export class EventTime implements StreamTime {
   }
 
   /** Where a partition stands by itself, and whether others need not wait for it. */
-  private base(partition: TopicPartition, time: PartitionTime): { watermark: number; idle: boolean } {
+  private base(time: PartitionTime): { watermark: number; idle: boolean } {
     if (this.others === undefined)
       return { watermark: time.streamTime - this.outOfOrderMs, idle: time.idle && !time.isFresh }
-    const { watermark, idle } = this.others(partition)
+    const { watermark, idle } = time.told
     return { watermark, idle: idle && time.idle }
   }
 
@@ -223,8 +229,7 @@ export class EventTime implements StreamTime {
   private moveOn(before: number, now: number): { watermark: number; since: number; until: number } {
     if (this.allIdle !== undefined) return { ...this.allIdle, until: now }
     let highest = before
-    for (const [partition, time] of this.times.entries())
-      highest = Math.max(highest, this.base(partition, time).watermark)
+    for (const time of this.times.values()) highest = Math.max(highest, this.base(time).watermark)
     return { watermark: highest, since: now, until: now }
   }
 }

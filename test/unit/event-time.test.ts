@@ -126,6 +126,12 @@ describe('the watermark', () => {
 })
 
 describe('a record', () => {
+  test('that trails by the least does not move stream time back', () => {
+    const { time } = setUp(1)
+    expect([50, 49, 48, 49].map((at) => time.observe('t', 0, at))).toEqual([0, 1, 2, 1])
+    expect(time.streamTime({ topic: 't', partition: 0 })).toBe(50)
+  })
+
   test('trails its own partition by so much', () => {
     const { time } = setUp(2)
     expect(time.observe('t', 0, 50)).toBe(0)
@@ -264,6 +270,20 @@ test('a partition that others told went on while it was not looked at is idle an
   told = { watermark: 1_700, idle: true }
   expect(watermarkAfter(2_000)).toBe(1_700)
   expect(watermarkAfter(30)).toBe(1_730)
+})
+
+test('what others told counts as it was when the epoch ended, however long its commit takes', () => {
+  const { time, all, read } = setUp(1, { scope: 'partition' })
+  const [partition] = all as [{ topic: string; partition: number }]
+  let told = { watermark: 50, idle: true }
+  time.follow(() => told)
+  time.advance(read)
+  expect(time.watermarkOf(partition)).toBe(50)
+  told = { watermark: 20, idle: false }
+  expect(time.watermarkOf(partition)).toBe(50)
+  expect(time.progressOf(partition)).toEqual({ streamTime: undefined, watermark: 50 })
+  time.committed()
+  expect(time.closedOf('t', 0)).toBe(50)
 })
 
 describe('when all partitions are idle', () => {
