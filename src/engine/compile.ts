@@ -139,7 +139,9 @@ class FlowCompiler {
     const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
     const everyMs = Math.max(usualLimits.everyMs, this.limits(flow, inputs).everyMs)
-    const cut = new FlowCutter(this.app, this.name, this.connections, everyMs).cut(parts)
+    const cut = new FlowCutter(this.app, this.name, this.connections, everyMs, (fault) => this.faults.push(fault)).cut(
+      parts,
+    )
     const tasks = cut.map((part) => this.part(part, flow, joins))
     return {
       name: this.name,

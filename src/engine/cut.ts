@@ -1,4 +1,5 @@
 import type { ChannelKind, Connection, OperatorDefinition, TopicsRead } from '../model/index.js'
+import type { ConfigFault } from './config-error.js'
 import { receive } from './repartition/receive.js'
 import { type Joint, repartitionSink } from './repartition/repartition-sink.js'
 import { repartitionSource } from './repartition/repartition-source.js'
@@ -29,9 +30,16 @@ interface Carrier {
 }
 
 /** What the stages before one mean for it. */
-interface Before {
+interface Before extends Marks {
   readonly carrier: Carrier | undefined
+  /** Whether the records have come by an internal topic. */
+  readonly isBehind: boolean
+}
+
+interface Marks {
   readonly rekeyed: boolean
+  /** The first stage behind which records are in another order than in their source. */
+  readonly unordered: OperatorNode | undefined
 }
 
 /** Where operators in a row were cut in two. */
@@ -59,22 +67,23 @@ export class FlowCutter {
     private readonly connections: ReadonlyMap<string, TopologyConnection>,
     /** How long epochs last at most, ms: so often a task tells how far it has come. */
     private readonly everyMs: number,
+    /** Told of what can't be cut. */
+    private readonly refuse: (fault: ConfigFault) => void,
   ) {}
 
   cut(whole: Whole, name = this.flow): Part[] {
     const inputs = whole.inputs.map((input) => this.input(input))
-    const before = { carrier: this.carrier(inputs), rekeyed: inputs.some(({ stages }) => isRekeyed(stages)) }
-    const head = this.chain(whole, before)
+    const head = this.chain(whole, this.beginning(inputs))
     const { timeScope, heads, tails } = this
     return [...heads, { name, inputs, ...head, timeScope }, ...tails]
   }
 
   /** An input whose own stages have to be cut becomes one that takes up behind the cut. */
   private input(input: InputNode): InputNode {
-    const stages = this.torn(input.stages, { carrier: this.carrier([input]), rekeyed: false })
+    const stages = this.torn(input.stages, this.beginning([{ ...input, stages: [] }]))
     if (Array.isArray(stages)) return { ...input, stages }
     const { head, sink, source, rest, name } = stages as Torn
-    const first = new FlowCutter(this.app, this.flow, this.connections, this.everyMs)
+    const first = new FlowCutter(this.app, this.flow, this.connections, this.everyMs, this.refuse)
     const whole = { inputs: [{ source: input.source, stages: head }], stages: [], end: sink }
     this.heads.push(...first.cut(whole, `${this.flow}.${name}`))
     this.timeScope = 'partition'
@@ -83,10 +92,9 @@ export class FlowCutter {
 
   private chain(chain: Chain, before: Before): Chain {
     const stages = this.torn(chain.stages, before)
-    if (Array.isArray(stages))
-      return { stages, end: this.end(chain.end, { ...before, rekeyed: before.rekeyed || isRekeyed(stages) }) }
+    if (Array.isArray(stages)) return { stages, end: this.end(chain.end, { ...before, ...marksOf(stages, before) }) }
     const { head, sink, source, rest, name } = stages as Torn
-    const behind = new FlowCutter(this.app, this.flow, this.connections, this.everyMs)
+    const behind = new FlowCutter(this.app, this.flow, this.connections, this.everyMs, this.refuse)
     behind.timeScope = 'partition'
     this.tails.push(
       ...behind.cut({ inputs: [{ source, stages: [] }], stages: rest, end: chain.end }, `${this.flow}.${name}`),
@@ -102,10 +110,12 @@ export class FlowCutter {
   /** The stages as they are, or torn at the first that can't have its records in one place otherwise. */
   private torn(stages: readonly OperatorNode[], before: Before): readonly OperatorNode[] | Torn {
     const kept: OperatorNode[] = []
-    let { rekeyed } = before
     for (const [index, stage] of stages.entries()) {
-      rekeyed ||= stage.definition.rekeys === true
+      const { unordered } = marksOf(stages.slice(0, index), before)
+      const { rekeyed } = marksOf(stages.slice(0, index + 1), before)
       const way = this.wayOf(stage, { ...before, rekeyed })
+      if (way === 'records' && unordered !== undefined) this.refuseUnordered(unordered, stage)
+      if (way === 'here' && before.isBehind && rekeyed && keepsKeys(stage)) this.refuseSecond(stage)
       if (way === 'alone') this.timeScope = 'partition'
       if (way === 'alone' || way === 'here') kept.push(way === 'alone' ? spreading(stage, 'alone') : stage)
       else return this.tear(way, [...kept], stage, stages.slice(index + 1), before.carrier as Carrier)
@@ -124,6 +134,28 @@ export class FlowCutter {
     const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
     if (definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic) return 'alone'
     return definition.spread.uncombined?.(options) === true ? 'records' : 'combine'
+  }
+
+  private beginning(inputs: readonly InputNode[]): Before {
+    const isBehind = inputs.some(({ source }) => source.definition.name === repartitionSource.name)
+    return { carrier: this.carrier(inputs), isBehind, ...marksOf(inputs.flatMap(({ stages }) => stages)) }
+  }
+
+  /** What comes twice is told by the order of the source's records: one behind a later one would be dropped. */
+  private refuseUnordered({ name, declaredAt }: OperatorNode, stage: OperatorNode): void {
+    this.refuse({
+      message: `flow '${this.flow}': '${name}' changes the order of records, by which '${stage.name}' knows those that an internal topic brings twice`,
+      hint: `Keep their order, or put '${name}' behind '${stage.name}', or write to a topic and read that in a flow of its own.`,
+      declaredAt,
+    })
+  }
+
+  private refuseSecond({ name, declaredAt }: OperatorNode): void {
+    this.refuse({
+      message: `flow '${this.flow}': '${name}' keeps state by a key whose records do not meet: they have come by an internal topic, and go by no second one`,
+      hint: 'Write the records to a topic under that key, and read it in a flow of its own.',
+      declaredAt,
+    })
   }
 
   private tear(
@@ -177,8 +209,25 @@ export class FlowCutter {
   }
 }
 
-function isRekeyed(stages: readonly OperatorNode[]): boolean {
-  return stages.some(({ definition }) => definition.rekeys === true)
+/** What stages do to the records, and those before them. */
+function marksOf(
+  stages: readonly OperatorNode[],
+  { rekeyed, unordered }: Marks = { rekeyed: false, unordered: undefined },
+): Marks {
+  return {
+    rekeyed: rekeyed || stages.some(({ definition }) => definition.rekeys === true),
+    unordered: unordered ?? stages.find(isUnordered),
+  }
+}
+
+/** Whether it keeps state of single keys, and does not insist on having all partitions. */
+function keepsKeys({ definition, options }: OperatorNode): boolean {
+  return definition.global !== true && options !== undefined && (definition.stores?.(options) ?? []).length > 0
+}
+
+/** Compiling fails with the faults of options that did not validate. */
+function isUnordered({ definition, options }: OperatorNode): boolean {
+  return options !== undefined && definition.reorders?.(options) === true
 }
 
 function spreading(stage: OperatorNode, way: 'alone' | 'combine' | 'merge'): OperatorNode {

@@ -161,6 +161,8 @@ export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extend
   readonly spread?: Spread<z.output<Schema>>
   /** Whether it gives records another key. */
   readonly rekeys?: boolean
+  /** Whether records of one partition may leave it in another order than they came in. */
+  reorders?(options: z.output<Schema>): boolean
   build: BuildOperator<z.output<Schema>>
 }
 

@@ -67,6 +67,8 @@ export const aggregateDefinition = defineOperator({
   options,
   onError: ({ late }) => late,
   global: true,
+  // Other results are told at the end of the epoch, window by window.
+  reorders: (given) => emitOf(given) !== 'changes',
   stores: ({ name }) => [name],
   detail: ({ window }) => (window === undefined ? 'all time' : windowText(window)),
   build: (given, context) => aggregating(given, context, 'task'),

@@ -63,6 +63,7 @@ export const mapAsyncDefinition = defineOperator({
       .describe('Tries a failed call again.'),
     ...rejectingStage,
   }),
+  reorders: ({ ordered }) => !ordered,
   build: ({ project, concurrency, ordered, timeout: timeoutMs, retry: again }, context) => {
     const { scheduler } = context.clock
     const call = (record: StreamRecord, index: number): Observable<Answer<StreamRecord>> =>
@@ -83,7 +84,8 @@ export const mapAsyncDefinition = defineOperator({
 /**
  * Makes another value of each value by an asynchronous call: a promise, or an observable with none, one or many
  * results. At most `concurrency` calls run at once. Results leave in the order of their records (a slow call holds back
- * the results behind it), or with `ordered: false` as they come; those of one call always together, when it is done.
+ * the results behind it), or with `ordered: false` as they come; those of one call always together, when it is done. What
+ * goes by an internal topic needs the order: before `keyBy` and a stage that keeps state, `ordered: false` is refused.
  *
  * `signal` aborts when the call is given up: by `timeout`, or because the epoch ended early. A call that still fails
  * after its tries rejects the record with WEIR_STAGE_FAILED or WEIR_STAGE_TIMEOUT; by default that ends the epoch.

@@ -15,10 +15,13 @@ import {
   http,
   json,
   kafka,
+  keyBy,
   map,
+  mapAsync,
   merge,
   otherwise,
   postgres,
+  recordKey,
   redis,
   secret,
   sse,
@@ -521,6 +524,86 @@ describe('a topology', () => {
     const { parts } = flowOf(config(inAnInput))
     expect(parts.map(({ name }) => name)).toEqual(['flow.total', 'flow'])
     expect(parts[1]?.inputs.map(({ source }) => source.name)).toContain('total.repartition.source')
+  })
+
+  describe('that an internal topic joins', () => {
+    const byKey = keyBy(() => 'key')
+    const unordered = mapAsync((value: unknown) => [value], { ordered: false })
+    const bounded = aggregate('seen', { by: recordKey, of: count(), maxKeys: 5 })
+    const laterSeen = aggregate('seen', { by: recordKey, of: count(), maxKeys: 5, emit: 'epoch' })
+    const later = aggregate('latest', { by: recordKey, of: count(), emit: 'epoch' })
+    const keeping = (name: string) =>
+      defineOperator({
+        name,
+        summary: '-',
+        options: z.strictObject({}),
+        stores: () => [name],
+        build: () => map as never,
+      }).declare({})
+    const kept = keeping('kept')
+
+    test.each([
+      ['by an asynchronous stage', flow(orders, unordered, byKey, kept, consoleSink()), 'mapAsync', 'kept'],
+      ['after the new key', flow(orders, byKey, unordered, bounded, consoleSink()), 'mapAsync', 'seen'],
+      ['in an input', flow(merge(from(orders, unordered), orders), byKey, kept, consoleSink()), 'mapAsync', 'kept'],
+      [
+        'before a branch',
+        flow(orders, unordered, byKey, branch(otherwise('all', kept, consoleSink()))),
+        'mapAsync',
+        'kept',
+      ],
+      ['by results of whole epochs', flow(orders, later, byKey, kept, consoleSink()), 'latest', 'kept'],
+    ])('is refused where the order of records is changed %s', (_, declared, changing, keeper) => {
+      expect(faultsOf(config(declared))).toEqual([
+        expect.objectContaining({
+          message: `flow 'flow': '${changing}' changes the order of records, by which '${keeper}' knows those that an internal topic brings twice`,
+          hint: `Keep their order, or put '${changing}' behind '${keeper}', or write to a topic and read that in a flow of its own.`,
+        }),
+      ])
+      expect(faultsOf(config(declared))[0]?.declaredAt?.stack).toContain('compile.test.ts')
+    })
+
+    test.each([
+      [
+        'keeps the order',
+        flow(
+          orders,
+          mapAsync((value: unknown) => [value]),
+          byKey,
+          kept,
+          consoleSink(),
+        ),
+      ],
+      ['tells its own results late', flow(orders, byKey, laterSeen, consoleSink())],
+      ['comes behind', flow(orders, byKey, kept, unordered, consoleSink())],
+      ['comes before what is combined', flow(orders, unordered, aggregate('n', { of: count() }), consoleSink())],
+      ['keeps its records where they are', flow(orders, unordered, kept, consoleSink())],
+      [
+        'tells a result of each record',
+        flow(orders, aggregate('n', { by: recordKey, of: count() }), byKey, kept, consoleSink()),
+      ],
+    ])('may have a stage that %s', (_, declared) => {
+      expect(faultsOf(config(declared))).toEqual([])
+    })
+
+    test('is refused where state is kept by a second key', () => {
+      const second = flow(
+        orders,
+        byKey,
+        kept,
+        keyBy(() => 'other'),
+        keeping('again'),
+        consoleSink(),
+      )
+      expect(faultsOf(config(second))).toEqual([
+        expect.objectContaining({
+          message:
+            "flow 'flow': 'again' keeps state by a key whose records do not meet: they have come by an internal topic, and go by no second one",
+          hint: 'Write the records to a topic under that key, and read it in a flow of its own.',
+        }),
+      ])
+      expect(faultsOf(config(flow(orders, byKey, kept, keeping('again'), consoleSink())))).toEqual([])
+    })
   })
 
   test('an aggregate of what an aggregate makes is refused, in a branch too', () => {

@@ -1,5 +1,6 @@
-import { defer, EMPTY, NEVER, of, throwError } from 'rxjs'
+import { defer, EMPTY, from, NEVER, of, throwError } from 'rxjs'
 import { expect, test } from 'vitest'
+import { type Message, unpack } from '../../src/engine/repartition/messages.js'
 import { repartitionSink } from '../../src/engine/repartition/repartition-sink.js'
 import {
   asWeirError,
@@ -12,13 +13,19 @@ import {
   WeirError,
 } from '../../src/model/index.js'
 
+const endOf = ({ code, remedy }: WeirError) => (remedy === 'retry' ? code : `${code} ${remedy}`)
+
 /** A sink over a writer that fails to flush when it is told to, and what was called of it. */
 function setUp() {
   const calls: string[] = []
+  const written: Message[] = []
   const failing = { next: false }
   const writer: ChannelWriter = {
     open: () => defer(() => (calls.push('open'), of(1))),
-    write: () => void calls.push('write'),
+    write: ({ value }) => {
+      calls.push('write')
+      written.push(unpack(value))
+    },
     flush: () =>
       defer(() => {
         calls.push('flush')
@@ -36,18 +43,20 @@ function setUp() {
   } as unknown as SinkContext
   const joint = { connectionKind: 'test', channel, topic: 'internal', group: 'internal', like: 'single' } as const
   const sink = repartitionSink.build(joint, context)
-  const origin = { topic: 'source', partition: 0, offset: 0 }
-  /** What one epoch calls, and how it ends. */
-  const epoch = () => {
+  /** What one epoch calls, and how it ends, with a record of each of these places. */
+  const epoch = (...places: (readonly [partition: number, offset: number])[]) => {
     let end = 'open'
-    calls.length = 0
+    calls.length = written.length = 0
+    const records = (places.length > 0 ? places : [[0, 0] as const]).map(
+      ([partition, offset]) => new StreamRecord('key', 1, 0, [], { topic: 'source', partition, offset }),
+    )
     sink
-      .write(of(new StreamRecord('key', 1, 0, [], origin)))
-      .subscribe({ complete: () => (end = 'complete'), error: (error: unknown) => (end = asWeirError(error).code) })
+      .write(from(records))
+      .subscribe({ complete: () => (end = 'complete'), error: (error: unknown) => (end = endOf(asWeirError(error))) })
     return [...calls, end]
   }
   sink.open?.().subscribe()
-  return { calls, failing, epoch }
+  return { calls, written, failing, epoch }
 }
 
 test('a topic that is open is written to, and flushed', () => {
@@ -64,4 +73,18 @@ test('after an error it is opened again before the next epoch is written', () =>
   failing.next = false
   expect(epoch()).toEqual(['open', 'write', 'flush', 'complete'])
   expect(epoch()).toEqual(['write', 'flush', 'complete'])
+})
+
+test('records that were made of one are numbered, whatever comes between them', () => {
+  const { written, epoch } = setUp()
+  expect(epoch([0, 5], [0, 5], [1, 5], [0, 5], [0, 6], [1, 5]).at(-1)).toBe('complete')
+  expect(written.map((message) => message.kind === 'record' && message.index)).toEqual([0, 1, 0, 2, 0, 1])
+  epoch([0, 6])
+  expect(written).toMatchObject([{ offset: 6, index: 0 }])
+})
+
+test('a record that comes after a later one ends the flow: the other task would take it for a repeat', () => {
+  const { written, epoch } = setUp()
+  expect(epoch([0, 5], [1, 1], [0, 4])).toEqual(['write', 'write', 'WEIR_STAGE_FAILED stop'])
+  expect(written).toMatchObject([{ offset: 5 }, { partition: 1, offset: 1 }])
 })

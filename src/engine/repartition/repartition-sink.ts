@@ -9,10 +9,12 @@ import {
   PartitionMap,
   type PartitionTold,
   partitionName,
+  place,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
   type TopicsRead,
+  WeirError,
 } from '../../model/index.js'
 import { pack, piecesOf } from './messages.js'
 
@@ -49,8 +51,8 @@ class RepartitionSink implements SinkTask {
   /** What was told last of each source partition. */
   private readonly told = new Map<string, string>()
   private readonly generations = new PartitionMap<number>()
-  /** Tells records apart that were made of one: its place, and how many there were. */
-  private before: { topic: string; partition: number; offset: number; index: number } | undefined
+  /** Tells records apart that were made of one: by source partition the last one that was, and how many there were. */
+  private readonly before = new PartitionMap<{ offset: number; index: number }>()
 
   constructor(
     joint: Joint,
@@ -77,7 +79,7 @@ class RepartitionSink implements SinkTask {
   }
 
   write(records$: Observable<StreamRecord>): Observable<never> {
-    this.before = undefined
+    this.before.clear()
     // What is assigned does not change within an epoch.
     this.generations.clear()
     for (const { topic, partition, generation } of this.context.time.told())
@@ -130,10 +132,7 @@ class RepartitionSink implements SinkTask {
 
   private sendRecord({ key, value, timestamp, behindMs, headers, origin }: StreamRecord): void {
     const { topic, partition, offset } = origin
-    const { before } = this
-    const isSame = before?.topic === topic && before.partition === partition && before.offset === offset
-    const index = isSame ? before.index + 1 : 0
-    this.before = { topic, partition, offset, index }
+    const index = this.indexOf(origin)
     const generation = this.generations.get(topic, partition) ?? 0
     const message = {
       kind: 'record',
@@ -151,6 +150,16 @@ class RepartitionSink implements SinkTask {
     this.writer.write({ key: key === null ? null : key.toString(), value: pack(message) })
   }
 
+  /** Errors, and the flow stops, when records come in another order than they were read in. */
+  private indexOf({ topic, partition, offset }: StreamRecord['origin']): number {
+    const last = this.before.get(topic, partition)
+    if (last !== undefined && offset < last.offset)
+      throw unorderedError(place({ topic, partition, offset }), last.offset)
+    const index = last?.offset === offset ? last.index + 1 : 0
+    this.before.set(topic, partition, { offset, index })
+    return index
+  }
+
   /** Says nothing that was said already, but that a partition is still idle: that holds for as long as it is repeated. */
   private tell(told: PartitionTold): void {
     const said = JSON.stringify({ ...told, position: undefined })
@@ -160,4 +169,11 @@ class RepartitionSink implements SinkTask {
     const value = pack({ kind: 'told', ...told })
     for (let partition = 0; partition < this.partitions; partition++) this.writer.write({ key: null, partition, value })
   }
+}
+
+function unorderedError(at: string, last: number): WeirError {
+  return new WeirError('WEIR_STAGE_FAILED', `writing an internal topic: ${at} comes after offset ${last}`, {
+    remedy: 'stop',
+    hint: 'Repeats are known by the order of the records: put what changes it behind the stage that keeps state.',
+  })
 }
