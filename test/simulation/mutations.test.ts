@@ -12,6 +12,8 @@ import {
   type SourceTask,
   type TopicPartition,
 } from '../../src/model/index.js'
+import { Place } from '../../src/operators/internal/groups.js'
+import { Slices } from '../../src/operators/internal/slices.js'
 import { PartitionStore } from '../../src/state/partition-store.js'
 import type { Sabotage } from '../../src/testing/simulation/simulation.js'
 import { allDone, busy, committing, durable, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
@@ -253,5 +255,48 @@ describe('the engine itself', busy, () => {
   test('a change of a store is not remembered', () => {
     vi.spyOn(PartitionStore.prototype, 'touch').mockImplementation(() => undefined)
     expect(firstBroken(/counts|windows/)).toMatch(results)
+  })
+})
+
+/** What tells a window from its slices, as it is inside. */
+interface PlaceInside {
+  readonly first: number
+  open(first: number, slices: Slices): void
+}
+const places = Place.prototype as unknown as PlaceInside
+
+describe('windows that share slices of time', busy, () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('what was told is told again', () => {
+    vi.spyOn(Slices.prototype, 'windowsOf').mockImplementation(function* (this: Slices, segment) {
+      const hops = (this.last(segment) - this.first(segment)) / 8_000
+      for (let hop = 0; hop <= hops; hop++) yield this.first(segment) + hop * 8_000
+    })
+    expect(firstBroken(/hopping/)).toMatch(once)
+  })
+
+  test('a slice is missing from its last window', () => {
+    vi.spyOn(Slices.prototype, 'has').mockImplementation(function (this: Slices, segment, window) {
+      return this.first(segment) <= window && window < this.last(segment)
+    })
+    expect(firstBroken(/hopping/)).toMatch(results)
+  })
+
+  test('a slice goes with its first window', () => {
+    vi.spyOn(Slices.prototype, 'isDone').mockImplementation(function (this: Slices, segment, watermark) {
+      return this.isComplete(segment, watermark)
+    })
+    expect(firstBroken(/hopping/)).toMatch(results)
+  })
+
+  test('what is late for some windows counts in all', () => {
+    const { open } = places
+    vi.spyOn(places, 'open').mockImplementation(function (this: PlaceInside, _first, slices) {
+      open.call(this, this.first, slices)
+    })
+    expect(firstBroken(/hopping/)).toMatch(results)
   })
 })

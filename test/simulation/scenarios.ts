@@ -20,12 +20,15 @@ import {
 import { eachRecord } from '../../src/testing/index.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import {
+  byHop,
   byUserAndWindow,
   byWindow,
   closedVisits,
   copies,
   counted,
   counts,
+  hops,
+  lateVisits,
   type Scenario,
   scenario,
   source,
@@ -104,6 +107,7 @@ export const scenarios: readonly Scenario[] = [
   ),
   scenario('windows, at least once', flow(source, json(Visit), timed, windows, topic()), byWindow, closedVisits, whole),
   scenario('totals, exactly once', flow(source, json(Visit), totals, table()), counted, visits, whole),
+  scenario('hopping windows, exactly once', flow(source, json(Visit), timed, hops, table()), byHop, lateVisits, whole),
   ...sharedScenarios,
 ]
 

@@ -11,6 +11,7 @@ import {
   StreamRecord,
 } from '../../src/model/index.js'
 import { Slots } from '../../src/operators/internal/merging.js'
+import { TaskStores } from '../../src/state/index.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
 import type { Sabotage } from '../../src/testing/simulation/simulation.js'
 import { TransactionalProducer } from '../../src/testing/simulation/transactional.js'
@@ -192,6 +193,11 @@ describe('the engine itself, with internal topics', busy, () => {
       return original.call(this, `${source}.${count++}`, slot)
     })
     expect(firstBroken(/^(shared|keyed) windows/)).toMatch(results)
+  })
+
+  test('state of partitions that were given back stays', () => {
+    vi.spyOn(TaskStores.prototype, 'release').mockImplementation(() => undefined)
+    expect(firstBroken(/^shared windows,/)).toMatch(/^no task errs by itself/)
   })
 
   test('positions go to the group, and the topic is truncated, before they are committed', () => {

@@ -14,12 +14,16 @@ import {
 } from '../../src/index.js'
 import { type Fault, faults, type Model, type Random, type SimulatedInput } from '../../src/testing/index.js'
 import {
+  byHop,
   byUserAndWindow,
   byWindow,
   closedVisits,
   copies,
   counted,
   counts,
+  hops,
+  lateVisits,
+  overtaken,
   type Scenario,
   scenario,
   source,
@@ -150,6 +154,20 @@ export const sharedScenarios: readonly Scenario[] = [
     allWindows,
     sparseVisits,
     // What is idle is told by the clock of one process to another.
+    { ...several, faults: allButClock, every: '500ms' },
+  ),
+  scenario(
+    'shared hopping windows, exactly once',
+    flow(source, json(Visit), timed, hops, table()),
+    byHop,
+    lateVisits,
+    several,
+  ),
+  scenario(
+    'sparse records out of order, exactly once',
+    flow(source, json(Visit), idling, overtaken(), shortWindows, table()),
+    allWindows,
+    sparseVisits,
     { ...several, faults: allButClock, every: '500ms' },
   ),
   scenario('transactions, exactly once', flow(source, json(Visit), topic()).with(exactlyOnce), copies, visits, several),

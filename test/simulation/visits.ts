@@ -1,4 +1,4 @@
-import { map as rxMap } from 'rxjs'
+import { mergeMap, map as rxMap, timer } from 'rxjs'
 import { z } from 'zod'
 import {
   type Aggregated,
@@ -8,6 +8,7 @@ import {
   defineOperator,
   eventTime,
   type Flow,
+  hopping,
   kafka,
   type Operator,
   postgres,
@@ -69,6 +70,16 @@ export function closedVisits(random: Random): SimulatedInput<Visit>[] {
   return [...some, ...last]
 }
 
+/** Some of them so late that windows have closed: not all of those that overlap. */
+export function lateVisits(random: Random): SimulatedInput<Visit>[] {
+  return closedVisits(random).map((visit) => {
+    const { value } = visit
+    const isLate = value.id >= 0 && random.chance(0.2)
+    const at = Math.max(0, value.at - 7_000)
+    return isLate ? { ...visit, value: { ...value, at }, timestamp: at } : visit
+  })
+}
+
 export const copies = eachRecord<Visit, Visit>({ results: ({ value }) => [value], idOf: ({ id }) => `visit ${id}` })
 
 /** Counts by record key in a store of the record's partition: state that may lie in several processes. */
@@ -105,6 +116,33 @@ export const byWindow = windowed<Visit, { visits: number; users: number }>({
   result: (all) => ({ visits: all.length, users: new Set(all.map(({ user }) => user)).size }),
 })
 export const timed = eventTime((visit: Visit) => visit.at, { outOfOrder: '3s', idleAfter: '30d' })
+
+/** Windows of which each shares slices of time with two others. */
+export const hops: Operator<Visit, Windowed<{ visits: number; users: number }>> = aggregate('hops', {
+  window: hopping('20s', { advance: '8s', grace: '1s' }),
+  of: { visits: count(), users: countDistinct(({ user }) => user) },
+})
+export const byHop = windowed<Visit, { visits: number; users: number }>({
+  sizeMs: 20_000,
+  advanceMs: 8_000,
+  graceMs: 1_000,
+  outOfOrderMs: 3_000,
+  result: (all) => ({ visits: all.length, users: new Set(all.map(({ user }) => user)).size }),
+})
+
+/** Lets records overtake each other, as `mapAsync` does with `ordered: false`. */
+const overtaking = defineOperator({
+  name: 'overtaking',
+  summary: 'Holds some records back.',
+  options: z.strictObject({}),
+  reorders: () => true,
+  build: (_options, { clock }) =>
+    mergeMap(
+      (record: StreamRecord) => timer((record.origin.offset * 7) % 5, clock.scheduler).pipe(rxMap(() => record)),
+      8,
+    ),
+})
+export const overtaken = () => overtaking.declare({}) as Operator<Visit, Visit>
 
 export const byUserAndWindow = windowed<Visit, number>({
   sizeMs: 20_000,

@@ -42,11 +42,13 @@ export function eachRecord<In, Out>(options: {
 }
 
 /**
- * `aggregate` with windows: one result for each key and window that the watermark passes. The flow's `idleAfter` has
+ * `aggregate` with windows: one result for each key and window that the watermark passes. With `advanceMs` they overlap. The flow's `idleAfter` has
  * to be longer than a simulation lasts, since when a partition goes idle is no question of the input.
  */
 export function windowed<In, R>(options: {
   readonly sizeMs: number
+  /** How long after a window the next one begins. Default: its size. */
+  readonly advanceMs?: number
   readonly graceMs?: number
   readonly outOfOrderMs?: number
   /** The event time of a record, ms. Default: its timestamp. */
@@ -54,7 +56,8 @@ export function windowed<In, R>(options: {
   readonly by?: (value: In, input: LoggedInput<In>) => string | number
   readonly result: (values: readonly In[]) => R
 }): Model {
-  const { sizeMs, graceMs = 0, outOfOrderMs = 0, time = (_, { timestamp }) => timestamp, by = () => null } = options
+  const { sizeMs, advanceMs = sizeMs, graceMs = 0, outOfOrderMs = 0 } = options
+  const { time = (_, { timestamp }) => timestamp, by = () => null } = options
   return {
     *expected(input: readonly LoggedInput<In>[]) {
       const streamTimes = new Map<string, number>()
@@ -64,12 +67,13 @@ export function windowed<In, R>(options: {
         const at = time(record.value, record)
         const streamTime = Math.max(at, streamTimes.get(partition) ?? Number.NEGATIVE_INFINITY)
         streamTimes.set(partition, streamTime)
-        const start = Math.floor(at / sizeMs) * sizeMs
-        if (start + sizeMs + graceMs <= streamTime - outOfOrderMs) continue
-        const id = windowId(start, by(record.value, record))
-        const group = groups.get(id) ?? { start, values: [] }
-        groups.set(id, group)
-        group.values.push(record.value)
+        for (let start = Math.floor(at / advanceMs) * advanceMs; start + sizeMs > at; start -= advanceMs) {
+          if (start + sizeMs + graceMs <= streamTime - outOfOrderMs) break
+          const id = windowId(start, by(record.value, record))
+          const group = groups.get(id) ?? { start, values: [] }
+          groups.set(id, group)
+          group.values.push(record.value)
+        }
       }
       const watermark = Math.min(...streamTimes.values()) - outOfOrderMs
       for (const [id, { start, values }] of groups) {

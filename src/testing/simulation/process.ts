@@ -1,5 +1,5 @@
 import { NEVER, type Subscription } from 'rxjs'
-import { Engine, type Topology } from '../../engine/index.js'
+import { Engine, type FlowStatus, type Topology } from '../../engine/index.js'
 import { type ErrorCode, type Logger, messageOf } from '../../model/index.js'
 import type { Cluster } from './cluster.js'
 import type { Group, Member } from './group.js'
@@ -12,6 +12,13 @@ const servers: readonly (ErrorCode | undefined)[] = [
   'WEIR_SINK_UNREACHABLE',
   'WEIR_SINK_FAILED',
   'WEIR_CHECKPOINT_UNREACHABLE',
+]
+
+/** The errors that nothing explains which happens to a process: it is the flow, or the engine, that errs. */
+const bugs: readonly (ErrorCode | undefined)[] = [
+  'WEIR_TASK_UNEXPECTED',
+  'WEIR_CHECKPOINT_CORRUPT',
+  'WEIR_CHECKPOINT_UNKNOWN_STORE',
 ]
 
 /** What a process is made of: its topology is compiled for it, since its connections are its own. */
@@ -47,7 +54,7 @@ export class SimulatedProcess {
       production: false,
       dataDirectory: '.',
       instance: making.instance,
-      observer: { state: ({ state }) => actor.note(state) },
+      observer: { state: (status) => this.entered(status) },
     })
     actor.acted = () => {
       if (--this.stepsToLive <= 0) this.crash()
@@ -137,6 +144,12 @@ export class SimulatedProcess {
     if (this.isOver || this.actor.isIsolated || this.actor.state !== 'awake') return
     for (const { member, group } of this.silenced) group.hear(member)
     this.silenced = []
+  }
+
+  private entered({ state, error }: FlowStatus): void {
+    const { actor } = this
+    actor.note(state)
+    if (bugs.includes(error?.code)) actor.world.breaks(`no task errs by itself: ${messageOf(error)}`)
   }
 
   private end(how: string): void {
