@@ -267,7 +267,7 @@ describe('idle partitions', () => {
     flow(
       ...input,
       eventTime((value) => value.t, { outOfOrder: 2, idleAfter: '2s' }),
-      aggregate('sales', { window: tumbling(1_000), of: count() }),
+      aggregate('sales', { window: tumbling(1_000), late: 'dead-letter', of: count() }),
       listSink(),
     )
   const closed = (start: number, n: number) => ({
@@ -283,6 +283,17 @@ describe('idle partitions', () => {
       run.source('a', { a: at(sale(0), { partition: 1 }) })
       run.source('b 1500ms c 1500ms d', { b: sale(0), c: sale(500), d: sale(1_002) })
       run.sink('  - 1500ms - 1500ms w', { w: closed(0, 3) })
+    }),
+  )
+
+  test(
+    'what an idle partition brings at last is late for a window whose result is out',
+    marbles(({ flow }) => {
+      const run = flow(idle(), { epoch: { everyMs: 500 } })
+      run.source('     a 3500ms e', { a: at(sale(0), { partition: 1 }), e: at(sale(700), { partition: 1 }) })
+      run.source('     b 1500ms c 1500ms d', { b: sale(0), c: sale(500), d: sale(1_002) })
+      run.sink('       - 1500ms - 1500ms w', { w: closed(0, 3) })
+      run.deadLetters('- 3500ms e', { e: 'WEIR_RECORD_LATE' })
     }),
   )
 

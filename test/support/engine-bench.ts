@@ -206,6 +206,7 @@ export class BenchSink implements SinkTask<string> {
   openWith: Answer = () => EMPTY
   acknowledgeWith: Answer = () => EMPTY
   closeWith: Answer = () => EMPTY
+  committedWith: Answer = () => EMPTY
   writeWith: (value: string) => void = () => undefined
 
   constructor(private readonly diary: Diary) {}
@@ -233,6 +234,10 @@ export class BenchSink implements SinkTask<string> {
       )
       return concat(taken$, acknowledged$)
     })
+  }
+
+  committed(): Observable<never> {
+    return defer(() => this.committedWith())
   }
 
   close(): Observable<never> {
@@ -363,6 +368,8 @@ export class EngineBench {
   readonly engine: Engine
   /** What the store held of each partition after the last record. */
   counts: Record<string, number> = {}
+  /** The partitions of which a stage sees state, and those of which it sees the time. */
+  kept = () => ({ stores: [] as number[], times: [] as number[] })
   ended: 'no' | 'completed' | 'failed' = 'no'
   private running: Subscription | undefined
 
@@ -464,6 +471,10 @@ export class EngineBench {
       build: (_options, context) => {
         const codec = { version: 1, save: (value: number) => value, load: (saved: unknown) => saved as number }
         const store = stateful ? context.store('counts', codec) : undefined
+        this.kept = () => ({
+          stores: [...(store?.partitions() ?? [])].map((part) => part.partition.partition),
+          times: context.time.told().map(({ partition }) => partition),
+        })
         return mergeMap((record: StreamRecord) => {
           const value = String(record.value)
           if (rejects.includes(value)) {

@@ -72,6 +72,17 @@ describe('a revocation', () => {
     expect(bench.diary.take()).toContain('180 commit 1@1')
   })
 
+  test('takes state and time of its partitions with it', () => {
+    const bench = new EngineBench().startWith([0, 1])
+    bench.source.feed(0, 'a')
+    bench.source.feed(1, 'b')
+    bench.until(150)
+    expect(bench.kept()).toEqual({ stores: [0, 1], times: [0, 1] })
+    bench.source.revoke([1])
+    bench.until(300)
+    expect(bench.kept()).toEqual({ stores: [0], times: [0] })
+  })
+
   test('of everything leaves the task waiting, and no epoch runs', () => {
     const bench = new EngineBench().startWith([0])
     bench.until(10).source.revoke([0])

@@ -1,4 +1,4 @@
-import { concat, finalize, NEVER, throwError } from 'rxjs'
+import { concat, EMPTY, finalize, NEVER, throwError } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import { WeirError } from '../../src/model/index.js'
 import { EngineBench } from '../support/engine-bench.js'
@@ -124,6 +124,28 @@ describe('a commit', () => {
       '700 mirror 0@1',
     ])
     expect(bench.counts).toEqual({ a: 1 })
+  })
+
+  test('is told to the sinks when it is done, and not before', () => {
+    const bench = new EngineBench().startWith([0])
+    bench.sink.committedWith = () => {
+      bench.diary.note('committed')
+      return EMPTY
+    }
+    bench.checkpoints.commitWith = () => throwError(unreachable)
+    bench.source.feed(0, 'a')
+    bench.until(100)
+    bench.checkpoints.commitWith = () => bench.after(50)
+    bench.until(790)
+    expect(bench.diary.take()).toEqual([
+      '100 write a',
+      '600 acquire 0',
+      '600 rewind to 0@0',
+      '700 write a',
+      '750 commit 0@1',
+      '750 mirror 0@1',
+      '750 committed',
+    ])
   })
 
   test('of which the answer was lost is not repeated', () => {
