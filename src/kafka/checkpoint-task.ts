@@ -69,6 +69,16 @@ export class CheckpointTask {
     }, `releasing partitions of '${this.task}'`)
   }
 
+  /**
+   * Acquisitions, commits and releases one after the other: who acquires a partition knows all that was committed before,
+   * and what comes after is of another generation.
+   */
+  inTurn<T>(step: () => Promise<T>, doing: string): Promise<T> {
+    const result = this.last.then(() => this.failing(doing, step))
+    this.last = result.catch(() => undefined)
+    return result
+  }
+
   /** Hands the chunks that count to `take`, in the order of the log. */
   load(source: TopicPartition, take: (chunk: StoredChunk) => boolean): Promise<void> {
     const doing = `loading the state of '${this.task}', ${partitionName(source)}`
@@ -282,12 +292,6 @@ export class CheckpointTask {
       ...(partition === undefined ? {} : { partition: { topic: partition.topic, partition: partition.partition } }),
       hint: 'This task starts anew with the partitions that it still has.',
     })
-  }
-
-  private inTurn<T>(step: () => Promise<T>, doing: string): Promise<T> {
-    const result = this.last.then(() => this.failing(doing, step))
-    this.last = result.catch(() => undefined)
-    return result
   }
 
   private async failing<T>(doing: string, step: () => Promise<T>): Promise<T> {

@@ -90,15 +90,19 @@ export class KafkaTransaction implements EpochTransaction {
     if (this.state === 'over') throw overError()
     const task = this.task(commit.task)
     try {
-      task.check(commit)
-      await this.join(task)
-      await task.commit(commit, this.producer as TransactionalProducer)
+      await task.inTurn(() => this.finishAs(task, commit), `committing an epoch of '${commit.task}'`)
       this.state = 'over'
     } catch (error) {
       this.state = 'over'
       await this.abort()
       throw error
     }
+  }
+
+  private async finishAs(task: CheckpointTask, commit: EpochCommit): Promise<void> {
+    task.check(commit)
+    await this.join(task)
+    await task.commit(commit, this.producer as TransactionalProducer)
   }
 
   /** A producer that can't even abort is made anew, which aborts as well. */

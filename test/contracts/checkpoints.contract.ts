@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { concat, defer, lastValueFrom, type Observable, toArray } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type {
-  AcquiredPartition,
-  CheckpointStore,
-  EpochTransaction,
-  HeldPartition,
-  PartitionCommit,
-  TopicPartition,
+import {
+  type AcquiredPartition,
+  asWeirError,
+  type CheckpointStore,
+  type EpochTransaction,
+  type HeldPartition,
+  type PartitionCommit,
+  type TopicPartition,
 } from '../../src/model/index.js'
 
 /** A kind of checkpoint store with a server behind it, as the contract sees it. */
@@ -25,6 +26,13 @@ export interface CheckpointsUnderTest {
 
 export const done = (observable$: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(observable$, { defaultValue: undefined })
+
+/** The code of the error that a commit ends with, if it does. */
+const outcome = (commit$: Observable<never>): Promise<string> =>
+  done(commit$).then(
+    () => 'committed',
+    (error: unknown) => asWeirError(error).code,
+  )
 
 /** What every checkpoint store promises. `name` says which one it is. */
 export function checkpointsContract(name: string, start: () => Promise<CheckpointsUnderTest>): void {
@@ -179,6 +187,24 @@ export function checkpointsContract(name: string, start: () => Promise<Checkpoin
       )
       expect((await acquireOne(task)).progress?.position).toBe(6)
       expect((await acquire(task, [two]))[0]?.progress?.position).toBe(5)
+    })
+
+    test('who acquires a partition while its owner commits knows all that was committed', async () => {
+      const task = newTask()
+      let taken = await acquireOne(task)
+      let position = 0
+      for (let round = 0; round < 6; round++) {
+        const committing = () => {
+          const next = { position: position + 1, sequence: position + 1, chunks: [`c${position + 1}`] }
+          return outcome(store.begin(task).commit({ task, partitions: [commitOf(taken, next)] }))
+        }
+        let ended = committing()
+        const acquiring = acquireOne(task)
+        for (; (await ended) === 'committed'; ended = committing()) position++
+        expect(await ended).toBe('WEIR_CHECKPOINT_FENCED')
+        taken = await acquiring
+        expect(taken.progress?.position).toBe(position === 0 ? undefined : position)
+      }
     })
 
     test('a partition that was never acquired is refused', async () => {
