@@ -70,5 +70,6 @@ function severalCodec(codecs: readonly StoreCodec<unknown>[]): StoreCodec<unknow
         const under = (version as readonly CodecVersion[])[index] as CodecVersion
         return codec.apply === undefined ? codec.load(change, under) : codec.apply(all[index], change, under)
       }),
+    size: (all) => codecs.reduce((bytes, codec, index) => bytes + (codec.size?.(all[index]) ?? 0), 0),
   }
 }

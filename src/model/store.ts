@@ -19,6 +19,11 @@ export interface StoreCodec<V> {
   changes?(value: V): unknown
   /** Puts back what `changes` told; `version` is the codec version that they were saved under. */
   apply?(value: V, changes: unknown, version: CodecVersion): V
+  /**
+   * About how many bytes the saved value takes, where changes make it grow and it can tell in no time: then they are not
+   * taken for repetitions of the whole, which is written again when there have been as many bytes of them as it has.
+   */
+  size?(value: V): number
 }
 
 /** A value in a store. Stages change `value` in place or replace it, and then `touch` the entry. */

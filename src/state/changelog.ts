@@ -100,9 +100,9 @@ export class Changelog {
     for (const entry of touched) {
       if (codec.changes !== undefined && entry.span !== undefined) {
         const line = lineOf(entry, codec.changes(entry.value))
-        entry.changedBytes += sizeOf(line)
+        entry.span.change(entry, sizeOf(line), codec.size?.(entry.value))
         // Many changes of a value that does not grow would outweigh it: then all of it is written anew.
-        if (entry.changedBytes <= entry.wholeBytes) {
+        if (entry.writtenBytes <= 2 * entry.liveBytes) {
           section[5].push(line)
           continue
         }
@@ -142,7 +142,7 @@ export class Changelog {
         const line = lineOf(entry, codec.save(entry.value))
         const size = sizeOf(line)
         sections[index]?.[4].push(line)
-        live += size - entry.wholeBytes
+        live += size - entry.liveBytes
         span.hold(index, entry, size)
         this.count(span, size)
         bytes += size

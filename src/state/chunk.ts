@@ -88,7 +88,7 @@ export function applySection(
     if (codec.apply === undefined)
       throw new TypeError(`it holds changes, which the codec of '${store.name}' can't apply`)
     entry.value = codec.apply(entry.value, saved, codecVersion)
-    entry.changedBytes += sizeOf(line)
+    entry.span?.change(entry, sizeOf(line), codec.size?.(entry.value))
     store.redate(entry, line[3], line[4])
   }
   for (const line of whole) {

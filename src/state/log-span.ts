@@ -6,10 +6,10 @@ export class StoredEntry<V> implements Entry<V> {
   touched = false
   /** Where in the log the last whole value lies; undefined when none does. */
   span: LogSpan | undefined = undefined
-  /** How much that was. */
-  wholeBytes = 0
-  /** How much was written of changes since. */
-  changedBytes = 0
+  /** How much the value would take if it were written now. */
+  liveBytes = 0
+  /** How much of the log it takes: that whole value, and its changes since. */
+  writtenBytes = 0
 
   constructor(
     readonly segment: number,
@@ -22,7 +22,7 @@ export class StoredEntry<V> implements Entry<V> {
 export class LogSpan {
   /** What was written into it. */
   logBytes = 0
-  /** What its entries' whole values took: the part of it that can't be dropped yet. */
+  /** What its entries' values take: so much has to be written before it can be dropped. */
   liveBytes = 0
   /** By store, in the order in which they were saved; those that were saved again since, or are gone, are passed over. */
   private entries: StoredEntry<unknown>[][] = []
@@ -34,10 +34,18 @@ export class LogSpan {
   hold(store: number, entry: StoredEntry<unknown>, bytes: number): void {
     release(entry)
     entry.span = this
-    entry.wholeBytes = bytes
-    entry.changedBytes = 0
+    entry.liveBytes = bytes
+    entry.writtenBytes = bytes
     this.liveBytes += bytes
     ;(this.entries[store] ??= []).push(entry)
+  }
+
+  /** A change of an entry held here was written; the value takes so much now, as far as it can tell. */
+  change(entry: StoredEntry<unknown>, bytes: number, size = 0): void {
+    entry.writtenBytes += bytes
+    const growth = Math.max(0, size - entry.liveBytes)
+    entry.liveBytes += growth
+    this.liveBytes += growth
   }
 
   /** Lets go of what an entry that is gone, or saved elsewhere, had here. */
@@ -60,6 +68,6 @@ export class LogSpan {
 
 /** Says that the whole value that was saved last counts no more. */
 export function release(entry: StoredEntry<unknown>): void {
-  entry.span?.letGo(entry.wholeBytes)
+  entry.span?.letGo(entry.liveBytes)
   entry.span = undefined
 }

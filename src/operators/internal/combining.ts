@@ -65,6 +65,7 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
       combination.last = last
       return combination
     },
+    size: ({ state }) => inner.size?.(state) ?? 0,
   }
 }
 

@@ -67,6 +67,7 @@ export function slotsCodec(inner: StoreCodec<unknown>): StoreCodec<Slots> {
     load: (all, version) => put(new Slots(), all as SavedSlot[], (version as readonly [number, never])[1]),
     changes: (slots) => saved(slots.entries(slots.takeFresh())),
     apply: (slots, all, version) => put(slots, all as SavedSlot[], (version as readonly [number, never])[1]),
+    size: (slots) => slots.entries().reduce((bytes, [, { partial }]) => bytes + (inner.size?.(partial) ?? 0), 0),
   }
 }
 
