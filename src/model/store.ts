@@ -60,6 +60,11 @@ export interface StoreBounds {
   readonly ttl?: Duration | undefined
   /** How many entries each partition keeps: the one that was touched longest ago makes room for one more. */
   readonly maxKeys?: number | undefined
+  /**
+   * Called with each key that goes, while a record is taken in. What has outlived its `ttl` then goes with the next
+   * record of its partition, and not before: so whatever goes does so within an epoch, which can tell it.
+   */
+  readonly gone?: ((key: StoreKey) => void) | undefined
 }
 
 /**

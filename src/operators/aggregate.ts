@@ -15,11 +15,13 @@ import {
   type RejectionPolicy,
   rejectionPolicy,
   type Setting,
+  type Store,
   type StoreKey,
   type StreamRecord,
 } from '../model/index.js'
 import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
+import { Gone } from './internal/gone.js'
 import { type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
 import { Slices } from './internal/slices.js'
@@ -49,6 +51,10 @@ const shape = z.strictObject({
     .positive()
     .optional()
     .describe('without windows: how many keys a partition has; for one more, the one without records for longest goes'),
+  gone: z
+    .enum(['silent', 'emit'])
+    .default('silent')
+    .describe('whether a key that ttl or maxKeys has let go gets a last result, whose value is undefined'),
 })
 
 const options = shape
@@ -59,6 +65,10 @@ const options = shape
   .refine((given) => !isBounded(given) || given.by === recordKey, {
     path: ['by'],
     error: 'expected recordKey, after a keyBy: with ttl or maxKeys all records of a key have to meet in one partition',
+  })
+  .refine((given) => isBounded(given) || given.gone === 'silent', {
+    path: ['gone'],
+    error: 'expected ttl or maxKeys beside it: no key goes without them',
   })
 
 export const aggregateDefinition = defineOperator({
@@ -105,15 +115,35 @@ export const aggregateDefinition = defineOperator({
 function aggregating(given: Given, context: OperatorContext, scope: 'task' | 'partition') {
   const aggregate = combine(given.of)
   const settings = settingsOf(given)
-  const store = context.store(given.name, aggregate.codec, { ttl: given.ttl, maxKeys: given.maxKeys })
+  const { ttl, maxKeys } = given
+  const gone = given.gone === 'emit' ? new Gone() : undefined
+  const store = context.store(given.name, aggregate.codec, { ttl, maxKeys, gone: gone && ((key) => gone.add(key)) })
   return operate<StreamRecord, StreamRecord>((output) => {
+    gone?.clear()
     // What is bounded partition by partition is told so too.
-    return telling(
-      output,
-      new Groups(aggregate, store, settings, context, settings.isBounded ? 'partition' : scope),
-      given,
-    )
+    const groups = new Groups(aggregate, store, settings, context, settings.isBounded ? 'partition' : scope)
+    const handlers = telling(output, groups, given)
+    return gone === undefined ? handlers : tellingGone(output, gone, store, handlers)
   })
+}
+
+/** Tells results, and at the end of the epoch the keys that went. */
+function tellingGone(
+  output: Subscriber<StreamRecord>,
+  gone: Gone,
+  store: Store<unknown>,
+  { next, complete }: Handlers<StreamRecord>,
+): Handlers<StreamRecord> {
+  return {
+    next(record) {
+      gone.by(record)
+      next(record)
+    },
+    complete() {
+      complete?.()
+      for (const result of gone.results(store)) output.next(result)
+    },
+  }
 }
 
 function isBounded({ ttl, maxKeys }: Pick<Given, 'ttl' | 'maxKeys'>): boolean {
@@ -178,6 +208,12 @@ interface Bounded {
   readonly maxKeys?: number
 }
 
+interface OfAllTime {
+  readonly emit?: 'changes' | 'epoch'
+  /** Whether a key that `ttl` or `maxKeys` has let go gets a last result, whose value is undefined. Default `silent`. */
+  readonly gone?: 'silent' | 'emit'
+}
+
 /**
  * Sums up records by key, and by window of event time. State is kept in a store of the given name.
  *
@@ -193,10 +229,12 @@ interface Bounded {
  * `emit: 'changes'` one for each of them that an epoch changed. With `by: recordKey` none is needed.
  *
  * Without windows, `ttl` forgets a key that no record came for so long (in event time), and `maxKeys` the one that had
- * none for longest whenever a partition has one more; a record that comes later begins anew. No result says that a key
- * is gone: `weir_store_dropped_total` counts them, and the log warns of a store that is full. What goes, and when,
- * depends on the records of a partition alone, like a bounded cache whose misses start from nothing: results of keys
- * that stay are exact, and the memory is that of `maxKeys` entries. For the heaviest of all keys, see `topK`.
+ * none for longest whenever a partition has one more; a record that comes later begins anew. `weir_store_dropped_total`
+ * counts the keys that are gone, and the log warns of a store that is full; with `gone: 'emit'` each of them gets a last
+ * result too, at the end of the epoch, whose value is undefined: who keeps results, such as a `view`, can let go of it
+ * as well. (`ttl` is then looked at whenever a record comes, and not between epochs.) What goes, and when, depends on the
+ * records of a partition alone, like a bounded cache whose misses start from nothing: results of keys that stay are
+ * exact, and the memory is that of `maxKeys` entries. For the heaviest of all keys, see `topK`.
  *
  * A record is late for a window when its own partition's watermark, or the one up to which results are out, has passed
  * that: so what is counted does not depend on where epochs are cut, nor on how partitions interleave. It is rejected when
@@ -211,7 +249,11 @@ export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey =
 ): Operator<V, Windowed<Results<A>, K>>
 export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
   name: string,
-  options: Common<V, A, K> & Configurable<Bounded> & { readonly emit?: 'changes' | 'epoch' },
+  options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone: 'emit' },
+): Operator<V, Aggregated<Results<A> | undefined, K>>
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+  name: string,
+  options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone?: 'silent' },
 ): Operator<V, Aggregated<Results<A>, K>>
 export function aggregate(name: string, options: object): Operator<unknown, never> {
   return aggregateDefinition.declare({ name, ...options })

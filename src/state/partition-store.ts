@@ -72,7 +72,7 @@ export class PartitionStore<V> implements StorePartition<V> {
   advance(streamTime: number): void {
     if (this.recency?.advance(streamTime) !== true) return
     for (let entry = this.recency.expired(); entry !== undefined; entry = this.recency.expired()) {
-      this.delete(entry.segment, entry.key)
+      this.letGo(entry)
       this.expired++
     }
   }
@@ -135,9 +135,14 @@ export class PartitionStore<V> implements StorePartition<V> {
 
   private evict(): void {
     for (let entry = this.recency?.surplus(); entry !== undefined; entry = this.recency?.surplus()) {
-      this.delete(entry.segment, entry.key)
+      this.letGo(entry)
       this.evicted++
     }
+  }
+
+  private letGo({ segment, key }: StoredEntry<V>): void {
+    this.delete(segment, key)
+    this.recency?.bounds.gone?.(key)
   }
 
   /** Has an entry count neither as changed nor as part of the log: it is no longer there. */

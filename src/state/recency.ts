@@ -1,9 +1,12 @@
+import type { StoreKey } from '../model/index.js'
 import { StoredEntry } from './log-span.js'
 
 /** When entries of a store go by themselves; `Infinity` where they don't. */
 export interface Bounds {
   readonly ttlMs: number
   readonly maxKeys: number
+  /** Called with each key that goes by itself. */
+  readonly gone?: ((key: StoreKey) => void) | undefined
 }
 
 /** An entry of a bounded store, in the row of those that were touched one after the other. */

@@ -105,7 +105,9 @@ export class TaskStores {
   private sweep({ stores }: PartitionState, streamTime: number | undefined): void {
     for (const [name, { expired, evicted }] of this.lost) {
       const store = stores.get(name) as PartitionStore<unknown>
-      if (streamTime !== undefined) store.advance(streamTime)
+      // Where somebody is told what goes, only records make it go: after the last of an epoch nobody could tell it.
+      const isTold = this.declared.get(name)?.bounds?.gone !== undefined
+      if (streamTime !== undefined && !isTold) store.advance(streamTime)
       const losses = store.takeLosses()
       this.lost.set(name, { expired: expired + losses.expired, evicted: evicted + losses.evicted })
     }
@@ -134,12 +136,14 @@ export class TaskStores {
   }
 }
 
-function boundsOf(name: string, { ttl, maxKeys = Number.POSITIVE_INFINITY }: StoreBounds): Bounds | undefined {
+function boundsOf(name: string, { ttl, maxKeys = Number.POSITIVE_INFINITY, gone }: StoreBounds): Bounds | undefined {
   const ttlMs = ttl === undefined ? Number.POSITIVE_INFINITY : durationMs(ttl)
   if (!(ttlMs > 0) || !(maxKeys >= 1)) {
     throw new WeirError('WEIR_CONFIG_INVALID', `declaring the store '${name}': its bounds leave no room for an entry`, {
       hint: 'Give a ttl of more than 0 ms, and at least 1 as maxKeys.',
     })
   }
-  return ttlMs === Number.POSITIVE_INFINITY && maxKeys === Number.POSITIVE_INFINITY ? undefined : { ttlMs, maxKeys }
+  return ttlMs === Number.POSITIVE_INFINITY && maxKeys === Number.POSITIVE_INFINITY
+    ? undefined
+    : { ttlMs, maxKeys, gone }
 }

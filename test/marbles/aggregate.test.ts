@@ -341,9 +341,11 @@ describe('all time', () => {
 
 describe('bounded, all time', () => {
   const of = (who: string, t: number) => at(sale(t, who), { key: who })
-  const total = (key: string, n: number) => ({ key, value: n })
+  const total = (key: string, n: number | undefined) => ({ key, value: n })
   const bounded = (bounds: { ttl?: number; maxKeys?: number }, emit: 'changes' | 'epoch' = 'changes') =>
     flowOf(aggregate('sales', { by: recordKey, of: count(), emit, ...bounds }))
+  const telling = (bounds: { ttl?: number; maxKeys?: number }, emit: 'changes' | 'epoch' = 'changes') =>
+    flowOf(aggregate('sales', { by: recordKey, of: count(), emit, gone: 'emit', ...bounds }))
 
   test(
     'a key that no record came for is forgotten, in event time',
@@ -392,6 +394,33 @@ describe('bounded, all time', () => {
       const run = flow(bounded({ maxKeys: 1 }, 'epoch'), { epoch: { maxRecords: 3 } })
       run.source('abc', { a: of('ann', 0), b: of('bob', 0), c: of('ann', 0) })
       run.sink('  --(xy)', { x: total('bob', 1), y: total('ann', 1) })
+    }),
+  )
+
+  test(
+    'a key that made room is told, where that is wanted, unless it is back at the end of the epoch',
+    marbles(({ flow }) => {
+      const run = flow(telling({ maxKeys: 1 }, 'epoch'), { epoch: { maxRecords: 3 } })
+      const cyd = of('cyd', 0)
+      run.source('abc-----def', { a: of('ann', 0), b: of('bob', 0), c: of('ann', 0), d: cyd, e: cyd, f: cyd })
+      run.crash(' ---------x')
+      run.sink('  --(xyg)---(zh)', {
+        x: total('bob', 1),
+        y: total('ann', 1),
+        g: total('bob', undefined),
+        z: total('cyd', 3),
+        h: total('ann', undefined),
+      })
+    }),
+  )
+
+  test(
+    'a key whose time is over is told with the record that shows it',
+    marbles(({ flow }) => {
+      const run = flow(telling({ ttl: 10 }), { epoch: { maxRecords: 1 } })
+      run.source('a----b----', { a: of('ann', 0), b: of('bob', 15) })
+      run.sink('  v----(wg)-', { v: total('ann', 1), w: total('bob', 1), g: total('ann', undefined) })
+      run.finally(({ stores }) => expect(stores).toEqual([{ store: 'sales', expired: 1, evicted: 0 }]))
     }),
   )
 })

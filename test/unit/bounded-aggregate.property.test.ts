@@ -31,19 +31,20 @@ interface Bounds {
 
 interface Total {
   readonly key: string
-  readonly value: { readonly visits: number; readonly pages: number }
+  /** Undefined when the key is gone. */
+  readonly value: { readonly visits: number; readonly pages: number } | undefined
 }
 
 const users = ['ann', 'bob', 'cyd', 'dee', 'eve', 'fay', 'guy', 'hal']
 const partitionOf = (user: string) => users.indexOf(user) % 3
 
-/** The total of each user after each visit: a plain map for each partition, in the order of the touches. */
-function model(visits: readonly Visit[], { ttl = Infinity, maxKeys = Infinity }: Bounds, partitions: number): Total[] {
+/** The total of each user after each visit, and who is known at the end: a plain map for each partition, by touch. */
+function model(visits: readonly Visit[], { ttl = Infinity, maxKeys = Infinity }: Bounds, partitions: number) {
   const kept = Array.from({ length: partitions }, () => ({
     now: Number.NEGATIVE_INFINITY,
     byUser: new Map<string, { visits: number; pages: Set<number>; at: number }>(),
   }))
-  return visits.map(({ user, page, time }) => {
+  const told = visits.map(({ user, page, time }): Total => {
     const partition = kept[partitionOf(user) % partitions] as (typeof kept)[number]
     const { byUser } = partition
     const now = (partition.now = Math.max(partition.now, time))
@@ -54,6 +55,7 @@ function model(visits: readonly Visit[], { ttl = Infinity, maxKeys = Infinity }:
     for (const oldest of byUser.keys()) if (byUser.size > maxKeys) byUser.delete(oldest)
     return { key: user, value: { visits: before + 1, pages: pages.size } }
   })
+  return { told, known: kept.flatMap(({ byUser }) => [...byUser.keys()]).sort() }
 }
 
 function run(
@@ -100,11 +102,12 @@ const bounds = fc.oneof(
 const cuts = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 5 })
 const moments = fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 6 }).map((all) => all.sort((a, b) => a - b))
 
-function declared({ ttl, maxKeys }: Bounds, rekeyed: boolean): Flow {
+function declared({ ttl, maxKeys }: Bounds, rekeyed: boolean, gone: 'silent' | 'emit' = 'silent'): Flow {
   const source = [kafka.source({ topic: 'visits' }), json<Visit>()] as const
   const timed = eventTime((visit: Visit) => visit.time, { outOfOrder: 50, idleAfter: '1h' })
   const totals: Operator<Visit, Aggregated<Total['value'], string | null>> = aggregate('by-user', {
     by: recordKey,
+    gone: gone as 'emit',
     ...(ttl === undefined ? {} : { ttl }),
     ...(maxKeys === undefined ? {} : { maxKeys }),
     of: { visits: count(), pages: countDistinct(({ page }) => page) },
@@ -139,9 +142,29 @@ describe.each([
         const byUser = (totals: readonly Total[]) =>
           users.map((user) => (rekeyed ? of(totals, user).slice(-1) : of(totals, user)))
         const told = run(declared(given, rekeyed), all, options, partitions, crashes)
-        expect(byUser(told)).toEqual(byUser(model(all, given, partitions)))
+        expect(byUser(told)).toEqual(byUser(model(all, given, partitions).told))
       }),
       { numRuns: 40 },
+    )
+  })
+
+  test('leave those who keep them with the keys that are there, and no other', { timeout: 90_000 }, () => {
+    fc.assert(
+      fc.property(bounds, visits, cuts, moments, (given, all, sizes, crashes) => {
+        const options: VirtualFlowOptions = {
+          repartition,
+          epoch: { maxRecords: 1_000, everyMs: 7 },
+          epochSize: (epoch) => sizes[epoch % sizes.length] as number,
+        }
+        const told = run(declared(given, rekeyed, 'emit'), all, options, partitions, crashes)
+        const shown = new Map(told.map(({ key, value }) => [key, value]))
+        const expected = model(all, given, partitions)
+        const last = new Map(expected.told.map(({ key, value }) => [key, value]))
+        const isThere = users.filter((user) => shown.get(user) !== undefined)
+        expect(isThere).toEqual(expected.known)
+        expect(isThere.map((user) => shown.get(user))).toEqual(isThere.map((user) => last.get(user)))
+      }),
+      { numRuns: 30 },
     )
   })
 })

@@ -25,6 +25,7 @@ describe('bounds are refused', () => {
     ['of what windows bound already', { by: recordKey, window: tumbling('1m'), ttl: '1h' }, 'window'],
     ['of all records as one', { maxKeys: 10 }, 'by'],
     ['of groups that lie in several partitions', { by: () => 'a', ttl: '1h' }, 'by'],
+    ['that are not there, whose end is to be told', { by: recordKey, gone: 'emit' }, 'gone'],
     ['that leave no room', { by: recordKey, maxKeys: 0 }, 'maxKeys'],
   ])('%s', (_, given, path) => {
     const parsed = aggregateDefinition.options.safeParse({ name: 'sales', of: count(), ...given })
