@@ -10,7 +10,9 @@ import {
   hopping,
   json,
   kafka,
+  keyBy,
   type ReadTable,
+  recordKey,
   to,
   type ViewEntry,
   view,
@@ -47,19 +49,23 @@ type Counts = readonly [all: number, people: number, from: number]
 const counts = { all: count<Counted>(), people: count<Counted>(({ isBot }) => !isBot) }
 const by = ({ group }: Counted) => group
 
-type Result = Pick<Aggregated<{ readonly all: number; readonly people: number }, string>, 'key' | 'value'>
-
-function entryOf(span: Span, { key: group, value }: Result, from = 0): ViewEntry<Counts> {
-  const end = group.indexOf(separator)
-  return { table: `${span} ${group.slice(0, end)}`, key: group.slice(end + 1), value: [value.all, value.people, from] }
+interface Totals {
+  readonly all: number
+  readonly people: number
 }
 
-const total = (result: Result) => entryOf('all', result)
+function entryOf(span: Span, group: string, value: Totals | undefined, from = 0): ViewEntry<Counts> {
+  const end = group.indexOf(separator)
+  const place = { table: `${span} ${group.slice(0, end)}`, key: group.slice(end + 1) }
+  return { ...place, value: value && [value.all, value.people, from] }
+}
+
+const total = ({ key, value }: Aggregated<Totals | undefined, string | null>) => entryOf('all', key ?? '', value)
 
 /** The last closed window is shown until the next one closes. */
 function windowed(span: Span, advanceMs: number) {
-  return ({ window, ...result }: Windowed<Result['value'], string>) => ({
-    ...entryOf(span, result, window.start.getTime()),
+  return ({ window, key, value }: Windowed<Totals, string>) => ({
+    ...entryOf(span, key, value, window.start.getTime()),
     expires: window.end.getTime() + advanceMs,
   })
 }
@@ -110,6 +116,9 @@ function spanOf(table: ReadTable<Counts>, since: string | undefined): Span {
   return (['1m', '1h'] as const).find(reaches) ?? 'all'
 }
 
+/** Without a bound, what is kept of all time would grow for ever: most users are seen once. A key takes 0.8 KB. */
+const maxKeys = env('STATS_MAX_KEYS').int().default(2_000_000)
+
 /** What the views of all spans are one view by. */
 const stats = { path: '/stats', query: Query, answer, storage }
 
@@ -122,8 +131,10 @@ const stats = { path: '/stats', query: Query, answer, storage }
  *
  * `?bots=0` leaves out what bots did, `?domain=` shows one site and its users, `?since=1m` (or `1h`, or a time) a shorter
  * span: the last window of event time that has closed. What is no change goes to the dead letters; a change that comes
- * after its windows have closed still counts for all time. With STORAGE=postgres or redis counts and positions commit
- * together there; else in Kafka, and the counts are shown after the commit.
+ * after its windows have closed still counts for all time. Of all time so many sites, users, and users of a site are kept
+ * in each partition as STATS_MAX_KEYS says, those that changed last; one that had to go is shown no longer, and begins
+ * anew. With STORAGE=postgres or redis counts and positions commit together there; else in Kafka, and the counts are shown
+ * after the commit.
  */
 export const wikimediaStats = flow(
   kafka.source({
@@ -138,7 +149,8 @@ export const wikimediaStats = flow(
     to(
       'all-time',
       ({ span }: Counted) => span === 'all',
-      aggregate('all-time', { by, of: counts, emit: 'epoch' }),
+      keyBy(by),
+      aggregate('all-time', { by: recordKey, of: counts, emit: 'epoch', maxKeys, gone: 'emit' }),
       view({ ...stats, name: 'stats', entries: total }),
     ),
     to(

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { compile, Engine } from '../../src/engine/index.js'
 import { wikimediaStats } from '../../src/flows/wikimedia-stats.js'
@@ -21,59 +21,62 @@ const made = [
   { meta: { domain: 'de.wikipedia.org', dt: '2026-05-05T12:00:03Z' }, user: '__proto__', bot: false },
 ].map((event) => JSON.stringify(event))
 
-/** The flow with events that are posted in place of a topic, and its view. */
+/** The flow with events that are posted in place of a topic, and what it shows once all of them are in. */
+async function serve(lines: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const server = new WorkerHttpServer(silentLogger)
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
+  const url = `http://127.0.0.1:${port}`
+  const posted = http.post('/changes', { body: z.string() })
+  const flow = withStandIns(wikimediaStats, { source: () => posted, sink: (sink) => sink }, { epoch: { every: 100 } })
+  const stages = flow.stages.map((stage) => {
+    const { definition, options } = stage
+    return { ...stage, definition, options: { ...(options as object), onError: 'skip' } }
+  })
+  const patched = Object.assign(Object.create(Object.getPrototypeOf(flow) as object) as typeof flow, flow, { stages })
+  const engine = new Engine(compile({ app: 'test', flows: { stats: patched } }, { environment }), {
+    clock: systemClock,
+    log: silentLogger,
+    http: server,
+    production: false,
+    dataDirectory: '.',
+  })
+  engine.run().subscribe()
+  for (let from = 0; from < lines.length; from += 500) {
+    const body = JSON.stringify(lines.slice(from, from + 500))
+    await until(async () => (await fetch(`${url}/changes`, { method: 'POST', body })).status === 202, 'they are taken')
+  }
+  await until(async () => (await fetch(`${url}/stats`)).status === 200, 'the view is loaded')
+  await sleep(300)
+  return {
+    url,
+    async stats(search = ''): Promise<Shown> {
+      const response = await fetch(`${url}/stats${search}`)
+      expect(response.status).toBe(200)
+      return (await response.json()) as Shown
+    },
+    async close() {
+      engine.stop()
+      await engine.close()
+      await server.close()
+    },
+  }
+}
+
 describe.each([
   ['some changes', () => made, false],
   ['a recorded minute', () => gunzipSync(readFileSync(capture)).toString().trim().split('\n'), !existsSync(capture)],
 ] as const)('GET /stats of %s', (_name, linesOf, isMissing) => {
   let lines: readonly string[]
-  let server: WorkerHttpServer
-  let url: string
-  let engine: Engine
+  let served: Awaited<ReturnType<typeof serve>>
 
   beforeAll(async () => {
     if (isMissing) return
     lines = linesOf()
-    server = new WorkerHttpServer(silentLogger)
-    const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
-    url = `http://127.0.0.1:${port}`
-    const posted = http.post('/changes', { body: z.string() })
-    const flow = withStandIns(wikimediaStats, { source: () => posted, sink: (sink) => sink }, { epoch: { every: 100 } })
-    const stages = flow.stages.map((stage) => {
-      const { definition, options } = stage
-      return { ...stage, definition, options: { ...(options as object), onError: 'skip' } }
-    })
-    const patched = Object.assign(Object.create(Object.getPrototypeOf(flow) as object) as typeof flow, flow, { stages })
-    engine = new Engine(compile({ app: 'test', flows: { stats: patched } }, { environment: {} }), {
-      clock: systemClock,
-      log: silentLogger,
-      http: server,
-      production: false,
-      dataDirectory: '.',
-    })
-    engine.run().subscribe()
-    for (let from = 0; from < lines.length; from += 500) {
-      const body = JSON.stringify(lines.slice(from, from + 500))
-      await until(
-        async () => (await fetch(`${url}/changes`, { method: 'POST', body })).status === 202,
-        'they are taken',
-      )
-    }
-    await until(async () => (await fetch(`${url}/stats`)).status === 200, 'the view is loaded')
-    await sleep(300)
+    served = await serve(lines)
   })
-  afterAll(async () => {
-    engine?.stop()
-    await engine?.close()
-    await server?.close()
-  })
+  afterAll(() => served?.close())
 
-  const stats = async (search = '') => {
-    const response = await fetch(`${url}/stats${search}`)
-    expect(response.status).toBe(200)
-    return (await response.json()) as Shown
-  }
-
+  const stats = (search?: string) => served.stats(search)
   test.skipIf(isMissing)('is what counting the events one by one gives', async () => {
     expect(await stats()).toEqual(countOf(lines))
     expect(await stats('?bots=0')).toEqual(countOf(lines, { takes: ({ bot }) => bot !== true }))
@@ -111,6 +114,15 @@ describe.each([
     expect(await stats(`?since=${reaching.toISOString()}`)).toEqual(minute)
     expect(await stats(`?since=${reaching.getTime()}`)).toEqual(minute)
     expect(await stats('?since=2001-01-01T00:00:00Z')).toEqual(countOf(lines))
-    expect((await fetch(`${url}/stats?since=2m`)).status).toBe(400)
+    expect((await fetch(`${served.url}/stats?since=2m`)).status).toBe(400)
   })
+})
+
+test('who had no change for longest is shown no longer when STATS_MAX_KEYS is reached', async () => {
+  const change = (user: string) => JSON.stringify({ meta: { domain: 'en.wikipedia.org' }, user })
+  // A site, its users, and both together: five keys, of which the oldest goes.
+  const { stats, close } = await serve(['Ann', 'Bob'].map(change), { STATS_MAX_KEYS: '4' })
+  onTestFinished(close)
+  expect(await stats()).toEqual({ by_domain: { 'en.wikipedia.org': 2 }, by_user: { Bob: 1 } })
+  expect((await stats('?domain=en.wikipedia.org')).by_user).toEqual({ Ann: 1, Bob: 1 })
 })
