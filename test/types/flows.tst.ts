@@ -14,9 +14,11 @@ import {
   http,
   json,
   kafka,
+  map,
   merge,
   otherwise,
   postgres,
+  recordKey,
   to,
   tumbling,
 } from '../../src/index.js'
@@ -58,6 +60,31 @@ describe('a whole flow', () => {
       aggregate('all', { of: { visits: count() } }),
       // @ts-expect-error Property 'users' does not exist on type '{ visits: number; }'
       postgres.sink({ table: 'pages', row: ({ value }) => ({ users: value.users }) }),
+    )
+  })
+
+  test('has results of keys that are gone where they are told', () => {
+    const bounded = { by: recordKey, maxKeys: 10, of: count<Visit>() }
+    flow(
+      visits,
+      json(Visit),
+      aggregate('told', { ...bounded, gone: 'emit' }),
+      map(({ key, value }) => {
+        expect(key).type.toBe<string | null>()
+        expect(value).type.toBe<number | undefined>()
+        return value
+      }),
+      consoleSink(),
+    )
+    flow(
+      visits,
+      json(Visit),
+      aggregate('silent', bounded),
+      map(({ value }) => {
+        expect(value).type.toBe<number>()
+        return value
+      }),
+      consoleSink(),
     )
   })
 
