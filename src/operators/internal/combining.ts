@@ -16,7 +16,7 @@ import type { Combined } from './window-results.js'
 
 /** What one source partition has of a group so far, and what of it was sent on. */
 export class Combination {
-  /** The offset of the last record that was taken in. */
+  /** The highest offset of the records that were taken in. */
   last = -1
   /** `last` as it was when this was sent; -1 when it was not. */
   sent = -1
@@ -105,7 +105,8 @@ export class Combining {
     } catch (error) {
       throw failure(error, record, this.context)
     }
-    combination.last = offset
+    // Which need not be the last one: what comes before the aggregate may have changed the order.
+    combination.last = Math.max(combination.last, offset)
     part.touch(entry)
     if (this.settings.emitsChanges) this.queue(part, combination)
     else if (part !== this.touched) {
