@@ -5,6 +5,7 @@ import { EventTime } from '../../src/engine/event-time.js'
 import { StageContexts } from '../../src/engine/stage-contexts.js'
 import { FlowTask } from '../../src/engine/task.js'
 import {
+  type AssignmentChange,
   type CheckpointStore,
   type EpochTransaction,
   partitionName,
@@ -231,6 +232,23 @@ describe('the engine itself', busy, () => {
       return highest
     })
     expect(firstBroken(/^windows/)).toMatch(results)
+  })
+
+  test('windows are closed when a partition is taken back', () => {
+    const over = new WeakSet<EventTime>()
+    const { watermark } = EventTime.prototype
+    const want = task['want'] as (this: unknown, change: AssignmentChange) => unknown
+    vi.spyOn(task, 'want').mockImplementation(function (
+      this: { parts: { time: EventTime } },
+      change: AssignmentChange,
+    ) {
+      if (change.kind === 'revoked') over.add(this.parts.time)
+      want.call(this, change)
+    } as never)
+    vi.spyOn(EventTime.prototype, 'watermark').mockImplementation(function (this: EventTime) {
+      return over.has(this) ? 8e12 : watermark.call(this)
+    })
+    expect(firstBroken(/^windows, /)).toMatch(results)
   })
 
   test('sources of one process are one member of their group', () => {

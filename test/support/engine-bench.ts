@@ -2,6 +2,7 @@ import {
   concat,
   defer,
   EMPTY,
+  from,
   ignoreElements,
   mergeMap,
   NEVER,
@@ -344,6 +345,10 @@ export interface BenchOptions {
   readonly global?: boolean
   /** Rejects these values. */
   readonly rejects?: readonly string[]
+  /** Tells this at the end of each epoch, whatever came. */
+  readonly tells?: string
+  /** Counts epochs in its store, in partition 0. */
+  readonly countsEpochs?: boolean
   readonly onError?: RejectionPolicy
   readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: number }
   readonly attempts?: number
@@ -460,7 +465,8 @@ export class EngineBench {
   }
 
   private keep() {
-    const { stateful = true, global = false, rejects = [], onError = 'dead-letter' } = this.options
+    const { stateful = true, global = false, rejects = [], onError = 'dead-letter', tells, countsEpochs } = this.options
+    const told = tells === undefined ? [] : [new StreamRecord(null, tells, 0, [], { topic, partition: -1, offset: -1 })]
     return defineOperator({
       name: 'keep',
       summary: 'Counts values in a store, and rejects some.',
@@ -475,7 +481,7 @@ export class EngineBench {
           stores: [...(store?.partitions() ?? [])].map((part) => part.partition.partition),
           times: context.time.told().map(({ partition }) => partition),
         })
-        return mergeMap((record: StreamRecord) => {
+        const take = mergeMap((record: StreamRecord) => {
           const value = String(record.value)
           if (rejects.includes(value)) {
             context.reject(record, new Error(`'${value}' is not welcome`))
@@ -489,6 +495,16 @@ export class EngineBench {
           }
           return of(record)
         }, 1)
+        const end$ = defer(() => {
+          const part = countsEpochs === true ? store?.of(topic, 0) : undefined
+          const entry = part?.get(0, 'epochs') ?? part?.add(0, 'epochs', 0)
+          if (entry !== undefined) {
+            entry.value++
+            part?.touch(entry)
+          }
+          return from(told)
+        })
+        return (records$) => concat(take(records$), end$)
       },
     }).declare({}) as never
   }

@@ -247,6 +247,19 @@ describe('a commit', () => {
     expect(bench.status.lastCommitAt).toBe(1_000)
   })
 
+  test('of an epoch that read nothing happens when something was written', () => {
+    const bench = new EngineBench({ tells: 'the hour' }).startWith([0])
+    bench.until(100)
+    expect(bench.diary.take()).toEqual(['100 write the hour', '100 commit 0@0'])
+    expect(bench.checkpoints.transactions[0]).toEqual({ commits: 1, rollbacks: 0 })
+  })
+
+  test('of an epoch that read nothing happens when state has changed', () => {
+    const bench = new EngineBench({ countsEpochs: true }).startWith([0])
+    bench.until(200)
+    expect(bench.diary.take()).toEqual(['100 commit 0@0', '200 commit 0@0'])
+  })
+
   test('of a flow with checkpoints does not fail because the group does not take the positions', () => {
     const bench = new EngineBench().startWith([0])
     bench.source.commitWith = failing

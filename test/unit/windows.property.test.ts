@@ -199,6 +199,16 @@ describe.each([
   })
 })
 
+test('a window that ends at the watermark itself is whole, over an internal topic too', () => {
+  const visits = [0, 1, 2].flatMap((partition): Visit[] => [
+    { user: 'ann', time: 9_000 + partition, partition },
+    { user: 'bob', time: 13_000, partition },
+  ])
+  const virtual = run(declared(tens), visits, { repartition: true, epoch: { maxRecords: 1_000, everyMs: 1_000 } })
+  expect(results(virtual.committed)).toEqual([{ start: 0, users: 1, views: 3 }])
+  expect(virtual.deadLetters).toEqual([])
+})
+
 test.each([
   { where: 'in one task', repartition: false },
   { where: 'over an internal topic', repartition: true },

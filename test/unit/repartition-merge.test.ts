@@ -1,0 +1,79 @@
+import { from, VirtualTimeScheduler } from 'rxjs'
+import { expect, test } from 'vitest'
+import { EventTime } from '../../src/engine/event-time.js'
+import { count, tumbling } from '../../src/index.js'
+import { asWeirError, type OperatorContext, PartialResult, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { aggregateDefinition } from '../../src/operators/aggregate.js'
+import { TaskStores } from '../../src/state/index.js'
+
+const internal = { topic: 'internal', partition: 0 }
+const end = { ...internal, offset: 9, end: 9 }
+
+/** The second half of an aggregate by windows of 10 ms: epochs of partials, each with the watermark at its end. */
+function merging() {
+  const scheduler = new VirtualTimeScheduler()
+  const clock = { now: () => scheduler.now(), scheduler }
+  const stores = new TaskStores()
+  const time = new EventTime(clock, 'partition')
+  const rejected: string[] = []
+  const context = {
+    clock,
+    time,
+    stage: 'sum',
+    log: silentLogger,
+    store: stores.declare.bind(stores),
+    reject: (_: unknown, error: unknown) => rejected.push(asWeirError(error).code),
+  } as unknown as OperatorContext
+  const merge = aggregateDefinition.spread?.merge(
+    aggregateDefinition.options.parse({ name: 'sum', of: count(), window: tumbling(10) }),
+    context,
+  )
+  let watermark = 0
+  time.follow(() => ({ watermark, idle: false }))
+  stores.assign({ ...internal, generation: 1, sequence: 0 })
+  time.assign({ ...internal, generation: 1 }, undefined, 1)
+  const epoch = (until: number, ...partials: PartialResult[]) => {
+    watermark = until
+    time.advance([end])
+    const results: unknown[] = []
+    from(partials.map((partial) => new StreamRecord<unknown>(null, partial, 0, [], { ...internal, offset: 0 })))
+      .pipe(merge as never)
+      .subscribe((record) => results.push(((record as StreamRecord).value as { value: unknown }).value))
+    time.committed()
+    return results
+  }
+  return { epoch, rejected }
+}
+
+/** What a source partition has of the window at 0, and what it had told before it was sent. */
+function partial(saved: number, last: number, { source = 0, generation = 1, watermark = -1, sentTo = 0 } = {}) {
+  const from = { topic: 'source', partition: source }
+  return new PartialResult(from, generation, last, 0, null, saved, 1, { watermark, sentTo })
+}
+
+test('partials of several source partitions are added up, and the latest of each counts', () => {
+  const { epoch } = merging()
+  epoch(5, partial(2, 7), partial(1, 3, { source: 1 }))
+  epoch(6, partial(1, 6), partial(4, 9))
+  expect(epoch(12)).toEqual([5])
+})
+
+test('a later generation counts though it is not as far, and an older one does not though it is further', () => {
+  const { epoch } = merging()
+  epoch(5, partial(4, 9), partial(2, 7, { generation: 2 }), partial(8, 20))
+  expect(epoch(12)).toEqual([2])
+})
+
+test('what is sent again of a window whose result is out is no result, and not late', () => {
+  const { epoch, rejected } = merging()
+  expect(epoch(12, partial(3, 5))).toEqual([3])
+  expect(epoch(13, partial(3, 5, { watermark: 10 }), partial(3, 5, { sentTo: 6 }))).toEqual([])
+  expect(rejected).toEqual([])
+})
+
+test('what is new of a window whose result is out is late', () => {
+  const { epoch, rejected } = merging()
+  expect(epoch(12, partial(3, 5))).toEqual([3])
+  expect(epoch(13, partial(4, 6, { watermark: 9, sentTo: 6 }))).toEqual([])
+  expect(rejected).toEqual(['WEIR_RECORD_LATE'])
+})

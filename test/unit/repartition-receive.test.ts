@@ -1,0 +1,131 @@
+import { from, VirtualTimeScheduler } from 'rxjs'
+import { describe, expect, test } from 'vitest'
+import { EventTime } from '../../src/engine/event-time.js'
+import {
+  type Message,
+  pack,
+  piecesOf,
+  type RecordMessage,
+  type ToldMessage,
+} from '../../src/engine/repartition/messages.js'
+import { receive } from '../../src/engine/repartition/receive.js'
+import { type OperatorContext, PartialResult, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { TaskStores } from '../../src/state/index.js'
+
+const internal = { topic: 'internal', partition: 0 }
+
+/** What a task makes of what another one sent it; it begins with the state that these chunks hold. */
+function receiving(chunks: readonly Uint8Array[] = []) {
+  const scheduler = new VirtualTimeScheduler()
+  const clock = { now: () => scheduler.now(), scheduler }
+  const stores = new TaskStores()
+  const time = new EventTime(clock, 'partition')
+  const context = {
+    clock,
+    time,
+    stage: 'receive',
+    log: silentLogger,
+    store: stores.declare.bind(stores),
+  } as unknown as OperatorContext
+  const operate = receive.build({ store: 'sources', idleForMs: 3_000 }, context)
+  stores.assign({ ...internal, generation: 1, sequence: 0 })
+  for (const bytes of chunks) stores.restore(internal, { sequence: 1, bytes })
+  time.assign({ ...internal, generation: 1 }, undefined, 1)
+  let offset = 0
+  return {
+    /** The values that these messages give. */
+    values(...messages: Message[]): unknown[] {
+      const passed: unknown[] = []
+      const records = messages.map(
+        (message) => new StreamRecord<unknown>(null, pack(message), 0, [], { ...internal, offset: offset++ }),
+      )
+      from(records)
+        .pipe(operate as never)
+        .subscribe((record) => passed.push((record as StreamRecord).value))
+      return passed
+    },
+    watermark(): number {
+      time.advance([{ ...internal, offset, end: offset }])
+      return time.watermarkOf(internal)
+    },
+    chunks: () => stores.commit({ ...internal, offset }, {}).chunks,
+  }
+}
+
+function record(offset: number, index: number, { partition = 0, generation = 1 } = {}): RecordMessage {
+  const value = `${partition}@${offset}.${index}`
+  const sent = { topic: 'source', partition, generation }
+  return { kind: 'record', ...sent, offset, index, timestamp: 0, behindMs: 0, key: 'k', headers: [], value }
+}
+
+function told(partition: number, watermark: number, given: Partial<ToldMessage> = {}): ToldMessage {
+  const sent = { topic: 'source', partition, generation: 2, position: 10 }
+  return { kind: 'told', ...sent, watermark, idle: false, total: 2, ...given }
+}
+
+describe('records under a new key', () => {
+  test('come once each, however many were made of one and however often they are sent', () => {
+    const { values } = receiving()
+    expect(values(record(5, 0), record(5, 1), record(7, 0))).toEqual(['0@5.0', '0@5.1', '0@7.0'])
+    expect(values(record(5, 0), record(5, 1), record(7, 0), record(7, 1))).toEqual(['0@7.1'])
+    expect(values(record(7, 0, { generation: 2 }), record(8, 0, { generation: 2 }))).toEqual(['0@8.0'])
+    expect(values(record(5, 0, { partition: 1 }))).toEqual(['1@5.0'])
+  })
+
+  test('come once each when the task begins anew', () => {
+    const before = receiving()
+    before.values(record(5, 0), record(5, 1))
+    expect(receiving(before.chunks()).values(record(5, 0), record(5, 1), record(6, 0))).toEqual(['0@6.0'])
+  })
+})
+
+describe('how far source partitions have come', () => {
+  test('is not known before each of them has told', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100))
+    expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
+    values(told(1, 500))
+    expect(watermark()).toBe(100)
+  })
+
+  test('stays known when the task begins anew', () => {
+    const before = receiving()
+    before.values(told(0, 100), told(1, 500))
+    expect(receiving(before.chunks()).watermark()).toBe(100)
+  })
+
+  test.each<[string, Partial<ToldMessage>, number]>([
+    ['an older generation', { generation: 1, position: 99 }, 100],
+    ['an earlier position', { position: 9 }, 100],
+    ['a later position', { position: 11 }, 500],
+    ['a later generation', { generation: 3, position: 0 }, 500],
+  ])('as %s tells it', (_, given, expected) => {
+    const { values, watermark } = receiving()
+    values(told(0, 100), told(1, 500))
+    values(told(0, 100, { ...given, idle: true }))
+    expect(watermark()).toBe(expected)
+  })
+
+  test('never goes back', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100), told(1, 500))
+    values(told(0, 60, { generation: 3, position: 0 }))
+    expect(watermark()).toBe(100)
+  })
+})
+
+test('a large partial is put together of the pieces of one task, in their order', () => {
+  const whole = 'x'.repeat(1_200_000)
+  const payloads = piecesOf(whole)
+  expect(payloads.length).toBe(3)
+  const piece = (index: number, generation: number): Message => {
+    const sent = { topic: 'source', partition: 0, generation, last: 5, segment: 0, key: null, version: 1 }
+    return { kind: 'partial', ...sent, index, count: 3, payload: payloads[index] as Uint8Array }
+  }
+  const { values } = receiving()
+  expect(values(piece(0, 2), piece(2, 2), piece(1, 1))).toEqual([])
+  const [partial, ...others] = values(piece(1, 2), piece(0, 1), piece(2, 2))
+  expect(others).toEqual([])
+  expect(partial).toBeInstanceOf(PartialResult)
+  expect(partial).toMatchObject({ saved: whole, generation: 2, last: 5 })
+})
