@@ -6,8 +6,6 @@ import { type OperatorContext, type PartialResult, StreamRecord, silentLogger } 
 import { aggregateDefinition } from '../../src/operators/aggregate.js'
 import { TaskStores } from '../../src/state/index.js'
 
-const partition = { topic: 't', partition: 0 }
-
 /** The first half of an aggregate over all time, and what it sends at the end of an epoch with these records. */
 function combining(of: object) {
   const scheduler = new VirtualTimeScheduler()
@@ -23,11 +21,15 @@ function combining(of: object) {
   } as unknown as OperatorContext
   const given = aggregateDefinition.options.parse({ name: 'sum', of })
   const combine = aggregateDefinition.spread?.combine(given, context)
-  stores.assign({ ...partition, generation: 1, sequence: 0 })
-  time.assign({ ...partition, generation: 1 }, undefined, 1)
-  return (...offsets: number[]) => {
+  for (const partition of [0, 1]) {
+    stores.assign({ topic: 't', partition, generation: 1, sequence: 0 })
+    time.assign({ topic: 't', partition, generation: 1 }, undefined, 2)
+  }
+  const recordOf = (offset: number, partition: number) =>
+    new StreamRecord<unknown>(null, offset, 0, [], { topic: 't', partition, offset })
+  return (...places: (number | readonly [partition: number, offset: number])[]) => {
     const sent: PartialResult[] = []
-    const records = offsets.map((offset) => new StreamRecord<unknown>(null, offset, 0, [], { ...partition, offset }))
+    const records = places.map((at) => (typeof at === 'number' ? recordOf(at, 0) : recordOf(at[1], at[0])))
     from(records)
       .pipe(combine as never)
       .subscribe((record) => sent.push((record as StreamRecord<PartialResult>).value))
@@ -39,6 +41,14 @@ test('a partial is as late as the latest of its records, in whatever order they 
   const epoch = combining(count())
   expect(epoch(5, 7, 6)).toEqual([{ last: 7, saved: 3 }])
   expect(epoch(9, 8)).toEqual([{ last: 9, saved: 5 }])
+})
+
+test('each source partition has partials of its own', () => {
+  const epoch = combining(count())
+  expect(epoch([0, 5], [1, 3], [1, 4], [0, 6], [1, 5])).toEqual([
+    { last: 6, saved: 2 },
+    { last: 5, saved: 3 },
+  ])
 })
 
 test('each partial holds all that there is so far', () => {

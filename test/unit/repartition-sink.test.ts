@@ -7,6 +7,7 @@ import {
   type ChannelKind,
   type ChannelWriter,
   type Connection,
+  type PartitionTold,
   type SinkContext,
   StreamRecord,
   silentLogger,
@@ -16,7 +17,7 @@ import {
 const endOf = ({ code, remedy }: WeirError) => (remedy === 'retry' ? code : `${code} ${remedy}`)
 
 /** A sink over a writer that fails to flush when it is told to, and what was called of it. */
-function setUp() {
+function setUp(told: readonly PartitionTold[] = []) {
   const calls: string[] = []
   const written: Message[] = []
   const failing = { next: false }
@@ -38,7 +39,7 @@ function setUp() {
     flow: 'flow',
     stage: 'stage',
     log: silentLogger,
-    time: { told: () => [] },
+    time: { told: () => told },
     connection: () => ({}),
   } as unknown as SinkContext
   const joint = { connectionKind: 'test', channel, topic: 'internal', group: 'internal', like: 'single' } as const
@@ -73,6 +74,20 @@ test('after an error it is opened again before the next epoch is written', () =>
   failing.next = false
   expect(epoch()).toEqual(['open', 'write', 'flush', 'complete'])
   expect(epoch()).toEqual(['write', 'flush', 'complete'])
+})
+
+test('how far a partition has come is told once, and again when the topic had to be opened again', () => {
+  const far = { topic: 'source', partition: 0, generation: 1, position: 5, watermark: 10, idle: false, total: 1 }
+  const { failing, written, epoch } = setUp([far])
+  epoch()
+  expect(written).toMatchObject([{ kind: 'record' }, { kind: 'told', ...far }])
+  epoch()
+  expect(written).toMatchObject([{ kind: 'record' }])
+  failing.next = true
+  epoch()
+  failing.next = false
+  epoch()
+  expect(written).toMatchObject([{ kind: 'record' }, { kind: 'told', ...far }])
 })
 
 test('records that were made of one are numbered, whatever comes between them', () => {
