@@ -171,9 +171,10 @@ export function checkpointsContract(name: string, start: () => Promise<Checkpoin
       )
       const heir = await acquireOne(task)
 
-      const partitions = zombie.map((taken) =>
-        commitOf(taken, { position: 9, sequence: 2, chunks: ['zombie'], truncateBefore: 2 }),
-      )
+      // The one that it still has comes first: what stands before a refusal must not be written either.
+      const partitions = [...zombie]
+        .reverse()
+        .map((taken) => commitOf(taken, { position: 9, sequence: 2, chunks: ['zombie'], truncateBefore: 2 }))
       await expect(done(store.begin().commit({ task, partitions }))).rejects.toMatchObject({
         code: 'WEIR_CHECKPOINT_FENCED',
         remedy: 'restart',

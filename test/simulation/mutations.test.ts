@@ -244,7 +244,7 @@ describe('the engine itself', busy, () => {
     ) {
       if (change.kind === 'revoked') over.add(this.parts.time)
       want.call(this, change)
-    } as never)
+    })
     vi.spyOn(EventTime.prototype, 'watermark').mockImplementation(function (this: EventTime) {
       return over.has(this) ? 8e12 : watermark.call(this)
     })
