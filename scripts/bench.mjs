@@ -14,6 +14,7 @@ const all = [
   'rebalance',
   'log-size',
   'sse',
+  'stats',
   'long-tail',
 ]
 const named = process.argv.slice(2)

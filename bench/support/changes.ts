@@ -5,13 +5,17 @@ import type { AddressInfo } from 'node:net'
 const filler = 'Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore. '
 
 /** One change of about 1.4 KB, as large as those of Wikimedia are, of one of 300 sites and 50,000 users. */
-function frame(index: number): string {
+export function changeText(index: number): string {
   const domain = `site-${(index * 7) % 300}.wikipedia.org`
   const user = `user-${(index * 7_919) % 50_000}`
   const dt = new Date(Date.UTC(2026, 0, 1) + index).toISOString()
   const meta = `{"uri":"https://${domain}/wiki/${index}","id":"${index}","domain":"${domain}","stream":"changes","dt":"${dt}"}`
   const texts = `"title":"${filler}","comment":"${filler.repeat(4)}","parsedcomment":"${filler.repeat(6)}"`
-  return `event: message\nid: [{"topic":"changes","partition":0,"offset":${index}}]\ndata: {"meta":${meta},${texts},"user":"${user}","bot":${index % 3 === 0}}\n\n`
+  return `{"meta":${meta},${texts},"user":"${user}","bot":${index % 3 === 0}}`
+}
+
+function frame(index: number): string {
+  return `event: message\nid: [{"topic":"changes","partition":0,"offset":${index}}]\ndata: ${changeText(index)}\n\n`
 }
 
 /** Serves so many changes as fast as they are read, and then nothing more. */

@@ -66,7 +66,12 @@ async function write(
 export async function writeSteadily(
   brokers: string,
   topic: string,
-  { partitions, perSecond, signal }: { partitions: number; perSecond: number; signal: AbortSignal },
+  {
+    partitions,
+    perSecond,
+    signal,
+    text = (index) => eventText(index, perSecond),
+  }: { partitions: number; perSecond: number; signal: AbortSignal; text?: (index: number) => string },
 ): Promise<void> {
   const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
   await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
@@ -75,7 +80,7 @@ export async function writeSteadily(
   for (let sent = 0; !signal.aborted; await pause(2)) {
     const due = Math.floor(((now() - began) / 1_000) * perSecond)
     for (; sent < due; sent++) {
-      producer.produce(topic, sent % partitions, Buffer.from(eventText(sent, perSecond)), `user-${sent % 5_000}`)
+      producer.produce(topic, sent % partitions, Buffer.from(text(sent)), `user-${sent % 5_000}`)
     }
   }
   await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
