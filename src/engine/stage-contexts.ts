@@ -61,9 +61,9 @@ export class StageContexts {
     return (stage === undefined ? undefined : this.byName.get(stage)) ?? this.nowhere
   }
 
-  /** Remembers the last record that reaches a sink, when the observer wants to see what is written. */
+  /** Remembers the last record that reaches a sink of the flow's own, when the observer wants to see what is written. */
   watch({ name }: SinkNode): ((record: StreamRecord) => void) | undefined {
-    if (this.around.observer.written === undefined) return undefined
+    if (this.around.observer.written === undefined || this.counts(name).kind !== 'sink') return undefined
     return (record) => this.reached.set(name, record)
   }
 
