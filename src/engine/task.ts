@@ -132,8 +132,7 @@ export class FlowTask {
   }
 
   status(): FlowStatus {
-    const { flow, contexts, time, pipeline } = this.parts
-    const positions = pipeline.sources.flatMap((source) => source.positions())
+    const { flow, contexts, time } = this.parts
     return {
       flow: flow.name,
       guarantee: flow.guarantee,
@@ -147,7 +146,7 @@ export class FlowTask {
       restoredBytes: this.restoring.bytes,
       stages: contexts.all,
       partitions: this.ends
-        .known(positions)
+        .known(this.positions())
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
         .map((end) => ({ ...end, streamTime: time.streamTime(end) })),
       stores: this.losses.all,
@@ -230,13 +229,17 @@ export class FlowTask {
     this.interrupt()
   }
 
+  /** Where the sources have come to. */
+  private positions(): readonly Position[] {
+    return this.parts.pipeline.sources.flatMap((source) => source.positions())
+  }
+
   private assign({ partitions, total, start }: Assigned): Observable<never> {
-    const { pipeline } = this.parts
     return concat(
       this.restore(partitions, total),
       defer(() => start(this.assignment.committedPositions())),
       run(() => {
-        for (const position of pipeline.sources.flatMap((source) => source.positions())) this.assignment.base(position)
+        for (const position of this.positions()) this.assignment.base(position)
         this.assignment.settled()
         this.resume()
       }),
@@ -334,7 +337,7 @@ export class FlowTask {
     contexts.begin()
     const drained$ = run(() => {
       epoch.cut()
-      const positions = pipeline.sources.flatMap((source) => source.positions())
+      const positions = this.positions()
       time.advance(this.ends.fresh(positions), positions)
     })
     const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
@@ -355,7 +358,7 @@ export class FlowTask {
 
   private commit(epoch: EpochBudget): Observable<never> {
     const { pipeline, clock } = this.parts
-    const positions = pipeline.sources.flatMap((source) => source.positions())
+    const positions = this.positions()
     const began = clock.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
     const mirror$ = concat(...pipeline.sources.map((source) => source.commit(positions)))
