@@ -83,7 +83,7 @@ export class FlowCutter {
     const stages = this.torn(input.stages, this.beginning([{ ...input, stages: [] }]))
     if (Array.isArray(stages)) return { ...input, stages }
     const { head, sink, source, rest, name } = stages as Torn
-    const first = new FlowCutter(this.app, this.flow, this.connections, this.everyMs, this.refuse)
+    const first = this.another()
     const whole = { inputs: [{ source: input.source, stages: head }], stages: [], end: sink }
     this.heads.push(...first.cut(whole, `${this.flow}.${name}`))
     this.timeScope = 'partition'
@@ -94,7 +94,7 @@ export class FlowCutter {
     const stages = this.torn(chain.stages, before)
     if (Array.isArray(stages)) return { stages, end: this.end(chain.end, { ...before, ...marksOf(stages, before) }) }
     const { head, sink, source, rest, name } = stages as Torn
-    const behind = new FlowCutter(this.app, this.flow, this.connections, this.everyMs, this.refuse)
+    const behind = this.another()
     behind.timeScope = 'partition'
     this.tails.push(
       ...behind.cut({ inputs: [{ source, stages: [] }], stages: rest, end: chain.end }, `${this.flow}.${name}`),
@@ -110,12 +110,13 @@ export class FlowCutter {
   /** The stages as they are, or torn at the first that can't have its records in one place otherwise. */
   private torn(stages: readonly OperatorNode[], before: Before): readonly OperatorNode[] | Torn {
     const kept: OperatorNode[] = []
+    let marks: Marks = before
     for (const [index, stage] of stages.entries()) {
-      const { unordered } = marksOf(stages.slice(0, index), before)
-      const { rekeyed } = marksOf(stages.slice(0, index + 1), before)
-      const way = this.wayOf(stage, { ...before, rekeyed })
+      const { unordered } = marks
+      marks = marksOf([stage], marks)
+      const way = this.wayOf(stage, { ...before, ...marks })
       if (way === 'records' && unordered !== undefined) this.refuseUnordered(unordered, stage)
-      if (way === 'here' && before.isBehind && rekeyed && keepsKeys(stage)) this.refuseSecond(stage)
+      if (way === 'here' && before.isBehind && marks.rekeyed && keepsKeys(stage)) this.refuseSecond(stage)
       if (way === 'alone') this.timeScope = 'partition'
       if (way === 'alone' || way === 'here') kept.push(way === 'alone' ? spreading(stage, 'alone') : stage)
       else return this.tear(way, [...kept], stage, stages.slice(index + 1), before.carrier as Carrier)
@@ -129,11 +130,15 @@ export class FlowCutter {
   ): 'here' | 'alone' | 'combine' | 'records' {
     // Options that did not validate are undefined; compiling fails with their faults afterwards.
     if (carrier === undefined || options === undefined) return 'here'
-    if (definition.spread === undefined)
-      return rekeyed && (definition.stores?.(options) ?? []).length > 0 ? 'records' : 'here'
+    if (definition.spread === undefined) return rekeyed && hasStores(definition, options) ? 'records' : 'here'
     const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
     if (definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic) return 'alone'
     return definition.spread.uncombined?.(options) === true ? 'records' : 'combine'
+  }
+
+  /** One for the part of the flow on the other side of a cut. */
+  private another(): FlowCutter {
+    return new FlowCutter(this.app, this.flow, this.connections, this.everyMs, this.refuse)
   }
 
   private beginning(inputs: readonly InputNode[]): Before {
@@ -222,7 +227,11 @@ function marksOf(
 
 /** Whether it keeps state of single keys, and does not insist on having all partitions. */
 function keepsKeys({ definition, options }: OperatorNode): boolean {
-  return definition.global !== true && options !== undefined && (definition.stores?.(options) ?? []).length > 0
+  return definition.global !== true && options !== undefined && hasStores(definition, options)
+}
+
+function hasStores(definition: OperatorNode['definition'], options: OperatorNode['options']): boolean {
+  return (definition.stores?.(options) ?? []).length > 0
 }
 
 /** Compiling fails with the faults of options that did not validate. */
