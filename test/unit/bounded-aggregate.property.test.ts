@@ -129,19 +129,20 @@ describe.each([
   // Records of several partitions come to the internal topic in any order, and with it what goes.
   { where: 'over an internal topic', repartition: true, rekeyed: true, partitions: 1 },
 ])('totals with bounds, $where', ({ repartition, rekeyed, partitions }) => {
+  const cutBy = (sizes: readonly number[]): VirtualFlowOptions => ({
+    repartition,
+    epoch: { maxRecords: 1_000, everyMs: 7 },
+    epochSize: (epoch) => sizes[epoch % sizes.length] as number,
+  })
+
   test('are the same wherever epochs are cut, and whatever crashes', { timeout: 90_000 }, () => {
     fc.assert(
       fc.property(bounds, visits, cuts, moments, (given, all, sizes, crashes) => {
-        const options: VirtualFlowOptions = {
-          repartition,
-          epoch: { maxRecords: 1_000, everyMs: 7 },
-          epochSize: (epoch) => sizes[epoch % sizes.length] as number,
-        }
         // What the task behind a topic wrote counts as committed when the one before it commits: then only the last does.
         const of = (totals: readonly Total[], user: string) => totals.filter(({ key }) => key === user)
         const byUser = (totals: readonly Total[]) =>
           users.map((user) => (rekeyed ? of(totals, user).slice(-1) : of(totals, user)))
-        const told = run(declared(given, rekeyed), all, options, partitions, crashes)
+        const told = run(declared(given, rekeyed), all, cutBy(sizes), partitions, crashes)
         expect(byUser(told)).toEqual(byUser(model(all, given, partitions).told))
       }),
       { numRuns: 40 },
@@ -151,12 +152,7 @@ describe.each([
   test('leave those who keep them with the keys that are there, and no other', { timeout: 90_000 }, () => {
     fc.assert(
       fc.property(bounds, visits, cuts, moments, (given, all, sizes, crashes) => {
-        const options: VirtualFlowOptions = {
-          repartition,
-          epoch: { maxRecords: 1_000, everyMs: 7 },
-          epochSize: (epoch) => sizes[epoch % sizes.length] as number,
-        }
-        const told = run(declared(given, rekeyed, 'emit'), all, options, partitions, crashes)
+        const told = run(declared(given, rekeyed, 'emit'), all, cutBy(sizes), partitions, crashes)
         const shown = new Map(told.map(({ key, value }) => [key, value]))
         const expected = model(all, given, partitions)
         const last = new Map(expected.told.map(({ key, value }) => [key, value]))

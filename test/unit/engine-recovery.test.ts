@@ -8,6 +8,14 @@ const failing = () => throwError(away)
 const stopping = () => new WeirError('WEIR_CHECKPOINT_CORRUPT', 'restoring: nonsense')
 const unreachable = () => new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'committing: the answer was lost')
 
+/** Has the first commit fail, and each later one take so long, ms. */
+function failOnce(bench: EngineBench, thenMs: number): void {
+  bench.checkpoints.commitWith = () => throwError(unreachable)
+  bench.source.feed(0, 'a')
+  bench.until(100)
+  bench.checkpoints.commitWith = () => bench.after(thenMs)
+}
+
 describe('a failed epoch', () => {
   test('is rolled back once, and replayed from the last commit', () => {
     const bench = new EngineBench().startWith([0])
@@ -110,10 +118,7 @@ describe('a failed epoch', () => {
 describe('a commit', () => {
   test('that failed is replayed', () => {
     const bench = new EngineBench().startWith([0])
-    bench.checkpoints.commitWith = () => throwError(unreachable)
-    bench.source.feed(0, 'a')
-    bench.until(100)
-    bench.checkpoints.commitWith = () => bench.after(0)
+    failOnce(bench, 0)
     bench.until(800)
     expect(bench.diary.take()).toEqual([
       '100 write a',
@@ -132,10 +137,7 @@ describe('a commit', () => {
       bench.diary.note('committed')
       return EMPTY
     }
-    bench.checkpoints.commitWith = () => throwError(unreachable)
-    bench.source.feed(0, 'a')
-    bench.until(100)
-    bench.checkpoints.commitWith = () => bench.after(50)
+    failOnce(bench, 50)
     bench.until(790)
     expect(bench.diary.take()).toEqual([
       '100 write a',

@@ -1,24 +1,12 @@
-import { from, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
-import { EventTime } from '../../src/engine/event-time.js'
 import { count, countDistinct } from '../../src/index.js'
-import { type OperatorContext, type PartialResult, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { type PartialResult, StreamRecord } from '../../src/model/index.js'
 import { aggregateDefinition } from '../../src/operators/aggregate.js'
-import { TaskStores } from '../../src/state/index.js'
+import { singleStage, valuesOf } from '../support/single-stage.js'
 
 /** The first half of an aggregate over all time, and what it sends at the end of an epoch with these records. */
 function combining(of: object) {
-  const scheduler = new VirtualTimeScheduler()
-  const clock = { now: () => scheduler.now(), scheduler }
-  const stores = new TaskStores()
-  const time = new EventTime(clock)
-  const context = {
-    clock,
-    time,
-    stage: 'sum',
-    log: silentLogger,
-    store: stores.declare.bind(stores),
-  } as unknown as OperatorContext
+  const { stores, time, context } = singleStage('sum', 'task')
   const given = aggregateDefinition.options.parse({ name: 'sum', of })
   const combine = aggregateDefinition.spread?.combine(given, context)
   for (const partition of [0, 1]) {
@@ -28,12 +16,8 @@ function combining(of: object) {
   const recordOf = (offset: number, partition: number) =>
     new StreamRecord<unknown>(null, offset, 0, [], { topic: 't', partition, offset })
   return (...places: (number | readonly [partition: number, offset: number])[]) => {
-    const sent: PartialResult[] = []
     const records = places.map((at) => (typeof at === 'number' ? recordOf(at, 0) : recordOf(at[1], at[0])))
-    from(records)
-      .pipe(combine as never)
-      .subscribe((record) => sent.push((record as StreamRecord<PartialResult>).value))
-    return sent.map(({ last, saved }) => ({ last, saved }))
+    return valuesOf<PartialResult>(records, combine).map(({ last, saved }) => ({ last, saved }))
   }
 }
 

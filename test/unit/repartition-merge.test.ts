@@ -1,29 +1,16 @@
-import { from, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
-import { EventTime } from '../../src/engine/event-time.js'
 import { count, tumbling } from '../../src/index.js'
-import { asWeirError, type OperatorContext, PartialResult, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { PartialResult, StreamRecord } from '../../src/model/index.js'
 import { aggregateDefinition } from '../../src/operators/aggregate.js'
-import { TaskStores } from '../../src/state/index.js'
+import { singleStage, valuesOf } from '../support/single-stage.js'
 
 const internal = { topic: 'internal', partition: 0 }
 const end = { ...internal, offset: 9, end: 9 }
 
 /** The second half of an aggregate by windows of 10 ms: epochs of partials, each with the watermark at its end. */
 function merging() {
-  const scheduler = new VirtualTimeScheduler()
-  const clock = { now: () => scheduler.now(), scheduler }
-  const stores = new TaskStores()
-  const time = new EventTime(clock, 'partition')
   const rejected: string[] = []
-  const context = {
-    clock,
-    time,
-    stage: 'sum',
-    log: silentLogger,
-    store: stores.declare.bind(stores),
-    reject: (_: unknown, error: unknown) => rejected.push(asWeirError(error).code),
-  } as unknown as OperatorContext
+  const { stores, time, context } = singleStage('sum', 'partition', ({ code }) => rejected.push(code))
   const merge = aggregateDefinition.spread?.merge(
     aggregateDefinition.options.parse({ name: 'sum', of: count(), window: tumbling(10) }),
     context,
@@ -35,12 +22,10 @@ function merging() {
   const epoch = (until: number, ...partials: PartialResult[]) => {
     watermark = until
     time.advance([end])
-    const results: unknown[] = []
-    from(partials.map((partial) => new StreamRecord<unknown>(null, partial, 0, [], { ...internal, offset: 0 })))
-      .pipe(merge as never)
-      .subscribe((record) => results.push(((record as StreamRecord).value as { value: unknown }).value))
+    const records = partials.map((partial) => new StreamRecord(null, partial, 0, [], { ...internal, offset: 0 }))
+    const results = valuesOf<{ value: unknown }>(records, merge)
     time.committed()
-    return results
+    return results.map(({ value }) => value)
   }
   return { epoch, rejected }
 }

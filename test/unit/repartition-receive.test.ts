@@ -1,6 +1,4 @@
-import { from, VirtualTimeScheduler } from 'rxjs'
 import { describe, expect, test } from 'vitest'
-import { EventTime } from '../../src/engine/event-time.js'
 import {
   type Message,
   pack,
@@ -9,24 +7,14 @@ import {
   type ToldMessage,
 } from '../../src/engine/repartition/messages.js'
 import { receive } from '../../src/engine/repartition/receive.js'
-import { type OperatorContext, PartialResult, StreamRecord, silentLogger } from '../../src/model/index.js'
-import { TaskStores } from '../../src/state/index.js'
+import { PartialResult, StreamRecord } from '../../src/model/index.js'
+import { singleStage, valuesOf } from '../support/single-stage.js'
 
 const internal = { topic: 'internal', partition: 0 }
 
 /** What a task makes of what another one sent it; it begins with the state that these chunks hold. */
 function receiving(chunks: readonly Uint8Array[] = []) {
-  const scheduler = new VirtualTimeScheduler()
-  const clock = { now: () => scheduler.now(), scheduler }
-  const stores = new TaskStores()
-  const time = new EventTime(clock, 'partition')
-  const context = {
-    clock,
-    time,
-    stage: 'receive',
-    log: silentLogger,
-    store: stores.declare.bind(stores),
-  } as unknown as OperatorContext
+  const { stores, time, context } = singleStage('receive', 'partition')
   const operate = receive.build({ store: 'sources', idleForMs: 3_000 }, context)
   stores.assign({ ...internal, generation: 1, sequence: 0 })
   for (const bytes of chunks) stores.restore(internal, { sequence: 1, bytes })
@@ -35,14 +23,10 @@ function receiving(chunks: readonly Uint8Array[] = []) {
   return {
     /** The values that these messages give. */
     values(...messages: Message[]): unknown[] {
-      const passed: unknown[] = []
       const records = messages.map(
         (message) => new StreamRecord<unknown>(null, pack(message), 0, [], { ...internal, offset: offset++ }),
       )
-      from(records)
-        .pipe(operate as never)
-        .subscribe((record) => passed.push((record as StreamRecord).value))
-      return passed
+      return valuesOf(records, operate)
     },
     watermark(): number {
       time.advance([{ ...internal, offset, end: offset }])

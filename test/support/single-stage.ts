@@ -1,0 +1,39 @@
+import { from, VirtualTimeScheduler } from 'rxjs'
+import { EventTime, type TimeScope } from '../../src/engine/event-time.js'
+import {
+  asWeirError,
+  type OperatorContext,
+  type StreamRecord,
+  silentLogger,
+  type WeirError,
+} from '../../src/model/index.js'
+import { TaskStores } from '../../src/state/index.js'
+
+/** What one stage is built with, when no engine is around it. What it rejects is thrown, or handed to `reject`. */
+export function singleStage(stage: string, scope: TimeScope, reject?: (error: WeirError) => void) {
+  const scheduler = new VirtualTimeScheduler()
+  const clock = { now: () => scheduler.now(), scheduler }
+  const stores = new TaskStores()
+  const time = new EventTime(clock, scope)
+  const context = {
+    clock,
+    time,
+    stage,
+    log: silentLogger,
+    store: stores.declare.bind(stores),
+    reject: (_: unknown, error: unknown) => {
+      if (reject === undefined) throw error
+      reject(asWeirError(error))
+    },
+  } as unknown as OperatorContext
+  return { stores, time, context }
+}
+
+/** The values that an operator makes of an epoch of records. */
+export function valuesOf<V>(records: readonly StreamRecord[], operate: unknown): V[] {
+  const values: V[] = []
+  from(records)
+    .pipe(operate as never)
+    .subscribe((record) => values.push((record as StreamRecord<V>).value))
+  return values
+}
