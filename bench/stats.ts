@@ -5,8 +5,8 @@
  */
 import { spawn } from 'node:child_process'
 import { Agent, get } from 'node:http'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../test/servers/server-support.js'
 import { changeText } from './support/changes.js'
 import { quantile } from './support/contest.js'
 import { createTopic } from './support/load.js'
@@ -101,13 +101,4 @@ function totalOf(answered: Answered | undefined): number {
   if (answered?.status !== 200) return 0
   const { by_domain } = JSON.parse(answered.text) as { readonly by_domain: Readonly<Record<string, number>> }
   return Object.values(by_domain).reduce((sum, count) => sum + count, 0)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -42,8 +42,9 @@ export function eachRecord<In, Out>(options: {
 }
 
 /**
- * `aggregate` with windows: one result for each key and window that the watermark passes. With `advanceMs` they overlap. The flow's `idleAfter` has
- * to be longer than a simulation lasts, since when a partition goes idle is no question of the input.
+ * `aggregate` with windows: one result for each key and window that the watermark passes. With `advanceMs` they overlap.
+ * The flow's `idleAfter` has to be longer than a simulation lasts, since when a partition goes idle is no question of the
+ * input.
  */
 export function windowed<In, R>(options: {
   readonly sizeMs: number
