@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { cacheOf, fetchJars, type JavaServer, missingJars } from './maven-jars.js'
 import { exclusively } from './server-support.js'
 
-const version = '4.1.1'
+/** Of the broker, and of what else is of Kafka. */
+export const kafkaVersion = '4.1.1'
 const kafka: JavaServer = {
   name: 'Kafka',
-  version,
+  version: kafkaVersion,
   dependencies: [
-    ['org.apache.kafka', 'kafka_2.13', version],
-    ['org.apache.kafka', 'kafka-tools', version],
+    ['org.apache.kafka', 'kafka_2.13', kafkaVersion],
+    ['org.apache.kafka', 'kafka-tools', kafkaVersion],
     ['org.slf4j', 'slf4j-simple', '1.7.36'],
   ],
 }
@@ -44,7 +45,7 @@ export function kafkaId(): string {
 
 /** What Kafka's own tool writes besides the ids. It is the same for each broker, and the tool takes seconds. */
 function firstCheckpoint(jars: string): string {
-  const checkpoint = join(cache, `bootstrap-${version}.checkpoint`)
+  const checkpoint = join(cache, `bootstrap-${kafkaVersion}.checkpoint`)
   if (existsSync(checkpoint)) return checkpoint
   const [data, config] = [join(cache, 'formatted'), join(cache, 'format.properties')]
   rmSync(data, { recursive: true, force: true })
