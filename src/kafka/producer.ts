@@ -65,7 +65,8 @@ export class KafkaProducer<T> {
   ) {
     this.client = new (nativeClient().Producer)({
       'enable.idempotence': true,
-      'message.timeout.ms': options.deliveryTimeoutMs,
+      // A message that times out is no gap to the client, which writes those behind it: so none does, and `flush` tells.
+      'message.timeout.ms': options.gapless === true ? 0 : options.deliveryTimeoutMs,
       'linger.ms': options.lingerMs,
       'compression.type': options.compression,
       // As Java's clients do, so that topics written by both are partitioned alike.

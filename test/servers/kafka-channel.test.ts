@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { firstValueFrom, lastValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { kafkaConnection } from '../../src/kafka/definition.js'
+import { KafkaWriter } from '../../src/kafka/writer.js'
 import { type ChannelKind, type ChannelRequest, silentLogger } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, Member } from './kafka-support.js'
+import { connect, fresh, Member, sourceOf, text } from './kafka-support.js'
 
 const missing = requireKafka()
 const channel = kafkaConnection.definition.channel as ChannelKind<KafkaConnection>
@@ -82,5 +85,61 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
         { timeout: 30_000, interval: 500 },
       )
       .toEqual(expect.arrayContaining(positions.map((position) => expect.objectContaining(position))))
+  })
+
+  const valuesOf = async (topic: string) => {
+    const member = new Member(sourceOf(connection, { topic, group: fresh('group') }))
+    await member.until(() => member.partitions > 0, 'partitions are assigned')
+    const records = await member.read(10, 1_000)
+    member.leave()
+    return records.map(text)
+  }
+
+  test('has nothing behind what it did not take', async () => {
+    const generous = connect(cluster.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
+    onTestFinished(() => generous.close())
+    const request = requestFor('single')
+    const writer = channel.writer(generous, request)
+    onTestFinished(() => void done(writer.close()))
+    await firstValueFrom(writer.open())
+    writer.write({ key: null, value: Buffer.from('before') })
+    await done(writer.flush())
+    writer.write({ key: null, value: randomBytes(2_000_000) })
+    writer.write({ key: null, value: Buffer.from('behind') })
+    await expect(done(writer.flush())).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
+    expect(await valuesOf(request.topic)).toEqual(['before'])
+  })
+
+  test('has nothing without what came before it, however long that could not be written', async () => {
+    const { topic } = requestFor('single')
+    const options = { deliveryTimeoutMs: 3_000, compression: 'none', lingerMs: 0, gapless: true } as const
+    const refused = () => undefined
+    const writer = new KafkaWriter(connection, { ...options, doing: 'writing', place: {}, refused })
+    const write = (value: string) =>
+      writer.write({ topic, key: null, value: Buffer.from(value), timestamp: Date.now(), headers: [] }, undefined)
+    onTestFinished(() => void done(writer.close()))
+    await connection.topics.ensure({
+      topic,
+      partitions: 1,
+      create: true,
+      doing: 'making',
+      place: {},
+      unreachable: 'WEIR_SINK_UNREACHABLE',
+    })
+    await done(writer.ready$)
+    write('before')
+    await done(writer.flush$)
+    await cluster.kill(0)
+    write('long')
+    await sleep(2_500)
+    write('behind')
+    const flushed = done(writer.flush$).then(
+      () => 'written',
+      () => 'failed',
+    )
+    await sleep(1_000)
+    await cluster.restart(0)
+    // A client that gives up single messages writes those behind them.
+    expect([await flushed, await valuesOf(topic)]).toEqual(['written', ['before', 'long', 'behind']])
   })
 })
