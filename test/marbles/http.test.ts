@@ -220,6 +220,22 @@ describe('an answer', () => {
       { answerWithin: '100ms' },
     ))
 
+  test('of 503 after a long wait makes room for others', () =>
+    source(
+      ({ expectObservable, post, task, epoch, cold }) => {
+        post({ user: 'a' }).subscribe()
+        const epoch$ = concat(
+          cold('150ms |'),
+          task.read(epoch()),
+          defer(() => task.commit(task.positions())),
+        )
+        epoch$.subscribe()
+        const later$ = cold('200ms (x|)').pipe(mergeMap(() => post({ user: 'b' }), 1))
+        expectObservable(later$.pipe(map(status))).toBe('202ms (s|)', { s: '202' })
+      },
+      { answerWithin: '100ms', backlog: 1, maxEvents: 1 },
+    ))
+
   test('of 500 is given when the commit takes too long, and the commit then finds nobody', () =>
     source(
       ({ expectObservable, post, task, epoch, cold }) => {

@@ -349,6 +349,8 @@ export interface BenchOptions {
   readonly tells?: string
   /** Counts epochs in its store, in partition 0. */
   readonly countsEpochs?: boolean
+  /** Takes the offset of a record for its time, ms. */
+  readonly timed?: boolean
   readonly onError?: RejectionPolicy
   readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: number }
   readonly attempts?: number
@@ -373,6 +375,8 @@ export class EngineBench {
   readonly engine: Engine
   /** What the store held of each partition after the last record. */
   counts: Record<string, number> = {}
+  /** How far each record was behind its partition's time, where they have one, ms. */
+  readonly behind: number[] = []
   /** The partitions of which a stage sees state, and those of which it sees the time. */
   kept = () => ({ stores: [] as number[], times: [] as number[] })
   ended: 'no' | 'completed' | 'failed' = 'no'
@@ -465,7 +469,15 @@ export class EngineBench {
   }
 
   private keep() {
-    const { stateful = true, global = false, rejects = [], onError = 'dead-letter', tells, countsEpochs } = this.options
+    const {
+      stateful = true,
+      global = false,
+      rejects = [],
+      onError = 'dead-letter',
+      tells,
+      countsEpochs,
+      timed,
+    } = this.options
     const told = tells === undefined ? [] : [new StreamRecord(null, tells, 0, [], { topic, partition: -1, offset: -1 })]
     return defineOperator({
       name: 'keep',
@@ -483,11 +495,13 @@ export class EngineBench {
         })
         const take = mergeMap((record: StreamRecord) => {
           const value = String(record.value)
+          const { partition, offset } = record.origin
+          if (timed === true) this.behind.push(context.time.observe(topic, partition, offset))
           if (rejects.includes(value)) {
             context.reject(record, new Error(`'${value}' is not welcome`))
             return EMPTY
           }
-          const part = store?.of(topic, record.origin.partition)
+          const part = store?.of(topic, partition)
           const entry = part?.get(0, value) ?? part?.add(0, value, 0)
           if (entry !== undefined) {
             part?.touch(entry)

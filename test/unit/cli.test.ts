@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { NEVER } from 'rxjs'
+import { EMPTY, NEVER, of } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Io } from '../../src/cli/io.js'
 import { main } from '../../src/cli/main.js'
 
 const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
@@ -35,11 +36,11 @@ const config = (operators = '', more = '') =>
     '})',
   )
 
-const startWorker = () => {
+const noWorker = () => {
   throw new Error('no process is started here')
 }
 
-async function weir(argv: string[], env: Record<string, string> = {}) {
+async function weir(argv: string[], env: Record<string, string> = {}, startWorker: Io['startWorker'] = noWorker) {
   let stdout = ''
   let stderr = ''
   const code = await main(argv, {
@@ -163,13 +164,20 @@ test.each([{ WEIR_WORKERS: '0' }, { WEIR_WORKERS: 'many' }])('to run with %j end
   expect(await weir(['run'], env)).toMatchObject({ code: 78, stderr: expect.stringContaining('WEIR_WORKERS') })
 })
 
-test('several workers with an embedded server end with 78', async () => {
+test.each([
+  ['read from', "flow(kafka.source({ topic: 'orders' }), consoleSink())"],
+  [
+    'for their dead letters',
+    "flow(http.post('/', { body: Event }), map((value) => value, { onError: 'dead-letter' }), consoleSink())",
+  ],
+])('several workers with an embedded server %s end with 78', async (_, flow) => {
   const connections = "\n  connections: { events: kafka({ brokers: 'embedded' }) },"
   write(
-    "import { consoleSink, defineConfig, flow, http, json, kafka } from 'weirflow'",
+    "import { consoleSink, defineConfig, flow, http, kafka, map } from 'weirflow'",
+    "const Event = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const",
     'export default defineConfig({',
     `  app: 'shop',${connections}`,
-    "  flows: { orders: flow(kafka.source({ topic: 'orders' }), consoleSink()) },",
+    `  flows: { orders: ${flow} },`,
     '})',
   )
   const { code, stderr } = await weir(['run', '--workers', '2'])
@@ -177,6 +185,13 @@ test('several workers with an embedded server end with 78', async () => {
     code: 78,
     stderr: expect.stringContaining("'events' is an embedded server"),
   })
+})
+
+test.each([2, 78])('several workers end with %i when one of them does', async (code) => {
+  config()
+  const hopeless = { pid: 1, send: () => undefined, kill: () => undefined, messages$: EMPTY }
+  const startWorker = () => ({ ...hopeless, exit$: of({ code, signal: null }) })
+  expect((await weir(['run', '--workers', '2'], {}, startWorker)).code).toBe(code)
 })
 
 test('several workers are processes of their own', async () => {

@@ -41,6 +41,20 @@ describe('a failed epoch', () => {
     for (const { rollbacks } of bench.checkpoints.transactions) expect(rollbacks).toBeLessThanOrEqual(1)
   })
 
+  test('takes the time of its records with it, so that their replay is not late', () => {
+    const bench = new EngineBench({ timed: true }).startWith([0])
+    bench.source.feed(0, 'a')
+    bench.until(150)
+    bench.sink.acknowledgeWith = failing
+    bench.source.feed(0, 'b', 'c')
+    bench.until(250)
+    bench.sink.acknowledgeWith = () => EMPTY
+    bench.until(900)
+    expect(bench.diary.take()).toContain('800 commit 0@3')
+    // What was read: a, b and c, and those two again.
+    expect(bench.behind).toEqual([0, 0, 0, 0, 0])
+  })
+
   test('is tried again after 0.5 s, twice as long each time, 30 s at the most, until the attempts are used up', () => {
     const bench = new EngineBench({ attempts: 9 }).startWith([0])
     const tries: number[] = []

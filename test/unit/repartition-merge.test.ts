@@ -39,7 +39,7 @@ function partial(saved: number, last: number, { source = 0, generation = 1, wate
 test('partials of several source partitions are added up, and the latest of each counts', () => {
   const { epoch } = merging()
   epoch(5, partial(2, 7), partial(1, 3, { source: 1 }))
-  epoch(6, partial(1, 6), partial(4, 9))
+  epoch(6, partial(1, 6), partial(4, 9), partial(3, 8))
   expect(epoch(12)).toEqual([5])
 })
 
