@@ -55,7 +55,9 @@ async function fill(producer: Producer, topic: string, events: number, perSecond
 
 export async function createTopic(brokers: string, topic: string, partitions = 3): Promise<void> {
   const admin = kafkaClient.AdminClient.create({ 'bootstrap.servers': brokers })
-  await call((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, done))
+  // Results have the times of their events, and brokers delete what is a week old.
+  const config = { 'retention.ms': '-1' }
+  await call((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1, config }, done))
   admin.disconnect()
 }
 
