@@ -9,6 +9,7 @@ const all = [
   'rows',
   'latency',
   'exactly-once',
+  'streams',
   'workers',
   'restore',
   'rebalance',

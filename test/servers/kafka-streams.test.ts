@@ -43,7 +43,7 @@ describe.skipIf(missing !== undefined)(
       expect(expected.length).toBeGreaterThan(1_000)
       expect(late.length).toBeGreaterThan(1_000)
       const what = `${topic.visits.length} records, ${expected.length} windows, ${late.length} late`
-      console.log(`${what}, from the start of the program: Kafka Streams ${streamsMs} ms, Weir ${weirMs} ms`)
+      console.log(`${what}, from start to the last commit: Kafka Streams ${streamsMs} ms, Weir ${weirMs} ms`)
     })
 
     test('tells the same hopping windows at every step, and keeps a late record out of the same ones', async () => {
