@@ -1,0 +1,32 @@
+import { from, lastValueFrom, VirtualTimeScheduler } from 'rxjs'
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { noHeaders, type SinkContext, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { tableShape } from '../../src/sinks/internal/table-options.js'
+import { type TableConnection, TableSink } from '../../src/sinks/internal/table-sink.js'
+
+/** How many of these batches are being written when none is answered. */
+async function runningOf(settings: object, batches: number): Promise<number> {
+  const scheduler = new VirtualTimeScheduler()
+  const context = { clock: { now: () => scheduler.now(), scheduler }, log: silentLogger, transaction: () => undefined }
+  let running = 0
+  const connection = {
+    run: (work: (client: object) => Promise<unknown>) => from(work({})),
+  } as unknown as TableConnection<object>
+  const sink = new TableSink(
+    { ...z.object(tableShape).parse({ row: (value: object) => value, ...settings }), table: 'items' },
+    context as unknown as SinkContext,
+    connection,
+    () => Promise.resolve({ prepare: () => () => (running++, new Promise<never>(() => undefined)) }),
+  )
+  await lastValueFrom(sink.open(), { defaultValue: undefined })
+  const origin = { topic: 't', partition: 0, offset: 0 }
+  const arrays = Array.from({ length: batches }, (_, id) => new StreamRecord(null, [{ id }], 0, noHeaders, origin))
+  sink.write(from(arrays)).subscribe()
+  return running
+}
+
+test('outside of a transaction as many statements run at once as there are writers, and upserts one by one', async () => {
+  expect(await runningOf({ writers: 3 }, 5)).toBe(3)
+  expect(await runningOf({ writers: 3, mode: 'upsert', key: ['id'] }, 5)).toBe(1)
+})
