@@ -3,7 +3,11 @@ import type { Clock, Epoch, EpochOptions } from '../model/index.js'
 
 export type EpochLimits = Required<EpochOptions>
 
-export const usualLimits: EpochLimits = { maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 }
+/**
+ * A second's worth at full speed: whatever an epoch costs, above all its commit, is then little beside its records, and
+ * what has to be replayed after a failure is no more than that.
+ */
+export const usualLimits: EpochLimits = { maxRecords: 100_000, maxBytes: 64 << 20, everyMs: 1_000 }
 
 /** The budget of one subscription: sources draw from it, and it is cut when it is spent, over or interrupted. */
 export class EpochBudget implements Epoch {

@@ -419,7 +419,7 @@ describe('the limits of an epoch', () => {
 
   test('are the usual ones, those that suit the source, or those of the flow', () => {
     const declared = flow(orders, consoleSink())
-    expect(limits(declared)).toEqual({ maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 })
+    expect(limits(declared)).toEqual({ maxRecords: 100_000, maxBytes: 64 << 20, everyMs: 1_000 })
     expect(limits(declared.with({ epoch: { maxRecords: 5, every: '30s' } }))).toEqual({
       maxRecords: 5,
       maxBytes: 64 << 20,
