@@ -3,54 +3,61 @@ import { eventText } from './events.js'
 
 const now = () => performance.timeOrigin + performance.now()
 
-/**
- * Writes events to one topic at a steady rate and reads them again from another, where somebody copies them. Returns how
- * long each was under way, ms.
- */
-export async function measureCopies(
-  brokers: string,
-  {
-    input,
-    output,
-    perSecond,
-    seconds,
-    warmUpSeconds,
-  }: { input: string; output: string; perSecond: number; seconds: number; warmUpSeconds: number },
-): Promise<number[]> {
-  const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
-  await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
-  producer.setPollInBackground(true)
-  const latencies: number[] = []
-  const total = perSecond * (seconds + warmUpSeconds)
-  const counts = perSecond * warmUpSeconds
-  let arrived = 0
-  const consumer = new kafkaClient.KafkaConsumer(
-    { 'bootstrap.servers': brokers, 'group.id': `stopwatch-${output}`, 'enable.auto.commit': false },
-    { 'auto.offset.reset': 'earliest' },
-  )
-  await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
-  consumer.subscribe([output])
-  consumer.on('data', (message) => {
-    const sentAt = Number(message.value?.subarray(0, 18).toString())
-    if (++arrived > counts) latencies.push(now() - sentAt)
-  })
-  consumer.consume()
-  await pause(5_000)
-  await write(producer, input, perSecond, total)
-  for (let waited = 0; arrived < total && waited < 15_000; waited += 100) await pause(100)
-  await new Promise<void>((resolve) => consumer.disconnect(() => resolve()))
-  await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
-  if (arrived !== total) throw new Error(`${arrived} of ${total} copies arrived`)
-  return latencies
+type Producer = InstanceType<typeof kafkaClient.Producer>
+type Consumer = InstanceType<typeof kafkaClient.KafkaConsumer>
+
+/** Tells how long events are under way that somebody copies from one topic to another. */
+export class Stopwatch {
+  private latencies: number[] = []
+
+  private constructor(
+    private readonly producer: Producer,
+    private readonly consumer: Consumer,
+  ) {
+    consumer.on('data', ({ value }) => this.latencies.push(now() - Number(value?.subarray(0, 18).toString())))
+  }
+
+  /** Reads the topics that copies are written to. */
+  static async start(brokers: string, outputs: readonly string[]): Promise<Stopwatch> {
+    const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
+    await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
+    producer.setPollInBackground(true)
+    const consumer = new kafkaClient.KafkaConsumer(
+      { 'bootstrap.servers': brokers, 'group.id': `stopwatch-${outputs.join()}`, 'enable.auto.commit': false },
+      { 'auto.offset.reset': 'earliest' },
+    )
+    await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
+    consumer.subscribe([...outputs])
+    const stopwatch = new Stopwatch(producer, consumer)
+    consumer.consume()
+    await pause(5_000)
+    return stopwatch
+  }
+
+  /**
+   * Writes to a topic at a steady rate and waits for the copies. Returns how long each was under way, ms; who was idle
+   * before may wake up first, so those of the beginning are left out.
+   */
+  async measure(
+    input: string,
+    { perSecond, seconds, wakingSeconds }: { perSecond: number; seconds: number; wakingSeconds: number },
+  ): Promise<number[]> {
+    const total = perSecond * (wakingSeconds + seconds)
+    this.latencies = []
+    await write(this.producer, input, perSecond, total)
+    for (let waited = 0; this.latencies.length < total && waited < 15_000; waited += 10) await pause(10)
+    if (this.latencies.length !== total) throw new Error(`${this.latencies.length} of ${total} copies arrived`)
+    return this.latencies.slice(perSecond * wakingSeconds)
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.consumer.disconnect(() => resolve()))
+    await new Promise<void>((resolve) => this.producer.disconnect(() => resolve()))
+  }
 }
 
 /** In steps of 2 ms, as evenly as timers allow. */
-async function write(
-  producer: InstanceType<typeof kafkaClient.Producer>,
-  topic: string,
-  perSecond: number,
-  total: number,
-) {
+async function write(producer: Producer, topic: string, perSecond: number, total: number) {
   const began = now()
   for (let sent = 0; sent < total; ) {
     const due = Math.min(total, Math.floor(((now() - began) / 1_000) * perSecond))
