@@ -526,6 +526,14 @@ describe('a topology', () => {
     expect(parts[1]?.inputs.map(({ source }) => source.name)).toContain('total.repartition.source')
   })
 
+  test('records of two topics meet in an internal one even under the keys that they have', () => {
+    const byKey = aggregate('n', { by: recordKey, of: count() })
+    const partsOf = (declared: Flow) => flowOf(config(declared)).parts.map(({ name }) => name)
+    expect(partsOf(flow(orders, byKey, consoleSink()))).toEqual(['flow'])
+    const more = kafka.source({ topic: 'more', group: 'g' })
+    expect(partsOf(flow(merge(orders, more), byKey, consoleSink()))).toEqual(['flow', 'flow.n'])
+  })
+
   describe('that an internal topic joins', () => {
     const byKey = keyBy(() => 'key')
     const unordered = mapAsync((value: unknown) => [value], { ordered: false })
@@ -606,12 +614,14 @@ describe('a topology', () => {
     })
   })
 
-  test('an aggregate of what an aggregate makes is refused, in a branch too', () => {
+  test('an aggregate of what an aggregate makes is refused, in a branch and behind an input too', () => {
     const totals = (name: string) => aggregate(name, { of: { n: count() } })
     const twice = flow(orders, totals('first'), totals('second'), consoleSink())
     expect(() => flowOf(config(twice))).toThrow("'second' aggregates what another aggregate makes")
     const branched = flow(orders, totals('first'), branch(otherwise('rest', totals('second'), consoleSink())))
     expect(() => flowOf(config(branched))).toThrow("'second' aggregates what another aggregate makes")
+    const behind = flow(merge(from(orders, totals('first')), orders), totals('second'), consoleSink())
+    expect(() => flowOf(config(behind))).toThrow("'second' aggregates what another aggregate makes")
     const beside = flow(
       orders,
       branch(
