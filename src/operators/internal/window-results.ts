@@ -144,6 +144,26 @@ function groupsOf<V>(
   parts: readonly StorePartition<V>[],
   start: number,
   slices: Slices,
+  telling: Telling<V>,
+): Iterable<readonly [StoreKey, unknown[]]> {
+  const [only, ...others] = parts
+  const isWhole = others.length === 0 && !slices.areShared
+  return isWhole && only !== undefined ? wholeOf(only, start, telling) : gatheredOf(parts, start, slices, telling)
+}
+
+/** Where a window is one segment of one partition, its groups need not be gathered. */
+function* wholeOf<V>(
+  part: StorePartition<V>,
+  start: number,
+  telling: Telling<V>,
+): Generator<readonly [StoreKey, unknown[]]> {
+  for (const [key, entry] of part.segment(start) ?? []) yield [key, partialsIn(entry, telling)]
+}
+
+function gatheredOf<V>(
+  parts: readonly StorePartition<V>[],
+  start: number,
+  slices: Slices,
   { collect }: Telling<V>,
 ): Map<StoreKey, unknown[]> {
   const groups = new Map<StoreKey, unknown[]>()
