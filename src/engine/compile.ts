@@ -16,7 +16,7 @@ import { chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, type Part } from './cut.js'
-import { type EpochLimits, usualLimits } from './epoch.js'
+import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { joinSummaries, summarize } from './summary.js'
@@ -275,10 +275,11 @@ class FlowCompiler {
     }
   }
 
-  private limits({ options: { epoch } }: Flow, inputs: readonly InputNode[]): EpochLimits {
+  private limits({ options: { epoch, guarantee } }: Flow, inputs: readonly InputNode[]): EpochLimits {
     const suited = inputs.reduce<EpochOptions>((all, { source }) => ({ ...all, ...source.definition.epoch }), {})
     return {
       ...usualLimits,
+      ...(guarantee === 'exactly-once' ? transactionalLimits : {}),
       ...suited,
       ...(epoch?.maxRecords === undefined ? {} : { maxRecords: epoch.maxRecords }),
       ...(epoch?.maxBytes === undefined ? {} : { maxBytes: epoch.maxBytes }),

@@ -3,11 +3,13 @@ import type { Clock, Epoch, EpochOptions } from '../model/index.js'
 
 export type EpochLimits = Required<EpochOptions>
 
+export const usualLimits: EpochLimits = { maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 }
+
 /**
- * A second's worth at full speed: whatever an epoch costs, above all its commit, is then little beside its records, and
- * what has to be replayed after a failure is no more than that.
+ * Of a flow that asks for exactly once: a transaction of Kafka costs tens of ms, whatever is in it. A second's worth at full
+ * speed makes that little, and halves the work of the broker.
  */
-export const usualLimits: EpochLimits = { maxRecords: 100_000, maxBytes: 64 << 20, everyMs: 1_000 }
+export const transactionalLimits: EpochOptions = { maxRecords: 100_000 }
 
 /** The budget of one subscription: sources draw from it, and it is cut when it is spent, over or interrupted. */
 export class EpochBudget implements Epoch {

@@ -419,12 +419,18 @@ describe('the limits of an epoch', () => {
 
   test('are the usual ones, those that suit the source, or those of the flow', () => {
     const declared = flow(orders, consoleSink())
-    expect(limits(declared)).toEqual({ maxRecords: 100_000, maxBytes: 64 << 20, everyMs: 1_000 })
+    expect(limits(declared)).toEqual({ maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 })
     expect(limits(declared.with({ epoch: { maxRecords: 5, every: '30s' } }))).toEqual({
       maxRecords: 5,
       maxBytes: 64 << 20,
       everyMs: 30_000,
     })
+  })
+
+  test('are wider where a flow asks for exactly once, unless it says so itself', () => {
+    const declared = flow(orders, kafka.sink({ topic: 'out' })).with({ guarantee: 'exactly-once' })
+    expect(limits(declared)).toEqual({ maxRecords: 100_000, maxBytes: 64 << 20, everyMs: 1_000 })
+    expect(limits(declared.with({ epoch: { maxRecords: 5 } }))).toMatchObject({ maxRecords: 5 })
   })
 })
 
