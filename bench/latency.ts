@@ -3,9 +3,7 @@
  * and get events for two seconds, in turn, so that what else the machine does befalls both alike; what counts is the
  * median over these slices.
  */
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { median, quantile } from './support/contest.js'
+import { median, quantile, startContestant } from './support/contest.js'
 import { createTopic } from './support/load.js'
 import { withKafka } from './support/servers.js'
 import { Stopwatch } from './support/stopwatch.js'
@@ -21,7 +19,7 @@ class Copier {
   readonly input: string
   readonly output: string
   private readonly run = `${Date.now()}`
-  private child: ReturnType<typeof spawn> | undefined
+  private child: ReturnType<typeof startContestant> | undefined
 
   constructor(readonly name: 'loop' | 'weir') {
     this.input = `latency-in-${name}-${this.run}`
@@ -31,12 +29,8 @@ class Copier {
   async start(brokers: string): Promise<void> {
     await createTopic(brokers, this.input)
     await createTopic(brokers, this.output)
-    const file = fileURLToPath(new URL(`./contestants/copy-${this.name}.ts`, import.meta.url))
-    const env = { ...process.env, BROKERS: brokers, TOPIC: this.input, OUTPUT: this.output, RUN: this.run }
-    const child = spawn(process.execPath, ['--import', 'jiti/register', file], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const topics = { TOPIC: this.input, OUTPUT: this.output }
+    const child = startContestant(`copy-${this.name}`, { BROKERS: brokers, ...topics, RUN: this.run })
     this.child = child
     await new Promise((resolve) => child.stdout.once('data', resolve))
   }

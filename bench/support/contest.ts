@@ -3,13 +3,18 @@ import { fileURLToPath } from 'node:url'
 
 export type Result = { readonly rssMiB: number } & Readonly<Record<string, unknown>>
 
-/** Runs a contestant in a process of its own and returns what it reports. */
-export async function contest(script: string, environment: Readonly<Record<string, string>>): Promise<Result> {
+/** Starts a contestant in a process of its own, whose output is to be read. */
+export function startContestant(script: string, environment: Readonly<Record<string, string>>) {
   const file = fileURLToPath(new URL(`../contestants/${script}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'jiti/register', file], {
+  return spawn(process.execPath, ['--import', 'jiti/register', file], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+}
+
+/** Runs a contestant in a process of its own and returns what it reports. */
+export async function contest(script: string, environment: Readonly<Record<string, string>>): Promise<Result> {
+  const child = startContestant(script, environment)
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))

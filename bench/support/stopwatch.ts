@@ -1,5 +1,6 @@
 import kafkaClient from '@confluentinc/kafka-javascript'
 import { eventText } from './events.js'
+import { call } from './load.js'
 
 const now = () => performance.timeOrigin + performance.now()
 
@@ -20,13 +21,13 @@ export class Stopwatch {
   /** Reads the topics that copies are written to. */
   static async start(brokers: string, outputs: readonly string[]): Promise<Stopwatch> {
     const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
-    await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
+    await call((done) => producer.connect({}, done))
     producer.setPollInBackground(true)
     const consumer = new kafkaClient.KafkaConsumer(
       { 'bootstrap.servers': brokers, 'group.id': `stopwatch-${outputs.join()}`, 'enable.auto.commit': false },
       { 'auto.offset.reset': 'earliest' },
     )
-    await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
+    await call((done) => consumer.connect({}, done))
     consumer.subscribe([...outputs])
     const stopwatch = new Stopwatch(producer, consumer)
     consumer.consume()
@@ -44,7 +45,10 @@ export class Stopwatch {
   ): Promise<number[]> {
     const total = perSecond * (wakingSeconds + seconds)
     this.latencies = []
-    await write(this.producer, input, perSecond, total)
+    await steadily(perSecond, total, (index) => {
+      const text = `${now().toFixed(4).padStart(18)}${eventText(index, perSecond)}`
+      this.producer.produce(input, null, Buffer.from(text), `user-${index % 5_000}`)
+    })
     for (let waited = 0; this.latencies.length < total && waited < 15_000; waited += 10) await pause(10)
     if (this.latencies.length !== total) throw new Error(`${this.latencies.length} of ${total} copies arrived`)
     return this.latencies.slice(perSecond * wakingSeconds)
@@ -53,19 +57,6 @@ export class Stopwatch {
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.consumer.disconnect(() => resolve()))
     await new Promise<void>((resolve) => this.producer.disconnect(() => resolve()))
-  }
-}
-
-/** In steps of 2 ms, as evenly as timers allow. */
-async function write(producer: Producer, topic: string, perSecond: number, total: number) {
-  const began = now()
-  for (let sent = 0; sent < total; ) {
-    const due = Math.min(total, Math.floor(((now() - began) / 1_000) * perSecond))
-    for (; sent < due; sent++) {
-      const text = `${now().toFixed(4).padStart(18)}${eventText(sent, perSecond)}`
-      producer.produce(topic, null, Buffer.from(text), `user-${sent % 5_000}`)
-    }
-    await pause(2)
   }
 }
 
@@ -81,16 +72,21 @@ export async function writeSteadily(
   }: { partitions: number; perSecond: number; signal: AbortSignal; text?: (index: number) => string },
 ): Promise<void> {
   const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
-  await new Promise<void>((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))
+  await call((done) => producer.connect({}, done))
   producer.setPollInterval(10)
-  const began = now()
-  for (let sent = 0; !signal.aborted; await pause(2)) {
-    const due = Math.floor(((now() - began) / 1_000) * perSecond)
-    for (; sent < due; sent++) {
-      producer.produce(topic, sent % partitions, Buffer.from(text(sent)), `user-${sent % 5_000}`)
-    }
-  }
+  const send = (index: number) =>
+    producer.produce(topic, index % partitions, Buffer.from(text(index)), `user-${index % 5_000}`)
+  await steadily(perSecond, Number.POSITIVE_INFINITY, send, signal)
   await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
+}
+
+/** Sends so many, in steps of 2 ms as evenly as timers allow, unless it is aborted before. */
+async function steadily(perSecond: number, total: number, send: (index: number) => void, signal?: AbortSignal) {
+  const began = now()
+  for (let sent = 0; sent < total && signal?.aborted !== true; await pause(2)) {
+    const due = Math.min(total, Math.floor(((now() - began) / 1_000) * perSecond))
+    for (; sent < due; sent++) send(sent)
+  }
 }
 
 export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
