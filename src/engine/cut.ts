@@ -34,6 +34,8 @@ interface Before extends Marks {
   readonly carrier: Carrier | undefined
   /** Whether the records have come by an internal topic. */
   readonly isBehind: boolean
+  /** Whether they come from several sources. */
+  readonly isMerged: boolean
 }
 
 interface Marks {
@@ -116,7 +118,7 @@ export class FlowCutter {
       marks = marksOf([stage], marks)
       const way = this.wayOf(stage, { ...before, ...marks })
       if (way === 'records' && unordered !== undefined) this.refuseUnordered(unordered, stage)
-      if (way === 'here' && before.isBehind && marks.rekeyed && keepsKeys(stage)) this.refuseSecond(stage)
+      if (way === 'here') this.refuseApart(stage, { ...before, ...marks })
       if (way === 'alone') this.timeScope = 'partition'
       if (way === 'alone' || way === 'here') kept.push(way === 'alone' ? spreading(stage, 'alone') : stage)
       else return this.tear(way, [...kept], stage, stages.slice(index + 1), before.carrier as Carrier)
@@ -133,7 +135,7 @@ export class FlowCutter {
     if (definition.spread === undefined) return rekeyed && hasStores(definition, options) ? 'records' : 'here'
     const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
     if (definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic) return 'alone'
-    return definition.spread.uncombined?.(options) === true ? 'records' : 'combine'
+    return isUncombined({ definition, options }) ? 'records' : 'combine'
   }
 
   /** One for the part of the flow on the other side of a cut. */
@@ -143,7 +145,8 @@ export class FlowCutter {
 
   private beginning(inputs: readonly InputNode[]): Before {
     const isBehind = inputs.some(({ source }) => source.definition.name === repartitionSource.name)
-    return { carrier: this.carrier(inputs), isBehind, ...marksOf(inputs.flatMap(({ stages }) => stages)) }
+    const marks = marksOf(inputs.flatMap(({ stages }) => stages))
+    return { carrier: this.carrier(inputs), isBehind, isMerged: inputs.length > 1, ...marks }
   }
 
   /** What comes twice is told by the order of the source's records: one behind a later one would be dropped. */
@@ -155,11 +158,17 @@ export class FlowCutter {
     })
   }
 
-  private refuseSecond({ name, declaredAt }: OperatorNode): void {
+  /** State of keys that no internal topic brings together would be several states of one key. */
+  private refuseApart(stage: OperatorNode, { carrier, isBehind, isMerged, rekeyed }: Before): void {
+    if (carrier !== undefined || (!isUncombined(stage) && !(rekeyed && keepsKeys(stage)))) return
+    if (!isMerged && !(isBehind && rekeyed)) return
+    const why = isMerged
+      ? 'they come from sources that no internal topic can join'
+      : 'they have come by an internal topic, and go by no second one'
     this.refuse({
-      message: `flow '${this.flow}': '${name}' keeps state by a key whose records do not meet: they have come by an internal topic, and go by no second one`,
+      message: `flow '${this.flow}': '${stage.name}' keeps state by a key whose records do not meet: ${why}`,
       hint: 'Write the records to a topic under that key, and read it in a flow of its own.',
-      declaredAt,
+      declaredAt: stage.declaredAt,
     })
   }
 
@@ -228,6 +237,11 @@ function marksOf(
 /** Whether it keeps state of single keys, and does not insist on having all partitions. */
 function keepsKeys({ definition, options }: OperatorNode): boolean {
   return definition.global !== true && options !== undefined && hasStores(definition, options)
+}
+
+/** Whether all records of a key have to meet in one partition, because its parts can't be merged. */
+function isUncombined({ definition, options }: Pick<OperatorNode, 'definition' | 'options'>): boolean {
+  return options !== undefined && definition.spread?.uncombined?.(options) === true
 }
 
 function hasStores(definition: OperatorNode['definition'], options: OperatorNode['options']): boolean {

@@ -94,6 +94,8 @@ export class FlowTask {
   /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
+  /** The sources are told of commits on the side. */
+  private readonly mirrors = new Subject<Observable<never>>()
   private readonly ends: PartitionEnds
   private readonly restoring: RestoreProgress
   private readonly losses: StoreLosses
@@ -167,7 +169,10 @@ export class FlowTask {
       // The queue keeps the stack flat when step after step completes at once.
       repeat({ delay: () => (this.stopping ? EMPTY : scheduled([true], queueScheduler)) }),
     )
-    const living$ = merge(assignments$, this.ends.watch(), concat(steps$, of('done'))).pipe(
+    const mirrors$ = this.mirrors.pipe(
+      mergeMap((mirror$) => mirror$.pipe(catchError((error: unknown) => this.notMirrored(error)))),
+    )
+    const living$ = merge(assignments$, this.ends.watch(), mirrors$, concat(steps$, of('done'))).pipe(
       takeWhile((signal) => signal !== 'done'),
       ignoreElements(),
       catchError((error: unknown) =>
@@ -361,10 +366,10 @@ export class FlowTask {
     const positions = this.positions()
     const began = clock.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
-    const mirror$ = concat(...pipeline.sources.map((source) => source.commit(positions)))
+    const told$ = merge(...pipeline.sources.map((source) => source.commit(positions)))
     return concat(
       commit$,
-      this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(mirror$),
+      this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.told(told$),
       run(() => this.committed(epoch, positions, clock.now() - began)),
       ...pipeline.sinks.map((sink) => defer(() => sink.committed?.() ?? EMPTY)),
     )
@@ -380,15 +385,17 @@ export class FlowTask {
     return isUnchanged && !contexts.hasWritten() ? this.rollback() : transaction.commit({ task, partitions })
   }
 
-  /** Where the checkpoint store has the positions, the group's offsets are only for lag tools: they may fail. */
-  private mirrored(mirror$: Observable<never>): Observable<never> {
-    if (this.parts.checkpoints === undefined) return mirror$
-    return mirror$.pipe(
-      catchError((error: unknown) => {
-        this.parts.log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
-        return EMPTY
-      }),
-    )
+  /**
+   * Where the checkpoint store has the positions, the group's offsets are only for lag tools: nobody waits for them, and
+   * they may fail. While members join, a group answers only when all have.
+   */
+  private told(told$: Observable<never>): Observable<never> {
+    return this.parts.checkpoints === undefined ? told$ : run(() => this.mirrors.next(told$))
+  }
+
+  private notMirrored(error: unknown): Observable<never> {
+    this.parts.log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
+    return EMPTY
   }
 
   private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {

@@ -56,11 +56,11 @@ export class KafkaConnection implements Connection {
   /** What every member of a group starts from. */
   async memberSettings(): Promise<ClientSettings> {
     // Heartbeats have a thread of their own, so a busy process is not taken for a dead one: a dead one's partitions need
-    // not wait the usual 45 s. The mock cluster keeps the place of a member that left until its session ends.
-    const session = this.isEmbedded
-      ? { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 }
-      : { 'session.timeout.ms': 10_000, 'heartbeat.interval.ms': 3_000 }
-    return { ...session, ...(await this.settings()) }
+    // not wait the usual 45 s. The mock cluster keeps the place of a member that left until its session ends. By a
+    // heartbeat a member learns that another one joins or leaves, and until all have learned it the group stands still:
+    // the usual 3 s would be the pause of a rebalance.
+    const sessionMs = this.isEmbedded ? 6_000 : 10_000
+    return { 'session.timeout.ms': sessionMs, 'heartbeat.interval.ms': 500, ...(await this.settings()) }
   }
 
   /** Makes `close` wait for a client that is being closed. */

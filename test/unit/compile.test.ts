@@ -617,6 +617,42 @@ describe('a topology', () => {
         }),
       ])
       expect(faultsOf(config(flow(orders, byKey, kept, keeping('again'), consoleSink())))).toEqual([])
+      const bound = flow(
+        orders,
+        byKey,
+        kept,
+        keyBy(() => 'other'),
+        bounded,
+        consoleSink(),
+      )
+      expect(faultsOf(config(bound)).map(({ message }) => message)).toEqual([
+        expect.stringContaining("'seen' keeps state by a key whose records do not meet"),
+      ])
+    })
+
+    const posted = http.post('/orders', { body: z.unknown() })
+    const apart = merge(orders, posted)
+
+    test.each([
+      ['by a new key', flow(apart, byKey, kept, consoleSink()), 'kept'],
+      ['and bounded', flow(apart, bounded, consoleSink()), 'seen'],
+      ['and bounded, in a branch', flow(apart, branch(otherwise('all', byKey, bounded, consoleSink()))), 'seen'],
+    ])('is refused where sources that none can join keep state %s', (_, declared, keeper) => {
+      expect(faultsOf(config(declared))).toEqual([
+        expect.objectContaining({
+          message: `flow 'flow': '${keeper}' keeps state by a key whose records do not meet: they come from sources that no internal topic can join`,
+          hint: 'Write the records to a topic under that key, and read it in a flow of its own.',
+        }),
+      ])
+    })
+
+    test.each([
+      ['is of each source', flow(apart, kept, consoleSink())],
+      ['is merged', flow(apart, aggregate('n', { by: recordKey, of: count() }), consoleSink())],
+      ['has one source', flow(posted, byKey, bounded, consoleSink())],
+      ['is of an input', flow(merge(from(posted, byKey, kept), orders), consoleSink())],
+    ])('is not needed for state that %s', (_, declared) => {
+      expect(faultsOf(config(declared))).toEqual([])
     })
   })
 

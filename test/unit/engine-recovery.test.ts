@@ -285,6 +285,25 @@ describe('a commit', () => {
     expect(bench.status).toMatchObject({ state: 'running', failures: 0 })
   })
 
+  test('of a flow with checkpoints does not wait for the group to take the positions', () => {
+    const bench = new EngineBench().startWith([0])
+    bench.source.commitWith = () => bench.after(3_000)
+    bench.source.feed(0, 'a')
+    bench.until(150).source.feed(0, 'b')
+    bench.until(4_000)
+    const [, , ...later] = bench.diary.take()
+    expect(later).toEqual(['200 write b', '200 commit 0@2', '3100 mirror 0@1', '3200 mirror 0@2'])
+  })
+
+  test('of a flow without checkpoints waits for the group to take the positions', () => {
+    const bench = new EngineBench({ stateful: false }).startWith([0])
+    bench.source.commitWith = () => bench.after(3_000)
+    bench.source.feed(0, 'a')
+    bench.until(150).source.feed(0, 'b')
+    bench.until(6_300)
+    expect(bench.diary.take()).toEqual(['100 write a', '3100 mirror 0@1', '3200 write b', '6200 mirror 0@2'])
+  })
+
   test('of a flow without checkpoints is the one of the group, and fails with it', () => {
     const bench = new EngineBench({ stateful: false }).startWith([0])
     bench.source.commitWith = failing
