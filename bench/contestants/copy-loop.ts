@@ -7,6 +7,8 @@ const producer = new kafkaClient.Producer({
   'bootstrap.servers': BROKERS,
   'enable.idempotence': true,
   'linger.ms': 0,
+  // As Weir and Java's clients place keys.
+  partitioner: 'murmur2_random',
   'delivery.report.only.error': true,
   dr_cb: true,
 })

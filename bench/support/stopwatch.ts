@@ -20,7 +20,12 @@ export class Stopwatch {
 
   /** Reads the topics that copies are written to. */
   static async start(brokers: string, outputs: readonly string[]): Promise<Stopwatch> {
-    const producer = new kafkaClient.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 1 })
+    // Keys lie where the copiers put them too: copies of one batch stay together then, and are no three small ones.
+    const producer = new kafkaClient.Producer({
+      'bootstrap.servers': brokers,
+      'linger.ms': 1,
+      partitioner: 'murmur2_random',
+    })
     await call((done) => producer.connect({}, done))
     producer.setPollInBackground(true)
     const consumer = new kafkaClient.KafkaConsumer(

@@ -45,6 +45,8 @@ export class Pump {
   private settled: (() => void)[] = []
   private holds = 0
   private woken = false
+  /** Whether the last call took all that was there: before the client says so there is no more. */
+  private drained = false
   private reading = false
   private paused = false
   private stopped = false
@@ -62,7 +64,7 @@ export class Pump {
   start(): void {
     if (this.stopped) return
     this.ticking = setInterval(() => this.tick(), tickMs)
-    this.fill()
+    this.ask(most)
   }
 
   /** The oldest chunk that is not emitted. */
@@ -85,9 +87,9 @@ export class Pump {
     if (this.chunks.length === 0) this.fill()
   }
 
-  /** Asks for the next chunk, unless it was asked for. */
+  /** Asks for the next chunk, unless it was asked for or there is none. */
   fill(): void {
-    if (this.chunks.length < 2) this.ask(most)
+    if (this.chunks.length < 2 && (this.woken || !this.drained)) this.ask(most)
   }
 
   startReading(): void {
@@ -95,7 +97,7 @@ export class Pump {
     if (!this.paused) return
     this.paused = false
     this.source.resume()
-    this.fill()
+    if (this.chunks.length < 2) this.ask(most)
   }
 
   stopReading(): void {
@@ -119,7 +121,7 @@ export class Pump {
     } finally {
       this.holds--
       // What arrived meanwhile has woken nobody.
-      if (this.chunks.length === 0) this.fill()
+      if (this.chunks.length === 0) this.ask(most)
       this.next()
     }
   }
@@ -145,7 +147,10 @@ export class Pump {
     this.outstanding = true
     this.woken = false
     this.polledAt = performance.now()
-    this.source.consume(count, (error, messages) => this.answered(error, messages))
+    this.source.consume(count, (error, messages) => {
+      this.drained = error === undefined && messages.length < count
+      this.answered(error, messages)
+    })
   }
 
   private answered(error: ClientError | undefined, messages: readonly Message[]): void {
@@ -170,7 +175,7 @@ export class Pump {
 
   private tick(): void {
     const now = performance.now()
-    if (this.chunks.length === 0) return this.fill()
+    if (this.chunks.length === 0) return this.ask(most)
     if (this.reading) return
     if (!this.paused && now - this.unreadSince > pauseAfterMs && !this.outstanding) {
       this.paused = true

@@ -63,6 +63,26 @@ test('what wakes it during a call is asked for right after it', async () => {
   expect(pump.head?.messages).toHaveLength(1)
 })
 
+test('what was all there was is asked after again when the client wakes it, and what was not at once', async () => {
+  await vi.advanceTimersByTimeAsync(1)
+  const asked = () => client.asked.splice(0).length
+  asked()
+  client.put(0, 3)
+  pump.wake()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(asked()).toBe(1)
+  pump.fill()
+  expect(asked()).toBe(0)
+  client.put(3, 1_500)
+  pump.wake()
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(asked()).toBe(1)
+  pump.shift()
+  pump.fill()
+  expect(asked()).toBe(1)
+})
+
 test('holds at most two chunks, however much there is', async () => {
   client.put(0, 10_000)
   pump.fill()
