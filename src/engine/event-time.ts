@@ -170,11 +170,14 @@ export class EventTime implements StreamTime {
     let idle = this.times.size > 0
     for (const [partition, time] of this.times.entries()) {
       time.told = this.others?.(partition) ?? nothing
+      const { isFresh } = time
       this.judge(time, read.get(partition.topic, partition.partition) === true, now)
       const { watermark, idle: isIdle } = this.base(time)
       // It may have been awaited meanwhile, and have gone on from elsewhere.
       const since = time.pace?.from === watermark ? time.pace.since : now
-      time.pace = isIdle ? { from: watermark, since, until: now } : undefined
+      if (isIdle) time.pace = { from: watermark, since, until: now }
+      // What is not read yet may only repeat that nothing comes.
+      else if (isFresh || !time.told.idle) time.pace = undefined
       idle &&= isIdle
     }
     this.allIdle = idle ? this.moveOn(before, now) : undefined

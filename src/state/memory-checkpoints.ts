@@ -99,7 +99,7 @@ function append(log: Log, { progress, sequence, chunks, truncateBefore = 0 }: Pa
   log.progress = progress
   log.sequence = sequence
   // Copies: the caller may use its buffers again.
-  log.chunks = [...log.chunks, ...chunks.map((bytes) => ({ sequence, bytes: Uint8Array.from(bytes) }))].filter(
+  log.chunks = [...log.chunks, ...chunks.map((bytes) => ({ sequence, bytes: new Uint8Array(bytes) }))].filter(
     (chunk) => chunk.sequence >= truncateBefore,
   )
 }

@@ -30,4 +30,19 @@ export const failedSeeds: readonly { readonly seed: number; readonly scenario: s
     scenario: 'shared windows of idle partitions, exactly once',
     why: 'a partition that was told to be idle when windows closed was awaited again when that was committed',
   })),
+  {
+    seed: 702744,
+    scenario: 'transactions, exactly once',
+    why: 'a simulated producer went on as if nothing had happened when nobody waited for its commit any more',
+  },
+  {
+    seed: 700121,
+    scenario: 'keyed counts, exactly once',
+    why: 'a simulated producer that had written all told so to who asked again meanwhile, for what was not written',
+  },
+  {
+    seed: 800157,
+    scenario: 'shared windows of idle partitions, exactly once',
+    why: 'that all partitions are idle began anew each time it was repeated, and the last windows stayed open',
+  },
 ]

@@ -15,7 +15,7 @@ export const results =
 export const allDone = /^everything is done in the end/
 
 /** How many seeds of each scenario may hold before one has to notice. */
-const tries = 12
+const tries = 16
 
 /** The first promise that does not hold, of flows whose names match, from this seed on. */
 export function firstBroken(named: RegExp, sabotage: Sabotage = {}, first = 1): string | undefined {

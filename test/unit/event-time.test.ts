@@ -272,6 +272,29 @@ test('a partition that others told went on while it was not looked at is idle an
   expect(watermarkAfter(30)).toBe(1_730)
 })
 
+test('a partition that others told to be idle goes on as before when it is not read to its end for a while', () => {
+  const { time, epoch, all } = setUp(1, { scope: 'partition' })
+  let told = { watermark: 50, idle: true }
+  time.follow(() => told)
+  const watermarkAfter = (ms: number, end = 0) => {
+    epoch(
+      ms,
+      [],
+      all.map((partition) => ({ ...partition, offset: 0, end })),
+    )
+    return time.watermarkOf({ topic: 't', partition: 0 })
+  }
+  expect(watermarkAfter(10)).toBe(50)
+  expect(watermarkAfter(1_000)).toBe(1_050)
+  expect(watermarkAfter(1_000, 1)).toBe(1_050)
+  expect(watermarkAfter(500)).toBe(2_550)
+  told = { watermark: 50, idle: false }
+  watermarkAfter(500, 1)
+  told = { watermark: 50, idle: true }
+  expect(watermarkAfter(500)).toBe(2_550)
+  expect(watermarkAfter(2_600)).toBe(2_650)
+})
+
 test('what others told counts as it was when the epoch ended, however long its commit takes', () => {
   const { time, all, read } = setUp(1, { scope: 'partition' })
   const [partition] = all as [{ topic: string; partition: number }]

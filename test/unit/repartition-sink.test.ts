@@ -90,6 +90,13 @@ test('how far a partition has come is told once, and again when the topic had to
   expect(written).toMatchObject([{ kind: 'record' }, { kind: 'told', ...far }])
 })
 
+test('how far a partition has come is told behind what it has sent, and the next epoch waits for it', () => {
+  const far = { topic: 'source', partition: 0, generation: 1, position: 5, watermark: 10, idle: false, total: 1 }
+  const { epoch } = setUp([far])
+  expect(epoch()).toEqual(['write', 'flush', 'write', 'complete'])
+  expect(epoch()).toEqual(['write', 'flush', 'complete'])
+})
+
 test('records that were made of one are numbered, whatever comes between them', () => {
   const { written, epoch } = setUp()
   expect(epoch([0, 5], [0, 5], [1, 5], [0, 5], [0, 6], [1, 5]).at(-1)).toBe('complete')

@@ -32,7 +32,8 @@ export const jointOptions = z.custom<Joint>()
 
 /**
  * The end of a task whose records another task goes on with: writes them to the internal topic, and after them, at the
- * end of each epoch, how far each source partition has come, to every partition of the topic and in this order.
+ * end of each epoch, how far each source partition has come, to every partition of the topic and in this order. For what
+ * is told an epoch does not wait: the next one does, and where it got lost, all is told anew.
  */
 export const repartitionSink = defineSink({
   name: 'repartition.sink',
@@ -90,9 +91,9 @@ class RepartitionSink implements SinkTask {
     )
     const told$ = defer(() => {
       for (const told of this.context.time.told()) this.tell(told)
-      return this.writer.flush()
+      return EMPTY
     })
-    return concat(this.isOpen ? EMPTY : this.open(), written$, told$).pipe(
+    return concat(this.isOpen ? EMPTY : this.open(), written$, this.writer.flush(), told$).pipe(
       catchError((error: unknown) => {
         this.isOpen = false
         return throwError(() => error)

@@ -155,7 +155,8 @@ class Producer {
 
   private settle(): void {
     if (this.failure === undefined && [...this.lanes.values()].some(({ isBusy }) => isBusy)) return
-    for (const subscriber of this.flushing) {
+    // Who hears of it may write and ask again at once: that is another question.
+    for (const subscriber of [...this.flushing]) {
       if (this.failure === undefined) subscriber.complete()
       else subscriber.error(this.failure)
     }

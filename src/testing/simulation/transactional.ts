@@ -1,4 +1,16 @@
-import { catchError, concatMap, defer, EMPTY, from, ignoreElements, map, type Observable, of, tap } from 'rxjs'
+import {
+  catchError,
+  concatMap,
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  ignoreElements,
+  map,
+  type Observable,
+  of,
+  tap,
+} from 'rxjs'
 import {
   type AcquiredPartition,
   asWeirError,
@@ -133,7 +145,14 @@ export class TransactionalProducer {
       const sent = structuredClone(commit)
       const places = commit.partitions.map((one) => `${partitionName(one)}@${one.progress.position}`).join(', ')
       const what = `commit of transaction ${transaction} of ${this.id}, ${places}`
-      return this.ask(what, () => this.server.commit(this.actor, speaker, transaction, sent))
+      let isOpen = true
+      return this.ask(what, () => this.server.commit(this.actor, speaker, transaction, sent)).pipe(
+        tap({ complete: () => (isOpen = false) }),
+        // Who stops waiting for it does not know either what became of it.
+        finalize(() => {
+          if (isOpen) this.fail(new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${what}: nobody waited for the answer`))
+        }),
+      )
     }).pipe(tap({ error: (error: unknown) => this.fail(error) }), ignoreElements())
   }
 
