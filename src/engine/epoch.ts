@@ -3,7 +3,7 @@ import type { Clock, Epoch, EpochOptions } from '../model/index.js'
 
 export type EpochLimits = Required<EpochOptions>
 
-export const usualLimits: EpochLimits = { maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 }
+export const usualLimits: EpochLimits = { maxRecords: 40_000, maxBytes: 64 << 20, everyMs: 1_000 }
 
 /**
  * Of a flow that asks for exactly once: a transaction of Kafka costs tens of ms, whatever is in it. A second's worth at full

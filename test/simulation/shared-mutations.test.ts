@@ -133,7 +133,7 @@ describe('internal topics', busy, () => {
       },
       allDone,
     ],
-    ['that a partition is idle holds for ever', /of idle partitions/, { source: idleForEver }, results, 135],
+    ['that a partition is idle holds for ever', /of idle partitions/, { source: idleForEver }, results, 427],
     [
       'partitions are never idle',
       /of idle partitions/,

@@ -419,12 +419,19 @@ describe('the limits of an epoch', () => {
 
   test('are the usual ones, those that suit the source, or those of the flow', () => {
     const declared = flow(orders, consoleSink())
-    expect(limits(declared)).toEqual({ maxRecords: 20_000, maxBytes: 64 << 20, everyMs: 1_000 })
+    expect(limits(declared)).toEqual({ maxRecords: 40_000, maxBytes: 64 << 20, everyMs: 1_000 })
     expect(limits(declared.with({ epoch: { maxRecords: 5, every: '30s' } }))).toEqual({
       maxRecords: 5,
       maxBytes: 64 << 20,
       everyMs: 30_000,
     })
+  })
+
+  test('are shorter behind an internal topic, unless the flow says so itself', () => {
+    const declared = flow(orders, counted, consoleSink())
+    const everyMs = (given: Flow) => flowOf(config(given)).parts.map((part) => part.limits.everyMs)
+    expect(everyMs(declared)).toEqual([1_000, 250])
+    expect(everyMs(declared.with({ epoch: { every: '30s' } }))).toEqual([30_000, 30_000])
   })
 
   test('are wider where a flow asks for exactly once, unless it says so itself', () => {
