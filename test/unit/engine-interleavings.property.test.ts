@@ -183,7 +183,7 @@ test('whatever happens, a flow that is told to stop does so, and leaves nothing 
     fc.property(script, (steps) => {
       const { bench, now } = play(steps)
       bench.engine.stop()
-      // No more than what an epoch, a commit and a mirror of it may take here.
+      // No more than what an epoch and a commit of it may take here.
       bench.until(now + 3_000)
       expect(bench.status.state).toBe('stopped')
       expect(bench.source.connections).toBe(0)
