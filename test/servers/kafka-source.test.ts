@@ -172,6 +172,30 @@ describe.each(servers)('kafka.source on $name', { timeout: 60_000 }, ({ name, op
       },
     )
 
+    test.skipIf(skip)(
+      'what was fetched of a partition goes with it, and is not there when it is back',
+      { timeout: 120_000 },
+      async () => {
+        const topic = await filled(500)
+        const settings = { topic, group: fresh('group'), client: { 'heartbeat.interval.ms': 200 } }
+        const first = await joined(settings)
+        const all = first.partitions
+        await first.read(1)
+        await first.commit()
+        const second = join(settings)
+        await second.until(() => second.partitions > 0, 'the second member gets its share')
+        await second.read(500, 2_000)
+        await second.commit()
+        second.leave()
+        await first.until(() => first.partitions === all, 'the first member has all again')
+        await first.read(500, 3_000)
+        const read = [...first.records, ...second.records].map(text)
+        expect(second.records.length).toBeGreaterThan(0)
+        expect(new Set(read).size).toBe(500)
+        expect(read).toHaveLength(500)
+      },
+    )
+
     test.skipIf(skip)('the group waits until revoked partitions are released', async () => {
       const topic = await filled(10)
       const group = fresh('group')
