@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { ConfigError, compareTopologies, compile, printTopology, type WeirConfig } from '../../src/engine/index.js'
+import { compareTopologies, compile, printTopology, type WeirConfig } from '../../src/engine/index.js'
 import {
   aggregate,
   branch,
@@ -15,13 +15,10 @@ import {
   http,
   json,
   kafka,
-  keyBy,
   map,
-  mapAsync,
   merge,
   otherwise,
   postgres,
-  recordKey,
   redis,
   secret,
   sse,
