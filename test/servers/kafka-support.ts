@@ -168,7 +168,7 @@ export class Member {
     return this.task.positions().length
   }
 
-  async until(condition: () => boolean, what: string, ms = 20_000): Promise<void> {
+  async until(condition: () => boolean, what: string, ms = 45_000): Promise<void> {
     const deadline = Date.now() + ms
     while (!condition()) {
       if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain until ${what}; error: ${String(this.error)}`)
