@@ -340,14 +340,14 @@ export class FlowTask {
     this.epoch = epoch
     this.transaction = checkpoints?.begin(this.parts.name)
     contexts.begin()
-    const drained$ = run(() => {
+    const drained = () => {
       epoch.cut()
       const positions = this.positions()
       time.advance(this.ends.fresh(positions), positions)
-    })
+    }
     const lost$ = this.abort.pipe(mergeMap(() => throwError(() => lostError()), 1))
     const written$ = concat(
-      defer(() => pipeline.run(epoch, drained$)),
+      defer(() => pipeline.run(epoch, drained)),
       defer(() => rejections.flush()),
     )
     return concat(

@@ -51,7 +51,6 @@ export class GroupConsumer {
       // ticks of the pump find what has arrived.
       queue_non_empty_cb: () => events.wake(),
     } as object)
-    this.client.setDefaultConsumeTimeout(0)
     this.client.on('event.error', (error) => events.error(error))
     this.client.on('error' as never, (() => undefined) as never)
   }
@@ -73,8 +72,11 @@ export class GroupConsumer {
     this.client.subscribe([...topics])
   }
 
+  /** Takes at most `count` messages that are there already. */
   consume(count: number, done: (error: ClientError | undefined, messages: readonly Message[]) => void): void {
-    this.client.consume(count, (error, messages) => done(error ?? undefined, messages))
+    // What lies around it emits each message as an event, besides: a fiftieth of all that a record costs.
+    const client = this.client.getClient() as NativeConsumer
+    client.consume(0, count, false, (error, messages) => done(error ?? undefined, messages))
   }
 
   /** Starts to read partitions, as the answer to `assigned`. */
@@ -151,6 +153,15 @@ export class GroupConsumer {
   private get cooperative(): Cooperative {
     return this.client as unknown as Cooperative
   }
+}
+
+interface NativeConsumer {
+  consume(
+    timeoutMs: number,
+    count: number,
+    isTimeoutOnlyForFirst: boolean,
+    done: (error: ClientError | null, messages: readonly Message[]) => void,
+  ): void
 }
 
 interface Cooperative {
