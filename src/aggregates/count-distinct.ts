@@ -3,14 +3,26 @@ import type { Aggregate } from './aggregate.js'
 
 type Element = string | number | boolean | null
 
-/** A set that knows what was added since it was last saved, so that a commit writes only that. */
+/**
+ * A set that knows what was added since it was last saved, so that a commit writes only that. What was loaded stays a list
+ * until something is added: to be merged into another, which is all that becomes of most partials, it need not be a set.
+ */
 class GrowingSet {
-  fresh: Element[] = []
   /** About how many bytes it takes when it is saved. */
   bytes = 0
+  private fresh: Element[] = []
+  private set: Set<Element> | undefined
 
-  constructor(readonly elements = new Set<Element>()) {
-    for (const element of elements) this.bytes += bytesOf(element)
+  constructor(private loaded: readonly Element[] = []) {
+    for (const element of loaded) this.bytes += bytesOf(element)
+  }
+
+  get elements(): Iterable<Element> {
+    return this.set ?? this.loaded
+  }
+
+  get size(): number {
+    return this.set?.size ?? this.loaded.length
   }
 
   add(element: Element): void {
@@ -19,9 +31,10 @@ class GrowingSet {
 
   /** Returns whether it was new. */
   grow(element: Element): boolean {
-    const before = this.elements.size
-    this.elements.add(element)
-    if (this.elements.size === before) return false
+    const set = this.set ?? this.begin()
+    const before = set.size
+    set.add(element)
+    if (set.size === before) return false
     this.bytes += bytesOf(element)
     return true
   }
@@ -30,6 +43,12 @@ class GrowingSet {
     const { fresh } = this
     this.fresh = []
     return fresh
+  }
+
+  private begin(): Set<Element> {
+    this.set = new Set(this.loaded)
+    this.loaded = []
+    return this.set
   }
 }
 
@@ -43,7 +62,7 @@ const codec: StoreCodec<GrowingSet> = {
     set.takeFresh()
     return [...set.elements]
   },
-  load: (saved) => new GrowingSet(new Set(saved as Element[])),
+  load: (saved) => new GrowingSet(saved as Element[]),
   changes: (set) => set.takeFresh(),
   apply(set, changes) {
     for (const element of changes as Element[]) set.grow(element)
@@ -64,7 +83,7 @@ export function countDistinct<V>(of: (value: V) => Element): Aggregate<V, Growin
       for (const element of other.elements) set.add(element)
       return set
     },
-    result: (set) => set.elements.size,
+    result: (set) => set.size,
     codec,
   }
 }

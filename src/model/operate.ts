@@ -44,6 +44,7 @@ class HandlingSubscriber<In, Out> extends Subscriber<In> {
     } catch (error) {
       return this.output.error(error)
     }
-    super._complete()
+    // Who takes what was held back may have had enough by then.
+    if (!this.closed) super._complete()
   }
 }

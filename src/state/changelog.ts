@@ -10,7 +10,7 @@ import {
   sizeOf,
   unpackSection,
 } from './chunk.js'
-import { LogSpan } from './log-span.js'
+import { LogSpan, type StoredEntry } from './log-span.js'
 import type { PartitionChanges, PartitionStore } from './partition-store.js'
 
 /** How many times the live state the log may be. Rewriting begins so early, and goes so fast, that it never has to be more. */
@@ -50,9 +50,9 @@ export class Changelog {
     const changes = this.stores.map((store) => store.takeChanges())
     if (changes.every(hasNothing)) return { chunks: [], truncateBefore: undefined }
     const span = this.open(sequence)
+    const before = this.logBytes
     const sections = changes.map((changed, index) => this.section(index, changed, span))
-    const changedBytes = sections.reduce((bytes, section) => bytes + sectionBytes(section), 0)
-    this.count(span, changedBytes)
+    const changedBytes = this.logBytes - before
     this.dropObsolete()
     this.rewrite(sections, span, this.budget(changedBytes))
     const chunks = sections.filter((section) => !isEmpty(section)).flatMap(packSection)
@@ -97,19 +97,20 @@ export class Changelog {
   private section(index: number, { dropped, deleted, touched }: PartitionChanges<unknown>, span: LogSpan): Section {
     const { name, codec } = this.stores[index] as PartitionStore<unknown>
     const section: Section = [name, codec.version, dropped, deleted, [], []]
+    this.count(span, sectionBytes(section))
     for (const entry of touched) {
       if (codec.changes !== undefined && entry.span !== undefined) {
         const line = lineOf(entry, codec.changes(entry.value))
-        entry.span.change(entry, sizeOf(line), codec.size?.(entry.value))
+        const size = sizeOf(line)
+        entry.span.change(entry, size, codec.size?.(entry.value))
         // Many changes of a value that does not grow would outweigh it: then all of it is written anew.
         if (entry.writtenBytes <= 2 * entry.liveBytes) {
           section[5].push(line)
+          this.count(span, size)
           continue
         }
       }
-      const line = lineOf(entry, codec.save(entry.value))
-      section[4].push(line)
-      span.hold(index, entry, sizeOf(line))
+      this.write(section, index, entry, span)
     }
     return section
   }
@@ -138,17 +139,24 @@ export class Changelog {
     while (this.spans[0] !== span && (bytes < budget || this.logBytes > limit * live)) {
       const [index, entry] = this.spans[0]?.next() ?? []
       if (index !== undefined && entry !== undefined) {
-        const { codec } = this.stores[index] as PartitionStore<unknown>
-        const line = lineOf(entry, codec.save(entry.value))
-        const size = sizeOf(line)
-        sections[index]?.[4].push(line)
-        live += size - entry.liveBytes
-        span.hold(index, entry, size)
-        this.count(span, size)
+        live -= entry.liveBytes
+        const size = this.write(sections[index] as Section, index, entry, span)
+        live += size
         bytes += size
       }
       this.dropObsolete()
     }
+  }
+
+  /** Writes the whole value of an entry into this span. Returns how many bytes that takes. */
+  private write(section: Section, index: number, entry: StoredEntry<unknown>, span: LogSpan): number {
+    const { codec } = this.stores[index] as PartitionStore<unknown>
+    const line = lineOf(entry, codec.save(entry.value))
+    const size = sizeOf(line)
+    section[4].push(line)
+    span.hold(index, entry, size)
+    this.count(span, size)
+    return size
   }
 
   private dropObsolete(): void {
