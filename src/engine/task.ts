@@ -94,7 +94,7 @@ export class FlowTask {
   /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
-  /** The sources are told of commits on the side. */
+  /** Offsets that the sources are given on the side. */
   private readonly mirrors = new Subject<Observable<never>>()
   private readonly ends: PartitionEnds
   private readonly restoring: RestoreProgress
@@ -169,10 +169,12 @@ export class FlowTask {
       // The queue keeps the stack flat when step after step completes at once.
       repeat({ delay: () => (this.stopping ? EMPTY : scheduled([true], queueScheduler)) }),
     )
-    const mirrors$ = this.mirrors.pipe(
-      mergeMap((mirror$) => mirror$.pipe(catchError((error: unknown) => this.notMirrored(error)))),
-    )
-    const living$ = merge(assignments$, this.ends.watch(), mirrors$, concat(steps$, of('done'))).pipe(
+    const living$ = merge(
+      assignments$,
+      this.ends.watch(),
+      this.mirrors.pipe(mergeAll()),
+      concat(steps$, of('done')),
+    ).pipe(
       takeWhile((signal) => signal !== 'done'),
       ignoreElements(),
       catchError((error: unknown) =>
@@ -366,10 +368,10 @@ export class FlowTask {
     const positions = this.positions()
     const began = clock.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
-    const told$ = merge(...pipeline.sources.map((source) => source.commit(positions)))
+    const offsets$ = merge(...pipeline.sources.map((source) => source.commit(positions)))
     return concat(
       commit$,
-      this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.told(told$),
+      this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(offsets$),
       run(() => this.committed(epoch, positions, clock.now() - began)),
       ...pipeline.sinks.map((sink) => defer(() => sink.committed?.() ?? EMPTY)),
     )
@@ -389,13 +391,16 @@ export class FlowTask {
    * Where the checkpoint store has the positions, the group's offsets are only for lag tools: nobody waits for them, and
    * they may fail. While members join, a group answers only when all have.
    */
-  private told(told$: Observable<never>): Observable<never> {
-    return this.parts.checkpoints === undefined ? told$ : run(() => this.mirrors.next(told$))
-  }
-
-  private notMirrored(error: unknown): Observable<never> {
-    this.parts.log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
-    return EMPTY
+  private mirrored(offsets$: Observable<never>): Observable<never> {
+    const { checkpoints, log } = this.parts
+    if (checkpoints === undefined) return offsets$
+    const mirror$ = offsets$.pipe(
+      catchError((error: unknown) => {
+        log.warn(`mirroring positions to the consumer group: ${describeError(error)}`)
+        return EMPTY
+      }),
+    )
+    return run(() => this.mirrors.next(mirror$))
   }
 
   private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
