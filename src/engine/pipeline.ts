@@ -25,7 +25,7 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
   const sinks: SinkTask[] = []
   const inputs = flow.inputs.map(({ source, stages }) => ({
     task: source.definition.build(source.options as never, contexts.source(source)),
-    stages$: operators(stages, source.name, contexts),
+    through: operators(stages, source.name, contexts),
     last: stages.at(-1)?.name ?? source.name,
   }))
   const single = inputs.length === 1 ? inputs[0]?.last : undefined
@@ -35,14 +35,14 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
     sinks,
     run: (epoch, drained) => {
       let reading = inputs.length
-      // Half the work of a `concat`, which each record would go through as well.
+      // Not a `concat`: each record would go through all that it has for merging.
       const ending = operate<StreamRecord, StreamRecord>((output) => ({
         next: (record) => output.next(record),
         complete() {
           if (--reading === 0) drained()
         },
       }))
-      const records = inputs.map(({ task, stages$ }) => stages$(task.read(epoch).pipe(ending)))
+      const records = inputs.map(({ task, through }) => through(task.read(epoch).pipe(ending)))
       if (single !== undefined) return body(records[0] as Records)
       const leaving = records.map((records$, index) =>
         records$.pipe(edge(contexts.counts(inputs[index]?.last), contexts.counts(undefined))),
