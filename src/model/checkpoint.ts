@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs'
 import { WeirError } from './errors.js'
 import { partitionName, type TopicPartition } from './partition.js'
 
-/** What is known of a source partition besides its stores. */
+/** What is known of a source partition besides its stores. All of it is JSON, and every store keeps fields that it doesn't know. */
 export interface PartitionProgress {
   /** The next offset to read. */
   readonly position: number

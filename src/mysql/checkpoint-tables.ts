@@ -1,5 +1,5 @@
 import { type EpochCommit, fencedError, type PartitionCommit, type TopicPartition } from '../model/index.js'
-import { type CheckpointTables, type ChunkRow, type PositionRow, SqlCheckpoints } from '../sql/index.js'
+import { type CheckpointTables, type ChunkRow, furtherText, type PositionRow, SqlCheckpoints } from '../sql/index.js'
 import type { MysqlClient } from './client.js'
 import type { MysqlConnection } from './connection.js'
 import { createOnce } from './create-once.js'
@@ -18,7 +18,7 @@ const storage = 'ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_b
 const createPositions = `
   CREATE TABLE weir_positions (${partitionColumns},
     generation BIGINT NOT NULL, position BIGINT, stream_time DOUBLE, watermark DOUBLE,
-    sequence BIGINT NOT NULL DEFAULT 0,
+    sequence BIGINT NOT NULL DEFAULT 0, further LONGTEXT,
     PRIMARY KEY (task, topic, \`partition\`)
   ) ${storage}`
 
@@ -27,6 +27,20 @@ const createChunks = `
     sequence BIGINT NOT NULL, part INT NOT NULL, bytes LONGBLOB NOT NULL,
     PRIMARY KEY (task, topic, \`partition\`, sequence, part)
   ) ${storage}`
+
+/** Tables of an earlier version lack the column; two sessions may find that out at once. */
+async function addFurther(client: MysqlClient): Promise<void> {
+  if (await hasFurther(client)) return
+  try {
+    await client.query('ALTER TABLE weir_positions ADD COLUMN further LONGTEXT')
+  } catch (error) {
+    if (!(await hasFurther(client))) throw error
+  }
+}
+
+async function hasFurther(client: MysqlClient): Promise<boolean> {
+  return (await client.query("SHOW COLUMNS FROM weir_positions LIKE 'further'")).length > 0
+}
 
 /** The rows of some partitions of a task, by their key alone, and always locked in its order. */
 const ofPartitions = 'weir_positions FORCE INDEX (PRIMARY) WHERE task = ? AND (topic, `partition`) IN (?)'
@@ -78,10 +92,12 @@ async function writePositions(
 ): Promise<void> {
   const rows = partitions.map(({ topic, partition, generation, progress, sequence }) => {
     const { position, streamTime = null, watermark = null } = progress
-    return [task, topic, partition, generation, position, streamTime, watermark, sequence]
+    return [task, topic, partition, generation, position, streamTime, watermark, sequence, furtherText(progress)]
   })
-  const columns = 'task, topic, `partition`, generation, position, stream_time, watermark, sequence'
-  const changes = ['position', 'stream_time', 'watermark', 'sequence'].map((name) => `${name} = VALUES(${name})`)
+  const columns = 'task, topic, `partition`, generation, position, stream_time, watermark, sequence, further'
+  const changes = ['position', 'stream_time', 'watermark', 'sequence', 'further'].map(
+    (name) => `${name} = VALUES(${name})`,
+  )
   await client.query(`INSERT INTO weir_positions (${columns}) VALUES ? ON DUPLICATE KEY UPDATE ${changes.join(', ')}`, [
     rows,
   ])
@@ -131,6 +147,7 @@ async function inTransaction<T>(client: MysqlClient, work: () => Promise<T>): Pr
 const tables: CheckpointTables<MysqlClient> = {
   create: async (client) => {
     await createOnce(client, createPositions, 'weir_positions')
+    await addFurther(client)
     await createOnce(client, createChunks, 'weir_chunks')
   },
 

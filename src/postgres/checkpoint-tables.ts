@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { type EpochCommit, fencedError, type TopicPartition, WeirError } from '../model/index.js'
-import { type CheckpointTables, type ChunkRow, type PositionRow, SqlCheckpoints } from '../sql/index.js'
+import { type CheckpointTables, type ChunkRow, furtherText, type PositionRow, SqlCheckpoints } from '../sql/index.js'
 import type { PostgresConnection } from './connection.js'
 import { createOnce } from './create-once.js'
 import { postgresFaults } from './faults.js'
@@ -9,7 +9,7 @@ const createTables = `
   CREATE TABLE IF NOT EXISTS weir_positions (
     task text, topic text, partition integer,
     generation bigint NOT NULL, position bigint, stream_time double precision, watermark double precision,
-    sequence bigint NOT NULL DEFAULT 0,
+    sequence bigint NOT NULL DEFAULT 0, further text,
     PRIMARY KEY (task, topic, partition)
   );
   CREATE TABLE IF NOT EXISTS weir_chunks (
@@ -19,13 +19,19 @@ const createTables = `
   -- A chunk is written once, read seldom and dropped soon: not worth compressing.
   ALTER TABLE weir_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL`
 
+/** Tables of an earlier version lack it. */
+const lacksFurther = `
+  SELECT NOT EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = 'weir_positions'::regclass AND attname = 'further' AND NOT attisdropped
+  ) AS lacks`
+
 /** Ordered, so that two tasks that take over from each other don't lock rows crosswise. */
 const acquire = `
   INSERT INTO weir_positions AS p (task, topic, partition, generation)
   SELECT $1, topic, partition, 1 FROM unnest($2::text[], $3::integer[]) AS a(topic, partition)
   ORDER BY topic, partition
   ON CONFLICT (task, topic, partition) DO UPDATE SET generation = p.generation + 1
-  RETURNING topic, partition, generation, position, stream_time, watermark, sequence`
+  RETURNING topic, partition, generation, position, stream_time, watermark, sequence, further`
 
 const load = `
   SELECT sequence, part, bytes FROM weir_chunks
@@ -39,8 +45,8 @@ const load = `
 const commit = `
   WITH given AS (
     SELECT * FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::double precision[],
-      $7::double precision[], $8::bigint[], $9::bigint[])
-      AS g(topic, partition, generation, position, stream_time, watermark, sequence, truncate_before)
+      $7::double precision[], $8::bigint[], $9::bigint[], $10::text[])
+      AS g(topic, partition, generation, position, stream_time, watermark, sequence, truncate_before, further)
   ), held AS (
     SELECT p.topic, p.partition, p.generation FROM weir_positions p JOIN given g USING (topic, partition)
     WHERE p.task = $1 ORDER BY p.topic, p.partition FOR UPDATE OF p
@@ -49,13 +55,13 @@ const commit = `
     WHERE h.generation IS DISTINCT FROM g.generation
   ), moved AS (
     UPDATE weir_positions p SET position = g.position, stream_time = g.stream_time, watermark = g.watermark,
-      sequence = g.sequence
+      sequence = g.sequence, further = g.further
     FROM given g
     WHERE p.task = $1 AND p.topic = g.topic AND p.partition = g.partition AND NOT EXISTS (SELECT FROM fenced)
   ), appended AS (
     INSERT INTO weir_chunks (task, topic, partition, sequence, part, bytes)
-    SELECT $1, c.topic, c.partition, c.sequence, c.part, substring($16::bytea FROM c.start FOR c.length)
-    FROM unnest($10::text[], $11::integer[], $12::bigint[], $13::integer[], $14::integer[], $15::integer[])
+    SELECT $1, c.topic, c.partition, c.sequence, c.part, substring($17::bytea FROM c.start FOR c.length)
+    FROM unnest($11::text[], $12::integer[], $13::bigint[], $14::integer[], $15::integer[], $16::integer[])
       AS c(topic, partition, sequence, part, start, length)
     WHERE NOT EXISTS (SELECT FROM fenced)
   ), truncated AS (
@@ -84,6 +90,7 @@ function columnsOfPositions(partitions: EpochCommit['partitions']): unknown[][] 
     partitions.map(({ progress }) => progress.watermark),
     partitions.map(({ sequence }) => sequence),
     partitions.map(({ truncateBefore }) => truncateBefore),
+    partitions.map(({ progress }) => furtherText(progress)),
   ]
 }
 
@@ -112,7 +119,11 @@ async function commitJoined(client: ClientBase): Promise<void> {
 }
 
 const tables: CheckpointTables<ClientBase> = {
-  create: (client) => createOnce(client, createTables, 'weir_positions', 'weir_chunks'),
+  create: async (client) => {
+    await createOnce(client, createTables, 'weir_positions', 'weir_chunks')
+    const { rows } = await client.query<{ readonly lacks: boolean }>(lacksFurther)
+    if (rows[0]?.lacks) await client.query('ALTER TABLE weir_positions ADD COLUMN IF NOT EXISTS further text')
+  },
 
   acquire: async (client, task, partitions) => {
     const values = [task, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)]

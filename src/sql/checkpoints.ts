@@ -3,6 +3,7 @@ import {
   type AcquiredPartition,
   type CheckpointStore,
   type HeldPartition,
+  type PartitionProgress,
   partitionName,
   type StoredChunk,
   type TopicPartition,
@@ -32,6 +33,8 @@ export interface PositionRow extends TopicPartition {
   readonly stream_time: number | null
   readonly watermark: number | null
   readonly sequence: string | number
+  /** What else is known of the partition, as JSON. */
+  readonly further: string | null
 }
 
 export interface ChunkRow {
@@ -134,9 +137,20 @@ function partitionOf(row: PositionRow): AcquiredPartition {
   }
 }
 
-function progressOf({ position, stream_time, watermark }: PositionRow): AcquiredPartition['progress'] {
+function progressOf({ position, stream_time, watermark, further }: PositionRow): AcquiredPartition['progress'] {
   if (position === null) return undefined
-  return { position: Number(position), streamTime: stream_time ?? undefined, watermark: watermark ?? undefined }
+  return {
+    ...(further === null ? {} : (JSON.parse(further) as Partial<PartitionProgress>)),
+    position: Number(position),
+    streamTime: stream_time ?? undefined,
+    watermark: watermark ?? undefined,
+  }
+}
+
+/** What has no column of its own, as JSON; null when there is nothing of it. */
+export function furtherText(progress: PartitionProgress): string | null {
+  const text = JSON.stringify({ ...progress, position: undefined, streamTime: undefined, watermark: undefined })
+  return text === '{}' ? null : text
 }
 
 function pageOf(rows: readonly ChunkRow[]): ChunkPage {

@@ -21,6 +21,8 @@ export interface CheckpointsUnderTest {
   joined?(): Promise<string[]>
   /** For kinds with connections: cuts the one of the transaction if it has one, else all that lie idle. */
   sever?(transaction?: EpochTransaction): Promise<void>
+  /** For kinds with tables: makes them what an earlier version made. */
+  age?(): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -99,6 +101,47 @@ export function checkpointsContract(name: string, start: () => Promise<Checkpoin
       ])
       expect(await chunksOf(task, one, other)).toEqual(['3:a', '3:b'])
       expect(await chunksOf(task, two, other)).toEqual([])
+    })
+
+    test('whatever else is known of a partition comes back, and goes when it is not said again', async () => {
+      const task = newTask()
+      const [first, second] = (await acquire(task, [one, two])) as [AcquiredPartition, AcquiredPartition]
+      const further = { source: { id: 'Ünïcode "☃"', ends: [0, 2 ** 53 - 1], none: null }, sinceMs: 1.5 }
+      const committing = (extra: object) => {
+        const known = commitOf(first, { position: 1, sequence: 1, streamTime: 5 })
+        const partitions = [
+          { ...known, progress: { ...known.progress, ...extra } },
+          commitOf(second, { position: 2, sequence: 1 }),
+        ]
+        return done(store.begin(task).commit({ task, partitions }))
+      }
+      await committing(further)
+      const [found, other] = (await lastValueFrom(store.list(task.slice(0, task.indexOf('.'))))).filter(
+        (held) => held.task === task,
+      )
+      const known = [found, other]
+        .sort((a, b) => Number(a?.partition) - Number(b?.partition))
+        .map((held) => held?.progress)
+      expect(known).toEqual([{ position: 1, streamTime: 5, ...further }, { position: 2 }])
+      await committing({})
+      expect((await acquireOne(task)).progress).toEqual({ position: 1, streamTime: 5 })
+    })
+
+    test('what an earlier version has committed is kept, and gets what it lacks', async ({ skip }) => {
+      if (kind.age === undefined) return skip()
+      const task = newTask()
+      const taken = await acquireOne(task)
+      await done(store.begin().commit({ task, partitions: [commitOf(taken, { position: 3, sequence: 1 })] }))
+      await kind.age()
+      const stores = await Promise.all([kind.connect(), kind.connect()])
+      await Promise.all(stores.map((opened) => done(opened.open())))
+      const [opened] = stores
+      const again = await acquireOne(task, opened)
+      expect(again.progress).toEqual({ position: 3 })
+      const committed = commitOf(again, { position: 4, sequence: 2 })
+      const partitions = [{ ...committed, progress: { ...committed.progress, more: 1 } }]
+      await done(opened.begin().commit({ task, partitions }))
+      expect((await acquireOne(task)).progress).toEqual({ position: 4, more: 1 })
     })
 
     test('chunks come in the order of their sequence, and in one of the commit', async () => {

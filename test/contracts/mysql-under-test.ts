@@ -45,6 +45,7 @@ export async function mysqlCheckpointsUnderTest(
       joined(transaction).run((client) => client.query('INSERT INTO joined VALUES (?)', [row])),
     joined: async () => (await query<{ name: string }>(observer, 'SELECT name FROM joined')).map(({ name }) => name),
     sever,
+    age: () => query(observer, 'ALTER TABLE weir_positions DROP COLUMN further'),
     close: async () => {
       for (const connection of opened) await connection.close()
       await close()

@@ -60,6 +60,7 @@ export async function checkpointsUnderTest(
     joined: async () =>
       (await lastValueFrom(observer.query<{ name: string }>('SELECT name FROM joined'))).map(({ name }) => name),
     sever,
+    age: () => lastValueFrom(observer.query('ALTER TABLE weir_positions DROP COLUMN further'), { defaultValue: [] }),
     close: async () => {
       for (const connection of opened) await connection.close()
       await close()
