@@ -11,7 +11,7 @@
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors              codes, remedies, places
- *   clock, duration, log
+ *   clock, duration, log, nesting
  */
 export * from './channel.js'
 export * from './checkpoint.js'
@@ -22,6 +22,7 @@ export * from './duration.js'
 export * from './errors.js'
 export * from './http-port.js'
 export * from './log.js'
+export * from './nesting.js'
 export * from './operate.js'
 export * from './partial-result.js'
 export * from './partition.js'
