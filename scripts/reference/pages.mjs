@@ -71,11 +71,16 @@ function optionRow({ name, type, fallback, optional, description = '' }) {
 
 async function errorsPage() {
   const { errorCodes } = await import(pathToFileURL(join(root, 'dist/model/errors.js')).href)
-  const rows = Object.entries(errorCodes).map(([code, [remedy, meaning]]) => [`\`${code}\``, remedy, meaning])
+  const rows = Object.entries(errorCodes).map(([code, [remedy, fault, meaning]]) => [
+    `\`${code}\``,
+    remedy,
+    fault,
+    meaning,
+  ])
   return joined([
     '# Errors',
-    'Every error has one of these codes. Its remedy is what Weir does about it: `retry` replays the epoch, `restart` builds the task anew (its source and sinks too), `stop` ends the flow. Other flows go on.',
-    table(['code', 'remedy', 'meaning'], rows),
+    "Every error has one of these codes. Its remedy is what Weir does about it: `retry` replays the epoch, `restart` builds the task anew (its source and sinks too), `stop` ends the flow. Other flows go on. A `record` fault is tried again as often as the flow's `attempts` say, with the same records; a `system` fault for as long as it lasts.",
+    table(['code', 'remedy', 'fault', 'meaning'], rows),
   ])
 }
 

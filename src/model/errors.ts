@@ -6,39 +6,57 @@ import { partitionName, type TopicPartition } from './partition.js'
  */
 export type Remedy = 'retry' | 'restart' | 'stop'
 
-/** Every error code, its remedy, and what it means. The reference page is generated from this table. */
+/**
+ * Whose fault an error is, and so how long it is tried again:
+ * `record` of the records of an epoch, or of what a stage makes of them: the flow stops when the same records have failed
+ * as often as its `attempts` say;
+ * `system` of a broker, a database, a registry: for as long as it lasts, with pauses of up to 30 s;
+ * `setup` of the configuration, or of something that only an operator can mend: not at all.
+ */
+export type Culprit = 'record' | 'system' | 'setup'
+
+/** Every error code, its remedy, whose fault it is, and what it means. The reference page is generated from this table. */
 export const errorCodes = {
-  WEIR_CONFIG_INVALID: ['stop', 'The configuration, or the options of a stage, do not hold.'],
-  WEIR_CONFIG_NOT_FOUND: ['stop', 'No configuration file was found, or it could not be loaded.'],
-  WEIR_CONFIG_CONNECTION: ['stop', 'A stage names a connection that is not declared, or of another kind.'],
-  WEIR_CONFIG_ENVIRONMENT: ['stop', 'An environment variable or secret is missing or malformed.'],
-  WEIR_CONFIG_EMBEDDED: ['stop', 'An embedded server was asked for in production.'],
-  WEIR_HTTP_PORT_TAKEN: ['stop', 'The port of the HTTP server can not be listened on.'],
-  WEIR_HTTP_ROUTE_TAKEN: ['stop', 'Two sources ask for the same route.'],
+  WEIR_CONFIG_INVALID: ['stop', 'setup', 'The configuration, or the options of a stage, do not hold.'],
+  WEIR_CONFIG_NOT_FOUND: ['stop', 'setup', 'No configuration file was found, or it could not be loaded.'],
+  WEIR_CONFIG_CONNECTION: ['stop', 'setup', 'A stage names a connection that is not declared, or of another kind.'],
+  WEIR_CONFIG_ENVIRONMENT: ['stop', 'setup', 'An environment variable or secret is missing or malformed.'],
+  WEIR_CONFIG_EMBEDDED: ['stop', 'setup', 'An embedded server was asked for in production.'],
+  WEIR_HTTP_PORT_TAKEN: ['stop', 'setup', 'The port of the HTTP server can not be listened on.'],
+  WEIR_HTTP_ROUTE_TAKEN: ['stop', 'setup', 'Two sources ask for the same route.'],
   WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT: [
     'stop',
+    'setup',
     'An aggregate over a whole topic was assigned only some of its partitions.',
   ],
-  WEIR_STAGE_FAILED: ['retry', 'The code of a stage threw, and its policy is to fail.'],
-  WEIR_STAGE_TIMEOUT: ['retry', 'An asynchronous stage did not answer in time.'],
-  WEIR_RECORD_MALFORMED: ['retry', 'The bytes of a record could not be decoded.'],
-  WEIR_RECORD_TOO_LARGE: ['retry', 'A record is larger than its source takes.'],
-  WEIR_RECORD_INVALID: ['retry', 'A record does not match its schema.'],
-  WEIR_RECORD_LATE: ['retry', 'A record came after its window had closed.'],
-  WEIR_RECORD_NO_TIME: ['retry', 'No event time could be read from a record.'],
-  WEIR_RECORD_REFUSED: ['retry', 'The system behind a sink refused a record itself (a constraint, a type).'],
-  WEIR_SOURCE_UNREACHABLE: ['restart', 'The system behind a source can not be reached.'],
-  WEIR_SOURCE_STALLED: ['restart', 'A source has records to read, but none came for long.'],
-  WEIR_SOURCE_REFUSED: ['stop', 'The system behind a source refuses to be read, and will not change its mind.'],
-  WEIR_SINK_UNREACHABLE: ['retry', 'The system behind a sink can not be reached.'],
-  WEIR_SINK_FAILED: ['retry', 'A write was not acknowledged.'],
-  WEIR_REGISTRY_UNREACHABLE: ['retry', 'The schema registry can not be reached.'],
-  WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'The checkpoint store can not be reached.'],
-  WEIR_CHECKPOINT_FENCED: ['restart', 'A partition was taken over by another task of a later generation.'],
-  WEIR_CHECKPOINT_CORRUPT: ['stop', 'A chunk of state is of an unknown format, or can not be read.'],
-  WEIR_CHECKPOINT_UNKNOWN_STORE: ['stop', 'The checkpoints hold the state of a stage that the flow no longer has.'],
-  WEIR_TASK_UNEXPECTED: ['retry', 'An error that no stage classified.'],
-} as const satisfies Record<string, readonly [Remedy, string]>
+  WEIR_STAGE_FAILED: ['retry', 'record', 'The code of a stage threw, and its policy is to fail.'],
+  WEIR_STAGE_TIMEOUT: ['retry', 'record', 'An asynchronous stage did not answer in time.'],
+  WEIR_RECORD_MALFORMED: ['retry', 'record', 'The bytes of a record could not be decoded.'],
+  WEIR_RECORD_TOO_LARGE: ['retry', 'record', 'A record is larger than its source or its sink takes.'],
+  WEIR_RECORD_INVALID: ['retry', 'record', 'A record does not match its schema.'],
+  WEIR_RECORD_LATE: ['retry', 'record', 'A record came after its window had closed.'],
+  WEIR_RECORD_NO_TIME: ['retry', 'record', 'No event time could be read from a record.'],
+  WEIR_RECORD_REFUSED: ['retry', 'record', 'The system behind a sink refused a record itself (a constraint, a type).'],
+  WEIR_SOURCE_UNREACHABLE: ['restart', 'system', 'The system behind a source can not be reached.'],
+  WEIR_SOURCE_STALLED: ['restart', 'system', 'A source has records to read, but none came for long.'],
+  WEIR_SOURCE_REFUSED: [
+    'stop',
+    'setup',
+    'The system behind a source refuses to be read, and will not change its mind.',
+  ],
+  WEIR_SINK_UNREACHABLE: ['retry', 'system', 'The system behind a sink can not be reached.'],
+  WEIR_SINK_FAILED: ['retry', 'system', 'A write was not acknowledged.'],
+  WEIR_REGISTRY_UNREACHABLE: ['retry', 'system', 'The schema registry can not be reached.'],
+  WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'system', 'The checkpoint store can not be reached.'],
+  WEIR_CHECKPOINT_FENCED: ['restart', 'system', 'A partition was taken over by another task of a later generation.'],
+  WEIR_CHECKPOINT_CORRUPT: ['stop', 'setup', 'A chunk of state is of an unknown format, or can not be read.'],
+  WEIR_CHECKPOINT_UNKNOWN_STORE: [
+    'stop',
+    'setup',
+    'The checkpoints hold the state of a stage that the flow no longer has.',
+  ],
+  WEIR_TASK_UNEXPECTED: ['retry', 'record', 'An error that no stage classified.'],
+} as const satisfies Record<string, readonly [Remedy, Culprit, string]>
 
 export type ErrorCode = keyof typeof errorCodes
 
@@ -55,6 +73,8 @@ export interface ErrorDetails extends ErrorPlace {
   readonly cause?: unknown
   /** Overrides the remedy of the code. */
   readonly remedy?: Remedy
+  /** Whether the next try goes another way about it, and need not wait for anything to get better. */
+  readonly atOnce?: boolean
 }
 
 /** Every error that Weir raises: a code, what was being done and what went wrong, where, and what to do next. */
@@ -63,16 +83,23 @@ export class WeirError extends Error {
   readonly remedy: Remedy
   readonly hint: string | undefined
   readonly place: ErrorPlace
+  /** Whether the next try goes another way about it, and need not wait for anything to get better. */
+  readonly atOnce: boolean
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    { hint, cause, remedy, ...place }: ErrorDetails = {},
+    { hint, cause, remedy, atOnce = false, ...place }: ErrorDetails = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.remedy = remedy ?? errorCodes[code][0]
+    this.atOnce = atOnce
     this.hint = hint
     this.place = place
+  }
+
+  get culprit(): Culprit {
+    return errorCodes[this.code][1]
   }
 
   /** The same error, with what it did not know of its place. */
@@ -81,6 +108,7 @@ export class WeirError extends Error {
       ...place,
       ...this.place,
       remedy: this.remedy,
+      atOnce: this.atOnce,
       ...(this.hint === undefined ? {} : { hint: this.hint }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
     })

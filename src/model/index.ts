@@ -10,7 +10,7 @@
  *   view-storage        where views are kept, to be read by every replica
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
- *   errors              codes, remedies, places
+ *   errors, fault       codes, remedies, places; whose fault an error is
  *   clock, duration, log, nesting
  */
 export * from './channel.js'
@@ -20,6 +20,7 @@ export * from './connection.js'
 export * from './dead-letter.js'
 export * from './duration.js'
 export * from './errors.js'
+export * from './fault.js'
 export * from './http-port.js'
 export * from './log.js'
 export * from './nesting.js'

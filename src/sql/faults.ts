@@ -1,21 +1,6 @@
-import { type ErrorCode, messageOf, type Remedy, WeirError } from '../model/index.js'
+import { type ErrorCode, type Fault, messageOf, type Remedy, UnencodableError, WeirError } from '../model/index.js'
 
-/**
- * Whose fault an error is:
- * `record` one row can't be written, `setup` nothing will work before somebody mends the database or the configuration,
- * `connection` the connection is of no use any more, `system` anything else: try again.
- */
-export type Fault = 'record' | 'setup' | 'connection' | 'system'
-
-/** Rows that no statement can be made of; it is the fault of their records. */
-export class UnencodableError extends Error {
-  constructor(
-    cause: unknown,
-    readonly column?: string,
-  ) {
-    super(messageOf(cause), { cause })
-  }
-}
+export { type Fault, UnencodableError } from '../model/index.js'
 
 /** What a database's own errors mean. */
 export interface ServerErrors {

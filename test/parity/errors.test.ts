@@ -33,7 +33,7 @@ test('every code is documented', () => {
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })
 
-test.each(Object.entries(errorCodes))('%s says what happened, in a sentence', (code, [, meaning]) => {
+test.each(Object.entries(errorCodes))('%s says what happened, in a sentence', (code, [, , meaning]) => {
   expect(code).toMatch(/^WEIR(_[A-Z]+){2,}$/)
   expect(meaning).toMatch(/^[A-Z].*\.$/)
 })

@@ -1,0 +1,32 @@
+import { type ErrorCode, messageOf, WeirError } from './errors.js'
+
+/**
+ * Whose fault an error is:
+ * `record` one record can't be written for what it is, `setup` nothing will work before somebody mends the system or the
+ * configuration, `connection` the connection is of no use any more, `system` anything else: try again.
+ */
+export type Fault = 'record' | 'setup' | 'connection' | 'system'
+
+/** A value that can't be written in any way; it is the fault of its record. */
+export class UnencodableError extends Error {
+  constructor(
+    cause: unknown,
+    readonly column?: string,
+  ) {
+    super(messageOf(cause), { cause })
+  }
+}
+
+/**
+ * Where a record's fault and the system's part ways: what a record that is about to be written ran into, as the error of
+ * that record. What somebody has to mend, and what is the system's, is thrown on: it ends the epoch.
+ */
+export function recordFault(error: unknown, doing: string): WeirError {
+  if (error instanceof WeirError) {
+    if (error.culprit === 'record' && error.remedy !== 'stop') return error
+    throw error
+  }
+  const code: ErrorCode = error instanceof UnencodableError ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
+  const column = error instanceof UnencodableError && error.column !== undefined ? ` (${error.column})` : ''
+  return new WeirError(code, `${doing}: ${messageOf(error)}${column}`, { cause: error })
+}
