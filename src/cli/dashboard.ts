@@ -1,4 +1,5 @@
 import type { FlowStatus, FlowTopology, Observer, Topology } from '../engine/index.js'
+import { Batch } from '../model/index.js'
 
 const rowsKept = 5
 const secondsKept = 30
@@ -31,7 +32,7 @@ export class Dashboard {
 
   readonly observer: Observer = {
     written: ({ flow, value }) => {
-      const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+      const values: readonly unknown[] = value instanceof Batch ? value.values : [value]
       this.rows.set(flow, [...(this.rows.get(flow) ?? []), ...values.slice(-rowsKept).map(flatten)].slice(-rowsKept))
     },
   }

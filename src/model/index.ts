@@ -2,6 +2,7 @@
  * The vocabulary that all parts share: it imports no other folder.
  *
  *   record, partition   what flows, and where it came from
+ *   batch               records that travel together as one
  *   stage               sources, operators and sinks: how they are defined and what they are given
  *   source              what a source at work promises the engine
  *   connection          what several stages share to reach one system
@@ -13,6 +14,7 @@
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   clock, duration, log, nesting
  */
+export * from './batch.js'
 export * from './channel.js'
 export * from './checkpoint.js'
 export * from './clock.js'

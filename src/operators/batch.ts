@@ -1,6 +1,7 @@
 import type { Subscription } from 'rxjs'
 import { z } from 'zod'
 import {
+  Batch,
   type Configurable,
   type Duration,
   defineOperator,
@@ -28,7 +29,7 @@ export interface BatchOptions<V = unknown> extends NamedStage {
 
 export const batchDefinition = defineOperator({
   name: 'batch',
-  summary: 'Gathers values into arrays.',
+  summary: 'Gathers records into batches, which sinks write together.',
   options: z.strictObject({
     size: z.int().min(1).describe('How many values a batch holds at most.'),
     bytes: z.int().min(1).optional().describe('How many bytes a batch holds at most.'),
@@ -38,18 +39,17 @@ export const batchDefinition = defineOperator({
   }),
   build: ({ size, bytes = Infinity, bytesOf = bytesRead, every }, { clock }) =>
     operate<StreamRecord, StreamRecord>((output) => {
-      let values: unknown[] = []
+      let records: StreamRecord[] = []
       let heldBytes = 0
-      let last: StreamRecord | undefined
       let timer: Subscription | undefined
 
       const flush = () => {
         timer?.unsubscribe()
+        const last = records.at(-1)
         if (last === undefined) return
-        const batch = last.with(values)
-        values = []
+        const batch = last.with(new Batch(records))
+        records = []
         heldBytes = 0
-        last = undefined
         output.next(batch)
       }
 
@@ -58,10 +58,9 @@ export const batchDefinition = defineOperator({
         next(record) {
           const added = bytes === Infinity ? 0 : bytesOf(record.value, record)
           if (heldBytes + added > bytes) flush()
-          if (last === undefined && every !== undefined) timer = clock.scheduler.schedule(flush, every)
-          last = record
+          if (records.length === 0 && every !== undefined) timer = clock.scheduler.schedule(flush, every)
           heldBytes += added
-          if (values.push(record.value) >= size || heldBytes >= bytes) flush()
+          if (records.push(record) >= size || heldBytes >= bytes) flush()
         },
         complete: flush,
       }
@@ -69,10 +68,12 @@ export const batchDefinition = defineOperator({
 })
 
 /**
- * Gathers values into arrays of at most `size` values or `bytes` bytes; the first waits no longer than `every`, and the
- * end of the epoch flushes the rest. The batch has key, time, headers and origin of its last record.
+ * Gathers records into batches of at most `size` values or `bytes` bytes; the first waits no longer than `every`, and the
+ * end of the epoch flushes the rest. A sink writes the values of a `Batch` together; each keeps the key, time, headers and
+ * origin of its own record, and is rejected by itself. Other stages see the batch: `map(({ values }) => …)`. The record
+ * that carries it has key, time, headers and origin of the last one in it.
  */
-export function batch<V>(options: Configurable<BatchOptions<V>>): Operator<V, V[]> {
+export function batch<V>(options: Configurable<BatchOptions<V>>): Operator<V, Batch<V>> {
   return batchDefinition.declare(options)
 }
 

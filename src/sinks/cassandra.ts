@@ -3,7 +3,7 @@ import type { CassandraConnection } from '../cassandra/connection.js'
 import { createOnce } from '../cassandra/create-once.js'
 import { consistency } from '../cassandra/options.js'
 import { TableWriter } from '../cassandra/table-writer.js'
-import { type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
+import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { Row } from '../sql/index.js'
 import { tableShape } from './internal/table-options.js'
 import { TableSink } from './internal/table-sink.js'
@@ -21,9 +21,7 @@ const options = z.strictObject({
     .int()
     .min(1)
     .default(1_000)
-    .describe(
-      'How many values are written together, those of a partition in one statement; an array of `batch` always is.',
-    ),
+    .describe('How many values are written together, those of a partition in one statement; a `Batch` always is.'),
   writers: z.int().min(1).default(32).describe('To how many partitions is written at once.'),
   consistency: consistency
     .optional()
@@ -63,7 +61,7 @@ export type CassandraSinkOptions<T> = Configurable<Omit<z.input<typeof options>,
   readonly row: (value: T, record: StreamRecord<T>) => Row
 }
 
-/** Writes a flow's values, or each value of the arrays that `batch` makes, as rows of a table. */
-export function sink<T>(options: CassandraSinkOptions<T>): Sink<T | readonly T[]> {
+/** Writes a flow's values, or each of the values that `batch` gathered, as rows of a table. */
+export function sink<T>(options: CassandraSinkOptions<T>): Sink<T | Batch<T>> {
   return cassandraSink.declare(options)
 }

@@ -1,6 +1,6 @@
-import { filter, ignoreElements } from 'rxjs'
+import { ignoreElements, tap } from 'rxjs'
 import { z } from 'zod'
-import { asWeirError, defineSink, fn, type Sink, type StreamRecord } from '../model/index.js'
+import { asWeirError, Batch, defineSink, fn, type Sink, type StreamRecord } from '../model/index.js'
 
 export interface ConsoleOptions {
   /** Takes each line, without its end. Default: the flow's log. */
@@ -25,16 +25,16 @@ export const consoleDefinition = defineSink({
   guarantee: () => 'at-least-once',
   build: ({ write }, context) => {
     const print = write ?? ((line: string) => context.log.info(line))
-    const printed = (record: StreamRecord): boolean => {
+    const printOne = (record: StreamRecord): void => {
       try {
         print(JSON.stringify(record.value) ?? 'null')
-        return true
       } catch (error) {
         context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
-        return false
       }
     }
-    return { write: (records$) => records$.pipe(filter(printed), ignoreElements()) }
+    const printAll = (record: StreamRecord): void =>
+      record.value instanceof Batch ? record.value.records.forEach(printOne) : printOne(record)
+    return { write: (records$) => records$.pipe(tap(printAll), ignoreElements()) }
   },
 })
 

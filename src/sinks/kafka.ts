@@ -7,6 +7,7 @@ import { kafkaError } from '../kafka/errors.js'
 import type { OutgoingMessage } from '../kafka/producer.js'
 import { KafkaWriter } from '../kafka/writer.js'
 import {
+  Batch,
   type Configurable,
   correlationHeader,
   correlationOf,
@@ -137,8 +138,8 @@ class KafkaSinkTask implements SinkTask {
   }
 
   private send(record: StreamRecord, write: Write): void {
-    if (!Array.isArray(record.value)) return this.sendOne(record, write)
-    for (const value of record.value) this.sendOne(record.with(value), write)
+    if (!(record.value instanceof Batch)) return this.sendOne(record, write)
+    for (const member of record.value.records) this.sendOne(member, write)
   }
 
   private sendOne(record: StreamRecord, write: Write): void {
@@ -183,7 +184,7 @@ export type KafkaSinkOptions<T> = Configurable<
   readonly timestamp?: By<T, number>
 }
 
-/** Writes a flow's values, or each value of the arrays that `batch` makes, to a topic. */
-export function sink<T>(options: KafkaSinkOptions<T>): Sink<T | readonly T[]> {
+/** Writes a flow's values, or each of the values that `batch` gathered, to a topic. */
+export function sink<T>(options: KafkaSinkOptions<T>): Sink<T | Batch<T>> {
   return kafkaSink.declare(options)
 }

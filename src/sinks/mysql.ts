@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
+import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { MysqlConnection } from '../mysql/connection.js'
 import { createOnce } from '../mysql/create-once.js'
 import { TableWriter } from '../mysql/table-writer.js'
@@ -45,9 +45,9 @@ export type MysqlSinkOptions<T> = Configurable<Omit<z.input<typeof options>, 'ro
 }
 
 /**
- * Writes a flow's values, or each value of the arrays that `batch` makes, as rows of a table. A row also replaces one
+ * Writes a flow's values, or each of the values that `batch` gathered, as rows of a table. A row also replaces one
  * with which it shares any other unique index than `key`: so does MySQL.
  */
-export function sink<T>(options: MysqlSinkOptions<T>): Sink<T | readonly T[]> {
+export function sink<T>(options: MysqlSinkOptions<T>): Sink<T | Batch<T>> {
   return mysqlSink.declare(options)
 }

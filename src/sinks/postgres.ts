@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
+import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { PostgresConnection } from '../postgres/connection.js'
 import { createOnce } from '../postgres/create-once.js'
 import { quotedTable } from '../postgres/identifiers.js'
@@ -50,7 +50,7 @@ export type PostgresSinkOptions<T> = Configurable<Omit<z.input<typeof options>, 
   readonly row: (value: T, record: StreamRecord<T>) => Row
 }
 
-/** Writes a flow's values, or each value of the arrays that `batch` makes, as rows of a table. */
-export function sink<T>(options: PostgresSinkOptions<T>): Sink<T | readonly T[]> {
+/** Writes a flow's values, or each of the values that `batch` gathered, as rows of a table. */
+export function sink<T>(options: PostgresSinkOptions<T>): Sink<T | Batch<T>> {
   return postgresSink.declare(options)
 }

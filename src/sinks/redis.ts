@@ -13,6 +13,7 @@ import {
 } from 'rxjs'
 import { z } from 'zod'
 import {
+  type Batch,
   type Configurable,
   defineSink,
   fn,
@@ -47,11 +48,7 @@ const options = z.strictObject({
     .describe(
       'Whether `write` may add to streams. A replay adds again, unless Redis keeps the checkpoints of the flow.',
     ),
-  batchSize: z
-    .int()
-    .min(1)
-    .default(1_000)
-    .describe('How many values are sent together; an array of `batch` always is one.'),
+  batchSize: z.int().min(1).default(1_000).describe('How many values are sent together; a `Batch` always is one.'),
   retries: z.int().min(0).default(3).describe('How often a failed write is tried again, outside of a transaction.'),
   onError: rejectionPolicy
     .optional()
@@ -212,7 +209,7 @@ export type RedisSinkOptions<T> = Configurable<Omit<z.input<typeof options>, 'wr
     | { readonly write: Write<T, RedisWrite | RedisAppend>; readonly append: true }
   )
 
-/** Writes what a flow's values, or each value of the arrays that `batch` makes, set in Redis. */
-export function sink<T>(options: RedisSinkOptions<T>): Sink<T | readonly T[]> {
+/** Writes what a flow's values, or each of the values that `batch` gathered, set in Redis. */
+export function sink<T>(options: RedisSinkOptions<T>): Sink<T | Batch<T>> {
   return redisSink.declare(options)
 }

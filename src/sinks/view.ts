@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import {
+  type Batch,
   type Configurable,
   defineSink,
   fn,
@@ -95,7 +96,7 @@ export interface ViewOptions<V, T, Q> {
  */
 export function view<V, T = unknown, Q = unknown>(
   options: Pick<ViewOptions<V, T, Q>, Typed> & Configurable<Omit<ViewOptions<V, T, Q>, Typed>>,
-): Sink<V> {
+): Sink<V | Batch<V>> {
   return viewSink.declare(options)
 }
 

@@ -13,6 +13,7 @@ import { type RunHelpers, TestScheduler } from 'rxjs/testing'
 import type { Flow } from '../engine/index.js'
 import {
   asWeirError,
+  Batch,
   type Clock,
   noHeaders,
   type Operator,
@@ -49,7 +50,7 @@ export interface MarbleHelpers extends RunHelpers {
     values?: Readonly<Record<string, V | StreamRecord<V>>>,
     error?: unknown,
   ): ColdObservable<StreamRecord<V>>
-  /** Compares the values of records, and errors by their code. */
+  /** Compares the values of records, a batch as the array of its values, and errors by their code. */
   expectRecords(records$: Observable<StreamRecord>, unsubscription?: string): RecordsExpectation
   /** Compares when records were rejected, and with which code. */
   expectRejections(marbles: string, codes?: Readonly<Record<string, string>>): void
@@ -247,10 +248,10 @@ class MarbleBench {
   }
 }
 
-/** Values of records, and codes of errors: what a diagram can show. */
+/** Values of records, those of a batch as an array, and codes of errors: what a diagram can show. */
 function plain(records$: Observable<StreamRecord>): Observable<unknown> {
   return records$.pipe(
-    map((record) => record.value),
+    map(({ value }) => (value instanceof Batch ? value.values : value)),
     catchError((error: unknown) => throwError(() => (error as Partial<WeirError>)?.code ?? error)),
   )
 }

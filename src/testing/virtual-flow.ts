@@ -2,6 +2,7 @@ import { EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler }
 import { z } from 'zod'
 import { compile, Engine, type Flow, type FlowStatus } from '../engine/index.js'
 import {
+  Batch,
   type ChannelRequest,
   type ChannelWriter,
   type DeadLetter,
@@ -38,6 +39,7 @@ export interface VirtualFlowOptions {
 export interface Written {
   /** The name of the sink's stage. */
   readonly sink: string
+  /** Behind `batch`: the array of the values in it. */
   readonly value: unknown
   readonly record: StreamRecord
   /** Virtual ms. */
@@ -210,7 +212,8 @@ export class VirtualFlow {
       write: (records$) =>
         records$.pipe(
           tap((record) => {
-            const written = { sink, value: record.value, record, at: this.scheduler.now() }
+            const value = record.value instanceof Batch ? record.value.values : record.value
+            const written = { sink, value, record, at: this.scheduler.now() }
             this.options.beforeWrite?.(written)
             this.written.push(written)
             this.uncommitted.push(written)

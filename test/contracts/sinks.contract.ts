@@ -1,6 +1,6 @@
 import { concat, from, lastValueFrom, map, NEVER, type Observable, of, race, take, throwError, timer } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { noHeaders, StreamRecord, type WeirError } from '../../src/model/index.js'
+import { Batch, noHeaders, StreamRecord, type WeirError } from '../../src/model/index.js'
 
 export interface Item {
   readonly id: number
@@ -43,6 +43,11 @@ export function recordsOf<V>(values: readonly V[]): Observable<StreamRecord<V>> 
   return from(values.map(recordOf))
 }
 
+/** What `batch` makes of values; each member has an offset of its own. */
+export function batchOf<V>(values: readonly V[], first = 0): Batch<V> {
+  return new Batch(values.map((value, index) => recordOf(value, first + index)))
+}
+
 export function items(count: number, first = 0): Item[] {
   return Array.from({ length: count }, (_, index) => ({ id: first + index, text: `item ${first + index}` }))
 }
@@ -83,9 +88,9 @@ export function sinkContract<S extends SinkUnderTest>(name: string, start: () =>
       expect(await written(kind)).toEqual(items(30))
     })
 
-    test('the arrays of `batch` are unpacked, between single values too', async () => {
+    test('batches are unpacked, between single values too', async () => {
       const [single, last] = [items(1, 3)[0], items(1, 6)[0]]
-      await run(kind, recordsOf([items(3), single, items(2, 4), [], last]))
+      await run(kind, recordsOf([batchOf(items(3)), single, batchOf(items(2, 4)), batchOf([]), last]))
       expect(await written(kind)).toEqual(items(7))
     })
 
@@ -166,9 +171,9 @@ export function refusals(sink: () => RefusingSink): void {
   test('of a batch only the refused value is rejected', async () => {
     const kind = sink()
     const { bad } = kind
-    await run(kind, recordsOf([[...items(3), { ...bad, id: 3 }, ...items(2, 4)]]))
+    await run(kind, recordsOf([batchOf([...items(3), { ...bad, id: 3 }, ...items(2, 4)], 10)]))
     expect((await written(kind)).map(({ id }) => id)).toEqual([0, 1, 2, 4, 5])
-    expect(kind.rejected.map(({ record }) => record.value)).toEqual([{ ...bad, id: 3 }])
+    expect(kind.rejected.map(({ record }) => [record.value, record.origin.offset])).toEqual([[{ ...bad, id: 3 }, 13]])
   })
 
   test('an epoch of nothing but refused records completes', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Batch } from '../../src/model/index.js'
 import { batch } from '../../src/operators/batch.js'
 import { marbles, testRecord } from '../../src/testing/marbles.js'
 
@@ -6,7 +7,7 @@ const values = { a: 1, b: 2, c: 3, d: 4 }
 const batches = { x: [1, 2], y: [3, 4], z: [3], w: [1], v: [2, 3] }
 
 test(
-  'gathers values until the batch is full, and flushes the rest at completion',
+  'gathers records until the batch is full, and flushes the rest at completion',
   marbles(({ operator, records, expectRecords, expectSubscriptions }) => {
     const source = records('-a-b-c-|   ', values)
     const subs = '          ^------!   '
@@ -30,14 +31,14 @@ test(
 )
 
 test(
-  'derives a batch from its last record',
+  'derives a batch from its last record, and keeps them all',
   marbles(({ operator, records, expectObservable, expectSubscriptions }) => {
     const [a, b] = [testRecord(1, { key: 'a', offset: 4 }), testRecord(2, { key: 'b', timestamp: 9, offset: 5 })]
     const source = records('a-b|', { a, b })
     const subs = '          ^--!'
     const expected = '      --x|'
 
-    expectObservable(source.pipe(operator(batch({ size: 2 })))).toBe(expected, { x: b?.with([1, 2]) })
+    expectObservable(source.pipe(operator(batch({ size: 2 })))).toBe(expected, { x: b?.with(new Batch([a, b])) })
     expectSubscriptions(source.subscriptions).toBe(subs)
   }),
 )

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import {
+  Batch,
   correlationHeader,
   type DeadLetterSink,
   type Header,
@@ -55,19 +56,25 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
   })
 
   test.skipIf(skip)(
-    'writes keys, values, timestamps and headers, arrays one by one, and null as a tombstone',
+    'writes keys, values, timestamps and headers, batches one by one, arrays as JSON, and null as a tombstone',
     async () => {
       const topic = fresh('topic')
       const sink = sinkOf(connection, { topic, key: (value: { id: string } | null) => value?.id ?? 'gone' })
       await openSink(sink)
       const headers = [{ trace: Buffer.from([1, 2]) }, { trace: 'again' }]
+      const arrays = [[], [null], [[1]], [{ id: 'in an array' }]]
       await writeAll(sink, [
         recordOf({ id: 'a', n: 1 }, null, { timestamp: 1_234_567, headers }),
-        recordOf([{ id: 'b' }, { id: 'c' }]),
+        recordOf(new Batch([recordOf({ id: 'b' }), recordOf({ id: 'c' }, null, { timestamp: 7 })])),
+        ...arrays.map((value) => recordOf(value)),
         recordOf(null),
       ])
-      const records = await readAll(connection, topic, 4)
-      const byKey = new Map(records.map((record) => [String(record.key), record]))
+      const records = await readAll(connection, topic, 8)
+      const isArray = (record: StreamRecord<Buffer | null>) => text(record)?.startsWith('[') === true
+      const written = records.filter(isArray).map(text)
+      expect(written.sort()).toEqual(arrays.map((value) => JSON.stringify(value)).sort())
+      const byKey = new Map(records.filter((record) => !isArray(record)).map((record) => [String(record.key), record]))
+      expect(byKey.get('c')?.timestamp).toBe(7)
       expect([...byKey.keys()].sort()).toEqual(['a', 'b', 'c', 'gone'])
       expect(text(byKey.get('a')!)).toBe('{"id":"a","n":1}')
       expect(byKey.get('a')?.timestamp).toBe(1_234_567)

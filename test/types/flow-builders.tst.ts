@@ -3,7 +3,7 @@ import { describe, expect, test } from 'tstyche'
 import { z } from 'zod'
 import { Flow, type Merged } from '../../src/engine/flow.js'
 import { branch, flow, from, merge, otherwise, to } from '../../src/engine/flow-builders.js'
-import type { Sink, Source } from '../../src/model/index.js'
+import type { Batch, Sink, Source } from '../../src/model/index.js'
 import { batch } from '../../src/operators/batch.js'
 import { eventTime } from '../../src/operators/event-time.js'
 import { filter } from '../../src/operators/filter.js'
@@ -34,7 +34,7 @@ declare const viewSink: Sink<View>
 declare const saleSink: Sink<Sale>
 declare const anySink: Sink<unknown>
 /** Typed as a sink of rows is: it takes single values or batches of them. */
-declare function table<T>(options: { readonly row: (value: T) => object }): Sink<T | readonly T[]>
+declare function table<T>(options: { readonly row: (value: T) => object }): Sink<T | Batch<T>>
 
 describe('flow', () => {
   test('types lambdas by the stage before', () => {

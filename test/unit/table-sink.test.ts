@@ -1,7 +1,7 @@
 import { from, lastValueFrom, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { noHeaders, type SinkContext, StreamRecord, silentLogger } from '../../src/model/index.js'
+import { Batch, noHeaders, type SinkContext, StreamRecord, silentLogger } from '../../src/model/index.js'
 import { tableShape } from '../../src/sinks/internal/table-options.js'
 import { type TableConnection, TableSink } from '../../src/sinks/internal/table-sink.js'
 
@@ -21,8 +21,9 @@ async function runningOf(settings: object, batches: number): Promise<number> {
   )
   await lastValueFrom(sink.open(), { defaultValue: undefined })
   const origin = { topic: 't', partition: 0, offset: 0 }
-  const arrays = Array.from({ length: batches }, (_, id) => new StreamRecord(null, [{ id }], 0, noHeaders, origin))
-  sink.write(from(arrays)).subscribe()
+  const recordOf = (value: unknown) => new StreamRecord(null, value, 0, noHeaders, origin)
+  const given = Array.from({ length: batches }, (_, id) => recordOf(new Batch([recordOf({ id })])))
+  sink.write(from(given)).subscribe()
   return running
 }
 

@@ -1,5 +1,5 @@
 import { concatMap, type Observable, toArray } from 'rxjs'
-import { asWeirError, type RejectionPolicy, type SinkContext, type StreamRecord } from '../../model/index.js'
+import { asWeirError, Batch, type RejectionPolicy, type SinkContext, type StreamRecord } from '../../model/index.js'
 import { gather } from './gather.js'
 
 /** How long a single value may wait for others to be written with it, ms. */
@@ -37,7 +37,7 @@ export class Batches<T> {
     )
   }
 
-  /** Single values in batches of `batchSize`; each array as the one batch that it is. */
+  /** Single values in batches of `batchSize`; what `batch` gathered as the one batch that it is. */
   private *split(records: readonly StreamRecord[]): Generator<readonly T[]> {
     let batch: T[] = []
     for (const record of records) {
@@ -52,9 +52,9 @@ export class Batches<T> {
     if (batch.length > 0) yield batch
   }
 
-  private unpacked(record: StreamRecord<readonly unknown[]>): T[] {
+  private unpacked({ value }: StreamRecord<Batch>): T[] {
     const batch: T[] = []
-    for (const value of record.value) this.add(batch, record.with(value))
+    for (const member of value.records) this.add(batch, member)
     return batch
   }
 
@@ -70,6 +70,6 @@ export class Batches<T> {
   }
 }
 
-function isBatch(record: StreamRecord): record is StreamRecord<readonly unknown[]> {
-  return Array.isArray(record.value)
+function isBatch(record: StreamRecord): record is StreamRecord<Batch> {
+  return record.value instanceof Batch
 }

@@ -10,11 +10,7 @@ export const tableShape = {
   mode: z.enum(['insert', 'upsert']).default('insert').describe('Whether a row with the same key is replaced.'),
   key: z.array(z.string().min(1)).min(1).optional().describe('For upserts: the columns of a unique index.'),
   create: z.string().min(1).optional().describe('The CREATE TABLE statement to run when the table is missing.'),
-  batchSize: z
-    .int()
-    .min(1)
-    .default(500)
-    .describe('How many values share a statement; an array of `batch` always does.'),
+  batchSize: z.int().min(1).default(500).describe('How many values share a statement; a `Batch` always does.'),
   writers: z
     .int()
     .min(1)

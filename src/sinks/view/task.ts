@@ -16,6 +16,7 @@ import {
 import { z } from 'zod'
 import {
   asWeirError,
+  Batch,
   describeError,
   PartitionMap,
   type PartitionTold,
@@ -154,6 +155,11 @@ export class ViewTask implements SinkTask {
   }
 
   private take(record: StreamRecord): void {
+    if (!(record.value instanceof Batch)) return this.takeOne(record)
+    for (const member of record.value.records) this.takeOne(member)
+  }
+
+  private takeOne(record: StreamRecord): void {
     try {
       const made = this.options.entries(record.value as never, record)
       for (const entry of Array.isArray(made) ? (made as ViewEntry[]) : [made as ViewEntry]) this.put(entry, record)

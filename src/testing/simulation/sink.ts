@@ -1,5 +1,6 @@
 import { Observable, type Subscription } from 'rxjs'
 import {
+  Batch,
   type Connection,
   type DeadLetterSink,
   type EpochTransaction,
@@ -53,7 +54,7 @@ export class SimulatedSink implements SinkTask {
       out.add(
         records$.subscribe({
           next: ({ value }) => {
-            waiting.push(...(Array.isArray(value) ? (value as unknown[]) : [value]))
+            waiting.push(...(value instanceof Batch ? (value as Batch).values : [value]))
             if (request === undefined) next()
           },
           error: (error: unknown) => out.error(error),
