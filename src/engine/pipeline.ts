@@ -1,5 +1,5 @@
-import { from, mergeAll, type Observable, type OperatorFunction } from 'rxjs'
-import { type Epoch, operate, type SinkTask, type SourceTask, type StreamRecord } from '../model/index.js'
+import { concat, defer, EMPTY, from, mergeAll, type Observable, type OperatorFunction, throwError } from 'rxjs'
+import { type Epoch, operate, type SinkTask, type SourceTask, type StreamRecord, WeirError } from '../model/index.js'
 import { branching } from './branching.js'
 import { edge } from './edge.js'
 import type { StageContexts } from './stage-contexts.js'
@@ -35,6 +35,7 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
     sinks,
     run: (epoch, drained) => {
       let reading = inputs.length
+      const whole$ = defer(() => (reading === 0 ? EMPTY : throwError(unreadError)))
       // Not a `concat`: each record would go through all that it has for merging.
       const ending = operate<StreamRecord, StreamRecord>((output) => ({
         next: (record) => output.next(record),
@@ -43,11 +44,11 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
         },
       }))
       const records = inputs.map(({ task, through }) => through(task.read(epoch).pipe(ending)))
-      if (single !== undefined) return body(records[0] as Records)
+      if (single !== undefined) return concat(body(records[0] as Records), whole$)
       const leaving = records.map((records$, index) =>
         records$.pipe(edge(contexts.counts(inputs[index]?.last), contexts.counts(undefined))),
       )
-      return body(from(leaving).pipe(mergeAll(leaving.length)))
+      return concat(body(from(leaving).pipe(mergeAll(leaving.length))), whole$)
     },
   }
 }
@@ -66,6 +67,13 @@ function write(node: SinkNode, from: string | undefined, contexts: StageContexts
   sinks.push(task)
   const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), contexts.watch(node))
   return (records$) => task.write(records$.pipe(into))
+}
+
+/** What a source had read may not have come through: its positions must not be committed. */
+function unreadError(): WeirError {
+  return new WeirError('WEIR_STAGE_FAILED', 'running the stages of a flow: they ended before their source did', {
+    hint: 'Stages have to read to the end of an epoch: `take` and the like would lose what comes after.',
+  })
 }
 
 /** Operators in a row as one. */

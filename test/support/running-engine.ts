@@ -9,8 +9,8 @@ export function runningEngine(topology: Topology): { readonly engine: Engine; re
     clock: systemClock,
     log: silentLogger,
     http: { serve: () => EMPTY },
-    production: true,
-    dataDirectory: '',
+    production: false,
+    dataDirectory: '.',
   })
   const running = engine.run().subscribe()
   onTestFinished(async () => {

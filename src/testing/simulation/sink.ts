@@ -1,4 +1,4 @@
-import { Observable, type Subscription } from 'rxjs'
+import { concat, defer, EMPTY, ignoreElements, Observable, type Subscription } from 'rxjs'
 import {
   Batch,
   type Connection,
@@ -21,9 +21,13 @@ export interface Outlet {
   readonly judge: Judge
 }
 
+/** How likely a sink has something to ask for before it can be written to. */
+const opensLate = 0.3
+
 /**
  * Writes values in order, one request after the other, each with what has come meanwhile: in the transaction of the
- * checkpoints where there is one, else at least once.
+ * checkpoints where there is one, else at least once. Now and then it subscribes late, as one does that connects anew or
+ * waits for a transaction to begin.
  */
 export class SimulatedSink implements SinkTask {
   constructor(
@@ -32,7 +36,15 @@ export class SimulatedSink implements SinkTask {
     private readonly connection: Connection,
   ) {}
 
+  open(): Observable<never> {
+    return this.ready()
+  }
+
   write(records$: Observable<StreamRecord>): Observable<unknown> {
+    return concat(this.ready(), this.writing(records$))
+  }
+
+  private writing(records$: Observable<StreamRecord>): Observable<never> {
     return new Observable<never>((out) => {
       const transaction = this.context.transaction(this.connection)
       const write = (values: readonly unknown[]) =>
@@ -65,6 +77,16 @@ export class SimulatedSink implements SinkTask {
         }),
       )
     })
+  }
+
+  private ready(): Observable<never> {
+    return defer(() => {
+      const { link, actor } = this.outlet
+      if (!actor.world.random.chance(opensLate)) return EMPTY
+      const what = `opening ${this.context.stage}`
+      const unanswered = (why: string) => new WeirError('WEIR_SINK_UNREACHABLE', `${what}: ${why}`)
+      return link.request(actor, { what, execute: () => undefined, unanswered, repeatable: true })
+    }).pipe(ignoreElements())
   }
 
   private send(values: readonly unknown[]): Observable<unknown> {
