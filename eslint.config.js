@@ -15,6 +15,13 @@ const noSubscribe = {
   message: 'Only a task subscribes. Return the observable, composed by `concat`, `merge` or `mergeMap`.',
 }
 
+/** A wall clock can be set back: what is measured by it stands still then. */
+const noWallClockDuration = {
+  selector:
+    "BinaryExpression[operator='-'] > CallExpression[callee.property.name='now']:matches([callee.object.name='clock'], [callee.object.property.name='clock'])",
+  message: 'A duration is told by `clock.scheduler.now()`, which never goes back; `clock.now()` is for what is shown.',
+}
+
 /** What stages and flows must not do, each with what to do instead. */
 const stageRules = [
   {
@@ -52,6 +59,7 @@ const stageRules = [
   },
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: wallClock },
   { selector: calling('setTimeout', 'setInterval', 'setImmediate'), message: clockScheduler },
+  noWallClockDuration,
 ]
 
 const ownProcess = 'Only src/cli knows the process: take what you need as an argument.'
@@ -79,6 +87,12 @@ export default defineConfig(
     },
   },
   { files: ['src/**/*.ts'], ignores: ['src/cli/**'], rules: noProcess },
+  {
+    files: ['src/**/*.ts'],
+    // What two processes tell each other of time has no other clock.
+    ignores: ['src/engine/repartition/**'],
+    rules: { 'no-restricted-syntax': ['error', noWallClockDuration] },
+  },
   {
     files: ['src/{sources,operators,sinks,flows}/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', ...stageRules] },

@@ -1,6 +1,6 @@
 import type { DseClientOptions } from 'cassandra-driver'
 import { z } from 'zod'
-import { duration } from '../model/index.js'
+import { clientDuration } from '../model/index.js'
 import { definedOnly, tlsOptions } from '../sql/index.js'
 
 const usualPort = 9_042
@@ -42,7 +42,7 @@ export const connectionOptions = z
     consistency: consistency
       .default('localQuorum')
       .describe('How many replicas have to confirm a write or a read, unless a stage says otherwise.'),
-    timeout: duration.default(12_000).describe('How long a node may take for an answer.'),
+    timeout: clientDuration.default(12_000).describe('How long a node may take for an answer.'),
   })
   .refine(({ username, password }) => (username === undefined) === (password === undefined), {
     path: ['password'],

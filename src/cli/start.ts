@@ -46,7 +46,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
   const dashboard = new Dashboard(topology)
   const terminal = createLogUpdate(io.stdout as NodeJS.WriteStream)
   const paint = painter(io.stdout, io)
-  const began = Date.now()
+  const began = performance.now()
   let frame = 0
   let tables: readonly ViewTable[] = []
   const draw = ({ flows, address: { port } }: Running) => {
@@ -54,7 +54,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
     const picture = {
       app: topology.app,
       flows: dashboard.pictures(flows()),
-      uptime: now - began,
+      uptime: performance.now() - began,
       frame: frame++,
       now,
       port,
@@ -70,7 +70,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
     run: (running) =>
       merge(
         demo(topology, environment, running),
-        timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), Date.now()))),
+        timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), performance.now()))),
         viewTables(`http://localhost:${running.address.port}`).pipe(tap((shown) => (tables = shown))),
         timer(0, 250).pipe(tap(() => draw(running))),
       ).pipe(
@@ -99,7 +99,7 @@ function unwatched({ topology, environment }: Prepared, io: Io): Company {
       )
       return merge(
         demo(topology, environment, running),
-        timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), Date.now()))),
+        timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), performance.now()))),
         report$,
         tables$,
       )

@@ -2,7 +2,7 @@ import type * as Registry from '@confluentinc/schemaregistry'
 import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
 import { catchError, defer, map, type Observable, throwError } from 'rxjs'
 import { z } from 'zod'
-import { type Connection, defineConnection, duration, messageOf, WeirError } from '../model/index.js'
+import { type Connection, clientDuration, defineConnection, messageOf, WeirError } from '../model/index.js'
 import { loadPeer } from '../model/optional-peer.js'
 
 const peer = '@confluentinc/schemaregistry'
@@ -14,7 +14,7 @@ const options = z.strictObject({
     .describe('Where the registry is. Empty: there is none, and values are plain JSON.'),
   user: z.string().optional().describe('The user, where the registry asks for one.'),
   password: z.string().optional().describe('The password of the user.'),
-  timeout: duration.default(5_000).describe('How long the registry may take to answer.'),
+  timeout: clientDuration.default(5_000).describe('How long the registry may take to answer.'),
 })
 
 type Options = z.output<typeof options>

@@ -27,7 +27,7 @@ export class EpochBudget implements Epoch {
     private readonly clock: Clock,
   ) {
     this.cut$ = this.cutting.pipe(take(1))
-    this.startedAt = clock.now()
+    this.startedAt = clock.scheduler.now()
     this.timer = timer(limits.everyMs, clock.scheduler).subscribe(() => this.cut())
   }
 
@@ -50,6 +50,6 @@ export class EpochBudget implements Epoch {
   }
 
   durationMs(): number {
-    return this.clock.now() - this.startedAt
+    return this.clock.scheduler.now() - this.startedAt
   }
 }

@@ -17,21 +17,21 @@ export class RestoreProgress {
 
   begin(): void {
     this.ofPartition = 0
-    this.began = this.clock.now()
+    this.began = this.clock.scheduler.now()
     this.toldAt = this.began
   }
 
   took(partition: TopicPartition, { bytes }: StoredChunk): void {
     this.bytes += bytes.length
     this.ofPartition += bytes.length
-    const now = this.clock.now()
+    const now = this.clock.scheduler.now()
     if (now - this.toldAt < everyMs) return
     this.toldAt = now
     this.log.info(`restoring ${partitionName(partition)}: ${megabytes(this.ofPartition)} so far`)
   }
 
   done(partition: TopicPartition, keys: number): void {
-    const ms = this.clock.now() - this.began
+    const ms = this.clock.scheduler.now() - this.began
     const text = `restored ${partitionName(partition)}: ${keys} keys, ${megabytes(this.ofPartition)} in ${ms} ms`
     if (ms >= 1_000) this.log.info(text)
     else this.log.debug(text)

@@ -40,7 +40,7 @@ export interface FlowStatus {
   readonly flow: string
   readonly guarantee: Guarantee
   readonly state: FlowState
-  /** When this state began, ms. */
+  /** When this state began, ms that have passed: a time of the clock's scheduler. */
   readonly since: number
   /** Why it is retrying or failed. */
   readonly error: WeirError | undefined
@@ -48,7 +48,10 @@ export interface FlowStatus {
   readonly trouble?: WeirError | undefined
   /** Failures in a row. */
   readonly failures: number
-  /** When an epoch was last committed, even an empty one, ms; undefined when none was since it was last idle. */
+  /**
+   * When an epoch was last committed, even an empty one, a time of the clock's scheduler; undefined when none was since it
+   * was last idle.
+   */
   readonly lastCommitAt: number | undefined
   /** Up to where results are final, event time in ms; undefined before the first, and of an idle one. */
   readonly watermark: number | undefined

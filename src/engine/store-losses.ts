@@ -20,7 +20,7 @@ export class StoreLosses {
 
   /** An epoch was committed. */
   committed(): void {
-    const now = this.clock.now()
+    const now = this.clock.scheduler.now()
     for (const [store, { evicted }] of this.stores.losses) {
       const told = this.told.get(store) ?? { evicted: 0, at: now - everyMs }
       if (evicted === told.evicted || now - told.at < everyMs) continue

@@ -106,7 +106,7 @@ export class FlowTask {
     this.restoring = new RestoreProgress(parts.clock, parts.log)
     this.losses = new StoreLosses(parts.stores, parts.clock, parts.log)
     this.ends = new PartitionEnds(parts.pipeline.sources, parts.clock)
-    this.since = parts.clock.now()
+    this.since = parts.clock.scheduler.now()
   }
 
   /** Runs until `stop`. Errors when the flow has failed too often, or with an error that no retry mends. */
@@ -366,13 +366,13 @@ export class FlowTask {
   private commit(epoch: EpochBudget): Observable<never> {
     const { pipeline, clock } = this.parts
     const positions = this.positions()
-    const began = clock.now()
+    const began = clock.scheduler.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
     const offsets$ = merge(...pipeline.sources.map((source) => source.commit(positions)))
     return concat(
       commit$,
       this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(offsets$),
-      run(() => this.committed(epoch, positions, clock.now() - began)),
+      run(() => this.committed(epoch, positions, clock.scheduler.now() - began)),
       ...pipeline.sinks.map((sink) => defer(() => sink.committed?.() ?? EMPTY)),
     )
   }
@@ -413,7 +413,7 @@ export class FlowTask {
     contexts.committed()
     this.losses.committed()
     const { number, records } = epoch
-    this.lastCommitAt = clock.now()
+    this.lastCommitAt = clock.scheduler.now()
     this.supervision.succeeded(records, this.lastCommitAt)
     this.transaction = undefined
     observer.epoch?.({
@@ -456,7 +456,7 @@ export class FlowTask {
       return throwError(() => cause.reason)
     }
     const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
-    this.supervision.failed(error, this.parts.clock.now())
+    this.supervision.failed(error, this.parts.clock.scheduler.now())
     this.parts.log.error({ code: error.code }, `the flow stops: ${describeError(error)}`)
     this.enter('failed')
     return concat(
@@ -468,7 +468,7 @@ export class FlowTask {
   /** Counts a failure and tells it. Returns how long to wait, ms; throws when the flow has to stop. */
   private failed(error: WeirError): number {
     const { log, rejections, pipeline, clock } = this.parts
-    const backoffMs = this.supervision.failed(error, clock.now())
+    const backoffMs = this.supervision.failed(error, clock.scheduler.now())
     const { failures } = this.supervision
     rejections.failed()
     for (const source of pipeline.sources) source.failed?.(error)
@@ -537,7 +537,7 @@ export class FlowTask {
   private enter(state: FlowState): void {
     if (this.stopping && state !== 'stopped' && state !== 'failed') return
     this.state = state
-    this.since = this.parts.clock.now()
+    this.since = this.parts.clock.scheduler.now()
     this.parts.observer.state?.(this.status())
   }
 }

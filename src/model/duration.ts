@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { longestTimerMs } from './steady-scheduler.js'
 
 const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -22,3 +23,6 @@ export const duration = z
     }
   }, "expected a duration such as '500ms', '30s' or '5m'")
   .transform((value) => durationMs(value))
+
+/** A duration that the timer of a client takes, which would fire at once if it were longer than 24.8 days. */
+export const clientDuration = duration.refine((ms) => ms <= longestTimerMs, "expected no more than '24d'")

@@ -1,6 +1,6 @@
 import type { PoolOptions } from 'mysql2'
 import { z } from 'zod'
-import { duration } from '../model/index.js'
+import { clientDuration } from '../model/index.js'
 import { addressWithoutSecrets, definedOnly, tlsOptions } from '../sql/index.js'
 
 const connectTimeoutMs = 10_000
@@ -19,7 +19,7 @@ export const connectionOptions = z
     database: z.string().optional().describe('The database on `host`.'),
     ssl: z.union([z.boolean(), tlsOptions]).optional().describe('Whether to use TLS, or how.'),
     poolSize: z.int().min(1).default(10).describe('How many connections are open at most.'),
-    statementTimeout: duration
+    statementTimeout: clientDuration
       .default(30_000)
       .describe(
         'How long one statement may take, and wait for locks, and how long the server keeps the transaction of a process that it does not hear of; 0 leaves it to the server.',

@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg'
 import { z } from 'zod'
-import { duration } from '../model/index.js'
+import { clientDuration } from '../model/index.js'
 import { addressWithoutSecrets, definedOnly, tlsOptions } from '../sql/index.js'
 
 const tls = tlsOptions.extend({
@@ -20,7 +20,7 @@ export const connectionOptions = z.strictObject({
   database: z.string().optional().describe('The database on `host`. Default: as the user is named.'),
   ssl: z.union([z.boolean(), tls]).optional().describe('Whether to use TLS, or how.'),
   poolSize: z.int().min(1).default(10).describe('How many connections are open at most. The embedded server has one.'),
-  statementTimeout: duration
+  statementTimeout: clientDuration
     .default(30_000)
     .describe(
       'How long one statement may take, and how long the server keeps the transaction of a process that it does not hear of; 0 leaves it to the server (some poolers refuse the setting).',

@@ -1,6 +1,6 @@
 import type { RedisOptions } from 'ioredis'
 import { z } from 'zod'
-import { duration } from '../model/index.js'
+import { clientDuration } from '../model/index.js'
 
 const tls = z.strictObject({
   ca: z.string().optional().describe('The certificate authorities to trust, in PEM.'),
@@ -35,7 +35,9 @@ export const connectionOptions = z
       .union([z.boolean(), tls])
       .optional()
       .describe('Whether to use TLS, or how; `url` may say rediss:// instead.'),
-    timeout: duration.default(30_000).describe('How long an answer may take before the connection counts as lost.'),
+    timeout: clientDuration
+      .default(30_000)
+      .describe('How long an answer may take before the connection counts as lost.'),
   })
   .refine(
     ({ url, cluster, sentinel }) => [url, cluster, sentinel].filter((place) => place !== undefined).length === 1,

@@ -9,6 +9,7 @@ import { KafkaWriter } from '../kafka/writer.js'
 import {
   Batch,
   type Configurable,
+  clientDuration,
   correlationHeader,
   correlationOf,
   defineSink,
@@ -45,7 +46,7 @@ const options = z.strictObject({
     .describe("The timestamp in ms, as a function of the value and its record. Default: the record's."),
   partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
   create: z.boolean().default(true).describe('Whether a missing topic is created.'),
-  deliveryTimeout: duration
+  deliveryTimeout: clientDuration
     .default(30_000)
     .describe('How long a message may stay unacknowledged before its epoch fails.'),
   compression: z
@@ -53,6 +54,7 @@ const options = z.strictObject({
     .default('none')
     .describe('How messages are compressed.'),
   linger: duration
+    .refine((ms) => ms <= 900_000, "expected no more than '15m'")
     .default(0)
     .describe('How long a message may wait for others to share its request. Longer is less work and later.'),
   connection: z.string().optional().describe('The Kafka connection, where there are several.'),

@@ -164,7 +164,7 @@ class FeedTask implements SourceTask {
     const { clock } = this.context
     if (this.log.position >= this.options.count) return NEVER
     if (this.polling !== undefined) return from(this.polling)
-    const waitMs = Math.max(0, this.poller.dueAt - clock.now())
+    const waitMs = Math.max(0, this.poller.dueAt - clock.scheduler.now())
     return timer(waitMs, clock.scheduler).pipe(concatMap(() => this.poll()))
   }
 

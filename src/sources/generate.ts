@@ -89,6 +89,8 @@ class GenerateTask implements SourceTask {
   private position = 0
   /** When event 0 is due, ms. */
   private origin = 0
+  /** By how much the time at the start was ahead of the steady clock, ms: a clock that is set later changes no pace. */
+  private aheadMs = 0
   private hasStarted = false
   private readonly arrivals: Arrivals
 
@@ -136,7 +138,9 @@ class GenerateTask implements SourceTask {
     return defer(() => {
       this.hasStarted = true
       this.position = offsetOf(this.partition, positions) ?? 0
-      this.origin = this.options.start ?? this.clock.now() - this.arrivals.at(this.position)
+      // eslint-disable-next-line no-restricted-syntax -- the one is told from the other
+      this.aheadMs = this.clock.now() - this.clock.scheduler.now()
+      this.origin = this.options.start ?? this.now() - this.arrivals.at(this.position)
       return EMPTY
     })
   }
@@ -152,7 +156,7 @@ class GenerateTask implements SourceTask {
 
   private next(): Observable<unknown> {
     if (this.position >= this.options.count) return NEVER
-    const wait = this.dueAt(this.position) - this.clock.now()
+    const wait = this.dueAt(this.position) - this.now()
     return timer(Math.max(0, Math.ceil(wait)), this.clock.scheduler)
   }
 
@@ -165,14 +169,18 @@ class GenerateTask implements SourceTask {
   }
 
   private isDue(): boolean {
-    return this.position < this.options.count && this.dueAt(this.position) <= this.clock.now()
+    return this.position < this.options.count && this.dueAt(this.position) <= this.now()
   }
 
   /** How many events are due, or have been made already. */
   private end(): number {
     if (!this.hasStarted) return this.position
-    const due = this.arrivals.countBy(this.clock.now() - this.origin)
+    const due = this.arrivals.countBy(this.now() - this.origin)
     return Math.max(this.position, Math.min(this.options.count, due))
+  }
+
+  private now(): number {
+    return this.clock.scheduler.now() + this.aheadMs
   }
 
   private dueAt(index: number): number {

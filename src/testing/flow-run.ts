@@ -29,7 +29,7 @@ export interface FlowRun {
   deadLetters(marbles: string, codes?: Readonly<Record<string, string>>): void
   /** The process ends at each letter, and starts again at once. */
   crash(marbles: string): void
-  /** Looks at the flow when the diagrams have ended, before it is stopped. */
+  /** Looks at the flow when the diagrams have ended, their trailing time included, before it is stopped. */
   finally(look: (status: FlowStatus) => void): void
   readonly virtual: VirtualFlow
 }
@@ -74,7 +74,7 @@ export class MarbleFlow implements FlowRun {
       filter((written) => sink === undefined || written.sink === sink),
       map(({ value }) => value),
     )
-    this.run.expectObservable(written$).toBe(marbles, values)
+    this.run.expectObservable(written$).toBe(spaced(marbles), values)
   }
 
   deadLetters(marbles: string, codes?: Readonly<Record<string, string>>): void {
@@ -114,9 +114,18 @@ export class MarbleFlow implements FlowRun {
   }
 
   private parse(marbles: string, values?: Values): { frame: number; value: unknown }[] {
-    const { length } = marbles
-    const messages = TestScheduler.parseMarbles(marbles, values, undefined, false, true)
-    this.frames = Math.max(this.frames, length, ...messages.map(({ frame }) => frame))
+    const messages = TestScheduler.parseMarbles(spaced(marbles), values, undefined, false, true)
+    this.frames = Math.max(this.frames, endOf(marbles))
     return messages.map(({ frame, notification }) => ({ frame, value: (notification as { value?: unknown }).value }))
   }
+}
+
+/** A time at the very end of a diagram, `a 9s`, is one only when a space follows. */
+function spaced(marbles: string): string {
+  return `${marbles} `
+}
+
+/** When a diagram ends: the time after its last letter has passed as well. */
+function endOf(marbles: string): number {
+  return TestScheduler.parseMarbles(`${spaced(marbles)}|`, undefined, undefined, false, true).at(-1)?.frame ?? 0
 }

@@ -1,4 +1,4 @@
-import { concat, EMPTY, NEVER, Observable, of, type SchedulerLike } from 'rxjs'
+import { concat, defer, EMPTY, NEVER, Observable, of, type SchedulerLike } from 'rxjs'
 import type { AssignmentChange, Epoch, PartitionEnd, Position, SourceTask, StreamRecord } from '../model/index.js'
 
 interface LogEntry {
@@ -11,6 +11,8 @@ interface LogEntry {
 export class LogSource implements SourceTask {
   private readonly logs: LogEntry[][] = []
   private readonly next: number[] = []
+  /** The offsets of its group, which outlive a crash as the logs do. */
+  private readonly committed: number[] = []
 
   constructor(
     readonly topic: string,
@@ -29,6 +31,7 @@ export class LogSource implements SourceTask {
     for (let index = this.logs.length; index <= partition; index++) {
       this.logs.push([])
       this.next.push(0)
+      this.committed.push(0)
     }
   }
 
@@ -48,7 +51,9 @@ export class LogSource implements SourceTask {
       partitions,
       total: partitions.length,
       start: (positions) => {
-        this.next.fill(0)
+        this.committed.forEach((offset, partition) => {
+          this.next[partition] = offset
+        })
         return this.rewind(positions)
       },
     }
@@ -86,8 +91,11 @@ export class LogSource implements SourceTask {
     return EMPTY
   }
 
-  commit(): Observable<never> {
-    return EMPTY
+  commit(positions: readonly Position[]): Observable<never> {
+    return defer(() => {
+      for (const { topic, partition, offset } of positions) if (topic === this.topic) this.committed[partition] = offset
+      return EMPTY
+    })
   }
 
   ends(): Observable<readonly PartitionEnd[]> {

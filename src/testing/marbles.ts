@@ -15,6 +15,7 @@ import {
   asWeirError,
   Batch,
   type Clock,
+  describeError,
   noHeaders,
   type Operator,
   type OperatorContext,
@@ -25,6 +26,7 @@ import {
 } from '../model/index.js'
 import { type FlowRun, MarbleFlow } from './flow-run.js'
 import { MarbleTime } from './marble-time.js'
+import { VirtualClock } from './virtual-clock.js'
 import type { VirtualFlowOptions } from './virtual-flow.js'
 
 type ColdObservable<T> = ReturnType<typeof TestScheduler.prototype.createColdObservable<T>>
@@ -57,7 +59,8 @@ export interface MarbleHelpers extends RunHelpers {
   /** A whole flow, with logs in place of its sources and diagrams in place of its sinks. */
   flow(declared: Flow, options?: VirtualFlowOptions): FlowRun
   readonly rejections: readonly Rejection[]
-  readonly clock: Clock
+  /** Virtual time; its wall part can be set. */
+  readonly clock: VirtualClock
   readonly streamTime: MarbleTime
 }
 
@@ -91,13 +94,17 @@ export function testRecord<V>(
 export function marbles(test: (helpers: MarbleHelpers) => void): () => void {
   return () => {
     const scheduler = new TestScheduler(deepStrictEqual)
-    const checks = scheduler.run((helpers) => {
-      const bench = new MarbleBench(scheduler, helpers)
-      test(bench.helpers())
-      bench.launch()
-      return bench
-    })
-    checks.verify()
+    let bench: MarbleBench | undefined
+    try {
+      scheduler.run((helpers) => {
+        bench = new MarbleBench(scheduler, helpers)
+        test(bench.helpers())
+        bench.launch()
+      })
+      bench?.verify()
+    } catch (error) {
+      throw bench?.explained(error) ?? error
+    }
   }
 }
 
@@ -107,13 +114,16 @@ class MarbleBench {
   private readonly made = new Map<SubscriptionLogs, string>()
   private readonly compared = new Set<SubscriptionLogs>()
   private readonly streamTime = new MarbleTime()
+  private readonly clock: VirtualClock
   private readonly flows: MarbleFlow[] = []
   private expectedRejections: { readonly frame: number; readonly code: unknown }[] = []
 
   constructor(
     private readonly scheduler: TestScheduler,
     private readonly run: RunHelpers,
-  ) {}
+  ) {
+    this.clock = new VirtualClock(scheduler)
+  }
 
   helpers(): MarbleHelpers {
     const { run, rejections, streamTime } = this
@@ -121,7 +131,7 @@ class MarbleBench {
       ...run,
       rejections,
       streamTime,
-      clock: this.clockWhile(() => true),
+      clock: this.clock,
       cold: ((...args: Parameters<RunHelpers['cold']>) => this.watch(args[0], run.cold(...args))) as RunHelpers['cold'],
       hot: ((...args: Parameters<RunHelpers['hot']>) => this.watch(args[0], run.hot(...args))) as RunHelpers['hot'],
       records: (marbles, values, error) => this.records(marbles, values, error),
@@ -160,6 +170,14 @@ class MarbleBench {
         this.leaks.push(`the subscriptions of '${name}' were not compared: expectSubscriptions`)
     }
     deepStrictEqual(this.leaks, [], `at the end of a marble test: ${this.leaks.join('; ')}`)
+  }
+
+  /** Why a test failed may be that the flow did: its last error is told with what was compared. */
+  explained(error: unknown): unknown {
+    const told = this.flows.flatMap(({ virtual: { lastError } }) => (lastError === undefined ? [] : [lastError]))
+    if (error instanceof Error && told.length > 0)
+      error.message += told.map((one) => `\nThe last error of the flow: ${describeError(one)}`).join('')
+    return error
   }
 
   private flow(declared: Flow, options?: VirtualFlowOptions): FlowRun {
@@ -230,7 +248,7 @@ class MarbleBench {
   private clockWhile(isRunning: () => boolean): Clock {
     const { scheduler, leaks } = this
     return {
-      now: () => scheduler.now(),
+      now: () => this.clock.now(),
       scheduler: {
         now: () => scheduler.now(),
         schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number, state?: T) {

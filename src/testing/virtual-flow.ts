@@ -1,4 +1,4 @@
-import { EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
+import { defer, EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
 import { z } from 'zod'
 import { compile, Engine, type Flow, type FlowStatus } from '../engine/index.js'
 import {
@@ -15,10 +15,12 @@ import {
   type Source,
   StreamRecord,
   silentLogger,
+  type WeirError,
 } from '../model/index.js'
 import { MemoryCheckpoints } from '../state/index.js'
 import { LogSource } from './log-source.js'
 import { asRead, withStandIns } from './stand-ins.js'
+import { VirtualClock } from './virtual-clock.js'
 
 export interface VirtualFlowOptions {
   readonly environment?: Environment
@@ -60,9 +62,11 @@ export interface Placed {
 export class VirtualFlow {
   /** All that reached a sink, in order; what a failed epoch wrote is here too. */
   readonly written: Written[] = []
-  /** What reached a sink in epochs that were committed: what a transactional sink would hold. */
-  readonly committed: Written[] = []
   readonly deadLetters: DeadLetter[] = []
+  /** Why an epoch failed last, whether or not its replay succeeded. */
+  lastError: WeirError | undefined
+  /** Its time. The wall part can be set, to see what becomes of a flow then. */
+  readonly clock: VirtualClock
   readonly written$ = new Subject<Written>()
   readonly deadLetters$ = new Subject<DeadLetter>()
   private readonly sources: LogSource[] = []
@@ -70,7 +74,7 @@ export class VirtualFlow {
   private readonly internals = new Map<string, LogSource>()
   private readonly checkpoints = new MemoryCheckpoints()
   private readonly flow: Flow
-  private uncommitted: Written[] = []
+  private readonly settled = new Set<Written>()
   private engine: Engine | undefined
   private running: Subscription | undefined
 
@@ -79,12 +83,18 @@ export class VirtualFlow {
     private readonly scheduler: VirtualTimeScheduler,
     private readonly options: VirtualFlowOptions = {},
   ) {
+    this.clock = new VirtualClock(scheduler)
     const { maxRecords = 1, everyMs = 10 } = options.epoch ?? {}
     this.flow = withStandIns(
       declared,
       { source: (source) => this.logOf(source), sink: (sink) => this.listOf(sink) },
       { epoch: { maxRecords, every: everyMs } },
     )
+  }
+
+  /** What reached a sink in epochs that were committed, in order: what a transactional sink would hold. */
+  get committed(): readonly Written[] {
+    return this.written.filter((written) => this.settled.has(written))
   }
 
   /** Writes a value into the log of a source, at a virtual time. Objects become JSON where the source reads bytes. */
@@ -120,19 +130,15 @@ export class VirtualFlow {
       { environment: this.options.environment ?? {} },
     )
     this.engine = new Engine(topology, {
-      clock: { now: () => this.scheduler.now(), scheduler: this.scheduler },
+      clock: this.clock,
       log: this.options.log ?? silentLogger,
       http: { serve: () => EMPTY },
       production: false,
       dataDirectory: '.',
       checkpoints: this.checkpoints,
       observer: {
-        epoch: () => {
-          this.committed.push(...this.uncommitted)
-          this.uncommitted = []
-        },
-        state: ({ state }) => {
-          if (state === 'retrying') this.uncommitted = []
+        state: ({ error }) => {
+          this.lastError = error ?? this.lastError
         },
       },
     })
@@ -142,7 +148,6 @@ export class VirtualFlow {
   /** Ends the process at this very moment: nothing is drained, nothing committed. */
   crash(): void {
     this.running?.unsubscribe()
-    this.uncommitted = []
   }
 
   /** Drains, commits and ends. */
@@ -207,19 +212,29 @@ export class VirtualFlow {
     }
   }
 
+  /** Each sink holds what it wrote until its own epoch is committed: another part of the flow has commits of its own. */
   private sinkTask(sink: string): SinkTask {
+    let uncommitted: Written[] = []
     return {
       write: (records$) =>
-        records$.pipe(
+        defer(() => {
+          uncommitted = []
+          return records$
+        }).pipe(
           tap((record) => {
             const value = record.value instanceof Batch ? record.value.values : record.value
             const written = { sink, value, record, at: this.scheduler.now() }
             this.options.beforeWrite?.(written)
             this.written.push(written)
-            this.uncommitted.push(written)
+            uncommitted.push(written)
             this.written$.next(written)
           }),
         ),
+      committed: () => {
+        for (const written of uncommitted) this.settled.add(written)
+        uncommitted = []
+        return EMPTY
+      },
     }
   }
 

@@ -9,7 +9,7 @@ export interface Ailment {
 }
 
 export interface HealthOptions {
-  /** ms since the Unix epoch. */
+  /** A time of the clock's scheduler. */
   readonly now: number
   /** How long a flow may go without a commit, ms. An idle flow commits too: its epochs are empty. */
   readonly stuckAfterMs: number

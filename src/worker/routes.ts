@@ -1,13 +1,13 @@
 import { defer, from, map, mergeMap, type Observable, of } from 'rxjs'
 import type { FlowStatus } from '../engine/status.js'
-import { describeError, type HttpReply, type HttpRoute } from '../model/index.js'
+import { type Clock, describeError, type HttpReply, type HttpRoute } from '../model/index.js'
 import type { Crew, Statement, Topic } from './crew.js'
 import { ailments, isReady } from './health.js'
 import { type Metrics, type MetricValues, sumOf } from './metrics.js'
 
 export interface AnswerOptions {
   readonly flows: () => readonly FlowStatus[]
-  readonly now: () => number
+  readonly clock: Clock
   readonly metrics: Metrics
   readonly stuckAfterMs: number
   readonly isStopping: () => boolean
@@ -36,17 +36,18 @@ export interface WorkerAnswers extends Record<Topic, () => Observable<unknown>> 
   metrics(): Observable<MetricValues>
 }
 
-export function workerAnswers({ flows, now, metrics, stuckAfterMs, isStopping }: AnswerOptions): WorkerAnswers {
+export function workerAnswers({ flows, clock, metrics, stuckAfterMs, isStopping }: AnswerOptions): WorkerAnswers {
+  const briefs = () => flows().map((status) => brief(status, clock))
   return {
     health: () =>
       defer(() => {
-        const reasons = ailments(flows(), { now: now(), stuckAfterMs })
-        return of({ status: reasons.length === 0 ? 'ok' : 'failing', reasons, flows: flows().map(brief) } as const)
+        const reasons = ailments(flows(), { now: clock.scheduler.now(), stuckAfterMs })
+        return of({ status: reasons.length === 0 ? 'ok' : 'failing', reasons, flows: briefs() } as const)
       }),
     ready: () =>
       defer(() => {
         const ready = isReady(flows()) && !isStopping()
-        return of({ status: ready ? 'ready' : 'not ready', flows: flows().map(brief) } as const)
+        return of({ status: ready ? 'ready' : 'not ready', flows: briefs() } as const)
       }),
     metrics: () => defer(() => from(metrics.values())),
   }
@@ -116,11 +117,12 @@ function metricsOfAll(statements: readonly Statement[]): Promise<string> {
   )
 }
 
-function brief({ flow, state, error, trouble, failures, lastCommitAt }: FlowStatus) {
+function brief({ flow, state, error, trouble, failures, lastCommitAt }: FlowStatus, { now, scheduler }: Clock) {
+  const wallTime = (at: number) => new Date(now() - (scheduler.now() - at)).toISOString()
   return {
     flow,
     state,
-    ...(lastCommitAt === undefined ? {} : { lastCommit: new Date(lastCommitAt).toISOString() }),
+    ...(lastCommitAt === undefined ? {} : { lastCommit: wallTime(lastCommitAt) }),
     ...(error === undefined ? {} : { failures, error: describeError(error) }),
     ...(trouble === undefined ? {} : { trouble: describeError(trouble) }),
   }

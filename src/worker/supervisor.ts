@@ -115,11 +115,11 @@ class Supervisor {
   private keep(worker: number): Observable<never> {
     let deaths = 0
     const life$ = defer(() => {
-      const began = this.options.clock.now()
+      const began = this.options.clock.scheduler.now()
       return this.live(worker).pipe(
         mergeMap((exit) => {
           if (this.isLast(worker, exit)) return EMPTY
-          deaths = this.options.clock.now() - began >= steadyMs ? 1 : deaths + 1
+          deaths = this.options.clock.scheduler.now() - began >= steadyMs ? 1 : deaths + 1
           return throwError(() => new Death(exit, backoffMs(deaths)))
         }, 1),
       )

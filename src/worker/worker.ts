@@ -85,7 +85,10 @@ class Worker {
   constructor(private readonly options: WorkerOptions) {
     const { clock, log, observers = [] } = options
     this.server = new WorkerHttpServer(log)
-    this.metrics = createMetrics(() => this.engine.status(), clock.now)
+    this.metrics = createMetrics(
+      () => this.engine.status(),
+      () => clock.scheduler.now(),
+    )
     const observer = together([this.metrics.observer, stateLog(log), ...observers])
     this.engine = options.engine({ http: this.server, observer })
   }
@@ -132,7 +135,7 @@ class Worker {
     const { clock, about, crew, stuckAfterMs = 60_000 } = this.options
     const answers = workerAnswers({
       flows: () => this.engine.status(),
-      now: clock.now,
+      clock,
       metrics: this.metrics,
       stuckAfterMs,
       isStopping: () => this.stoppedAt !== undefined,
@@ -150,7 +153,7 @@ class Worker {
   }
 
   private drain(): void {
-    this.stoppedAt = this.options.clock.now()
+    this.stoppedAt = this.options.clock.scheduler.now()
     this.options.log.info('stopping: flows drain and commit; once more ends them at once')
     this.engine.stop()
   }

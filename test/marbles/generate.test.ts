@@ -1,4 +1,4 @@
-import { concat, concatMap, map, NEVER, type Observable, of, toArray } from 'rxjs'
+import { concat, concatMap, map, NEVER, type Observable, of, tap, toArray } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import {
   type Clock,
@@ -82,6 +82,18 @@ describe('pace', () => {
       expectRecords(concat(pause as unknown as typeof late$, source.read(epoch(3))), '----!').toBe('---(bcd|)', values)
       expectSubscriptions(pause.subscriptions).toBe('^--!')
     }),
+  )
+
+  test.each([-3_600_000, 3_600_000])('goes on when the wall clock is set by %i ms', (jump) =>
+    marbles(({ clock, expectRecords }) => {
+      const source = task({ rate: 500 }, clock)
+      const jumping$ = read(source, [epoch(100)]).pipe(
+        tap(({ value }) => {
+          if (value === 1) clock.jump(jump)
+        }),
+      )
+      expectRecords(jumping$, '--------!').toBe('a-b-c-d-', values)
+    })(),
   )
 
   test('never drifts, whatever the timer can resolve', () => {

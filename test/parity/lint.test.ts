@@ -33,6 +33,7 @@ const forbidden = [
   ['Date.now', 'Date.now()', '`context.clock.now()`'],
   ['performance.now', 'performance.now()', '`context.clock.now()`'],
   ['new Date()', 'new Date()', '`context.clock.now()`'],
+  ['a duration by the wall clock', 'context.clock.now() - began', '`clock.scheduler.now()`'],
   ['setTimeout', 'setTimeout(flush, 10)', '`timer(ms, context.clock.scheduler)`'],
   ['setInterval', 'setInterval(flush, 10)', '`timer(ms, context.clock.scheduler)`'],
 ] as const
@@ -53,6 +54,11 @@ test('what stages need is allowed', async () => {
 
 test('the engine may do what stages may not', async () => {
   expect(await complaints('new Subject().subscribe(); Date.now()', 'src/engine/some.ts')).toEqual([])
+})
+
+test('a duration by the wall clock is refused everywhere, and one by the steady clock nowhere', async () => {
+  expect(await complaints('clock.now() - began', 'src/engine/some.ts')).toHaveLength(1)
+  expect(await complaints('clock.scheduler.now() - began', 'src/engine/some.ts')).toEqual([])
 })
 
 test('the one file that makes operators may subscribe, and nothing else', async () => {

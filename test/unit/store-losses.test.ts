@@ -12,7 +12,9 @@ test('a store that is full is told of at once, and then once a minute while it g
   const log: Logger = { ...silentLogger, warn: (...said: unknown[]) => void told.push(String(said.at(-1))) }
   const stores = new TaskStores()
   const store = stores.declare('users', { version: 1, save: () => 0, load: () => 0 }, { maxKeys: 1 })
-  const losses = new StoreLosses(stores, { now: () => now, scheduler: new VirtualTimeScheduler() }, log)
+  const scheduler = Object.assign(new VirtualTimeScheduler(), { now: () => now })
+  // The wall clock was set back meanwhile.
+  const losses = new StoreLosses(stores, { now: () => -now, scheduler }, log)
   stores.assign({ ...here, generation: 1, sequence: 0 })
   let keys = 0
   const epoch = (added: number) => {

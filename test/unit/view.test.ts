@@ -20,6 +20,7 @@ import { z } from 'zod'
 import { compile, Engine, type Flow } from '../../src/engine/index.js'
 import { eventTime, flow, generate, http, map, type ViewEntry, view, WeirError } from '../../src/index.js'
 import {
+  type Clock,
   defineConnection,
   silentLogger,
   systemClock,
@@ -341,6 +342,11 @@ describe('the stream of a view', () => {
 
 describe('reading a storage', () => {
   const content = (tag: string) => ({ tag, at: 1, isWhole: true, tables: new Map() })
+  /** Time passes as told, and the wall clock is set at random. */
+  const clockAt = (passed: () => number): Clock => ({
+    now: () => (Math.random() - 0.5) * 1e9,
+    scheduler: { now: passed, schedule: asyncScheduler.schedule.bind(asyncScheduler) },
+  })
 
   test('happens a few times a second, however many ask', () => {
     const reads: (string | undefined)[] = []
@@ -349,7 +355,12 @@ describe('reading a storage', () => {
       read: (_view: string, known?: string) => defer(() => (reads.push(known), answers$.pipe(take(1)))),
     }
     let now = 0
-    const recent = new Recent(storage as never, 'v', { now: () => now, scheduler: asyncScheduler }, silentLogger)
+    const recent = new Recent(
+      storage as never,
+      'v',
+      clockAt(() => now),
+      silentLogger,
+    )
     recent.opened()
     const told: (string | undefined)[] = []
     const ask = () => recent.get().subscribe((one) => told.push(one?.tag))
@@ -373,7 +384,12 @@ describe('reading a storage', () => {
     let now = 0
     let reads = 0
     const read = () => defer(() => ((now += 100), of(content(`${reads++}`))))
-    const recent = new Recent({ read } as never, 'v', { now: () => now, scheduler: asyncScheduler }, silentLogger)
+    const recent = new Recent(
+      { read } as never,
+      'v',
+      clockAt(() => now),
+      silentLogger,
+    )
     recent.opened()
     for (; now < 10_000; now += 10) {
       await firstValueFrom(recent.get())
@@ -387,7 +403,12 @@ describe('reading a storage', () => {
     const results = [throwError(() => new Error('away')), of(content('a')), throwError(() => new Error('away')), EMPTY]
     let now = 0
     const storage = { read: () => results.shift() ?? EMPTY }
-    const recent = new Recent(storage as never, 'v', { now: () => now, scheduler: asyncScheduler }, silentLogger)
+    const recent = new Recent(
+      storage as never,
+      'v',
+      clockAt(() => now),
+      silentLogger,
+    )
     const tags: (string | undefined)[] = [(await firstValueFrom(recent.get()))?.tag]
     recent.opened()
     for (; now < 1_000; now += 250) tags.push((await firstValueFrom(recent.get()))?.tag)

@@ -26,12 +26,12 @@ class FakeEngine {
       flow,
       state,
       guarantee: 'at-least-once',
-      since: Date.now(),
+      since: systemClock.scheduler.now(),
       failures: 0,
       restoredBytes: 0,
       stores: [],
       error: undefined,
-      lastCommitAt: Date.now(),
+      lastCommitAt: systemClock.scheduler.now(),
       watermark: undefined,
       stages: [],
       partitions: [],
@@ -106,7 +106,12 @@ describe('a worker', () => {
   test('that is stopped is not failed by a flow that had failed before', async () => {
     const { engine, stop$, url, outcome } = start()
     await url
-    const failed = { ...engine.status()[0], flow: 'old', state: 'failed' as const, since: Date.now() - 1000 }
+    const failed = {
+      ...engine.status()[0],
+      flow: 'old',
+      state: 'failed' as const,
+      since: systemClock.scheduler.now() - 1000,
+    }
     const status = engine.status
     engine.status = () => [...status(), failed as FlowStatus]
     stop$.next()

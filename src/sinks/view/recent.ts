@@ -30,7 +30,7 @@ export class Recent {
   /** Emits once; when the storage can't be read, what was read last, or undefined when nothing was. */
   get(): Observable<ViewContent | undefined> {
     return defer(() => {
-      const isFresh = this.clock.now() - this.readAt < Math.max(freshMs, patience * this.tookMs)
+      const isFresh = this.clock.scheduler.now() - this.readAt < Math.max(freshMs, patience * this.tookMs)
       if (isFresh || !this.isOpen) return of(this.content)
       return (this.reading$ ??= this.read())
     })
@@ -38,15 +38,15 @@ export class Recent {
 
   /** Does work on the content; what takes long makes it be read less often, so that large views leave time for others. */
   use<T>(work: () => T): T {
-    const began = this.clock.now()
+    const began = this.clock.scheduler.now()
     const result = work()
-    this.tookMs += this.clock.now() - began
+    this.tookMs += this.clock.scheduler.now() - began
     return result
   }
 
   private read(): Observable<ViewContent | undefined> {
     return defer(() => {
-      const began = this.clock.now()
+      const began = this.clock.scheduler.now()
       return this.storage.read(this.view, this.content?.tag).pipe(
         map((content) => (this.content = content)),
         defaultIfEmpty(undefined),
@@ -74,7 +74,7 @@ export class Recent {
   }
 
   private settled(began: number): ViewContent | undefined {
-    this.readAt = this.clock.now()
+    this.readAt = this.clock.scheduler.now()
     this.tookMs = this.readAt - began
     return this.content
   }

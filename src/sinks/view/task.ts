@@ -100,8 +100,8 @@ export class ViewTask implements SinkTask {
     this.task = `${flow}.${stage}`
     this.joins = context.joins === true
     this.kept = new KeptView((codec) => context.store(options.name, codec))
-    this.epochAt = clock.now()
-    this.verifiedAt = clock.now()
+    this.epochAt = clock.scheduler.now()
+    this.verifiedAt = clock.scheduler.now()
     views.expect?.(this.view, this.task)
     this.recent = new Recent(views, this.view, clock, log)
     this.lifetime$ = merge(this.routes(), this.following())
@@ -140,13 +140,13 @@ export class ViewTask implements SinkTask {
 
   committed(): Observable<never> {
     const { clock, log } = this.context
-    if (this.joins || clock.now() - this.failedAt < restMs) return EMPTY
+    if (this.joins || clock.scheduler.now() - this.failedAt < restMs) return EMPTY
     return this.each((part) => this.publish(part)).pipe(
       tap({ complete: () => this.succeeded() }),
       catchError((error: unknown) => {
         // Whatever has come of it: the parts are claimed anew, and what is missing is found out.
         this.claims.clear()
-        this.failedAt = clock.now()
+        this.failedAt = clock.scheduler.now()
         if (!this.hasFailed) log.warn(`${describeError(error)}; it is tried again, and the flow goes on`)
         this.hasFailed = true
         return EMPTY
@@ -201,7 +201,7 @@ export class ViewTask implements SinkTask {
       const outcome = this.kept.apply(part, changes, time.watermark())
       if (outcome !== undefined) this.outcomes.set(partitionName(part), outcome)
     }
-    this.epochAt = clock.now()
+    this.epochAt = clock.scheduler.now()
     this.hasAll = told.length >= (told[0]?.total ?? 1)
     return EMPTY
   }
@@ -269,12 +269,12 @@ export class ViewTask implements SinkTask {
   }
 
   private isDue(): boolean {
-    return this.context.clock.now() - this.verifiedAt >= verifyMs
+    return this.context.clock.scheduler.now() - this.verifiedAt >= verifyMs
   }
 
   private succeeded(): void {
     const { clock, log } = this.context
-    if (this.isDue()) this.verifiedAt = clock.now()
+    if (this.isDue()) this.verifiedAt = clock.scheduler.now()
     if (this.hasFailed) log.info(`view ${this.view} is written again`)
     this.hasFailed = false
   }
@@ -303,7 +303,7 @@ export class ViewTask implements SinkTask {
     const followed$ = defer(() => views.follow?.(this.view) ?? EMPTY)
     if (views.follow === undefined) return followed$
     return timer(everyMs, everyMs, clock.scheduler).pipe(
-      filter(() => !this.hasAll || clock.now() - this.epochAt >= idleMs),
+      filter(() => !this.hasAll || clock.scheduler.now() - this.epochAt >= idleMs),
       take(1),
       concatMap(() => followed$),
     )

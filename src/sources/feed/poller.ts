@@ -10,7 +10,7 @@ interface PollerOptions {
 
 /** Asks for one document again and again, as its server wants to be asked. */
 export class Poller {
-  /** When it may be asked for next, ms since the Unix epoch. */
+  /** When it may be asked for next, a time of the clock's scheduler. */
   dueAt = 0
   private etag: string | undefined
   private modified: string | undefined
@@ -20,12 +20,22 @@ export class Poller {
 
   /** The document, or undefined when it is the same as before. Errors: whatever kept it from coming. */
   async poll(): Promise<{ readonly body: unknown } | undefined> {
-    const { url, everyMs, timeoutMs, clock } = this.options
-    this.dueAt = clock.now() + everyMs
-    const signal = AbortSignal.any([this.controller.signal, AbortSignal.timeout(timeoutMs)])
+    const { everyMs, timeoutMs, clock } = this.options
+    this.dueAt = clock.scheduler.now() + everyMs
+    const late = new AbortController()
+    const timer = clock.scheduler.schedule(() => late.abort(new Error(`nothing came for ${timeoutMs} ms`)), timeoutMs)
+    try {
+      return await this.ask(AbortSignal.any([this.controller.signal, late.signal]))
+    } finally {
+      timer.unsubscribe()
+    }
+  }
+
+  private async ask(signal: AbortSignal): Promise<{ readonly body: unknown } | undefined> {
+    const { url, everyMs, clock } = this.options
     const response = await fetch(url, { headers: this.headers(), signal })
     const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.now())
-    if (pauseMs > everyMs) this.dueAt = clock.now() + pauseMs
+    if (pauseMs > everyMs) this.dueAt = clock.scheduler.now() + pauseMs
     if (response.status !== 200) {
       await response.body?.cancel()
       if (response.status === 304) return undefined
