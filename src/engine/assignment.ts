@@ -7,22 +7,29 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
+import type { Inputs } from './inputs.js'
+
+/** A change, and the input that it is of. */
+interface Wanted {
+  readonly change: AssignmentChange
+  readonly input: number
+}
 
 /** The partitions of a task, what was committed of each, and the changes that the group still wants. */
 export class Assignment {
   /** What the last commit said of each assigned partition; undefined where nothing was committed yet. */
   private readonly committed = new PartitionMap<{ progress: PartitionProgress | undefined }>()
-  private readonly changes: AssignmentChange[] = []
-  /** How many partitions the topics have. */
-  total = 0
+  private readonly changes: Wanted[] = []
   private wasWhole = false
 
-  want(change: AssignmentChange): void {
-    this.changes.push(change)
+  constructor(private readonly inputs: Inputs) {}
+
+  want(change: AssignmentChange, input: number): void {
+    this.changes.push({ change, input })
   }
 
   /** The next change to carry out; it stays the next one until it is `settled`. */
-  next(): AssignmentChange | undefined {
+  next(): Wanted | undefined {
     return this.changes[0]
   }
 
@@ -30,9 +37,8 @@ export class Assignment {
     this.changes.shift()
   }
 
-  add(partition: TopicPartition, progress: PartitionProgress | undefined, total: number): void {
+  add(partition: TopicPartition, progress: PartitionProgress | undefined): void {
     this.committed.set(partition.topic, partition.partition, { progress })
-    this.total = total
     if (this.isWhole) this.wasWhole = true
   }
 
@@ -43,6 +49,7 @@ export class Assignment {
   /** Forgets everything: the task connects anew. */
   clear(): void {
     this.committed.clear()
+    this.inputs.clear()
     this.changes.length = 0
     this.wasWhole = false
   }
@@ -81,18 +88,24 @@ export class Assignment {
 
   /** Whether all partitions of the topics are here. */
   get isWhole(): boolean {
-    return this.committed.size >= this.total
+    return this.inputs.areAll(this.partitions)
   }
 
-  /** How long to wait for the missing partitions: a task that had them all may only be in the midst of a rebalance. */
+  /**
+   * How long to wait for the missing partitions, ms: a task that had them all may only be in the midst of a rebalance, and
+   * an input that has not had its first assignment may still get all of its own.
+   */
   get patienceMs(): number {
+    if (this.inputs.total === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
     return this.wasWhole ? 60_000 : 5_000
   }
 
-  /** Where the task has to go back to after a failure; partitions that were never committed are left out. */
-  committedPositions(): Position[] {
+  /** Where an input has to go back to after a failure; partitions that were never committed are left out. */
+  committedPositions(input: number): Position[] {
     return [...this.committed.entries()].flatMap(([{ topic, partition }, { progress }]) =>
-      progress === undefined ? [] : [{ topic, partition, offset: progress.position }],
+      progress === undefined || this.inputs.of(topic) !== input
+        ? []
+        : [{ topic, partition, offset: progress.position }],
     )
   }
 
@@ -100,7 +113,7 @@ export class Assignment {
     const held = this.partitions.map(partitionName).join(', ')
     return new WeirError(
       'WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT',
-      `aggregating a whole topic: this process was assigned ${this.committed.size} of ${this.total} partitions (${held})`,
+      `aggregating a whole topic: this process was assigned ${this.committed.size} of ${this.inputs.total} partitions (${held})`,
       { hint: 'Run one process of this flow: another member of its consumer group holds the rest.' },
     )
   }

@@ -19,6 +19,7 @@ import { FlowCutter, type Part } from './cut.js'
 import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
+import { sharedHint } from './inputs.js'
 import { joinSummaries, summarize } from './summary.js'
 import {
   type BranchNode,
@@ -124,6 +125,7 @@ class FlowCompiler {
         stages: input.stages.map((stage) => this.stage(stage)),
       }),
     )
+    this.refuseShared(inputs)
     const chain = this.chain(flow.stages, flow.end)
     const parts = { inputs, ...chain }
     const stores = this.stores([...operatorsOf(parts), ...sinksOf(parts)])
@@ -153,6 +155,24 @@ class FlowCompiler {
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
+    }
+  }
+
+  /** Positions, time and stores are kept by topic and partition: two inputs of one topic would be one. */
+  private refuseShared(inputs: readonly InputNode[]): void {
+    const readers = new Map<string, string>()
+    for (const { source } of inputs) {
+      const { name, definition, options, declaredAt } = source
+      const reads = options === undefined ? undefined : definition.reads?.(options)
+      const topics = new Set(reads?.topics)
+      for (const topic of topics) {
+        const other = readers.get(topic)
+        if (other !== undefined) {
+          const message = `flow '${this.name}': '${name}' reads topic '${topic}', which its input '${other}' reads already`
+          this.faults.push({ message, hint: sharedHint, declaredAt })
+        }
+        readers.set(topic, name)
+      }
     }
   }
 

@@ -133,7 +133,7 @@ export class FlowCutter {
     // Options that did not validate are undefined; compiling fails with their faults afterwards.
     if (carrier === undefined || options === undefined) return 'here'
     if (definition.spread === undefined) return rekeyed && hasStores(definition, options) ? 'records' : 'here'
-    const isOneTopic = carrier.reads.flatMap(({ topics }) => topics).length === 1
+    const isOneTopic = carrier.reads.flatMap(topicsOf).length === 1
     if (definition.spread.groups(options) === 'record-key' && !rekeyed && isOneTopic) return 'alone'
     return isUncombined({ definition, options }) ? 'records' : 'combine'
   }
@@ -194,7 +194,7 @@ export class FlowCutter {
     const received: OperatorNode = {
       name: `${stage.name}.receive`,
       definition: receive as OperatorNode['definition'],
-      options: { store: `${stage.name}.sources`, idleForMs: 3 * this.everyMs },
+      options: { store: `${stage.name}.sources`, idleForMs: 3 * this.everyMs, inputs: carrier.reads.map(topicsOf) },
       connection: undefined,
       policy: 'skip',
       declaredAt,
@@ -258,4 +258,8 @@ function spreading(stage: OperatorNode, way: 'alone' | 'combine' | 'merge'): Ope
   const build = spread?.[way] as OperatorDefinition['build']
   const name = way === 'combine' ? `${definition.name}.combine` : definition.name
   return { ...stage, definition: { ...definition, name, global: false, build } }
+}
+
+function topicsOf({ topics }: TopicsRead): readonly string[] {
+  return topics
 }

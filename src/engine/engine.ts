@@ -3,6 +3,7 @@ import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer,
 import { WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { EventTime } from './event-time.js'
+import { Inputs } from './inputs.js'
 import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
 import { RunningFlow } from './running-flow.js'
@@ -90,7 +91,7 @@ export class Engine {
     const { clock, http, instance, observer = {} } = this.parts
     const log = this.parts.log.child({ flow: flow.name })
     const stores = new TaskStores(flow.givesUp)
-    const time = new EventTime(clock, part.timeScope)
+    const time = new EventTime(clock, part.timeScope, new Inputs(part.inputs.length))
     const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow, part))
     const checkpoints = part.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined
     // The contexts need the task's transactions, and the task its pipeline.

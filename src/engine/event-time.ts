@@ -8,6 +8,7 @@ import {
   type StreamTime,
   type TopicPartition,
 } from '../model/index.js'
+import { Inputs } from './inputs.js'
 
 type Told = Parameters<StreamTime['follow']>[0]
 
@@ -52,7 +53,8 @@ export type TimeScope = 'task' | 'partition'
 export class EventTime implements StreamTime {
   outOfOrderMs = 0
   closed = Number.NEGATIVE_INFINITY
-  total = 0
+  /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
+  private whole: boolean | undefined
   private idleAfterMs = 30_000
   private readonly times = new PartitionMap<PartitionTime>()
   private others: Told | undefined
@@ -62,6 +64,7 @@ export class EventTime implements StreamTime {
   constructor(
     private readonly clock: Clock,
     private readonly scope: TimeScope = 'task',
+    readonly inputs = new Inputs(),
   ) {}
 
   configure({ outOfOrderMs, idleAfterMs }: { outOfOrderMs: number; idleAfterMs: number }): void {
@@ -73,10 +76,15 @@ export class EventTime implements StreamTime {
     this.others = told
   }
 
+  /** An input was given partitions, of so many in all: each of them is then assigned. */
+  assigned(input: number, partitions: readonly TopicPartition[], total: number): void {
+    this.inputs.assigned(input, partitions, total)
+    this.whole = undefined
+  }
+
   assign(
     { topic, partition, generation = 0 }: TopicPartition & { readonly generation?: number },
     progress: PartitionProgress | undefined,
-    total = 0,
   ): void {
     const closed = progress?.watermark ?? Number.NEGATIVE_INFINITY
     this.times.set(topic, partition, {
@@ -90,13 +98,14 @@ export class EventTime implements StreamTime {
       closed,
       told: nothing,
     })
-    this.total = total
+    this.whole = undefined
     if (this.scope === 'task') this.closed = Math.max(this.closed, closed)
     this.allIdle = undefined
   }
 
   release(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) this.times.delete(topic, partition)
+    this.whole = undefined
     if (this.times.size === 0) this.closed = Number.NEGATIVE_INFINITY
   }
 
@@ -117,7 +126,7 @@ export class EventTime implements StreamTime {
   }
 
   get isWhole(): boolean {
-    return this.times.size >= this.total
+    return (this.whole ??= this.inputs.areAll(this.partitions()))
   }
 
   watermark(): number {
@@ -147,9 +156,9 @@ export class EventTime implements StreamTime {
   }
 
   told(): readonly PartitionTold[] {
-    const { total } = this
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position } = time
+      const total = this.inputs.totalOf(this.inputs.of(partition.topic))
       return { ...partition, generation, position, total, ...this.base(time) }
     })
   }
@@ -201,6 +210,10 @@ export class EventTime implements StreamTime {
     const closed = [...this.times.values()].map((time) => time.closed)
     const reached = this.scope === 'task' ? this.closed : Math.min(...closed)
     return Number.isFinite(reached) ? reached : undefined
+  }
+
+  private *partitions(): Generator<TopicPartition> {
+    for (const [partition] of this.times.entries()) yield partition
   }
 
   /** How much time has passed. A wall clock that is set must make nobody idle, and no window close. */

@@ -79,7 +79,7 @@ export class FlowTask {
   transaction: EpochTransaction | undefined
   private state: FlowState = 'starting'
   private since: number
-  private readonly assignment = new Assignment()
+  private readonly assignment: Assignment
   private readonly supervision: Supervision
   /** Ends whatever the task waits for. */
   private readonly wake = new Subject<void>()
@@ -102,6 +102,7 @@ export class FlowTask {
   private lastCommitAt: number | undefined
 
   constructor(private readonly parts: TaskParts) {
+    this.assignment = new Assignment(parts.time.inputs)
     this.supervision = new Supervision(parts.flow.attempts)
     this.restoring = new RestoreProgress(parts.clock, parts.log)
     this.losses = new StoreLosses(parts.stores, parts.clock, parts.log)
@@ -160,10 +161,11 @@ export class FlowTask {
     const { pipeline } = this.parts
     this.enter('starting')
     this.opened = false
-    const assignments$ = merge(...pipeline.sources.map(({ assignments$ }) => assignments$)).pipe(
-      tap((change) => this.want(change)),
-      ignoreElements(),
-    )
+    const assignments$ = merge(
+      ...pipeline.sources.map(({ assignments$ }, input) =>
+        assignments$.pipe(tap((change) => this.want(change, input))),
+      ),
+    ).pipe(ignoreElements())
     const steps$ = defer(() => this.step()).pipe(
       catchError((error: unknown) => this.replayAfter(error)),
       // The queue keeps the stack flat when step after step completes at once.
@@ -209,10 +211,10 @@ export class FlowTask {
     this.interrupted = false
     const unlessHalted = takeUntil<never>(this.halt)
     if (!this.opened) return this.open().pipe(unlessHalted)
-    const change = this.assignment.next()
+    const { change, input = 0 } = this.assignment.next() ?? {}
     if (change?.kind === 'revoked') return this.release(change)
     if (this.needsRecovery) return this.recover().pipe(unlessHalted)
-    if (change !== undefined) return this.assign(change).pipe(unlessHalted)
+    if (change !== undefined) return this.assign(change, input).pipe(unlessHalted)
     if (this.assignment.isEmpty) return this.waiting()
     if (this.parts.part.global && !this.assignment.isWhole) return this.waitForTheRest()
     return this.runEpoch()
@@ -230,8 +232,8 @@ export class FlowTask {
     )
   }
 
-  private want(change: AssignmentChange): void {
-    this.assignment.want(change)
+  private want(change: AssignmentChange, input: number): void {
+    this.assignment.want(change, input)
     if (change.kind === 'revoked' && change.lost) this.abort.next()
     this.interrupt()
   }
@@ -241,10 +243,11 @@ export class FlowTask {
     return this.parts.pipeline.sources.flatMap((source) => source.positions())
   }
 
-  private assign({ partitions, total, start }: Assigned): Observable<never> {
+  private assign({ partitions, total, start }: Assigned, input: number): Observable<never> {
     return concat(
-      this.restore(partitions, total),
-      defer(() => start(this.assignment.committedPositions())),
+      run(() => this.parts.time.assigned(input, partitions, total)),
+      this.restore(partitions),
+      defer(() => start(this.assignment.committedPositions(input))),
       run(() => {
         for (const position of this.positions()) this.assignment.base(position)
         this.assignment.settled()
@@ -280,10 +283,12 @@ export class FlowTask {
   private recover(): Observable<never> {
     const { pipeline } = this.parts
     return concat(
-      this.restore(this.assignment.partitions, this.assignment.total),
+      this.restore(this.assignment.partitions),
       defer(() => {
-        const positions = this.assignment.committedPositions()
-        return concat(...pipeline.sources.map((source) => source.rewind(positions, this.supervision.error)))
+        const rewound = pipeline.sources.map((source, input) =>
+          source.rewind(this.assignment.committedPositions(input), this.supervision.error),
+        )
+        return concat(...rewound)
       }),
       run(() => {
         this.needsRecovery = false
@@ -293,7 +298,7 @@ export class FlowTask {
   }
 
   /** Loads what is committed of these partitions. Acquiring them anew also tells how an unclear commit ended. */
-  private restore(partitions: readonly TopicPartition[], total: number): Observable<never> {
+  private restore(partitions: readonly TopicPartition[]): Observable<never> {
     const { checkpoints, stores, time, name: task } = this.parts
     const known = partitions.map((partition) => ({
       ...partition,
@@ -306,8 +311,8 @@ export class FlowTask {
       concatMap((acquired) => {
         const progress = acquired.progress ?? this.assignment.progressOf(acquired)
         stores.assign(acquired)
-        time.assign(acquired, progress, total)
-        this.assignment.add(acquired, progress, total)
+        time.assign(acquired, progress)
+        this.assignment.add(acquired, progress)
         if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
         this.restoring.begin()
         const restored$ = checkpoints.load(task, acquired).pipe(
@@ -330,7 +335,9 @@ export class FlowTask {
   }
 
   private waitForTheRest(): Observable<never> {
-    const impatient$ = timer(this.assignment.patienceMs, this.parts.clock.scheduler).pipe(
+    const { patienceMs } = this.assignment
+    if (patienceMs === Number.POSITIVE_INFINITY) return this.waiting()
+    const impatient$ = timer(patienceMs, this.parts.clock.scheduler).pipe(
       mergeMap(() => throwError(() => this.assignment.partialError()), 1),
     )
     return race(this.wake.pipe(take(1)), impatient$).pipe(ignoreElements())
@@ -365,10 +372,12 @@ export class FlowTask {
 
   private commit(epoch: EpochBudget): Observable<never> {
     const { pipeline, clock } = this.parts
-    const positions = this.positions()
+    const reached = pipeline.sources.map((source) => source.positions())
+    const positions = reached.flat()
     const began = clock.scheduler.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
-    const offsets$ = merge(...pipeline.sources.map((source) => source.commit(positions)))
+    // What a source is told of another's topics it would commit to its own group, and behind it delete records.
+    const offsets$ = merge(...pipeline.sources.map((source, input) => source.commit(reached[input] ?? [])))
     return concat(
       commit$,
       this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(offsets$),

@@ -28,6 +28,8 @@ export interface TopicRequest {
   /** The code when no broker answers. */
   readonly unreachable: ErrorCode
   readonly place: ErrorPlace
+  /** Whether it is Weir's own: only of such a topic records are ever deleted. */
+  readonly internal?: boolean
   /** Settings of the topic when it has to be made, as Kafka names them. */
   readonly config?: Readonly<Record<string, string>>
 }
@@ -47,6 +49,8 @@ interface Metadata {
 export class TopicAdmin {
   private clients: Promise<Clients> | undefined
   /** Admin requests to which no answer has come yet. */
+  /** The topics that are Weir's own. */
+  private readonly internal = new Set<string>()
   private readonly underWay = new Set<Promise<unknown>>()
 
   constructor(
@@ -60,6 +64,7 @@ export class TopicAdmin {
   }
 
   async ensure(request: TopicRequest): Promise<number> {
+    if (request.internal === true) this.internal.add(request.topic)
     try {
       const clients = await this.connected()
       return (await this.count(clients, request.topic)) || (await this.make(clients, request))
@@ -102,8 +107,13 @@ export class TopicAdmin {
     return topics.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
   }
 
-  /** Deletes the records before each position. */
+  /**
+   * Deletes the records before each position.
+   * Errors: WEIR_TASK_UNEXPECTED when one is of a topic that is not Weir's own; nothing is deleted then.
+   */
   async deleteBefore(positions: readonly Position[]): Promise<void> {
+    const foreign = positions.find(({ topic }) => !this.internal.has(topic))
+    if (foreign !== undefined) throw foreignError(foreign)
     const { admin } = await this.connected()
     await this.ask((done) => admin.deleteRecords([...positions], { timeout: answerMs }, done))
   }
@@ -231,3 +241,9 @@ interface AdminModule {
 }
 
 const native = () => nativeClient() as unknown as AdminModule
+
+function foreignError({ topic }: TopicPartition): WeirError {
+  return new WeirError('WEIR_TASK_UNEXPECTED', `deleting records of topic '${topic}': it is not Weir's own`, {
+    remedy: 'stop',
+  })
+}

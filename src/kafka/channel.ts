@@ -77,7 +77,7 @@ async function ensure(connection: KafkaConnection, { topic, like, place }: Chann
       partitions = Math.max(partitions, count)
     }
   }
-  return connection.topics.ensure({ ...request, topic, partitions, create: true })
+  return connection.topics.ensure({ ...request, topic, partitions, create: true, internal: true })
 }
 
 /** Reads the internal topic of a flow. */
@@ -139,7 +139,7 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
   /** What is committed is needed by nobody; that it goes later is no concern of the epoch. */
   private truncate(positions: readonly Position[]): void {
     const now = performance.now()
-    const before = positions.filter(({ offset }) => offset > 0)
+    const before = positions.filter(({ topic, offset }) => topic === this.request.topic && offset > 0)
     if (this.isTruncating || before.length === 0 || now - this.truncatedAt < truncateEveryMs) return
     this.truncatedAt = now
     this.isTruncating = true

@@ -216,6 +216,7 @@ export class CheckpointTask {
         topic: logTopic(this.task, topic),
         partitions: Math.max(await topics.partitionsOf(topic), ...numbers),
         create: true,
+        internal: true,
         doing: `opening the checkpoints of '${this.task}'`,
         unreachable: 'WEIR_CHECKPOINT_UNREACHABLE',
         place: {},

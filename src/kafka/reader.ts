@@ -142,8 +142,10 @@ class Session {
   async commit(positions: readonly Position[]): Promise<void> {
     const { consumer } = this
     if (consumer === undefined) return
+    // A group keeps positions of any topic that it is told of, whoever reads it.
+    const own = positions.filter(({ topic, partition }) => this.parts.get(topic, partition) !== undefined)
     try {
-      await this.pump.hearing(consumer.commit(positions))
+      await this.pump.hearing(consumer.commit(own))
     } catch (error) {
       const { doing, place } = this.options
       const gone: readonly number[] = [codes.illegalGeneration, codes.unknownMember, codes.fencedInstance]

@@ -72,7 +72,7 @@ export interface PartitionTold extends TopicPartition {
   /** ms; -Infinity before the first record. */
   readonly watermark: number
   readonly idle: boolean
-  /** How many partitions the topics have, all tasks together. */
+  /** How many partitions the topics of its input have, all tasks together. */
   readonly total: number
 }
 

@@ -132,6 +132,21 @@ describe('faults', () => {
     for (const { declaredAt } of faults) expect(declaredAt?.stack).toContain('compile.test.ts')
   })
 
+  const read = (topic: string | string[], connection = 'kafka') => kafka.source({ topic, connection })
+  test.each([
+    ['alone', merge(read('orders'), read('orders'))],
+    ['among others', merge(read(['returns', 'orders']), read('orders'))],
+    ['in a part of its own', merge(from(read('orders'), json(), counted), read('orders'))],
+    ['of another broker', merge(read('orders', 'far'), read('orders'))],
+  ])('tell of a topic that two inputs read: %s', (_, merged) => {
+    const faults = faultsOf(config(flow(merged, consoleSink()), { connections: { kafka: brokers, far: brokers, db } }))
+    expect(faults.map(({ message }) => message)).toEqual([
+      "flow 'flow': 'kafka.source-2' reads topic 'orders', which its input 'kafka.source' reads already",
+    ])
+    expect(faults[0]?.declaredAt?.stack).toContain('compile.test.ts')
+    expect(faults[0]?.hint).toContain('Read it in one input')
+  })
+
   test('tell of dead letters that nothing takes', () => {
     const given = config(flow(http.post('/a', { body: z.string() }), json(), consoleSink()), {
       connections: { other: other({}) },

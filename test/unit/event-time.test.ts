@@ -20,6 +20,7 @@ function setUp(
   time.configure({ outOfOrderMs, idleAfterMs })
   const all = Array.from({ length: partitions }, (_, partition) => ({ topic: 't', partition }))
   const read = all.map((partition) => ({ ...partition, offset: 5, end: 5 }))
+  time.assigned(0, all, partitions)
   for (const partition of all) time.assign(partition, undefined)
   return {
     time,

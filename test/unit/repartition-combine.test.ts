@@ -9,9 +9,10 @@ function combining(of: object, more: object = {}) {
   const { stores, time, context } = singleStage('sum', 'task')
   const given = aggregateDefinition.options.parse({ name: 'sum', of, ...more })
   const combine = aggregateDefinition.spread?.combine(given, context)
+  time.assigned(0, [{ topic: 't', partition: 0 }], 2)
   for (const partition of [0, 1]) {
     stores.assign({ topic: 't', partition, generation: 1, sequence: 0 })
-    time.assign({ topic: 't', partition, generation: 1 }, undefined, 2)
+    time.assign({ topic: 't', partition, generation: 1 }, undefined)
   }
   const recordOf = (offset: number, partition: number) =>
     new StreamRecord<unknown>(null, offset, offset, [], { topic: 't', partition, offset })

@@ -18,7 +18,8 @@ function merging() {
   let watermark = 0
   time.follow(() => ({ watermark, idle: false }))
   stores.assign({ ...internal, generation: 1, sequence: 0 })
-  time.assign({ ...internal, generation: 1 }, undefined, 1)
+  time.assigned(0, [internal], 1)
+  time.assign({ ...internal, generation: 1 }, undefined)
   const epoch = (until: number, ...partials: PartialResult[]) => {
     watermark = until
     time.advance([end])

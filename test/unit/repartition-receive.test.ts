@@ -13,12 +13,13 @@ import { singleStage, valuesOf } from '../support/single-stage.js'
 const internal = { topic: 'internal', partition: 0 }
 
 /** What a task makes of what another one sent it; it begins with the state that these chunks hold. */
-function receiving(chunks: readonly Uint8Array[] = []) {
+function receiving(chunks: readonly Uint8Array[] = [], inputs: string[][] = [['source']]) {
   const { stores, time, context } = singleStage('receive', 'partition')
-  const operate = receive.build({ store: 'sources', idleForMs: 3_000 }, context)
+  const operate = receive.build({ store: 'sources', idleForMs: 3_000, inputs }, context)
   stores.assign({ ...internal, generation: 1, sequence: 0 })
   for (const bytes of chunks) stores.restore(internal, { sequence: 1, bytes })
-  time.assign({ ...internal, generation: 1 }, undefined, 1)
+  time.assigned(0, [internal], 1)
+  time.assign({ ...internal, generation: 1 }, undefined)
   let offset = 0
   return {
     /** The values that these messages give. */

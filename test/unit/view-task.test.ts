@@ -32,7 +32,8 @@ function viewOf(total = 1) {
   const entries = (entry: ViewEntry) => entry
   const task = new ViewTask({ path: '/stats', entries, storage: 'memory', name: 'view' }, context)
   stores.assign({ ...here, generation: 1, sequence: 0, progress: undefined })
-  time.assign({ ...here, generation: 1 }, undefined, total)
+  time.assigned(0, [here], total)
+  time.assign({ ...here, generation: 1 }, undefined)
   task.lifetime$.subscribe()
   const done = (work$: Observable<unknown>) => void work$.pipe(ignoreElements()).subscribe()
   return {

@@ -41,7 +41,12 @@ const codec: StoreCodec<Source> = {
   },
 }
 
-const options = z.strictObject({ store: z.string(), idleForMs: z.number() })
+const options = z.strictObject({
+  store: z.string(),
+  idleForMs: z.number(),
+  /** The topics that each input of the other task reads. */
+  inputs: z.array(z.array(z.string())),
+})
 
 /**
  * Reads what another task sent: follows how far each source partition has come, puts pieces together, and drops
@@ -53,9 +58,13 @@ export const receive = defineOperator({
   onError: 'dead-letter',
   options,
   stores: ({ store }) => [store],
-  build: ({ store: name, idleForMs }, context) => {
+  build: ({ store: name, idleForMs, inputs }, context) => {
     const store = context.store(name, codec)
-    context.time.follow(({ topic, partition }) => toldOf(store.of(topic, partition), context.clock.now() - idleForMs))
+    const inputOf = new Map(inputs.flatMap((topics, input) => topics.map((topic) => [topic, input] as const)))
+    context.time.follow(({ topic, partition }) => {
+      const sources = awaitedOf(store.of(topic, partition), inputOf, inputs.length)
+      return toldOf(sources, context.clock.now() - idleForMs)
+    })
     return operate<StreamRecord, StreamRecord>((output) => ({
       next(message) {
         const { topic, partition } = message.origin
@@ -153,13 +162,38 @@ function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord):
 }
 
 /**
+ * What is known of the source partitions; undefined before each of every input was told of. One whose topic is no longer
+ * read is none of them.
+ */
+function awaitedOf(
+  part: StorePartition<Source>,
+  inputOf: ReadonlyMap<string, number>,
+  inputs: number,
+): readonly Source[] | undefined {
+  const sources: Source[] = []
+  const held = new Array<number>(inputs).fill(0)
+  const totals = new Array<number>(inputs).fill(0)
+  for (const [name, { value: source }] of part.segment(0) ?? []) {
+    const input = inputOf.get(topicOf(String(name)))
+    if (input === undefined) continue
+    sources.push(source)
+    held[input]!++
+    totals[input] = Math.max(totals[input]!, source.total)
+  }
+  return held.every((count, input) => count > 0 && count >= totals[input]!) ? sources : undefined
+}
+
+/** The topic in a `partitionName`. */
+function topicOf(name: string): string {
+  return name.slice(0, name.lastIndexOf('-'))
+}
+
+/**
  * The minimum over all source partitions that are awaited; nothing is known before each of them was told of. That one
  * is idle holds only when it was told since `idleSince`: whoever watched it may be gone, and nobody see what comes.
  */
-function toldOf(part: StorePartition<Source>, idleSince: number): { watermark: number; idle: boolean } {
-  const sources = [...(part.segment(0)?.values() ?? [])].map(({ value }) => value)
-  const total = sources.reduce((most, source) => Math.max(most, source.total), sources.length === 0 ? Infinity : 0)
-  if (sources.length < total) return { watermark: Number.NEGATIVE_INFINITY, idle: false }
+function toldOf(sources: readonly Source[] | undefined, idleSince: number): { watermark: number; idle: boolean } {
+  if (sources === undefined) return { watermark: Number.NEGATIVE_INFINITY, idle: false }
   const awaited = sources.filter(({ idle, at }) => !idle || at < idleSince)
   const watermarks = (some: readonly Source[]) => some.map(({ watermark }) => watermark)
   return awaited.length > 0

@@ -216,6 +216,8 @@ class SimulatedChannelReader implements SourceTask {
     const what = `truncation of ${positions.map((at) => `${partitionName(at)}@${at.offset}`).join(', ')}`
     const execute = () => {
       for (const position of positions) {
+        if (position.topic !== this.request.topic)
+          cluster.world.breaks(`only internal topics are truncated: ${partitionName(position)}`)
         if (position.offset > positionOf(position))
           cluster.world.breaks(`nothing is truncated that is not committed: ${partitionName(position)}`)
         cluster.truncate(position)

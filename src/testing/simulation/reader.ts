@@ -179,6 +179,8 @@ class Session {
 
   commit(positions: readonly Position[]): Observable<never> {
     const { member } = this
+    const foreign = positions.find(({ topic }) => !this.options.topics.includes(topic))
+    if (foreign !== undefined) this.cluster.world.breaks(`a group is told of its own topics only: ${places([foreign])}`)
     this.holdings.committed(positions)
     if (positions.length === 0) return EMPTY
     if (member === undefined) {
