@@ -18,7 +18,7 @@ interface Wanted {
 /** The partitions of a task, what was committed of each, and the changes that the group still wants. */
 export class Assignment {
   /** What the last commit said of each assigned partition; undefined where nothing was committed yet. */
-  private readonly committed = new PartitionMap<{ progress: PartitionProgress | undefined }>()
+  private readonly committed = new PartitionMap<{ progress: PartitionProgress | undefined; isDecided?: true }>()
   private readonly changes: Wanted[] = []
   private wasWhole = false
 
@@ -58,16 +58,21 @@ export class Assignment {
     if (this.has(topic, partition)) this.committed.set(topic, partition, { progress })
   }
 
-  /** Where reading began, for a partition of which nothing is committed yet. */
-  base({ topic, partition, offset }: Position): void {
-    if (this.has(topic, partition) && this.progressOf({ topic, partition }) === undefined) {
-      this.committed.set(topic, partition, { progress: { position: offset } })
-    }
+  /** Where reading begins, of which a partition that was never committed, or goes on elsewhere, has no commit yet. */
+  base({ topic, partition, offset, facts }: Position): void {
+    if (!this.has(topic, partition)) return
+    const known = this.progressOf({ topic, partition })
+    if (known?.position === offset && known.facts?.id === facts?.id) return
+    const progress = { ...known, position: offset, facts }
+    this.committed.set(topic, partition, { progress, isDecided: true })
   }
 
-  /** Whether these positions are what was committed last. */
+  /** Whether these positions are what was committed last; one that was only decided on is not. */
   isUnchanged(positions: readonly Position[]): boolean {
-    return positions.every((position) => this.progressOf(position)?.position === position.offset)
+    return positions.every(({ topic, partition, offset }) => {
+      const known = this.committed.get(topic, partition)
+      return known?.isDecided !== true && known?.progress?.position === offset
+    })
   }
 
   has(topic: string, partition: number): boolean {
@@ -105,7 +110,7 @@ export class Assignment {
     return [...this.committed.entries()].flatMap(([{ topic, partition }, { progress }]) =>
       progress === undefined || this.inputs.of(topic) !== input
         ? []
-        : [{ topic, partition, offset: progress.position }],
+        : [{ topic, partition, offset: progress.position, facts: progress.facts }],
     )
   }
 

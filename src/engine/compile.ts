@@ -4,6 +4,7 @@ import {
   durationMs,
   type Environment,
   type EpochOptions,
+  type Keeps,
   messageOf,
   type OperatorDefinition,
   type RejectionPolicy,
@@ -15,7 +16,7 @@ import {
 import { chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
-import { FlowCutter, type Part } from './cut.js'
+import { FlowCutter, isCombining, type Part } from './cut.js'
 import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
@@ -183,6 +184,7 @@ class FlowCompiler {
     return {
       ...part,
       summary: summarize(part),
+      keeps: keptBy(part),
       checkpointed: keepsState || keepsPositions || [...sinksOf(part)].some((sink) => joins.includes(sink)),
       global: operators.some(isGlobal),
       limits: this.limits(flow, part.inputs),
@@ -345,6 +347,15 @@ function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAs
 /** Options that did not validate are undefined; their fault is told elsewhere. */
 function storesOf({ definition, options }: OperatorNode | SinkNode): readonly string[] {
   return options === undefined ? [] : (definition.stores?.(options) ?? [])
+}
+
+/** State of the records' own keys is apart from them once they go to other partitions; what is merged behind is not. */
+function keptBy(part: Part): Keeps {
+  const operators = [...operatorsOf(part)]
+  const stateful = [...operators, ...sinksOf(part)].filter((stage) => storesOf(stage).length > 0)
+  if (stateful.length === 0) return 'nothing'
+  if (operators.some(isGlobal)) return 'state'
+  return stateful.some(({ definition }) => !isCombining(definition)) ? 'state by key' : 'state'
 }
 
 function isGlobal({ definition }: OperatorNode): boolean {

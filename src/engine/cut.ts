@@ -253,10 +253,17 @@ function isUnordered({ definition, options }: OperatorNode): boolean {
   return options !== undefined && definition.reorders?.(options) === true
 }
 
+const combining = '.combine'
+
+/** Whether it is the first half of an operator whose groups lie in several partitions. */
+export function isCombining({ name }: { readonly name: string }): boolean {
+  return name.endsWith(combining)
+}
+
 function spreading(stage: OperatorNode, way: 'alone' | 'combine' | 'merge'): OperatorNode {
   const { spread, ...definition } = stage.definition
   const build = spread?.[way] as OperatorDefinition['build']
-  const name = way === 'combine' ? `${definition.name}.combine` : definition.name
+  const name = way === 'combine' ? `${definition.name}${combining}` : definition.name
   return { ...stage, definition: { ...definition, name, global: false, build } }
 }
 

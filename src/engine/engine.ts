@@ -103,6 +103,7 @@ export class Engine {
       http,
       instance,
       observer,
+      keeps: part.keeps,
       connection: (name) => this.connection(name),
       stores,
       time,

@@ -3,6 +3,7 @@ import type {
   Connection,
   EpochTransaction,
   HttpServer,
+  Keeps,
   Logger,
   OperatorContext,
   SinkContext,
@@ -26,6 +27,7 @@ export interface Surroundings {
   readonly http: HttpServer
   readonly instance: string | undefined
   readonly observer: Observer
+  readonly keeps: Keeps
   readonly connection: (name: string) => Connection
   readonly stores: TaskStores
   readonly time: EventTime
@@ -86,13 +88,15 @@ export class StageContexts {
   }
 
   source(node: SourceNode): SourceContext {
-    const { http, instance, stores } = this.around
+    const { http, instance, stores, keeps, observer } = this.around
     // Two sources of one process may be members of one group: under one name they would drive each other out.
     const member = instance && `${instance}.${this.flow}.${node.name}`.replace(/[^\w.-]/g, '_')
     return {
       ...this.common(node),
       http,
       instance: member,
+      keeps,
+      noticed: (change) => observer.topic?.({ ...change, flow: this.flow }),
       store: (name, codec) => stores.declare(name, codec),
       reject: this.rejecting(node),
     }

@@ -1,4 +1,4 @@
-import type { Guarantee, PartitionEnd, WeirError } from '../model/index.js'
+import type { Guarantee, PartitionEnd, TopicChange, WeirError } from '../model/index.js'
 
 /**
  * The life of a flow:
@@ -82,5 +82,7 @@ export interface Observer {
   state?(status: FlowStatus): void
   /** A value that the sink of this stage has written; a sample of them, a few a second. */
   written?(written: { flow: string; stage: string; value: unknown }): void
+  /** A source noticed that a topic has changed. */
+  topic?(change: TopicChange & { readonly flow: string }): void
   rejected?(rejection: { flow: string; stage: string; error: WeirError; at: string; correlationId: string }): void
 }

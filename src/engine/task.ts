@@ -389,7 +389,9 @@ export class FlowTask {
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
     const { stores, contexts, time, name: task } = this.parts
-    const partitions = positions.map((position) => stores.commit(position, time.progressOf(position)))
+    const partitions = positions.map((position) =>
+      stores.commit(position, { ...time.progressOf(position), facts: position.facts }),
+    )
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
@@ -415,7 +417,8 @@ export class FlowTask {
   private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
     const { time, rejections, contexts, observer, part, flow, clock } = this.parts
     for (const position of positions) {
-      this.assignment.commit(position, { position: position.offset, ...time.progressOf(position) })
+      const { offset, facts } = position
+      this.assignment.commit(position, { position: offset, ...time.progressOf(position), facts })
     }
     time.committed()
     rejections.committed()
@@ -538,7 +541,7 @@ export class FlowTask {
   }
 
   private trouble(): WeirError | undefined {
-    if (this.state !== 'running') return undefined
+    if (['stopped', 'failed', 'draining'].includes(this.state)) return undefined
     const troubles = this.parts.pipeline.sources.map((source) => source.trouble?.())
     return troubles.find((trouble) => trouble !== undefined)?.within({ flow: this.parts.flow.name })
   }

@@ -1,6 +1,7 @@
 import type {
   ConnectionDefinition,
   Guarantee,
+  Keeps,
   OperatorDefinition,
   RejectionPolicy,
   SinkDefinition,
@@ -61,6 +62,8 @@ export interface SubTopology extends Chain {
   readonly inputs: readonly InputNode[]
   /** All stages, sources first, in the order in which records pass them. */
   readonly summary: readonly StageSummary[]
+  /** What is kept of its partitions besides positions. */
+  readonly keeps: Keeps
   /** Whether its positions are kept in the checkpoint store; else they are the group's offsets. */
   readonly checkpointed: boolean
   /** Whether it only works with all partitions of its topics in one task. */

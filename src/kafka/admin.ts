@@ -1,4 +1,4 @@
-import { defer, type Observable } from 'rxjs'
+import { defer, first, type Observable, repeat, tap, timer } from 'rxjs'
 import { type ErrorCode, type ErrorPlace, type Position, type TopicPartition, WeirError } from '../model/index.js'
 import {
   type ClientError,
@@ -13,6 +13,13 @@ import { isRefusal, kafkaError } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
+
+/** How often a missing topic is looked for, ms. */
+const missingEveryMs = 1_000
+/** How long brokers are not asked again for what they did not answer, ms. */
+const idsAgainMs = 60_000
+/** The id where there is none. */
+const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
 
 /** The two ends of a partition, or a time in ms: where the first record of that time or later lies. */
 export type Spot = 'earliest' | 'latest' | number
@@ -40,6 +47,13 @@ interface Clients {
   readonly admin: Admin
 }
 
+/** What a topic is at the moment. */
+export interface SeenTopic {
+  /** Tells it from others of its name; undefined where the broker does not say. */
+  readonly id: string | undefined
+  readonly partitions: number
+}
+
 interface Metadata {
   readonly brokers: readonly unknown[]
   readonly topics: readonly { name: string; partitions: readonly unknown[] }[]
@@ -48,14 +62,17 @@ interface Metadata {
 /** Looks topics up and makes them. It connects when first asked, and keeps the connection. */
 export class TopicAdmin {
   private clients: Promise<Clients> | undefined
-  /** Admin requests to which no answer has come yet. */
+  private idsAgainAt = Number.NEGATIVE_INFINITY
   /** The topics that are Weir's own. */
   private readonly internal = new Set<string>()
+  /** Admin requests to which no answer has come yet. */
   private readonly underWay = new Set<Promise<unknown>>()
 
   constructor(
     private readonly settings: () => Promise<ClientSettings>,
     private readonly address: string,
+    /** Whether brokers tell topics of one name apart; the embedded one does not. */
+    private readonly tellsIds = true,
   ) {}
 
   /** Emits how many partitions the topic has, and makes it first where it is missing and may be made. */
@@ -63,11 +80,32 @@ export class TopicAdmin {
     return defer(() => this.ensure(request))
   }
 
+  /** As `ensure$`; a topic that is missing and may not be made is waited for, and `missing` told of that, once. */
+  await$(request: TopicRequest, missing: (error: WeirError) => void): Observable<number> {
+    const looks$ = defer(() => this.find(request)).pipe(repeat({ delay: () => timer(missingEveryMs) }))
+    let isTold = false
+    return looks$.pipe(
+      tap((count) => {
+        if (count === 0 && !isTold) missing(missingError(request, 'WEIR_SOURCE_MISSING', 'it is waited for'))
+        isTold = true
+      }),
+      first((count) => count > 0),
+    )
+  }
+
   async ensure(request: TopicRequest): Promise<number> {
+    const count = await this.find(request)
+    if (count > 0) return count
+    throw missingError(request, 'WEIR_CONFIG_INVALID', 'it may not be created')
+  }
+
+  /** 0 where the topic is missing and may not be made. */
+  private async find(request: TopicRequest): Promise<number> {
     if (request.internal === true) this.internal.add(request.topic)
     try {
       const clients = await this.connected()
-      return (await this.count(clients, request.topic)) || (await this.make(clients, request))
+      const count = await this.count(clients, request.topic)
+      return count > 0 || !request.create ? count : await this.make(clients, request)
     } catch (error) {
       if (error instanceof WeirError) throw error
       throw kafkaError(request.unreachable, request.doing, error as ClientError, {
@@ -96,6 +134,19 @@ export class TopicAdmin {
   /** How many partitions the topic has; 0 when there is none of that name. */
   async partitionsOf(topic: string): Promise<number> {
     return this.count(await this.connected(), topic)
+  }
+
+  /** What each of these topics is; undefined where there is none of that name. */
+  async describe(topics: readonly string[]): Promise<ReadonlyMap<string, SeenTopic | undefined>> {
+    const clients = await this.connected()
+    const ids = await this.idsOf(clients, topics)
+    const seen = new Map<string, SeenTopic | undefined>()
+    for (const topic of topics) {
+      const known = ids.get(topic)
+      const partitions = known?.partitions ?? (await this.count(clients, topic))
+      seen.set(topic, partitions === 0 ? undefined : { id: known?.id, partitions })
+    }
+    return seen
   }
 
   /** Every topic that there is. */
@@ -144,14 +195,30 @@ export class TopicAdmin {
     if (clients !== undefined) await disconnect(clients.client)
   }
 
+  /** What the broker says of them beyond their metadata; nothing where it can't be asked. */
+  private async idsOf({ admin }: Clients, topics: readonly string[]): Promise<ReadonlyMap<string, SeenTopic>> {
+    if (!this.tellsIds || performance.now() < this.idsAgainAt) return new Map()
+    try {
+      const described = await this.ask<DescribedTopic[]>((done) =>
+        admin.describeTopics([...topics], { timeout: answerMs }, done),
+      )
+      return new Map(
+        described
+          .filter(({ error }) => error === undefined || error === null || error.code === codes.unknownTopic)
+          .map(({ name, topicId, partitions }) => [
+            name,
+            { id: topicId?.base64 === noId ? undefined : topicId?.base64, partitions: partitions.length },
+          ]),
+      )
+    } catch {
+      // A broker that does not know the question lets it time out. Without ids a topic made anew shows by its ends only.
+      this.idsAgainAt = performance.now() + idsAgainMs
+      return new Map()
+    }
+  }
+
   private async make(clients: Clients, request: TopicRequest): Promise<number> {
     const { topic, doing, place } = request
-    if (!request.create) {
-      throw new WeirError('WEIR_CONFIG_INVALID', `${doing}: there is no such topic, and it may not be created`, {
-        ...place,
-        hint: "Create it, or set the stage's option create to true.",
-      })
-    }
     const { brokers } = await this.metadata(clients, topic)
     await this.create(clients, request, Math.min(3, brokers.length))
     for (let tries = 0; tries < 50; tries++) {
@@ -220,11 +287,30 @@ export class TopicAdmin {
   }
 }
 
+function missingError({ doing, place }: TopicRequest, code: ErrorCode, what: string): WeirError {
+  return new WeirError(code, `${doing}: there is no such topic, and ${what}`, {
+    ...place,
+    hint: "Create it, or set the stage's option create to true.",
+  })
+}
+
 interface ListedOffset extends Position {
   readonly error?: unknown
 }
 
+interface DescribedTopic {
+  readonly name: string
+  readonly topicId?: { readonly base64: string }
+  readonly partitions: readonly unknown[]
+  readonly error?: ClientError | null
+}
+
 interface Admin {
+  describeTopics(
+    topics: string[],
+    options: object,
+    done: (error: ClientError | null, topics: DescribedTopic[]) => void,
+  ): void
   createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
   createPartitions(topic: string, total: number, timeout: number, done: (error?: ClientError) => void): void
   deleteRecords(before: Position[], options: object, done: (error: ClientError | null, deleted: unknown) => void): void

@@ -1,14 +1,15 @@
-import { concat, defer, EMPTY, from, ignoreElements, type Observable, of, switchMap } from 'rxjs'
-import type {
-  AssignmentChange,
-  ChannelMessage,
-  ChannelRequest,
-  ChannelWriter,
-  Epoch,
-  PartitionEnd,
-  Position,
-  SourceTask,
-  StreamRecord,
+import { concat, concatMap, defer, EMPTY, from, ignoreElements, type Observable, of, reduce, switchMap } from 'rxjs'
+import {
+  type AssignmentChange,
+  type ChannelMessage,
+  type ChannelRequest,
+  type ChannelWriter,
+  describeError,
+  type Epoch,
+  type PartitionEnd,
+  type Position,
+  type SourceTask,
+  type StreamRecord,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
 import { KafkaReader, type KafkaValue } from './reader.js'
@@ -41,7 +42,7 @@ export class KafkaChannelWriter implements ChannelWriter {
   }
 
   open(): Observable<number> {
-    return defer(async () => ensure(this.connection, this.request)).pipe(
+    return made$(this.connection, this.request).pipe(
       switchMap((partitions) => concat(this.writer.ready$, of(partitions))),
     )
   }
@@ -66,18 +67,25 @@ export class KafkaChannelWriter implements ChannelWriter {
   }
 }
 
-/** How many partitions the internal topic has; it is made where it is missing. */
-async function ensure(connection: KafkaConnection, { topic, like, place }: ChannelRequest): Promise<number> {
+/** Nothing of it may go but what was read, whatever the brokers do with other topics. */
+const internalConfig = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
+
+/** Emits how many partitions the internal topic has; it is made where it is missing, once there is what it has to be like. */
+function made$(connection: KafkaConnection, { topic, like, place, log }: ChannelRequest): Observable<number> {
   const doing = `making internal topic '${topic}'`
   const request = { doing, unreachable: 'WEIR_SINK_UNREACHABLE', place } as const
-  let partitions = 1
-  for (const { topics, ...rest } of like === 'single' ? [] : like) {
-    for (const one of topics) {
-      const count = await connection.topics.ensure({ ...request, ...rest, topic: one })
-      partitions = Math.max(partitions, count)
-    }
-  }
-  return connection.topics.ensure({ ...request, topic, partitions, create: true, internal: true })
+  const sources =
+    like === 'single' ? [] : like.flatMap(({ topics, ...rest }) => topics.map((one) => ({ one, ...rest })))
+  return from(sources).pipe(
+    concatMap(({ one, partitions, create }) => {
+      const source = { ...request, topic: one, partitions, create: create || connection.isEmbedded }
+      return connection.topics.await$(source, (error) => log.debug(describeError(error)))
+    }),
+    reduce((most, count) => Math.max(most, count), 1),
+    switchMap((partitions) =>
+      connection.topics.ensure$({ ...request, topic, partitions, create: true, internal: true, config: internalConfig }),
+    ),
+  )
 }
 
 /** Reads the internal topic of a flow. */
@@ -100,14 +108,19 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
       // It has been made by then, but not every broker may know of it yet; asking for it again finds out.
       partitions: 1,
       create: true,
+      isInternal: true,
+      keeps: 'state by key',
+      onGap: 'warn',
+      onRecreated: 'fail',
+      onTruncated: 'fail',
+      onGrown: 'fail',
       stallAfterMs: 30_000,
       client: {},
       doing: `reading internal topic '${topic}'`,
       place,
       log,
     })
-    const made$ = defer(() => from(ensure(connection, request))).pipe(ignoreElements())
-    this.assignments$ = concat(made$, this.reader.assignments$)
+    this.assignments$ = concat(made$(connection, request).pipe(ignoreElements()), this.reader.assignments$)
   }
 
   read(epoch: Epoch): Observable<StreamRecord<KafkaValue>> {

@@ -64,6 +64,8 @@ export const codes = {
   topicExists: 36,
   invalidProducerEpoch: 47,
   saslFailed: 58,
+  noOffset: -140,
+  logTruncated: -139,
   fencedInstance: 82,
   producerFenced: 90,
 } as const

@@ -28,7 +28,11 @@ export class KafkaConnection implements Connection {
     }
     // The mock cluster answers no admin request, but makes a topic whose metadata are asked for.
     const making = this.isEmbedded ? { 'allow.auto.create.topics': true } : { 'allow.auto.create.topics': false }
-    this.topics = new TopicAdmin(async () => ({ ...(await this.settings()), ...making }), this.address)
+    this.topics = new TopicAdmin(
+      async () => ({ ...(await this.settings()), ...making }),
+      this.address,
+      !this.isEmbedded,
+    )
   }
 
   /** `host:port,…` of the brokers. Starts the embedded one where that was asked for. */

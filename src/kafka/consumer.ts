@@ -10,6 +10,7 @@ import {
   nativeClient,
 } from './client.js'
 import { isRefusal } from './errors.js'
+import { factsText, type GroupPosition, groupPosition } from './topic-facts.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
@@ -37,8 +38,10 @@ export class GroupConsumer {
       'enable.auto.offset.store': false,
       'isolation.level': 'read_committed',
       'partition.assignment.strategy': 'cooperative-sticky',
-      // Where a position is gone because its records were deleted, the next ones that are there.
-      'auto.offset.reset': 'earliest',
+      // A position that is gone is for the reader to judge: it is told so, and where the telling gets lost it looks itself.
+      'auto.offset.reset': 'error',
+      // Partitions that were added are found within this time; the usual 5 minutes would be long for who closes windows.
+      'topic.metadata.refresh.interval.ms': 5_000,
       // A tenth of a second of reading at full speed. The usual 64 MB is much memory for nothing, and the usual pause of 1 s
       // after the queue was full would starve a short one.
       'queued.max.messages.kbytes': 16_384,
@@ -81,7 +84,7 @@ export class GroupConsumer {
 
   /** Starts to read partitions, as the answer to `assigned`. */
   assign(positions: readonly Position[]): void {
-    this.cooperative.incrementalAssign(positions)
+    this.cooperative.incrementalAssign(positions.map(placeOf))
   }
 
   /** Gives partitions back, as the answer to `revoked`. */
@@ -99,16 +102,18 @@ export class GroupConsumer {
 
   async seek(positions: readonly Position[]): Promise<void> {
     await Promise.all(
-      positions.map((to) => call((done) => this.client.seek({ ...to }, answerMs, (error) => done(error, undefined)))),
+      positions.map((to) => call((done) => this.client.seek(placeOf(to), answerMs, (error) => done(error, undefined)))),
     )
   }
 
   /** The group's positions, of those partitions that it has one of. */
-  async committedPositions(partitions: readonly TopicPartition[]): Promise<readonly Position[]> {
+  async committedPositions(partitions: readonly TopicPartition[]): Promise<readonly GroupPosition[]> {
     if (partitions.length === 0) return []
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition }))
-    const found = await call<readonly Position[]>((done) => this.client.committed(asked, answerMs, done))
-    return found.filter(({ offset }) => offset !== undefined && offset >= 0)
+    const found = await call<readonly CommittedOffset[]>((done) => this.client.committed(asked, answerMs, done))
+    return found
+      .filter(({ offset }) => offset !== undefined && offset >= 0)
+      .map((position) => groupPosition(position, position.metadata))
   }
 
   /** Resolves when the broker has acknowledged them. The answer is heard by consuming only. */
@@ -116,7 +121,7 @@ export class GroupConsumer {
     if (positions.length === 0) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.commits.push({ of: positions, done: (error) => (error ? reject(error) : resolve()) })
-      this.client.commit(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })))
+      this.client.commit(positions.map((position) => ({ ...placeOf(position), metadata: factsText(position.facts) })))
     })
   }
 
@@ -155,6 +160,10 @@ export class GroupConsumer {
   }
 }
 
+interface CommittedOffset extends Position {
+  readonly metadata?: string | null
+}
+
 interface NativeConsumer {
   consume(
     timeoutMs: number,
@@ -168,6 +177,11 @@ interface Cooperative {
   incrementalAssign(positions: readonly Position[]): void
   incrementalUnassign(partitions: readonly TopicPartition[]): void
   assignmentLost(): boolean
+}
+
+/** As the client takes it. */
+function placeOf({ topic, partition, offset }: Position): { topic: string; partition: number; offset: number } {
+  return { topic, partition, offset }
 }
 
 function sameOffsets(some: readonly Position[], others: readonly Position[]): boolean {

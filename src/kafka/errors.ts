@@ -16,6 +16,11 @@ export function isRefusal(error: ClientError): boolean {
   return logins.includes(error.code) || rights.includes(error.code) || error.code === codes.ssl
 }
 
+/** Whether a position is not, or no longer, in its partition. */
+export function isStray(error: ClientError): boolean {
+  return error.code === codes.noOffset || error.code === codes.logTruncated
+}
+
 /**
  * Whether another producer took over the transactional id: whatever this one still does can't count. Where the client
  * calls it fatal only, it does not tell it from the other ways in which the brokers disown a producer.

@@ -36,6 +36,8 @@ export async function lookAhead(settings: ClientSettings, positions: readonly Po
     'enable.auto.commit': false,
     'isolation.level': 'read_committed',
     'enable.partition.eof': true,
+    // Before a position that retention has passed lie no records, but behind it there may be.
+    'auto.offset.reset': 'earliest',
   })
   client.on('event.error', () => undefined)
   client.on('error' as never, (() => undefined) as never)

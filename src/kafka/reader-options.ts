@@ -1,4 +1,4 @@
-import type { ErrorPlace, Logger } from '../model/index.js'
+import type { ErrorPlace, Keeps, Logger, TopicChange } from '../model/index.js'
 import type { Spot } from './admin.js'
 
 export interface ReaderOptions {
@@ -11,6 +11,16 @@ export interface ReaderOptions {
   readonly partitions: number
   readonly create: boolean
   readonly stallAfterMs: number
+  /** Whether Weir itself writes the topic. */
+  readonly isInternal?: boolean
+  /** What the task keeps besides positions. */
+  readonly keeps: Keeps
+  readonly onRecreated: 'fail' | 'restart'
+  readonly onGap: 'warn' | 'fail'
+  readonly onTruncated: 'fail' | 'earliest' | 'latest'
+  readonly onGrown: 'fail' | 'accept'
+  /** Told of changes of the topics. */
+  readonly noticed?: (change: TopicChange) => void
   /** Further settings of the client. */
   readonly client: Readonly<Record<string, unknown>>
   /** `reading topic 'orders' of flow 'billing'`, for error texts. */

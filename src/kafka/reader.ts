@@ -1,6 +1,18 @@
-import { concat, defer, EMPTY, from, ignoreElements, Observable, type Subscriber } from 'rxjs'
+import {
+  concat,
+  defer,
+  EMPTY,
+  firstValueFrom,
+  from,
+  ignoreElements,
+  Observable,
+  Subject,
+  type Subscriber,
+  takeUntil,
+} from 'rxjs'
 import {
   type AssignmentChange,
+  describeError,
   type Epoch,
   noHeaders,
   type PartitionEnd,
@@ -12,20 +24,28 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
+import type { SeenTopic } from './admin.js'
 import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
-import { isHopeless, kafkaError } from './errors.js'
+import { isHopeless, isStray, kafkaError } from './errors.js'
 import { type Chunk, Pump } from './pump.js'
 import type { ReaderOptions } from './reader-options.js'
 import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
+import { TopicWatch } from './topic-watch.js'
+
+/** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
+const endAfterMs = 10_000
+const nothingKnown = { partitions: 0 }
 
 export type KafkaValue = Buffer | null
 
 /** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
 export class KafkaReader implements SourceTask<KafkaValue> {
   private session: Session | undefined
+  /** What the topics were when they were last read. */
+  private readonly remembered = new Map<string, SeenTopic>()
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -33,7 +53,7 @@ export class KafkaReader implements SourceTask<KafkaValue> {
   ) {}
 
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
-    const session = new Session(this.connection, this.options, subscriber)
+    const session = new Session(this.connection, this.options, this.remembered, subscriber)
     this.session = session
     void session.open()
     return () => this.connection.closes(session.close())
@@ -55,6 +75,10 @@ export class KafkaReader implements SourceTask<KafkaValue> {
     return settling(() => this.session?.commit(positions))
   }
 
+  trouble(): WeirError | undefined {
+    return this.session?.trouble
+  }
+
   ends(): Observable<readonly PartitionEnd[]> {
     return defer(() => (this.session === undefined ? EMPTY : from(this.session.ends())))
   }
@@ -64,10 +88,16 @@ class Session {
   private readonly parts = new PartitionMap<Reading>()
   private readonly pump: Pump
   private readonly silence: SilenceWatch
+  private readonly watch: TopicWatch
   private consumer: GroupConsumer | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
+  private readonly closed = new Subject<void>()
   private closing = false
+  /** A topic that is not there yet. */
+  private missing: WeirError | undefined
+  /** What ends the session after the running epoch. */
+  private over: WeirError | undefined
   private opened: Promise<void> = Promise.resolve()
   /** What the group waits for, should the session end before it was done. */
   private owed: (() => void) | undefined
@@ -78,6 +108,7 @@ class Session {
   constructor(
     private readonly connection: KafkaConnection,
     private readonly options: ReaderOptions,
+    private readonly remembered: Map<string, SeenTopic>,
     private readonly changes: Subscriber<AssignmentChange>,
   ) {
     this.silence = new SilenceWatch(options.stallAfterMs, {
@@ -85,6 +116,12 @@ class Session {
       readingMs: () => this.readingMs(),
       settings: async () => ({ ...(await connection.memberSettings()), 'group.id': options.group }),
       stalled: (part) => this.stalled(part),
+    })
+    this.watch = new TopicWatch(connection.topics, options, {
+      parts: { [Symbol.iterator]: () => this.parts.values() },
+      readingMs: () => this.readingMs(),
+      move: (part, to) => this.move(part, to),
+      end: (error) => this.end(error),
     })
     this.pump = new Pump(
       {
@@ -105,6 +142,7 @@ class Session {
   read(epoch: Epoch, out: Subscriber<StreamRecord<KafkaValue>>): () => void {
     this.unreadMs += performance.now() - this.unreadSince
     this.reader = { epoch, out }
+    if (this.over !== undefined) this.changes.error(this.over)
     this.pump.startReading()
     const cut = epoch.cut$.subscribe(() => {
       if (!this.emitting) out.complete()
@@ -119,7 +157,12 @@ class Session {
   }
 
   positions(): Position[] {
-    return [...this.parts.values()].map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
+    return [...this.parts.values()].map(({ topic, partition, position, facts }) => ({
+      topic,
+      partition,
+      offset: position,
+      facts,
+    }))
   }
 
   /** Goes back; what was taken from the client and not emitted is asked for again, so nothing of it is kept. */
@@ -164,7 +207,9 @@ class Session {
       if (this.reader !== undefined) this.connection.closes(this.silence.look(ends))
       return ends.flatMap(({ topic, partition, offset }) => {
         const part = this.parts.get(topic, partition)
-        return part === undefined ? [] : [{ topic, partition, offset: part.position, end: offset }]
+        if (part === undefined) return []
+        part.end = offset
+        return [{ topic, partition, offset: part.position, end: offset }]
       })
     } catch (error) {
       this.options.log.debug({ err: error }, 'Kafka: asking for the ends of partitions failed')
@@ -174,18 +219,17 @@ class Session {
 
   async close(): Promise<void> {
     this.closing = true
+    this.closed.next()
     await this.opened
+    await this.watch.stop()
     await this.pump.stop()
     this.settle()
     await this.consumer?.close()
   }
 
   private async connect(): Promise<void> {
-    const { topics, partitions, create, doing, place, group, instance, client } = this.options
-    for (const topic of topics) {
-      const request = { topic, partitions, create, doing, place, unreachable: 'WEIR_SOURCE_UNREACHABLE' } as const
-      this.totals.set(topic, await this.connection.topics.ensure(request))
-    }
+    const { topics, group, instance, client } = this.options
+    for (const topic of topics) await this.count(topic)
     if (this.closing) return
     const settings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
     const member = instance === undefined ? {} : { 'group.instance.id': instance }
@@ -200,6 +244,25 @@ class Session {
     )
     await this.consumer.connect(topics)
     this.pump.start()
+    this.watch.start()
+  }
+
+  /** Counts the partitions of a topic, once it is there. */
+  private async count(topic: string): Promise<void> {
+    const { partitions, create, doing, place, log, noticed } = this.options
+    const request = { topic, partitions, create, doing, place, unreachable: 'WEIR_SOURCE_UNREACHABLE' } as const
+    const count$ = this.connection.topics.await$(request, (error) => {
+      this.missing = error
+      log.warn({ topic }, describeError(error))
+      noticed?.({ topic, change: 'missing' })
+    })
+    const count = await firstValueFrom(count$.pipe(takeUntil(this.closed)), { defaultValue: 0 })
+    this.totals.set(topic, count)
+    this.missing = undefined
+  }
+
+  get trouble(): WeirError | undefined {
+    return this.missing ?? this.watch.missing
   }
 
   private onAssigned(partitions: readonly TopicPartition[]): void {
@@ -227,23 +290,55 @@ class Session {
     given: readonly Position[],
   ): Promise<void> {
     try {
-      const positions = await startingPoints(
-        { consumer, topics: this.connection.topics, options: this.options },
+      const { connection, options, remembered } = this
+      const { positions, seen } = await startingPoints(
+        { consumer, topics: connection.topics, options, remembered, noticed: this.watch.seen },
         partitions,
         given,
       )
+      this.watch.know(seen)
+      for (const [topic, now] of seen) remembered.set(topic, now)
       await this.pump.quietly(() => {
         const moved = this.readingMs()
-        for (const { topic, partition, offset } of positions) {
-          this.parts.set(topic, partition, new Reading(topic, partition, offset, moved))
+        for (const { topic, partition, offset, facts } of positions) {
+          this.parts.set(topic, partition, new Reading(topic, partition, offset, moved, facts ?? nothingKnown))
         }
         this.owed = undefined
         consumer.assign(positions)
-        if (this.pump.isPaused && positions.length > 0) consumer.pause(positions)
+        this.pauseOrResume(positions)
       })
     } catch (error) {
       throw this.asError(error)
     }
+  }
+
+  /** The client keeps it paused or not from when it had a partition before. */
+  private pauseOrResume(partitions: readonly TopicPartition[]): void {
+    if (partitions.length === 0) return
+    if (this.pump.isPaused) this.consumer?.pause(partitions)
+    else this.consumer?.resume(partitions)
+  }
+
+  /** Has the client forget where it was in a partition: a position that is gone it can't leave by seeking. */
+  private move(part: Reading, to: number): Promise<void> {
+    const { topic, partition } = part
+    return this.pump.quietly(() => {
+      if (this.closing || this.parts.get(topic, partition) !== part) return
+      Object.assign(part, { position: to, moved: this.readingMs() })
+      this.consumer?.unassign([{ topic, partition }])
+      this.consumer?.assign([{ topic, partition, offset: to }])
+      this.pauseOrResume([{ topic, partition }])
+    })
+  }
+
+  /** Once what was read is committed, or at once where nothing reads. */
+  private end(error: WeirError): void {
+    if (this.closing || this.over !== undefined) return
+    this.over = error
+    if (!this.emitting) this.reader?.out.complete()
+    setTimeout(() => {
+      if (!this.closing) this.changes.error(error)
+    }, endAfterMs).unref()
   }
 
   private async release(partitions: readonly TopicPartition[]): Promise<void> {
@@ -312,6 +407,7 @@ class Session {
   private failed(error: ClientError): void {
     if (this.closing) return
     if (isHopeless(error)) this.changes.error(this.asError(error))
+    else if (isStray(error)) void this.watch.look()
     else this.options.log.debug({ code: error.code }, `Kafka: ${this.options.doing}: ${error.message}`)
   }
 

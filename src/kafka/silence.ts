@@ -1,4 +1,4 @@
-import type { Position, TopicPartition } from '../model/index.js'
+import type { Position, TopicFacts, TopicPartition } from '../model/index.js'
 import type { ClientSettings } from './client.js'
 import { lookAhead } from './look-ahead.js'
 
@@ -10,6 +10,10 @@ export class Reading implements TopicPartition {
   patience = firstPatienceMs
   /** The `moved` that this patience counts from. */
   patientSince: number
+  /** The offsets at which the partition begins and ends, as the brokers said last. */
+  start: number | undefined
+  end: number | undefined
+  private told: TopicFacts | undefined
 
   constructor(
     readonly topic: string,
@@ -17,8 +21,18 @@ export class Reading implements TopicPartition {
     public position: number,
     /** When the position last moved, in ms of reading. */
     public moved: number,
+    private readonly about: TopicFacts,
   ) {
     this.patientSince = moved
+    this.start = about.start
+    this.end = about.end
+  }
+
+  /** What goes with its position. */
+  get facts(): TopicFacts {
+    const { told, start, end } = this
+    if (told !== undefined && told.start === start && told.end === end) return told
+    return (this.told = { ...this.about, start, end })
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs'
 import { WeirError } from './errors.js'
 import { partitionName, type TopicPartition } from './partition.js'
+import type { TopicFacts } from './source.js'
 
 /** What is known of a source partition besides its stores. All of it is JSON, and every store keeps fields that it doesn't know. */
 export interface PartitionProgress {
@@ -10,6 +11,8 @@ export interface PartitionProgress {
   readonly streamTime?: number | undefined
   /** Up to where results were final when this was committed, ms. */
   readonly watermark?: number | undefined
+  /** What the topic was then. */
+  readonly facts?: TopicFacts | undefined
 }
 
 export interface PartitionCommit extends TopicPartition {

@@ -3,10 +3,37 @@ import type { WeirError } from './errors.js'
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 
+/** What a topic and one of its partitions were when a position there was taken. */
+export interface TopicFacts {
+  /** Tells a topic from another one that has its name later; undefined where the broker tells none. */
+  readonly id?: string | undefined
+  /** How many partitions the topic had. */
+  readonly partitions: number
+  /** The first offset that the partition still had. */
+  readonly start?: number | undefined
+  /** The offset that its next record would get. */
+  readonly end?: number | undefined
+  /** How many offsets went by in topics that had this name before: with them, places are in order over all of them. */
+  readonly before?: number | undefined
+}
+
 /** The next offset to read of one partition. */
 export interface Position extends TopicPartition {
   readonly offset: number
+  /** Of sources whose topics can change: what this one was. Kept with the position, and given back with it. */
+  readonly facts?: TopicFacts | undefined
 }
+
+/** What a source noticed of a topic: `grown` has another number of partitions, `reset` positions that others have set. */
+export interface TopicChange {
+  readonly topic: string
+  readonly change: 'grown' | 'recreated' | 'gap' | 'truncated' | 'reset' | 'missing'
+  /** How many offsets are lost, at most. */
+  readonly records?: number
+}
+
+/** What a task keeps of the partitions of its sources: nothing but positions, state, or state of the records' own keys. */
+export type Keeps = 'nothing' | 'state' | 'state by key'
 
 /** One run of a source: it ends when it is full, when its time is over, or when it is cut. */
 export interface Epoch {

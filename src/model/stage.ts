@@ -8,7 +8,7 @@ import type { HttpServer } from './http-port.js'
 import type { Logger } from './log.js'
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
-import type { SourceTask } from './source.js'
+import type { Keeps, SourceTask, TopicChange } from './source.js'
 import type { Store, StoreBounds, StoreCodec } from './store.js'
 import type { ViewStorage } from './view-storage.js'
 
@@ -89,6 +89,10 @@ export interface SourceContext extends StageContext, Rejecting {
   readonly http: HttpServer
   /** The lasting name of this source in consumer groups, unique in the process, where the process has one. */
   readonly instance: string | undefined
+  /** What its task keeps besides positions. */
+  readonly keeps: Keeps
+  /** Told of each change of a topic that it noticed. */
+  noticed(change: TopicChange): void
   /** Declares a store, of a source that has its positions in the checkpoint store. Call it while building. */
   store<V>(name: string, codec: StoreCodec<V>): Store<V>
 }

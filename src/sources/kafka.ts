@@ -23,7 +23,32 @@ const options = z.strictObject({
       'The lasting name of this member, unique in the group: it keeps its partitions over a restart. Default: that of the process, if it has one.',
     ),
   partitions: z.int().positive().default(3).describe('How many partitions the topic gets if it has to be created.'),
-  create: z.boolean().default(true).describe('Whether a missing topic is created.'),
+  create: z
+    .boolean()
+    .default(false)
+    .describe('Whether a missing topic is created; else it is waited for. On the embedded broker it always is.'),
+  onGap: z
+    .enum(['warn', 'fail'])
+    .default('warn')
+    .describe(
+      'What becomes of a position before which retention, or somebody, has deleted: go on at the first record that is left and count what is lost, or stop.',
+    ),
+  onRecreated: z
+    .enum(['fail', 'restart'])
+    .default('fail')
+    .describe('When the topic was deleted and created again: stop, or read the new one from its beginning.'),
+  onTruncated: z
+    .enum(['fail', 'earliest', 'latest'])
+    .default('fail')
+    .describe(
+      'When a position lies beyond the end, because brokers have lost records: stop, read all that there is again, or go on with what comes.',
+    ),
+  onGrown: z
+    .enum(['fail', 'accept'])
+    .default('fail')
+    .describe(
+      'When the topic has another number of partitions and the flow keeps state by its keys: stop, or let keys that moved begin anew. Other flows go on in any case.',
+    ),
   stallAfter: duration
     .default(30_000)
     .describe('After how long without a record, while there are some to read, the consumer is built anew.'),
@@ -43,11 +68,15 @@ export const kafkaSource = defineSource({
   options,
   detail: ({ topic }) => [topic].flat().join(', '),
   reads: ({ topic, partitions, create }) => ({ topics: [topic].flat(), partitions, create }),
-  build({ topic, group, from, instance, stallAfter, connection, ...rest }, context) {
+  build({ topic, group, from, instance, stallAfter, connection: named, create, ...rest }, context) {
     const topics = [topic].flat()
-    const { app, flow, stage, log } = context
-    return new KafkaReader(context.connection<KafkaConnection>('kafka', connection), {
+    const { app, flow, stage, log, keeps, noticed } = context
+    const connection = context.connection<KafkaConnection>('kafka', named)
+    return new KafkaReader(connection, {
       ...rest,
+      create: create || connection.isEmbedded,
+      keeps,
+      noticed,
       topics,
       group: group ?? `${app}.${flow}`,
       instance: instance ?? context.instance,

@@ -24,7 +24,7 @@ export function ailments(flows: readonly FlowStatus[], { now, stuckAfterMs }: He
 }
 
 function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string | undefined {
-  const { state, error } = status
+  const { state, error, trouble } = status
   const because = error === undefined ? '' : `: ${describeError(error)}`
   switch (state) {
     case 'stopped':
@@ -34,6 +34,8 @@ function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string
       return `it has failed${because}`
     case 'starting':
     case 'assigning':
+      // It waits for what has to come first, and says so: nothing that a restart would mend.
+      if (trouble !== undefined) return undefined
       return overdue(now - (status.lastCommitAt ?? status.since), stuckAfterMs, `it is still ${state}`, because)
     case 'running':
     case 'retrying':

@@ -92,6 +92,18 @@ function epochMetrics(registry: Registry): Observer {
     labelNames: ['flow', 'stage', 'code'],
     registers,
   })
+  const changed = new Counter({
+    name: 'weir_topic_changes_total',
+    help: 'Changes of a topic that its flow has noticed, by what they were.',
+    labelNames: ['flow', 'topic', 'change'],
+    registers,
+  })
+  const gaps = new Counter({
+    name: 'weir_source_gap_records_total',
+    help: 'Records that were deleted before the flow had read them, at most.',
+    labelNames: ['flow', 'topic'],
+    registers,
+  })
   return {
     epoch: (report) => {
       // The part behind an internal topic has epochs of its own.
@@ -100,6 +112,10 @@ function epochMetrics(registry: Registry): Observer {
       commit.observe({ flow: report.part }, report.commitMs / 1000)
     },
     rejected: ({ flow, stage, error }) => rejected.inc({ flow, stage, code: error.code }),
+    topic: ({ flow, topic, change, records = 0 }) => {
+      changed.inc({ flow, topic, change })
+      if (change === 'gap') gaps.inc({ flow, topic }, records)
+    },
   }
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nativeClient } from '../../src/kafka/client.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
-import type { Position } from '../../src/model/index.js'
+import type { Position, SourceContext, TopicChange } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, writeAll } from './kafka-support.js'
 
@@ -54,8 +54,8 @@ describe.each(servers)('kafka.source on $name', { timeout: 120_000 }, ({ name, o
     await closed(sink)
   }
 
-  function join(options: object, from: readonly Position[] = []): Member {
-    const member = new Member(sourceOf(connection, options), from)
+  function join(options: object, from: readonly Position[] = [], context: Partial<SourceContext> = {}): Member {
+    const member = new Member(sourceOf(connection, options, context), from)
     members.push(member)
     return member
   }
@@ -264,10 +264,23 @@ describe.each(servers)('kafka.source on $name', { timeout: 120_000 }, ({ name, o
       expect(first?.end).toBe(12)
     })
 
-    test.skipIf(skip || name === 'embedded')('a missing topic is an error where it may not be created', async () => {
-      const member = await joined({ topic: fresh('missing'), create: false })
-      expect(String(member.error)).toContain('there is no such topic')
-    })
+    test.skipIf(skip || name === 'embedded')(
+      'a missing topic is waited for, and told of, and read once it is there',
+      async () => {
+        const topic = fresh('missing')
+        const noticed: TopicChange[] = []
+        const member = join({ topic, group: fresh('group') }, [], { noticed: (change) => noticed.push(change) })
+        await member.until(() => member.task.trouble?.() !== undefined, 'it is told that the topic is missing')
+        expect(member.task.trouble?.()).toMatchObject({
+          code: 'WEIR_SOURCE_MISSING',
+          message: expect.stringContaining(topic),
+        })
+        expect(noticed).toEqual([{ topic, change: 'missing' }])
+        await fill(topic, 0, 10)
+        expect(await member.read(10)).toHaveLength(10)
+        expect(member.task.trouble?.()).toBeUndefined()
+      },
+    )
 
     test.skipIf(skip)('leaving while the assignment is not answered ends cleanly', async () => {
       const topic = await filled(1)

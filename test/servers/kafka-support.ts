@@ -5,14 +5,17 @@ import {
   type Assigned,
   type AssignmentChange,
   type Epoch,
+  type Keeps,
   noHeaders,
   type Position,
   type Revoked,
   type SinkTask,
+  type SourceContext,
   type SourceTask,
   StreamRecord,
   silentLogger,
   systemClock,
+  type TopicChange,
 } from '../../src/model/index.js'
 import { kafkaSink } from '../../src/sinks/kafka.js'
 import { kafkaSource } from '../../src/sources/kafka.js'
@@ -38,6 +41,8 @@ export function connect(brokers: string, more: object = {}): KafkaConnection {
 
 function stageContext(connection: KafkaConnection) {
   return {
+    keeps: 'nothing' as Keeps,
+    noticed: (_change: TopicChange) => undefined,
     app: 'test',
     flow: 'flow',
     stage: 'stage',
@@ -52,8 +57,13 @@ function stageContext(connection: KafkaConnection) {
   }
 }
 
-export function sourceOf(connection: KafkaConnection, options: object): SourceTask<Buffer | null> {
-  return kafkaSource.build(kafkaSource.options.parse(options), stageContext(connection)) as SourceTask<Buffer | null>
+export function sourceOf(
+  connection: KafkaConnection,
+  options: object,
+  context: Partial<SourceContext> = {},
+): SourceTask<Buffer | null> {
+  const all = { ...stageContext(connection), ...context }
+  return kafkaSource.build(kafkaSource.options.parse(options), all) as SourceTask<Buffer | null>
 }
 
 export function sinkOf(connection: KafkaConnection, options: object, rejected: unknown[] = []): SinkTask {

@@ -50,6 +50,8 @@ export class SourceBench {
       clock,
       log: silentLogger,
       instance: undefined,
+      keeps: 'nothing',
+      noticed: () => undefined,
       http: { serve: () => NEVER },
       connection: () => {
         throw new Error('this source needs no connection')

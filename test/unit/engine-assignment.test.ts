@@ -88,7 +88,7 @@ describe('a revocation', () => {
     bench.until(10).source.revoke([0])
     const transactions = bench.checkpoints.transactions.length
     bench.until(5_000)
-    expect(bench.diary.take()).toEqual(['10 release 0'])
+    expect(bench.diary.take()).toEqual(['10 commit 0@0', '10 mirror 0@0', '10 release 0'])
     expect(bench.checkpoints.transactions).toHaveLength(transactions)
   })
 
@@ -239,7 +239,7 @@ describe('a flow that needs all partitions', () => {
     bench.until(10).source.revoke([1])
     bench.source.feed(0, 'a')
     bench.until(50_000)
-    expect(bench.diary.take()).toEqual(['10 release 1'])
+    expect(bench.diary.take()).toEqual(['10 commit 0@0,1@0', '10 mirror 0@0,1@0', '10 release 1'])
     bench.source.assign([1], 2)
     bench.until(50_200)
     expect(bench.diary.take()).toContain('50100 commit 0@1,1@0')

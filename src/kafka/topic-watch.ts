@@ -1,0 +1,127 @@
+import { type Position, type TopicPartition, WeirError } from '../model/index.js'
+import type { SeenTopic, TopicAdmin } from './admin.js'
+import type { ReaderOptions } from './reader-options.js'
+import type { Reading } from './silence.js'
+import { isAnother, lose, recreatedError, repartition, truncatedError } from './topic-changes.js'
+
+const everyMs = 3_000
+/** After how long without a record it is asked whether a partition's position is still there, ms of reading. */
+const silentMs = 2_000
+
+export interface WatchedReader {
+  readonly parts: Iterable<Reading>
+  /** How long somebody has been reading, ms. */
+  readingMs(): number
+  /** Goes on elsewhere in a partition. */
+  move(part: Reading, to: number): Promise<void>
+  /** Ends the reading with an error, once what was read is committed. */
+  end(error: WeirError): void
+}
+
+/** Compares, every few seconds, what the topics are with what they were when reading began. */
+export class TopicWatch {
+  /** A topic that was there and is not any more. */
+  missing: WeirError | undefined
+  /** What they were found to be last. */
+  seen: ReadonlyMap<string, SeenTopic> = new Map()
+  private looking: Promise<void> | undefined
+  private ticking: NodeJS.Timeout | undefined
+  private isOver = false
+
+  constructor(
+    private readonly topics: TopicAdmin,
+    private readonly options: ReaderOptions,
+    private readonly reader: WatchedReader,
+  ) {}
+
+  start(): void {
+    this.ticking = setInterval(() => void this.look(), everyMs)
+  }
+
+  /** Resolves when it asks nothing any more. */
+  async stop(): Promise<void> {
+    this.isOver = true
+    clearInterval(this.ticking)
+    await this.looking
+  }
+
+  /** Reading begins, or more of it, with the topics being this. */
+  know(seen: ReadonlyMap<string, SeenTopic>): void {
+    this.seen = seen
+  }
+
+  /** Looks now, unless it does so already. */
+  look(): Promise<void> {
+    if (this.isOver) return Promise.resolve()
+    this.looking ??= this.compare()
+      .catch((error: unknown) => this.failed(error))
+      .finally(() => {
+        this.looking = undefined
+      })
+    return this.looking
+  }
+
+  private async compare(): Promise<void> {
+    if (this.seen.size === 0) return
+    const before = this.seen
+    const seen = await this.topics.describe([...before.keys()])
+    // More may have been assigned meanwhile, with topics as they were then.
+    if (this.isOver || this.seen !== before) return
+    this.seen = new Map([...before].map(([topic, was]) => [topic, this.compareTopic(topic, was, seen.get(topic))]))
+    if (this.missing === undefined) await this.findGaps()
+  }
+
+  private compareTopic(topic: string, was: SeenTopic, now: SeenTopic | undefined): SeenTopic {
+    if (now === undefined) {
+      this.miss(topic)
+      return was
+    }
+    this.missing = undefined
+    if (isAnother(was, now)) throw recreatedError(topic, this.options)
+    if (now.partitions !== was.partitions) repartition(topic, was.partitions, now.partitions, this.options)
+    return now
+  }
+
+  private miss(topic: string): void {
+    if (this.missing !== undefined) return
+    const { doing, place, log, noticed } = this.options
+    const text = `${doing}: topic '${topic}' is gone`
+    this.missing = new WeirError('WEIR_SOURCE_MISSING', text, { ...place, hint: 'It is waited for.' })
+    noticed?.({ topic, change: 'missing' })
+    log.warn({ topic }, `${text}; it is waited for`)
+  }
+
+  /** Where nothing comes although it is read, the records may be gone, or the whole end of the log. */
+  private async findGaps(): Promise<void> {
+    const silent = [...this.reader.parts].filter(({ moved }) => this.reader.readingMs() - moved >= silentMs)
+    if (silent.length === 0) return
+    const positions = new Map(silent.map((part) => [part, part.position]))
+    const asked = silent.map(({ topic, partition }) => ({ topic, partition }))
+    const [starts, ends] = await Promise.all([
+      this.topics.offsets(asked, 'earliest'),
+      this.topics.offsets(asked, 'latest'),
+    ])
+    for (const part of silent) {
+      const { topic, partition, position: offset } = part
+      if (this.isOver || positions.get(part) !== offset) continue
+      const [start, end] = [offsetOf(starts, part), offsetOf(ends, part)]
+      if (start !== undefined) part.start = start
+      const at = { topic, partition, offset }
+      if (start !== undefined && start > offset) {
+        lose(at, start, this.options)
+        await this.reader.move(part, start)
+      } else if (end !== undefined && end < offset) throw truncatedError(at, end, this.options)
+    }
+  }
+
+  /** The topic is another one: what goes on starts with what it is now. All else is no news of it. */
+  private failed(error: unknown): void {
+    if (this.isOver) return
+    if (error instanceof WeirError && error.code.startsWith('WEIR_SOURCE_')) this.reader.end(error)
+    else this.options.log.debug({ err: error }, 'Kafka: looking at the topics failed')
+  }
+}
+
+function offsetOf(positions: readonly Position[], { topic, partition }: TopicPartition): number | undefined {
+  return positions.find((one) => one.topic === topic && one.partition === partition)?.offset
+}
