@@ -96,6 +96,8 @@ class Session {
   private closing = false
   /** A topic that is not there yet. */
   private missing: WeirError | undefined
+  /** Topics of which nothing is read. */
+  private readonly held = new Set<string>()
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
   private opened: Promise<void> = Promise.resolve()
@@ -120,6 +122,7 @@ class Session {
     this.watch = new TopicWatch(connection.topics, options, {
       parts: { [Symbol.iterator]: () => this.parts.values() },
       readingMs: () => this.readingMs(),
+      hold: (topic, isHeld) => this.hold(topic, isHeld),
       move: (part, to) => this.move(part, to),
       end: (error) => this.end(error),
     })
@@ -127,7 +130,7 @@ class Session {
       {
         consume: (count, done) => this.consumer?.consume(count, done),
         pause: () => this.consumer?.pause(this.assigned()),
-        resume: () => this.consumer?.resume(this.assigned()),
+        resume: () => this.consumer?.resume(this.assigned().filter(({ topic }) => !this.held.has(topic))),
       },
       { arrived: () => this.deliver(), failed: (error) => this.failed(error) },
     )
@@ -314,9 +317,18 @@ class Session {
 
   /** The client keeps it paused or not from when it had a partition before. */
   private pauseOrResume(partitions: readonly TopicPartition[]): void {
-    if (partitions.length === 0) return
-    if (this.pump.isPaused) this.consumer?.pause(partitions)
-    else this.consumer?.resume(partitions)
+    const isPaused = ({ topic }: TopicPartition) => this.pump.isPaused || this.held.has(topic)
+    const paused = partitions.filter(isPaused)
+    const resumed = partitions.filter((partition) => !isPaused(partition))
+    if (paused.length > 0) this.consumer?.pause(paused)
+    if (resumed.length > 0) this.consumer?.resume(resumed)
+  }
+
+  private hold(topic: string, isHeld: boolean): void {
+    if (this.held.has(topic) === isHeld) return
+    if (isHeld) this.held.add(topic)
+    else this.held.delete(topic)
+    this.pauseOrResume(this.assigned().filter((partition) => partition.topic === topic))
   }
 
   /** Has the client forget where it was in a partition: a position that is gone it can't leave by seeking. */
@@ -407,7 +419,7 @@ class Session {
   private failed(error: ClientError): void {
     if (this.closing) return
     if (isHopeless(error)) this.changes.error(this.asError(error))
-    else if (isStray(error)) void this.watch.look()
+    else if (isStray(error) || error.code === codes.unknownTopic) void this.watch.look()
     else this.options.log.debug({ code: error.code }, `Kafka: ${this.options.doing}: ${error.message}`)
   }
 

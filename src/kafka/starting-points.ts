@@ -34,10 +34,7 @@ export async function startingPoints(
   if (partitions.length === 0) return { positions: [], seen }
   const group = await consumer.committedPositions(everyPartition(seen, partitions))
   const told = [...given, ...group]
-  for (const [topic, now] of seen) {
-    const isNews = noticed.get(topic)?.partitions !== now.partitions
-    compareCounts(topic, now, told, options, isNews)
-  }
+  for (const [topic, now] of seen) compareCounts(topic, now, { told, noticed: noticed.get(topic), options })
 
   const [starts, ends] = await Promise.all([
     topics.offsets(partitions, 'earliest'),
@@ -108,14 +105,14 @@ function chosen(
 function compareCounts(
   topic: string,
   now: SeenTopic,
-  told: readonly Position[],
-  options: ReaderOptions,
-  isNews: boolean,
+  { told, noticed, options }: Pick<From, 'options'> & { told: readonly Position[]; noticed: SeenTopic | undefined },
 ): void {
-  const counts = told.flatMap((position) => (position.topic === topic ? (position.facts?.partitions ?? []) : []))
-  // Who has noticed it has committed that with the first position.
-  const was = Math.max(...counts)
-  if (counts.length > 0 && !counts.includes(now.partitions)) repartition(topic, was, now.partitions, options, isNews)
+  const kept = told.flatMap((position) => (position.topic === topic ? (position.facts?.partitions ?? []) : []))
+  const counts = [...kept, ...(noticed === undefined ? [] : [noticed.partitions])]
+  const isNews = noticed?.partitions !== now.partitions
+  // Who has gone on with more of them has committed that with the first position.
+  const isKnown = counts.length === 0 || kept.includes(now.partitions) || (kept.length === 0 && !isNews)
+  if (!isKnown) repartition(topic, Math.max(...counts), now.partitions, options, isNews)
 }
 
 /** Whether a partition without a position came to be after others were read. */

@@ -1,4 +1,4 @@
-import { type Position, type TopicPartition, WeirError } from '../model/index.js'
+import { type Position, type TopicChange, type TopicPartition, WeirError } from '../model/index.js'
 import type { SeenTopic, TopicAdmin } from './admin.js'
 import type { ReaderOptions } from './reader-options.js'
 import type { Reading } from './silence.js'
@@ -12,6 +12,8 @@ export interface WatchedReader {
   readonly parts: Iterable<Reading>
   /** How long somebody has been reading, ms. */
   readingMs(): number
+  /** Reads nothing more of a topic, or again: what has its name may be another one. */
+  hold(topic: string, isHeld: boolean): void
   /** Goes on elsewhere in a partition. */
   move(part: Reading, to: number): Promise<void>
   /** Ends the reading with an error, once what was read is committed. */
@@ -77,12 +79,14 @@ export class TopicWatch {
       return was
     }
     this.missing = undefined
-    if (isAnother(was, now)) throw recreatedError(topic, this.options)
+    if (isAnother(was, now)) throw this.told(recreatedError(topic, this.options), { topic, change: 'recreated' })
+    this.reader.hold(topic, false)
     if (now.partitions !== was.partitions) repartition(topic, was.partitions, now.partitions, this.options)
     return now
   }
 
   private miss(topic: string): void {
+    this.reader.hold(topic, true)
     if (this.missing !== undefined) return
     const { doing, place, log, noticed } = this.options
     const text = `${doing}: topic '${topic}' is gone`
@@ -110,8 +114,15 @@ export class TopicWatch {
       if (start !== undefined && start > offset) {
         lose(at, start, this.options)
         await this.reader.move(part, start)
-      } else if (end !== undefined && end < offset) throw truncatedError(at, end, this.options)
+      } else if (end !== undefined && end < offset)
+        throw this.told(truncatedError(at, end, this.options), { topic, change: 'truncated' })
     }
+  }
+
+  /** What goes on after an error tells of it by itself. */
+  private told(error: WeirError, change: TopicChange): WeirError {
+    if (error.remedy === 'stop') this.options.noticed?.(change)
+    return error
   }
 
   /** The topic is another one: what goes on starts with what it is now. All else is no news of it. */

@@ -1,0 +1,271 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { KafkaConnection } from '../../src/kafka/connection.js'
+import type { Position, TopicChange } from '../../src/model/index.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { connect, fresh, Member, sourceOf, text } from './kafka-support.js'
+import { TopicTools } from './topic-tools.js'
+
+const missing = requireKafka()
+
+/** What happens to topics while they are read, and while nobody reads them. */
+describe.skipIf(missing !== undefined)('topics change', { timeout: 60_000, concurrent: true }, () => {
+  const members: Member[] = []
+  let cluster: KafkaCluster
+  let connection: KafkaConnection
+  let tools: TopicTools
+
+  beforeAll(async () => {
+    cluster = await KafkaCluster.start()
+    connection = connect(cluster.bootstrap)
+    tools = await TopicTools.connect(cluster.bootstrap)
+  }, 240_000)
+
+  afterAll(async () => {
+    for (const member of members) member.leave()
+    await tools?.close()
+    await connection?.close()
+    await cluster?.close()
+  })
+
+  /** A topic of one partition with `r0`, `r1`, …. */
+  async function filled(count: number): Promise<string> {
+    const topic = fresh('topic')
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, count)
+    return topic
+  }
+
+  /** A member, and what it noticed. */
+  async function joined(
+    options: object,
+    { from = [], keeps = 'nothing' }: { from?: readonly Position[]; keeps?: 'nothing' | 'state' | 'state by key' } = {},
+  ) {
+    const noticed: TopicChange[] = []
+    const task = sourceOf(connection, options, { keeps, noticed: (change) => noticed.push(change) })
+    const member = new Member(task, from)
+    members.push(member)
+    await member.until(() => member.partitions > 0 || member.error !== undefined, 'partitions are assigned')
+    return { member, noticed }
+  }
+
+  /** Where a member of the group that read and committed so many records was when it left. */
+  async function left(topic: string, group: string, records: number): Promise<readonly Position[]> {
+    const { member } = await joined({ topic, group })
+    await member.read(records)
+    const positions = member.task.positions()
+    await member.commit(positions)
+    member.leave()
+    return positions
+  }
+
+  const names = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `r${from + index}`)
+
+  describe('partitions are added', () => {
+    test('to a topic that is read from its latest: what comes there is read within seconds, from its beginning', async () => {
+      const topic = await filled(5)
+      const { member, noticed } = await joined({ topic, group: fresh('group'), from: 'latest' })
+      await tools.grow(topic, 3)
+      await tools.fill(topic, 2, 0, 10)
+      const began = performance.now()
+      expect((await member.read(10)).map(text)).toEqual(names(0, 10))
+      expect(performance.now() - began).toBeLessThan(20_000)
+      expect(noticed).toEqual([{ topic, change: 'grown' }])
+      expect(member.assigned.at(-1)?.total).toBe(3)
+    })
+
+    test('while nobody reads it', async () => {
+      const topic = await filled(5)
+      const group = fresh('group')
+      const from = await left(topic, group, 5)
+      await tools.grow(topic, 2)
+      await tools.fill(topic, 1, 0, 10)
+      // With positions in a checkpoint store, and in the group alone.
+      for (const given of [from, []]) {
+        const { member } = await joined({ topic, group, from: 'latest' }, { from: given })
+        expect((await member.read(10)).map(text)).toEqual(names(0, 10))
+        member.leave()
+      }
+    })
+
+    test('and state is kept by the keys of the topic: the flow stops, running or not, unless that is accepted', async () => {
+      const topic = await filled(5)
+      const group = fresh('group')
+      const from = await left(topic, group, 5)
+      const running = await joined({ topic, group: fresh('group') }, { keeps: 'state by key' })
+      await tools.grow(topic, 2)
+      const stopped = await joined({ topic, group }, { from, keeps: 'state by key' })
+      const reading = running.member.read(100, 15_000)
+      await running.member.until(() => running.member.error !== undefined, 'it is noticed')
+      await reading
+      for (const { member, noticed } of [running, stopped]) {
+        expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_REPARTITIONED', remedy: 'stop' })
+        expect(String(member.error)).toContain(`topic '${topic}' has 2 partitions and had 1`)
+        expect(noticed).toContainEqual({ topic, change: 'grown' })
+        member.leave()
+      }
+      await tools.fill(topic, 1, 0, 3)
+      const accepting = await joined({ topic, group, onGrown: 'accept' }, { from, keeps: 'state by key' })
+      expect(await accepting.member.read(3)).toHaveLength(3)
+    })
+  })
+
+  describe('a topic is deleted and created again', () => {
+    test('under a running flow: it stops', async () => {
+      const topic = await filled(50)
+      const { member, noticed } = await joined({ topic, group: fresh('group') })
+      await member.read(50)
+      await member.commit()
+      await tools.recreate(topic, 1)
+      await tools.fill(topic, 0, 0, 100)
+      const reading = member.read(1_000, 20_000)
+      await member.until(() => member.error !== undefined, 'it is noticed')
+      await reading
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_RECREATED', remedy: 'stop' })
+      expect(String(member.error)).toContain(`topic '${topic}' was deleted and created again`)
+      expect(noticed).toContainEqual({ topic, change: 'recreated' })
+    })
+
+    test('under a running flow that begins anew: it reads all of the new one', async () => {
+      const topic = await filled(50)
+      const options = { topic, group: fresh('group'), onRecreated: 'restart' }
+      const { member } = await joined(options)
+      await member.read(50)
+      await member.commit()
+      await tools.delete(topic)
+      await member.until(() => member.task.trouble?.() !== undefined || member.error !== undefined, 'it is missed')
+      await tools.create(topic, 1)
+      await tools.fill(topic, 0, 0, 60)
+      const read = await member.read(60, 15_000)
+      // Where the client has given the partition back meanwhile, it goes on by itself.
+      if (read.length === 0) {
+        await member.until(() => member.error !== undefined, 'it is noticed')
+        expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_RECREATED', remedy: 'restart' })
+        const again = new Member(member.task)
+        members.push(again)
+        read.push(...(await again.read(60)))
+      }
+      expect(read.map(text)).toEqual(names(0, 60))
+    })
+
+    test('while nobody reads it: it stops, or begins anew, and places go on being in order', async () => {
+      const topic = await filled(50)
+      const group = fresh('group')
+      const from = await left(topic, group, 50)
+      await tools.recreate(topic, 1)
+      await tools.fill(topic, 0, 0, 100)
+      const { member, noticed } = await joined({ topic, group }, { from })
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_RECREATED', remedy: 'stop' })
+      expect(noticed).toEqual([{ topic, change: 'recreated' }])
+      member.leave()
+      const anew = (await joined({ topic, group, onRecreated: 'restart' }, { from })).member
+      expect((await anew.read(100)).map(text)).toEqual(names(0, 100))
+      expect(anew.task.positions()[0]).toMatchObject({ offset: 100, facts: { before: 50 } })
+    })
+  })
+
+  describe('records are deleted before they are read', () => {
+    test('under a running flow: they are counted, and what is left is read', async () => {
+      const topic = await filled(100)
+      const { member, noticed } = await joined({ topic, group: fresh('group') })
+      await member.read(100)
+      await tools.deleteBefore(topic, 0, 60)
+      await member.rewind([{ topic, partition: 0, offset: 10 }])
+      expect((await member.read(40)).map(text)).toEqual(names(60, 100))
+      expect(noticed).toEqual([{ topic, change: 'gap', records: 50 }])
+    })
+
+    test('under a running flow that shall stop then', async () => {
+      const topic = await filled(100)
+      const { member } = await joined({ topic, group: fresh('group'), onGap: 'fail' })
+      await member.read(100)
+      await tools.deleteBefore(topic, 0, 60)
+      await member.rewind([{ topic, partition: 0, offset: 10 }])
+      const reading = member.read(40, 20_000)
+      await member.until(() => member.error !== undefined, 'it is noticed')
+      await reading
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_GAP', remedy: 'stop' })
+      expect(String(member.error)).toContain(`${topic}-0 has nothing left of 10 to 59: up to 50 records`)
+    })
+
+    test('while nobody reads: as much, by the positions of a checkpoint store and by those of the group', async () => {
+      const topic = await filled(100)
+      const group = fresh('group')
+      const from = await left(topic, group, 10)
+      await tools.deleteBefore(topic, 0, 60)
+      const strict = await joined({ topic, group, onGap: 'fail' }, { from })
+      expect(strict.member.error).toMatchObject({ code: 'WEIR_SOURCE_GAP' })
+      strict.member.leave()
+      for (const given of [from, []]) {
+        const { member, noticed } = await joined({ topic, group }, { from: given })
+        expect((await member.read(40)).map(text)).toEqual(names(60, 100))
+        expect(noticed).toEqual([{ topic, change: 'gap', records: 50 }])
+        member.leave()
+      }
+    })
+  })
+
+  describe('a position lies beyond the end', () => {
+    test('of a running flow: nothing is read again unless that is said', async () => {
+      const topic = await filled(20)
+      const { member } = await joined({ topic, group: fresh('group') })
+      await member.read(20)
+      await member.rewind([{ topic, partition: 0, offset: 1_000 }])
+      expect(await member.read(1, 20_000)).toEqual([])
+      await member.until(() => member.error !== undefined, 'it is noticed')
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_TRUNCATED', remedy: 'stop' })
+    })
+
+    test('of a stopped flow', async () => {
+      const topic = await filled(20)
+      const group = fresh('group')
+      const from = [{ topic, partition: 0, offset: 30 }]
+      const { member, noticed } = await joined({ topic, group }, { from })
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_TRUNCATED', remedy: 'stop' })
+      expect(String(member.error)).toContain(`${topic}-0 ends at 20, and was read up to 30`)
+      expect(noticed).toEqual([{ topic, change: 'truncated' }])
+      member.leave()
+      const all = (await joined({ topic, group, onTruncated: 'earliest' }, { from })).member
+      expect(await all.read(20)).toHaveLength(20)
+      all.leave()
+      const next = (await joined({ topic, group, onTruncated: 'latest' }, { from })).member
+      expect(next.task.positions()[0]?.offset).toBe(20)
+    })
+  })
+
+  test('the offset of a group is set by other means: it holds where there is no state, and is told of where there is', async () => {
+    const topic = await filled(20)
+    const group = fresh('group')
+    const from = await left(topic, group, 20)
+    await tools.resetOffset(group, topic, 0, 5)
+    const stateful = await joined({ topic, group }, { from, keeps: 'state' })
+    expect(stateful.member.task.positions()[0]?.offset).toBe(20)
+    expect(stateful.noticed).toEqual([{ topic, change: 'reset' }])
+    stateful.member.leave()
+    const { member, noticed } = await joined({ topic, group }, { from })
+    expect((await member.read(15)).map(text)).toEqual(names(5, 20))
+    expect(noticed).toEqual([{ topic, change: 'reset' }])
+    await member.commit()
+    member.leave()
+    const again = await joined({ topic, group }, { from: member.task.positions() })
+    expect(again.noticed).toEqual([])
+  })
+
+  test('a partition that was given back while it was paused is read when it is back', async () => {
+    const topic = fresh('topic')
+    await tools.create(topic, 2)
+    const group = fresh('group')
+    const settings = { topic, group, client: { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 200 } }
+    const { member: first } = await joined(settings)
+    await first.read(1, 50)
+    // So long that everything is paused.
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    const { member: second } = await joined(settings)
+    await first.until(() => first.partitions === 1, 'a partition moves')
+    await first.read(1, 50)
+    second.leave()
+    await first.until(() => first.partitions === 2, 'it is back')
+    await tools.fill(topic, 0, 0, 5)
+    await tools.fill(topic, 1, 0, 5)
+    expect(await first.read(10, 10_000)).toHaveLength(10)
+  })
+})

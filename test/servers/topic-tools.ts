@@ -1,0 +1,111 @@
+import { type ClientError, call, disconnect, nativeClient, type Producer } from '../../src/kafka/client.js'
+
+interface Admin {
+  createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
+  deleteTopic(topic: string, timeout: number, done: (error?: ClientError) => void): void
+  createPartitions(topic: string, total: number, timeout: number, done: (error?: ClientError) => void): void
+  deleteRecords(before: object[], options: object, done: (error: ClientError | null, deleted: unknown) => void): void
+  describeTopics(
+    topics: string[],
+    options: object,
+    done: (error: ClientError | null, topics: { error?: ClientError | null; partitions: unknown[] }[]) => void,
+  ): void
+}
+
+const answerMs = 10_000
+
+/** What operators do to topics and groups, with a client that knows nothing of Weir. */
+export class TopicTools {
+  private constructor(
+    private readonly bootstrap: string,
+    private readonly producer: Producer,
+    private readonly admin: Admin,
+  ) {}
+
+  static async connect(bootstrap: string): Promise<TopicTools> {
+    const { Producer, AdminClient } = nativeClient() as unknown as {
+      Producer: new (settings: object) => Producer
+      AdminClient: { createFrom(client: Producer): Admin }
+    }
+    const producer = new Producer({ 'metadata.broker.list': bootstrap, dr_cb: true, 'linger.ms': 0 })
+    await call((done) => producer.connect({}, done))
+    producer.setPollInterval(20)
+    return new TopicTools(bootstrap, producer, AdminClient.createFrom(producer))
+  }
+
+  async create(topic: string, partitions: number): Promise<void> {
+    const asked = { topic, num_partitions: partitions, replication_factor: 1, config: {} }
+    await call((done) => this.admin.createTopic(asked, answerMs, (error) => done(error, undefined)))
+    await this.shows(topic, (count) => count === partitions)
+  }
+
+  async delete(topic: string): Promise<void> {
+    await call((done) => this.admin.deleteTopic(topic, answerMs, (error) => done(error, undefined)))
+    await this.shows(topic, (count) => count === 0)
+  }
+
+  async recreate(topic: string, partitions: number): Promise<void> {
+    await this.delete(topic)
+    await this.create(topic, partitions)
+  }
+
+  async grow(topic: string, partitions: number): Promise<void> {
+    await call((done) => this.admin.createPartitions(topic, partitions, answerMs, (error) => done(error, undefined)))
+    await this.shows(topic, (count) => count === partitions)
+  }
+
+  async deleteBefore(topic: string, partition: number, offset: number): Promise<void> {
+    await call((done) => this.admin.deleteRecords([{ topic, partition, offset }], { timeout: answerMs }, done))
+  }
+
+  /** Writes `r<from>`, … to a partition; resolves when all are acknowledged. */
+  async fill(topic: string, partition: number, from: number, to: number, key = 'key'): Promise<void> {
+    // A client of its own: one that knew the topic before has to learn of what has become of it.
+    const producer = new (nativeClient().Producer)({ 'metadata.broker.list': this.bootstrap, dr_cb: true, acks: -1 })
+    await call((done) => producer.connect({}, done))
+    producer.setPollInterval(10)
+    let left = to - from
+    await new Promise<void>((resolve, reject) => {
+      producer.on('delivery-report', (error) => {
+        if (error) reject(error)
+        else if (--left === 0) resolve()
+      })
+      for (let index = from; index < to; index++) producer.produce(topic, partition, Buffer.from(`r${index}`), key)
+    })
+    await disconnect(producer)
+  }
+
+  /** As `kafka-consumer-groups --reset-offsets` does, of a group without members. */
+  async resetOffset(group: string, topic: string, partition: number, offset: number): Promise<void> {
+    const client = new (nativeClient().KafkaConsumer)({ 'metadata.broker.list': this.bootstrap, 'group.id': group })
+    await call((done) => client.connect({}, done))
+    const deadline = Date.now() + answerMs
+    for (;;) {
+      try {
+        client.commitSync({ topic, partition, offset })
+        break
+      } catch (error) {
+        // The last member has to be gone.
+        if (Date.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    }
+    await disconnect(client)
+  }
+
+  async close(): Promise<void> {
+    await disconnect(this.producer)
+  }
+
+  private async shows(topic: string, isDone: (partitions: number) => boolean): Promise<void> {
+    const deadline = Date.now() + answerMs
+    for (;;) {
+      const [described] = await call<{ error?: ClientError | null; partitions: unknown[] }[]>((done) =>
+        this.admin.describeTopics([topic], { timeout: answerMs }, done),
+      )
+      if (isDone(described?.error ? 0 : (described?.partitions.length ?? 0))) return
+      if (Date.now() > deadline) throw new Error(`waiting for topic '${topic}'`)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
