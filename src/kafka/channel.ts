@@ -83,7 +83,14 @@ function made$(connection: KafkaConnection, { topic, like, place, log }: Channel
     }),
     reduce((most, count) => Math.max(most, count), 1),
     switchMap((partitions) =>
-      connection.topics.ensure$({ ...request, topic, partitions, create: true, internal: true, config: internalConfig }),
+      connection.topics.ensure$({
+        ...request,
+        topic,
+        partitions,
+        create: true,
+        internal: true,
+        config: internalConfig,
+      }),
     ),
   )
 }
