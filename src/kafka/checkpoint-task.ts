@@ -2,21 +2,18 @@ import { randomUUID } from 'node:crypto'
 import {
   type AcquiredPartition,
   type EpochCommit,
-  fencedError,
-  type PartitionCommit,
-  PartitionMap,
   partitionName,
   type StoredChunk,
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import { entryOf, logConfig, logPartition, logTopic, messagesOf, outgoing } from './checkpoint-log.js'
-import { type Grant, LogTruncation } from './checkpoint-truncation.js'
+import { CheckpointProtocol, type Command, type Event, type NewEntry } from '../state/checkpoint-protocol/index.js'
+import { logConfig, logPartition, logTopic, outgoing } from './checkpoint-log.js'
+import { Truncating } from './checkpoint-truncation.js'
 import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { isFenced, kafkaError } from './errors.js'
-import { LogReader } from './log-reader.js'
-import { type Log, LogScan } from './log-scan.js'
+import { LogScan } from './log-scan.js'
 import type { OutgoingMessage } from './producer.js'
 import { TransactionalProducer } from './transactional-producer.js'
 
@@ -25,15 +22,21 @@ export interface Marking {
   write(messages: readonly OutgoingMessage[]): Promise<void>
 }
 
+/** What carries a command out that not every request has. */
+interface Extras {
+  commit?(entries: readonly NewEntry[]): Promise<void>
+  /** Whether more is wanted. */
+  give?(chunks: readonly StoredChunk[]): boolean
+}
+
 /**
- * One task's way to its logs: a transactional producer, and the partitions that were acquired through it. The id of the
- * producer is this object's own, and stands in the logs, so whoever takes a partition over fences this producer off
- * before. What was acquired through a producer ends with it.
+ * One task's way to its logs: does what the protocol commands, with a transactional producer. The id of the producer is
+ * this object's own, and stands in the logs, so whoever takes a partition over fences this producer off before. What was
+ * acquired through a producer ends with it.
  */
 export class CheckpointTask {
-  private readonly id: string
-  private readonly grants = new PartitionMap<Grant>()
-  private readonly truncation: LogTruncation
+  private readonly protocol: CheckpointProtocol
+  private readonly truncating: Truncating
   private current: TransactionalProducer | undefined
   private last: Promise<unknown> = Promise.resolve()
 
@@ -42,156 +45,159 @@ export class CheckpointTask {
     private readonly task: string,
     private readonly markers: Marking,
   ) {
-    this.id = `${task}.${randomUUID()}`
-    this.truncation = new LogTruncation(connection, task)
+    this.protocol = new CheckpointProtocol(task, `${task}.${randomUUID()}`)
+    this.truncating = new Truncating(connection, task, this.protocol.truncation)
   }
 
   /** Errors: WEIR_CHECKPOINT_UNREACHABLE. */
   acquire(partitions: readonly TopicPartition[]): Promise<readonly AcquiredPartition[]> {
-    return this.inTurn(async () => {
-      if (partitions.length === 0) return []
-      await this.ensureLogs(partitions)
-      await this.renew()
-      return LogScan.with(this.connection, this.logsOf(partitions), (scan) => this.take(scan, partitions))
-    }, `acquiring partitions for '${this.task}'`)
+    const doing = `acquiring partitions for '${this.task}'`
+    return this.inTurn(() => this.request({ on: 'acquire', partitions, token: randomUUID() }, doing))
   }
 
   /** Tells the logs that this task writes nothing more of these partitions, so that nobody need fence it off. */
-  release(partitions: readonly TopicPartition[]): Promise<void> {
-    return this.inTurn(async () => {
-      const released = partitions.flatMap((source) => {
-        const grant = this.grants.get(source.topic, source.partition)
-        this.grants.delete(source.topic, source.partition)
-        if (grant === undefined) return []
-        return [outgoing(logPartition(this.task, source), { kind: 'released', generation: grant.generation })]
-      })
-      await this.markers.write(released)
-    }, `releasing partitions of '${this.task}'`)
+  async release(partitions: readonly TopicPartition[]): Promise<void> {
+    const doing = `releasing partitions of '${this.task}'`
+    await this.inTurn(() => this.request({ on: 'release', partitions }, doing))
+  }
+
+  /** Hands the chunks that count to `take`, in the order of the log, for as long as it wants more. */
+  async load(source: TopicPartition, take: (chunk: StoredChunk) => boolean): Promise<void> {
+    const doing = `loading the state of '${this.task}', ${partitionName(source)}`
+    const loading = this.protocol.loading(source)
+    try {
+      await this.run(loading.start(), (event) => loading.handle(event), { give: (chunks) => chunks.every(take) })
+    } catch (error) {
+      throw this.unreachable(error, doing)
+    }
+  }
+
+  /** The producer of the transactions. Errors when there is none any more: partitions have to be acquired first. */
+  producer(): TransactionalProducer {
+    this.notice()
+    const { fault } = this.protocol
+    if (fault !== undefined) throw fault
+    return this.current as TransactionalProducer
+  }
+
+  /**
+   * Commits an epoch, in the transaction that `open` gives the producer of.
+   * Errors: WEIR_CHECKPOINT_FENCED, WEIR_CHECKPOINT_UNREACHABLE.
+   */
+  async commit(commit: EpochCommit, open: () => Promise<TransactionalProducer>): Promise<void> {
+    const doing = `committing an epoch of '${this.task}'`
+    const write = async (entries: readonly NewEntry[]) => {
+      const producer = await open()
+      try {
+        for (const entry of entries) producer.produce(outgoing(this.task, entry), refuse)
+        await producer.commit()
+      } catch (error) {
+        producer.failure ??= error as ClientError
+        throw error
+      }
+    }
+    await this.inTurn(() => this.request({ on: 'commit', commit }, doing, { commit: write }))
+    this.truncating.tidy()
+  }
+
+  fault(error: unknown, doing: string, at?: TopicPartition): WeirError {
+    if (error instanceof WeirError || !isFenced(error as ClientError)) return this.unreachable(error, doing)
+    return new WeirError('WEIR_CHECKPOINT_FENCED', `${doing}: ${(error as ClientError).message}`, {
+      ...(at === undefined ? {} : { partition: { topic: at.topic, partition: at.partition } }),
+      hint: 'This task starts anew with the partitions that it still has.',
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.last
+    await Promise.all([this.discard(), this.truncating.close()])
+  }
+
+  private unreachable(error: unknown, doing: string): WeirError {
+    if (error instanceof WeirError) return error
+    const { address } = this.connection
+    return kafkaError('WEIR_CHECKPOINT_UNREACHABLE', doing, error as ClientError, { address })
   }
 
   /**
    * Acquisitions, commits and releases one after the other: who acquires a partition knows all that was committed before,
    * and what comes after is of another generation.
    */
-  inTurn<T>(step: () => Promise<T>, doing: string): Promise<T> {
-    const result = this.last.then(() => this.failing(doing, step))
+  private inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const result = this.last.then(step)
     this.last = result.catch(() => undefined)
     return result
   }
 
-  /** Hands the chunks that count to `take`, in the order of the log. */
-  load(source: TopicPartition, take: (chunk: StoredChunk) => boolean): Promise<void> {
-    const doing = `loading the state of '${this.task}', ${partitionName(source)}`
-    return this.failing(doing, async () => {
-      await this.ensureLogs([source])
-      const head = await LogScan.with(this.connection, this.logsOf([source]), (scan) =>
-        Promise.resolve(scan.head(source)),
-      )
-      if (head.committed !== undefined) await this.loadUntil(head.committedAt, head.committed.keptFrom, source, take)
-    })
-  }
-
-  /** The producer of the transactions. Errors when there is none any more: partitions have to be acquired first. */
-  producer(): TransactionalProducer {
-    if (this.current !== undefined && this.current.failure === undefined) return this.current
-    const failure = this.current?.failure
-    if (failure !== undefined) throw this.fault(failure, `writing an epoch of '${this.task}'`)
-    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `writing an epoch of '${this.task}': nothing was acquired`)
-  }
-
-  /** Errors: WEIR_CHECKPOINT_FENCED when a partition of the epoch was acquired later, or never, or is released. */
-  check({ partitions }: EpochCommit): void {
-    for (const { topic, partition, generation } of partitions) {
-      const grant = this.grants.get(topic, partition)
-      if (grant?.generation === generation) continue
-      throw fencedError(this.task, { topic, partition, generation: grant?.generation ?? null })
-    }
-  }
-
-  /** Writes and ends the transaction that `producer` has open. */
-  async commit({ partitions }: EpochCommit, producer: TransactionalProducer): Promise<void> {
-    const doing = `committing an epoch of '${this.task}'`
+  private async request(event: Event, doing: string, extras: Extras = {}): Promise<readonly AcquiredPartition[]> {
+    this.notice()
     try {
-      const changed = partitions.filter((commit) => this.isNews(commit))
-      for (const commit of changed) this.send(commit, producer)
-      await producer.commit()
-      for (const commit of changed) this.grant(commit).commits++
-      this.truncation.tidy(this.grants)
+      return await this.run(this.protocol.handle(event), (next) => this.protocol.handle(next), extras)
     } catch (error) {
-      producer.failure ??= error as ClientError
-      throw this.fault(error, doing, partitions[0])
+      // Fenced while it acquires: somebody acquires at the same time, and trying again tells who has it.
+      const isCommit = event.on === 'commit'
+      const fault = isCommit ? this.fault(error, doing, event.commit.partitions[0]) : this.unreachable(error, doing)
+      this.protocol.handle({ on: 'failed', error: fault })
+      throw fault
     }
   }
 
-  fault(error: unknown, doing: string, partition?: TopicPartition): WeirError {
-    if (error instanceof WeirError) return error
-    if (isFenced(error as ClientError)) return this.fenced((error as ClientError).message, partition)
-    const { address } = this.connection
-    return kafkaError('WEIR_CHECKPOINT_UNREACHABLE', doing, error as ClientError, { address })
-  }
-
-  async close(): Promise<void> {
-    await this.last
-    await Promise.all([this.discard(), this.truncation.close()])
-  }
-
-  private logsOf(sources: readonly TopicPartition[]): Log[] {
-    return sources.map((source) => ({ ...logPartition(this.task, source), source }))
-  }
-
-  private async take(scan: LogScan, partitions: readonly TopicPartition[]): Promise<AcquiredPartition[]> {
-    let open = partitions
-    while (open.length > 0) {
-      await this.fence(open.map((source) => scan.head(source).owner))
-      const token = randomUUID()
-      await this.markers.write(
-        open.map((source) => {
-          const { next: generation } = scan.head(source)
-          return outgoing(logPartition(this.task, source), {
-            kind: 'acquired',
-            task: this.task,
-            topic: source.topic,
-            generation,
-            owner: this.id,
-            token,
-          })
-        }),
-      )
-      const asked = new Set(open.map(partitionName))
-      await scan.until(({ source, tokens }) => !asked.has(partitionName(source)) || tokens.has(token))
-      // Somebody else was first where it was not won, and has to be fenced off as well.
-      open = open.filter((source) => scan.head(source).tokens.get(token) !== true)
+  private async run(
+    first: Command,
+    handle: (event: Event) => Command,
+    extras: Extras,
+  ): Promise<readonly AcquiredPartition[]> {
+    const scan = new LogScan(this.connection, (source) => logPartition(this.task, source))
+    try {
+      let command = first
+      while (command.do !== 'answer') command = handle(await this.perform(command, scan, extras))
+      return command.acquired
+    } finally {
+      scan.close()
     }
-    return partitions.map((source) => this.granted(scan, source))
   }
 
-  private granted(scan: LogScan, source: TopicPartition): AcquiredPartition {
-    const head = scan.head(source)
-    const acquired = head.asAcquired()
-    const { generation, sequence } = acquired
-    const keptFrom = head.committed?.keptFrom ?? 0
-    const grant = { generation, sequence, keptFrom, commits: 0, started: 0, marks: [], told: '' }
-    this.grants.set(source.topic, source.partition, grant)
-    return acquired
+  private async perform(command: Exclude<Command, { do: 'answer' }>, scan: LogScan, extras: Extras): Promise<Event> {
+    switch (command.do) {
+      case 'prepare':
+        await this.ensureLogs(command.partitions)
+        return { on: 'prepared' }
+      case 'renew':
+        await this.renew()
+        return { on: 'renewed' }
+      case 'bound':
+      case 'seek':
+      case 'read':
+        return scan.perform(command)
+      case 'fence':
+        for (const owner of command.owners) await this.fence(owner)
+        return { on: 'fenced' }
+      case 'write':
+        await this.markers.write(command.entries.map((entry) => outgoing(this.task, entry)))
+        return { on: 'written' }
+      case 'commit':
+        await extras.commit?.(command.entries)
+        return { on: 'committed' }
+      case 'give':
+        return { on: 'given', isWanted: extras.give?.(command.chunks) ?? false }
+      case 'refuse':
+        throw command.error
+    }
   }
 
-  /** Ends what others have open, and makes sure that they can't begin anything. */
-  private async fence(owners: readonly (string | undefined)[]): Promise<void> {
-    const others = new Set(owners.filter((owner) => owner !== undefined && owner !== this.id)) as Set<string>
-    for (const owner of others) {
-      const producer = new TransactionalProducer(await this.connection.settings(), owner)
-      try {
-        await producer.init()
-      } finally {
-        this.connection.closes(producer.close())
-      }
+  /** Ends what the owner has open, and makes sure that it can't begin anything. */
+  private async fence(owner: string): Promise<void> {
+    const producer = new TransactionalProducer(await this.connection.settings(), owner)
+    try {
+      await producer.init()
+    } finally {
+      this.connection.closes(producer.close())
     }
   }
 
   private async renew(): Promise<void> {
-    if (this.current !== undefined && this.current.failure === undefined) return
     await this.discard()
-    const producer = new TransactionalProducer(await this.connection.settings(), this.id)
+    const producer = new TransactionalProducer(await this.connection.settings(), this.protocol.id)
     try {
       await producer.init()
     } catch (error) {
@@ -204,8 +210,14 @@ export class CheckpointTask {
   private async discard(): Promise<void> {
     const { current } = this
     this.current = undefined
-    this.grants.clear()
     await current?.close()
+  }
+
+  /** A producer fails at any time: the protocol is told when it matters. */
+  private notice(): void {
+    const failure = this.current?.failure
+    if (failure === undefined) return
+    this.protocol.handle({ on: 'lost', error: this.fault(failure, `writing an epoch of '${this.task}'`) })
   }
 
   private async ensureLogs(sources: readonly TopicPartition[]): Promise<void> {
@@ -224,85 +236,8 @@ export class CheckpointTask {
       })
     }
   }
+}
 
-  private async loadUntil(
-    end: number,
-    keptFrom: number,
-    source: TopicPartition,
-    take: (chunk: StoredChunk) => boolean,
-  ): Promise<void> {
-    const log = logPartition(this.task, source)
-    const grant = this.grants.get(source.topic, source.partition)
-    const reader = new LogReader(await this.connection.settings())
-    let parts: Buffer[] = []
-    let isDone = false
-    try {
-      await reader.connect()
-      const [first] = await this.connection.topics.offsets([log], 'earliest')
-      reader.assign([{ ...log, offset: first?.offset ?? 0 }])
-      await reader.read(
-        (message) => {
-          if (message.offset >= end) isDone = true
-          if (isDone) return
-          const entry = entryOf(message)
-          if (entry.kind !== 'chunk') return
-          if (grant !== undefined) this.truncation.read(grant, entry.sequence, message.offset)
-          parts.push(message.value ?? Buffer.alloc(0))
-          if (!entry.isLast) return
-          const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
-          parts = []
-          if (entry.sequence >= keptFrom && !take({ sequence: entry.sequence, bytes })) isDone = true
-        },
-        () => isDone,
-      )
-    } finally {
-      this.connection.closes(reader.close())
-    }
-  }
-
-  private send(commit: PartitionCommit, producer: TransactionalProducer): void {
-    const grant = this.grant(commit)
-    grant.keptFrom = Math.max(grant.keptFrom, commit.truncateBefore ?? 0)
-    grant.sequence = commit.sequence
-    grant.started++
-    const log = logPartition(this.task, commit)
-    for (const message of messagesOf(log, commit, { task: this.task, owner: this.id, keptFrom: grant.keptFrom })) {
-      producer.produce(message, (error) => {
-        throw error as unknown as Error
-      })
-    }
-  }
-
-  /** Whether the log does not say so already. */
-  private isNews(commit: PartitionCommit): boolean {
-    const grant = this.grant(commit)
-    const told = JSON.stringify([commit.progress, commit.sequence, commit.truncateBefore])
-    const isNews = commit.chunks.length > 0 || told !== grant.told
-    grant.told = told
-    return isNews
-  }
-
-  private grant({ topic, partition }: TopicPartition): Grant {
-    const grant = this.grants.get(topic, partition)
-    if (grant === undefined) throw fencedError(this.task, { topic, partition, generation: null })
-    return grant
-  }
-
-  private fenced(why: string, partition?: TopicPartition): WeirError {
-    return new WeirError('WEIR_CHECKPOINT_FENCED', `committing an epoch of '${this.task}': ${why}`, {
-      ...(partition === undefined ? {} : { partition: { topic: partition.topic, partition: partition.partition } }),
-      hint: 'This task starts anew with the partitions that it still has.',
-    })
-  }
-
-  private async failing<T>(doing: string, step: () => Promise<T>): Promise<T> {
-    try {
-      return await step()
-    } catch (error) {
-      // Fenced while it acquires: somebody acquires at the same time, and trying again tells who has it.
-      if (error instanceof WeirError) throw error
-      const { address } = this.connection
-      throw kafkaError('WEIR_CHECKPOINT_UNREACHABLE', doing, error as ClientError, { address })
-    }
-  }
+function refuse(error: ClientError): never {
+  throw error as unknown as Error
 }

@@ -89,20 +89,18 @@ export class KafkaTransaction implements EpochTransaction {
   private async finish(commit: EpochCommit): Promise<void> {
     if (this.state === 'over') throw overError()
     const task = this.task(commit.task)
+    const open = async () => {
+      await this.join(task)
+      return this.producer as TransactionalProducer
+    }
     try {
-      await task.inTurn(() => this.finishAs(task, commit), `committing an epoch of '${commit.task}'`)
+      await task.commit(commit, open)
       this.state = 'over'
     } catch (error) {
       this.state = 'over'
       await this.abort()
       throw error
     }
-  }
-
-  private async finishAs(task: CheckpointTask, commit: EpochCommit): Promise<void> {
-    task.check(commit)
-    await this.join(task)
-    await task.commit(commit, this.producer as TransactionalProducer)
   }
 
   /** A producer that can't even abort is made anew, which aborts as well. */

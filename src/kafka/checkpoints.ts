@@ -1,6 +1,7 @@
 import { defer, EMPTY, from, ignoreElements, Observable } from 'rxjs'
 import type { AcquiredPartition, CheckpointStore, HeldPartition, StoredChunk, TopicPartition } from '../model/index.js'
 import { asWeirError, WeirError } from '../model/index.js'
+import { LogSearch, type Search } from '../state/checkpoint-protocol/index.js'
 import { isLogTopic } from './checkpoint-log.js'
 import { CheckpointTask } from './checkpoint-task.js'
 import { KafkaTransaction } from './checkpoint-transaction.js'
@@ -64,20 +65,24 @@ export class KafkaCheckpoints implements CheckpointStore<KafkaTransaction> {
   }
 
   private async find(app: string): Promise<readonly HeldPartition[]> {
+    const scan = new LogScan(this.connection, (log) => log)
     try {
       const topics = (await this.connection.topics.all()).filter(({ topic }) => isLogTopic(app, topic))
       const logs = topics.flatMap(({ topic, partitions }) =>
-        Array.from({ length: partitions }, (_, partition) => ({ topic, partition, source: { topic, partition } })),
+        Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
       )
       if (logs.length === 0) return []
-      return await LogScan.with(this.connection, logs, ({ heads }) =>
-        Promise.resolve([...heads.values()].flatMap((head) => head.asHeld() ?? [])),
-      )
+      const search = new LogSearch(logs)
+      let command: Search | undefined = search.start()
+      while (command !== undefined) command = search.handle(await scan.perform(command))
+      return search.all().flatMap((head) => head.asHeld() ?? [])
     } catch (error) {
       if (error instanceof WeirError) throw error
       const { address } = this.connection
       const doing = `listing what tasks of '${app}' have`
       throw kafkaError('WEIR_CHECKPOINT_UNREACHABLE', doing, error as ClientError, { address })
+    } finally {
+      scan.close()
     }
   }
 

@@ -50,6 +50,11 @@ export class LogReader {
     return this.ended.has(partitionName(log))
   }
 
+  /** How many of the logs `hasEnded` holds for. */
+  get endedCount(): number {
+    return this.ended.size
+  }
+
   /**
    * Hands every message to `visit` until `isDone`.
    * Errors: WEIR_CHECKPOINT_UNREACHABLE when nothing comes for 20 s.
@@ -71,6 +76,17 @@ export class LogReader {
         )
       }
     }
+  }
+
+  /** The next messages; none where a log has come to its end instead. Errors as `read`. */
+  async next(): Promise<readonly Message[]> {
+    const messages: Message[] = []
+    const before = this.ended.size
+    await this.read(
+      (message) => messages.push(message),
+      () => messages.length > 0 || this.ended.size > before,
+    )
+    return messages
   }
 
   /** What has come meanwhile, at most 500 messages; waits 50 ms for the first. */

@@ -1,81 +1,69 @@
-import { partitionName, type TopicPartition } from '../model/index.js'
-import { entryOf, LogHead } from './checkpoint-log.js'
+import { type Position, partitionName, type TopicPartition } from '../model/index.js'
+import type { Bounds, Event, Search } from '../state/checkpoint-protocol/index.js'
+import { entryOf } from './checkpoint-log.js'
 import type { KafkaConnection } from './connection.js'
 import { LogReader } from './log-reader.js'
 
-/** How many entries before the end are looked at first for where the last epoch ended. */
-const firstWindow = 32
-
-/** A log, and the source partition that it is of. */
-export interface Log extends TopicPartition {
-  readonly source: TopicPartition
-}
-
-/** Follows the ends of several logs: first it finds out where they stand, then what is added. */
+/** Looks into logs, as the protocol of checkpoints commands. */
 export class LogScan {
-  readonly heads = new Map<string, LogHead>()
+  private reader: LogReader | undefined
+  /** The source partitions of the logs that are read. */
+  private sources = new Map<string, TopicPartition>()
 
-  private constructor(
+  constructor(
     private readonly connection: KafkaConnection,
-    private readonly reader: LogReader,
-    private readonly logs: readonly Log[],
+    /** The log of a source partition. */
+    private readonly logOf: (source: TopicPartition) => TopicPartition,
   ) {}
 
-  /** Runs something with the heads of these logs. */
-  static async with<T>(
-    connection: KafkaConnection,
-    logs: readonly Log[],
-    use: (scan: LogScan) => Promise<T>,
-  ): Promise<T> {
-    const reader = new LogReader(await connection.settings())
-    try {
-      await reader.connect()
-      const scan = new LogScan(connection, reader, logs)
-      await scan.find()
-      return await use(scan)
-    } finally {
-      connection.closes(reader.close())
+  perform(command: Search): Promise<Extract<Event, { on: 'bounded' | 'read' }>> {
+    switch (command.do) {
+      case 'bound':
+        return this.bound(command.partitions)
+      case 'seek':
+        return this.seek(command.positions)
+      case 'read':
+        return this.read()
     }
   }
 
-  head(source: TopicPartition): LogHead {
-    return this.heads.get(partitionName(source)) as LogHead
+  close(): void {
+    if (this.reader !== undefined) this.connection.closes(this.reader.close())
+    this.reader = undefined
   }
 
-  /** Reads on until that holds for every head. */
-  async until(holds: (head: LogHead) => boolean): Promise<void> {
-    await this.read(() => [...this.heads.values()].every(holds))
-  }
-
-  /** Looks ever further back, until each log's last commit is found or all of the log is read. */
-  private async find(): Promise<void> {
+  private async bound(sources: readonly TopicPartition[]): Promise<{ on: 'bounded'; bounds: readonly Bounds[] }> {
     const { topics } = this.connection
-    const [starts, ends] = await Promise.all([
-      topics.offsets(this.logs, 'earliest'),
-      topics.offsets(this.logs, 'latest'),
-    ])
-    const boundsOf = ({ topic, partition }: TopicPartition, of: typeof starts) =>
-      of.find((found) => found.topic === topic && found.partition === partition)?.offset ?? 0
-    const isFound = (log: Log, window: number) =>
-      this.head(log.source).committed !== undefined || boundsOf(log, ends) - window <= boundsOf(log, starts)
-    for (let window = firstWindow; ; window *= 8) {
-      for (const { source } of this.logs) this.heads.set(partitionName(source), new LogHead(source))
-      this.reader.assign(
-        this.logs.map((log) => {
-          const offset = Math.max(boundsOf(log, starts), boundsOf(log, ends) - window)
-          return { topic: log.topic, partition: log.partition, offset }
-        }),
-      )
-      await this.read(() => this.logs.every((log) => this.reader.hasEnded(log)))
-      if (this.logs.every((log) => isFound(log, window))) return
-    }
+    const logs = sources.map(this.logOf)
+    const [starts, ends] = await Promise.all([topics.offsets(logs, 'earliest'), topics.offsets(logs, 'latest')])
+    const bounds = sources.map(({ topic, partition }, index) => {
+      const log = logs[index] as TopicPartition
+      return { topic, partition, start: offsetOf(log, starts), end: offsetOf(log, ends) }
+    })
+    return { on: 'bounded', bounds }
   }
 
-  private async read(isDone: () => boolean): Promise<void> {
-    const heads = new Map(this.logs.map((log) => [partitionName(log), this.head(log.source)]))
-    await this.reader.read(
-      (message) => heads.get(partitionName(message))?.apply(entryOf(message), message.offset),
-      isDone,
-    )
+  private async seek(positions: readonly Position[]) {
+    if (this.reader === undefined) {
+      this.reader = new LogReader(await this.connection.settings())
+      await this.reader.connect()
+    }
+    this.sources = new Map(positions.map((source) => [partitionName(this.logOf(source)), source]))
+    this.reader.assign(positions.map((position) => ({ ...this.logOf(position), offset: position.offset })))
+    return this.read()
   }
+
+  private async read() {
+    const reader = this.reader as LogReader
+    const entries = (await reader.next()).flatMap((message) => {
+      const source = this.sources.get(partitionName(message))
+      if (source === undefined) return []
+      return [{ source, offset: message.offset, entry: entryOf(message), bytes: message.value }]
+    })
+    return { on: 'read', entries, hasEnded: reader.endedCount >= this.sources.size } as const
+  }
+}
+
+function offsetOf({ topic, partition }: TopicPartition, found: readonly Position[]): number {
+  return found.find((one) => one.topic === topic && one.partition === partition)?.offset ?? 0
 }

@@ -11,6 +11,7 @@
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  *   memory-views         views in the memory of the process
  *   replicated-views     views in the memory of every replica, joined by a topic
+ *   checkpoint-protocol  how partitions are taken over, written and given back where checkpoints are logs
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
 export { MemoryViews } from './memory-views.js'

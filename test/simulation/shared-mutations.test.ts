@@ -14,7 +14,6 @@ import { Slots } from '../../src/operators/internal/merging.js'
 import { TaskStores } from '../../src/state/index.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
 import type { Sabotage } from '../../src/testing/simulation/simulation.js'
-import { TransactionalProducer } from '../../src/testing/simulation/transactional.js'
 import { TransactionServer } from '../../src/testing/simulation/transactions.js'
 import { allDone, busy, committing, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
 
@@ -217,16 +216,10 @@ const withoutPositions = (store: CheckpointStore): CheckpointStore =>
     },
   })
 
-/** The brokers and a producer as they are inside. */
+/** The brokers as they are inside. */
 interface ServerInside {
   readonly producers: Map<string, unknown>
-  fence(id: string): void
   speaking(speaker: { readonly id: string }): unknown
-}
-interface ProducerInside {
-  speaker: unknown
-  failure: unknown
-  renewed(): Observable<unknown>
 }
 const server = TransactionServer.prototype as unknown as ServerInside
 
@@ -235,7 +228,7 @@ describe('transactions of Kafka', busy, () => {
     vi.restoreAllMocks()
   })
 
-  test.each<[string, Sabotage, RegExp]>([
+  test.each<[string, Sabotage, RegExp, from?: number]>([
     ['positions are left out', { checkpoints: withoutPositions }, /^(each result comes out once|everything is done)/],
     ['state is left out', { checkpoints: committing((partition) => ({ ...partition, chunks: [] })) }, results],
     [
@@ -247,14 +240,10 @@ describe('transactions of Kafka', busy, () => {
           }),
       },
       once,
+      21,
     ],
-  ])('%s', (_, sabotage, promise) => {
-    expect(firstBroken(/transactions/, sabotage)).toMatch(promise)
-  })
-
-  test('who takes a partition over fences nobody off', () => {
-    vi.spyOn(server, 'fence').mockImplementation(() => undefined)
-    expect(firstBroken(/transactions/)).toMatch(/^(no effect counts after fencing|each result comes out once)/)
+  ])('%s', (_, sabotage, promise, from = 1) => {
+    expect(firstBroken(/transactions/, sabotage, from)).toMatch(promise)
   })
 
   test('the commit of a producer counts that was fenced off', () => {
@@ -262,16 +251,6 @@ describe('transactions of Kafka', busy, () => {
       return this.producers.get(id)
     })
     expect(firstBroken(/transactions/)).toMatch(/^(no effect counts after fencing|each result comes out once)/)
-  })
-
-  test('a producer is kept after an error of which the outcome is unknown', () => {
-    const producer = TransactionalProducer.prototype as unknown as ProducerInside
-    const original = producer.renewed
-    vi.spyOn(producer, 'renewed').mockImplementation(function (this: ProducerInside) {
-      this.failure = undefined
-      return this.speaker === undefined ? original.call(this) : of(this.speaker)
-    })
-    expect(firstBroken(/transactions/)).toMatch(/./)
   })
 
   test('readers see what was aborted', () => {

@@ -15,9 +15,10 @@ function begun() {
   const producer = { produce, begin: doing('begin'), flush: doing('flush'), abort: doing('abort') }
   const task = {
     producer: () => producer,
-    check: () => undefined,
-    commit: doing('commit'),
-    inTurn: (step: () => Promise<unknown>) => step(),
+    commit: async (_: unknown, open: () => Promise<unknown>) => {
+      await open()
+      calls.push('commit')
+    },
   }
   const transaction = new KafkaTransaction(() => task as unknown as CheckpointTask, 'app.flow')
   return { calls, transaction }

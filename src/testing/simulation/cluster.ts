@@ -80,10 +80,21 @@ export class Cluster {
 
   /** What a reader sees that waits for the end of each transaction: nothing of those that were aborted. */
   readCommitted(partition: TopicPartition): readonly Origin[] {
-    const { entries } = this.log(partition)
+    return this.readStable({ ...partition, offset: 0 }, Number.POSITIVE_INFINITY).records
+  }
+
+  /** The same from a position on, with where the next read has to begin, and whether that is the end for now. */
+  readStable({ offset, ...partition }: Position, most: number) {
+    const { start, entries } = this.log(partition)
     const open = entries.findIndex(({ fate }) => fate?.tellsOf(partition) === 'open')
-    const stable = open < 0 ? entries : entries.slice(0, open)
-    return stable.filter(({ fate }) => fate?.tellsOf(partition) !== 'aborted').map(({ origin }) => origin)
+    const end = start + (open < 0 ? entries.length : open)
+    const from = Math.min(Math.max(offset, start), end)
+    const next = Math.min(end, from + most)
+    const records = entries
+      .slice(from - start, next - start)
+      .filter(({ fate }) => fate?.tellsOf(partition) !== 'aborted')
+      .map(({ origin }) => origin)
+    return { records, next, isEnd: next === end }
   }
 
   /** The first offset that is left. */

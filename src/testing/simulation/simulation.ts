@@ -140,7 +140,7 @@ export class Simulation {
     )
     const kept = sabotage.kept?.(new MemoryCheckpoints()) ?? new MemoryCheckpoints()
     this.server = new CheckpointServer(this.world, this.judge, kept)
-    this.transactions = new TransactionServer(this.cluster, this.server)
+    this.transactions = new TransactionServer(this.cluster, this.judge)
     this.write(inputs)
     const isSingle = parts.some(({ global }) => global)
     const size = isSingle ? 1 : this.plan.members

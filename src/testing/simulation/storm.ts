@@ -48,8 +48,9 @@ export class Storm {
     this.isOver = true
     this.scene.world.isCalm = true
     this.scene.world.note('storm', 'is over')
-    for (const heal of this.healing) heal()
     for (const process of this.scene.fleet.running) process.spare()
+    // Afterwards: who was replaced while it stood still has to end.
+    for (const heal of this.healing) heal()
     for (const link of this.scene.links) link.clear()
     for (const group of this.scene.cluster.allGroups()) group.retarget()
   }

@@ -1,36 +1,41 @@
 import {
+  AsyncSubject,
   catchError,
+  concat,
   concatMap,
   defer,
   EMPTY,
-  finalize,
+  expand,
+  filter,
   from,
   ignoreElements,
   map,
-  type Observable,
+  Observable,
   of,
   tap,
+  throwError,
 } from 'rxjs'
 import {
   type AcquiredPartition,
   asWeirError,
   type CheckpointStore,
   type EpochCommit,
-  fencedError,
   type HeldPartition,
-  PartitionMap,
   partitionName,
   type StoredChunk,
   type TopicPartition,
   WeirError,
 } from '../../model/index.js'
+import { CheckpointProtocol, type Command, type Event, type NewEntry } from '../../state/checkpoint-protocol/index.js'
 import type { Joined } from './checkpoints.js'
-import type { Speaker, TransactionServer } from './transactions.js'
+import { type Access, LogReading } from './log-reading.js'
+import { TransactionalProducer } from './producer.js'
+import type { TransactionServer } from './transactions.js'
 import type { Actor } from './world.js'
 
 /** Checkpoints in Kafka as one process reaches them: each task has a transactional producer, under an id of its own. */
 export class TransactionalCheckpoints implements CheckpointStore<TransactionalEpoch> {
-  private readonly producers = new Map<string, TransactionalProducer>()
+  private readonly tasks = new Map<string, TransactionalTask>()
 
   constructor(
     private readonly server: TransactionServer,
@@ -42,18 +47,15 @@ export class TransactionalCheckpoints implements CheckpointStore<TransactionalEp
   }
 
   acquire(task: string, partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
-    return this.producer(task).acquire(partitions)
+    return this.task(task).acquire(partitions)
   }
 
   release(task: string, partitions: readonly TopicPartition[]): Observable<never> {
-    return this.producer(task).release(partitions)
+    return this.task(task).release(partitions)
   }
 
   load(task: string, partition: TopicPartition): Observable<StoredChunk> {
-    const what = `load ${partitionName(partition)}`
-    return this.producer(task)
-      .ask(what, () => this.server.load(task, partition))
-      .pipe(concatMap((chunks) => from(chunks)))
+    return this.task(task).load(partition)
   }
 
   list(): Observable<readonly HeldPartition[]> {
@@ -61,190 +63,264 @@ export class TransactionalCheckpoints implements CheckpointStore<TransactionalEp
   }
 
   begin(task = ''): TransactionalEpoch {
-    return new TransactionalEpoch(this.producer(task))
+    return new TransactionalEpoch(this.task(task))
   }
 
   close(): Observable<never> {
     return EMPTY
   }
 
-  private producer(task: string): TransactionalProducer {
-    let producer = this.producers.get(task)
-    if (producer === undefined)
-      this.producers.set(task, (producer = new TransactionalProducer(this.server, this.actor, task)))
-    return producer
+  private task(name: string): TransactionalTask {
+    let task = this.tasks.get(name)
+    if (task === undefined) this.tasks.set(name, (task = new TransactionalTask(this.server, this.actor, name)))
+    return task
   }
 }
 
-/**
- * After an error nobody knows what became of what was asked, so the producer is thrown away: the next `acquire` makes it
- * anew under its id, which aborts what is open and refuses what is still on its way. What was acquired ends with it.
- */
-export class TransactionalProducer {
-  private speaker: Speaker | undefined
-  private failure: WeirError | undefined
-  private begun = 0
-  private sequence = 0
-  private readonly grants = new PartitionMap<number>()
-  private readonly id: string
+/** How likely a commit is followed by a truncation. */
+const truncates = 0.3
+
+type Commit = (entries: readonly NewEntry[]) => Observable<never>
+
+/** Does what the protocol of checkpoints commands, as the real task does with real brokers. */
+export class TransactionalTask implements Access {
+  readonly protocol: CheckpointProtocol
+  private current: TransactionalProducer | undefined
+  private last: Observable<unknown> = EMPTY
+  private asked = 0
 
   constructor(
-    private readonly server: TransactionServer,
-    private readonly actor: Actor,
-    private readonly task: string,
+    readonly server: TransactionServer,
+    readonly actor: Actor,
+    readonly name: string,
   ) {
-    this.id = `${actor.name}.${task}`
+    this.protocol = new CheckpointProtocol(name, `${actor.name}.${name}`)
   }
 
   acquire(partitions: readonly TopicPartition[]): Observable<readonly AcquiredPartition[]> {
-    const what = `acquire ${partitions.map(partitionName).join(', ')}`
-    return this.renewed().pipe(
-      concatMap((speaker) => this.ask(what, () => this.server.acquire(this.actor, speaker, this.task, partitions))),
-      tap((acquired) => {
-        for (const { topic, partition, generation } of acquired) this.grants.set(topic, partition, generation)
-      }),
-    )
-  }
-
-  release(partitions: readonly TopicPartition[]): Observable<never> {
-    return defer(() => {
-      const released = partitions.flatMap(({ topic, partition }) => {
-        const generation = this.grants.get(topic, partition)
-        this.grants.delete(topic, partition)
-        return generation === undefined ? [] : [{ topic, partition, generation }]
-      })
-      return this.ask(`release ${released.map(partitionName).join(', ')}`, () =>
-        this.server.release(this.task, released),
-      )
-    }).pipe(ignoreElements())
-  }
-
-  /** The number of the next transaction. */
-  begin(): number {
-    return ++this.begun
-  }
-
-  write(transaction: number, topic: string, values: readonly unknown[]): Observable<never> {
-    return defer(() => {
-      const speaker = this.speaking()
-      const sequence = ++this.sequence
-      const what = `write of ${values.length} in transaction ${transaction} of ${this.id}`
-      return this.server.cluster.link.request(this.actor, {
-        what,
-        execute: () => this.server.write(speaker, { transaction, sequence, topic, values }),
-        unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `${what}: ${why}`),
-        repeatable: true,
-      })
-    }).pipe(tap({ error: (error: unknown) => this.fail(error) }), ignoreElements())
-  }
-
-  commit(transaction: number, commit: EpochCommit): Observable<never> {
-    return defer(() => {
-      const speaker = this.speaking()
-      // A copy: what is carried out late must not see what became of the epoch's buffers.
-      const sent = structuredClone(commit)
-      const places = commit.partitions.map((one) => `${partitionName(one)}@${one.progress.position}`).join(', ')
-      const what = `commit of transaction ${transaction} of ${this.id}, ${places}`
-      let isOpen = true
-      return this.ask(what, () => this.server.commit(this.actor, speaker, transaction, sent)).pipe(
-        tap({ complete: () => (isOpen = false) }),
-        // Who stops waiting for it does not know either what became of it.
-        finalize(() => {
-          if (isOpen) this.fail(new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${what}: nobody waited for the answer`))
-        }),
-      )
-    }).pipe(tap({ error: (error: unknown) => this.fail(error) }), ignoreElements())
-  }
-
-  /** Never fails: a producer that can't abort is made anew, which aborts as well. */
-  abort(transaction: number): Observable<never> {
-    return defer(() => {
-      const { speaker } = this
-      if (speaker === undefined || this.failure !== undefined) return EMPTY
-      return this.ask(`abort of transaction ${transaction} of ${this.id}`, () =>
-        this.server.abort(speaker, transaction),
-      )
-    }).pipe(
-      catchError((error: unknown) => {
-        this.fail(error)
-        return EMPTY
-      }),
-      ignoreElements(),
-    )
-  }
-
-  /** Errors: fenced when a partition of the epoch was acquired later, or never, or is released. */
-  check({ partitions }: EpochCommit): void {
-    for (const { topic, partition, generation } of partitions) {
-      const granted = this.grants.get(topic, partition)
-      if (granted === generation) continue
-      throw fencedError(this.task, { topic, partition, generation: granted ?? null })
-    }
-  }
-
-  ask<T>(what: string, execute: () => T): Observable<T> {
-    const unanswered = (why: string) => new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${what}: ${why}`)
-    return this.server.cluster.link.request(this.actor, { what, execute, unanswered })
-  }
-
-  private fail(error: unknown): void {
-    this.failure ??= asWeirError(error)
-  }
-
-  private renewed(): Observable<Speaker> {
-    return defer(() => {
-      if (this.speaker !== undefined && this.failure === undefined) return of(this.speaker)
-      this.grants.clear()
-      return this.ask(`init of ${this.id}`, () => this.server.init(this.id)).pipe(
-        map((epoch) => {
-          this.speaker = { id: this.id, epoch }
-          this.failure = undefined
-          this.begun = 0
-          this.sequence = 0
-          return this.speaker
-        }),
-      )
+    return this.inTurn(() => {
+      const token = `${this.protocol.id}.${++this.asked}`
+      return this.request({ on: 'acquire', partitions, token })
     })
   }
 
-  private speaking(): Speaker {
-    if (this.failure !== undefined) throw this.failure
-    if (this.speaker !== undefined) return this.speaker
-    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `writing as '${this.id}': nothing was acquired`)
+  release(partitions: readonly TopicPartition[]): Observable<never> {
+    return this.inTurn(() => this.request({ on: 'release', partitions })).pipe(ignoreElements())
   }
+
+  load(source: TopicPartition): Observable<StoredChunk> {
+    return defer(() => {
+      const loading = this.protocol.loading(source)
+      const chunks: StoredChunk[] = []
+      const give = (given: readonly StoredChunk[]) => chunks.push(...given)
+      return this.run(
+        () => loading.start(),
+        (event) => loading.handle(event),
+        { give },
+      ).pipe(concatMap(() => from(chunks)))
+    })
+  }
+
+  /** The producer of the transactions. Errors when there is none any more. */
+  producer(): TransactionalProducer {
+    this.notice()
+    const { fault } = this.protocol
+    if (fault !== undefined) throw fault
+    return this.current as TransactionalProducer
+  }
+
+  commit(commit: EpochCommit, write: Commit): Observable<never> {
+    // A copy: what is carried out late must not see what became of the epoch's buffers.
+    const sent = structuredClone(commit)
+    return concat(
+      this.inTurn(() => this.request({ on: 'commit', commit: sent }, { commit: write })).pipe(ignoreElements()),
+      defer(() => this.tidy()),
+    )
+  }
+
+  ask<T>(what: string, execute: () => T, repeatable = false): Observable<T> {
+    const unanswered = (why: string) => new WeirError('WEIR_CHECKPOINT_UNREACHABLE', `${what}: ${why}`)
+    return this.server.cluster.link.request(this.actor, { what, execute, unanswered, repeatable })
+  }
+
+  /** One request after the other, each to its end, whoever still waits for it. */
+  private inTurn<T>(step: () => Observable<T>): Observable<T> {
+    return defer(() => {
+      const result = new AsyncSubject<T>()
+      const before = this.last.pipe(
+        ignoreElements(),
+        catchError(() => EMPTY),
+      )
+      concat(before, defer(step)).subscribe(result as AsyncSubject<unknown>)
+      this.last = result
+      return result
+    })
+  }
+
+  private request(event: Event, extras: Extras = {}): Observable<readonly AcquiredPartition[]> {
+    this.notice()
+    return this.run(
+      () => this.protocol.handle(event),
+      (next) => this.protocol.handle(next),
+      extras,
+    ).pipe(
+      catchError((error: unknown) => {
+        this.protocol.handle({ on: 'failed', error: asWeirError(error) })
+        return throwError(() => error)
+      }),
+    )
+  }
+
+  private run(
+    start: () => Command,
+    handle: (event: Event) => Command,
+    extras: Extras,
+  ): Observable<readonly AcquiredPartition[]> {
+    const logs = new LogReading(this)
+    return defer(() => of(start())).pipe(
+      expand((command) =>
+        command.do === 'answer' ? EMPTY : this.perform(command, logs, extras).pipe(map((event) => handle(event))),
+      ),
+      filter((command) => command.do === 'answer'),
+      map(({ acquired }) => acquired),
+    )
+  }
+
+  private perform(
+    command: Exclude<Command, { do: 'answer' }>,
+    logs: LogReading,
+    { commit, give }: Extras,
+  ): Observable<Event> {
+    const { server, name } = this
+    switch (command.do) {
+      case 'prepare':
+        return after(
+          this.ask('making logs', () => server.prepare(name, command.partitions)),
+          { on: 'prepared' },
+        )
+      case 'renew':
+        return this.ask(`init of ${this.protocol.id}`, () => server.init(this.protocol.id)).pipe(
+          map((epoch): Event => {
+            this.current = new TransactionalProducer(this, { id: this.protocol.id, epoch })
+            return { on: 'renewed' }
+          }),
+        )
+      case 'bound': {
+        const what = `bounds of ${command.partitions.map(partitionName).join(', ')}`
+        const asked = this.ask(what, () => server.bounds(name, command.partitions))
+        return asked.pipe(map((bounds): Event => ({ on: 'bounded', bounds })))
+      }
+      case 'seek':
+        return logs.seek(command.positions)
+      case 'read':
+        return logs.read()
+      case 'fence': {
+        const fencing = command.owners.map((owner) => this.ask(`fencing of ${owner}`, () => server.init(owner)))
+        return after(concat(...fencing), { on: 'fenced' })
+      }
+      case 'write': {
+        const said = command.entries.map(({ source, entry }) => `${entry.kind} ${partitionName(source)}`).join(', ')
+        return after(
+          this.ask(said, () => server.mark(this.actor, name, command.entries)),
+          { on: 'written' },
+        )
+      }
+      case 'commit':
+        return after(commit?.(command.entries) ?? EMPTY, { on: 'committed' })
+      case 'give':
+        give?.(command.chunks)
+        return of({ on: 'given', isWanted: true })
+      case 'refuse':
+        return throwError(() => command.error)
+    }
+  }
+
+  /** A producer fails at any time: the protocol is told when it matters. */
+  private notice(): void {
+    const failure = this.current?.failure
+    if (failure !== undefined) this.protocol.handle({ on: 'lost', error: failure })
+  }
+
+  /** Nobody waits for it. */
+  private tidy(): Observable<never> {
+    const { server, name, protocol } = this
+    if (!server.cluster.world.random.chance(truncates)) return EMPTY
+    const { truncation } = protocol
+    const command = truncation.handle({ on: 'tidy' })
+    if (command.do !== 'ask') return EMPTY
+    const over = () => void truncation.handle({ on: 'over' })
+    this.ask('ends of logs', () => server.bounds(name, command.partitions))
+      .pipe(
+        concatMap((bounds) => {
+          const ends = bounds.map(({ topic, partition, end }) => ({ topic, partition, offset: end }))
+          const next = truncation.handle({ on: 'ends', ends })
+          if (next.do !== 'delete') return EMPTY
+          const places = next.before.map((at) => `${partitionName(at)}@${at.offset}`).join(', ')
+          return this.ask(`truncation of logs up to ${places}`, () => server.truncate(name, next.before))
+        }),
+      )
+      .subscribe({ error: over, complete: over })
+    return EMPTY
+  }
+}
+
+/** What carries a command out that not every request has. */
+interface Extras {
+  readonly commit?: Commit
+  readonly give?: (chunks: readonly StoredChunk[]) => void
+}
+
+function after(work$: Observable<unknown>, event: Event): Observable<Event> {
+  return concat(work$.pipe(ignoreElements()), of(event))
 }
 
 /** The transaction of one epoch, at the process. */
 export class TransactionalEpoch implements Joined {
   /** Undefined before anything has joined. */
-  private number: number | undefined
+  private open: { readonly producer: TransactionalProducer; readonly number: number } | undefined
   private isOver = false
 
-  constructor(private readonly producer: TransactionalProducer) {}
+  constructor(private readonly task: TransactionalTask) {}
 
   insert(values: readonly unknown[], stage: string): Observable<never> {
-    return defer(() => this.producer.write(this.open(), `results of ${stage}`, values))
+    return defer(() => {
+      if (this.isOver) throw over()
+      const { producer, number } = this.begun()
+      return producer.write(number, `${values.length}`, { results: { topic: `results of ${stage}`, values } })
+    })
   }
 
   commit(commit: EpochCommit): Observable<never> {
     return defer(() => {
-      const number = this.open()
-      this.producer.check(commit)
-      this.isOver = true
-      return this.producer.commit(number, commit)
-    })
+      if (this.isOver) throw over()
+      return this.task.commit(commit, (entries) => {
+        const { producer, number } = this.begun()
+        const written = producer.write(number, `${entries.length} entries`, { entries })
+        return concat(
+          entries.length === 0 ? EMPTY : written,
+          defer(() => producer.commit(number, commit)),
+        )
+      })
+    }).pipe(tap({ complete: () => (this.isOver = true) }))
   }
 
   rollback(): Observable<never> {
     return defer(() => {
-      const { number, isOver } = this
+      const { open, isOver } = this
       this.isOver = true
-      return isOver || number === undefined ? EMPTY : this.producer.abort(number)
+      return isOver || open === undefined ? EMPTY : open.producer.abort(open.number)
     })
   }
 
-  private open(): number {
-    if (!this.isOver) return (this.number ??= this.producer.begin())
-    throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'using the transaction of an epoch: it is over')
+  private begun() {
+    if (this.open === undefined) {
+      const producer = this.task.producer()
+      this.open = { producer, number: producer.begin() }
+    }
+    return this.open
   }
+}
+
+function over(): WeirError {
+  return new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'using the transaction of an epoch: it is over')
 }

@@ -1,15 +1,15 @@
+import { type EpochCommit, type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
 import {
-  type AcquiredPartition,
-  type EpochCommit,
-  type PartitionCommit,
-  partitionName,
-  type StoredChunk,
-  type TopicPartition,
-  WeirError,
-} from '../../model/index.js'
-import type { CheckpointServer } from './checkpoints.js'
+  type Bounds,
+  decodeEntry,
+  type Entry,
+  encodeEntry,
+  type NewEntry,
+  type ReadEntry,
+} from '../../state/checkpoint-protocol/index.js'
 import { type Cluster, type Fate, hash, type Outcome } from './cluster.js'
-import type { Actor } from './world.js'
+import type { Judge } from './judge.js'
+import type { Actor, World } from './world.js'
 
 /** After this long the brokers abort what nobody has ended, ms. */
 const timeoutMs = 60_000
@@ -19,12 +19,21 @@ const outputPartitions = 3
 /** What was written by one producer between two commits. */
 class Transaction implements Fate {
   readonly values: unknown[] = []
+  readonly entries: NewEntry[] = []
   outcome: Outcome = 'open'
   /** The partitions that it touches, and whether each was told the outcome. */
-  readonly told = new Map<string, { readonly at: TopicPartition; isTold: boolean }>()
+  private readonly told = new Map<string, { readonly at: TopicPartition; isTold: boolean }>()
 
   tellsOf(partition: TopicPartition): Outcome {
     return this.told.get(partitionName(partition))?.isTold === true ? this.outcome : 'open'
+  }
+
+  touches(at: TopicPartition): void {
+    this.told.set(partitionName(at), { at, isTold: false })
+  }
+
+  tellings(): Iterable<{ isTold: boolean }> {
+    return this.told.values()
   }
 }
 
@@ -43,30 +52,36 @@ export interface Speaker {
   readonly epoch: number
 }
 
-/** A write, both numbers counting up for each epoch of an id. */
+/** A write, both numbers counting up for each epoch of an id: results, or entries of logs. */
 export interface Write {
   readonly transaction: number
   readonly sequence: number
-  readonly topic: string
-  readonly values: readonly unknown[]
+  readonly results?: { readonly topic: string; readonly values: readonly unknown[] }
+  readonly entries?: readonly NewEntry[]
+}
+
+/** A message of a log. */
+interface Logged {
+  readonly key: string
+  readonly bytes: Uint8Array | null
 }
 
 /**
  * The brokers' side of Kafka's transactions, with the logs of checkpoints: whoever has a transactional id last may write and
- * commit, and nothing else is asked of a commit. So to take a partition over is to fence off the id of its owner.
+ * commit, and nothing else is asked of a commit.
  */
 export class TransactionServer {
   private readonly producers = new Map<string, Registered>()
-  /** Whose id has to be fenced off before anybody else takes a partition over. */
-  private readonly owners = new Map<string, string>()
-  private readonly generations = new Map<string, number>()
-  /** The topics that were written to. */
+  private readonly watch: LogWatch
+  /** The topics of results that were written to. */
   private readonly outputs = new Set<string>()
 
   constructor(
     readonly cluster: Cluster,
-    private readonly checkpoints: CheckpointServer,
-  ) {}
+    private readonly judge: Judge,
+  ) {
+    this.watch = new LogWatch(cluster.world)
+  }
 
   /** Gives the id to somebody: aborts what it has open, and refuses whoever had it before. Returns its epoch. */
   init(id: string): number {
@@ -77,65 +92,76 @@ export class TransactionServer {
     return epoch
   }
 
-  acquire(
-    who: Actor,
-    speaker: Speaker,
-    task: string,
-    partitions: readonly TopicPartition[],
-  ): readonly AcquiredPartition[] {
-    this.speaking(speaker)
-    for (const owner of new Set(partitions.map((partition) => this.owners.get(keyOf(task, partition)))))
-      if (owner !== undefined && owner !== speaker.id) this.fence(owner)
-    const acquired = this.checkpoints.acquire(who, task, partitions)
-    for (const partition of acquired) {
-      this.owners.set(keyOf(task, partition), speaker.id)
-      this.generations.set(keyOf(task, partition), partition.generation)
+  /** Makes the logs of these partitions. */
+  prepare(task: string, partitions: readonly TopicPartition[]): void {
+    for (const { topic } of partitions)
+      this.cluster.topic(logOf(task, { topic, partition: 0 }).topic, this.cluster.partitionsOf([topic]).length)
+  }
+
+  bounds(task: string, sources: readonly TopicPartition[]): Bounds[] {
+    return sources.map((source) => {
+      const log = logOf(task, source)
+      return { ...source, start: this.cluster.start(log), end: this.cluster.end(log) }
+    })
+  }
+
+  /** Entries from a position on, as who waits for the ends of transactions reads them. */
+  read(task: string, { topic, partition, offset }: Position, most: number) {
+    const source = { topic, partition }
+    const { records, next, isEnd } = this.cluster.readStable({ ...logOf(task, source), offset }, most)
+    const entries = records.map(({ offset: at, value }): ReadEntry => {
+      const { key, bytes } = value as Logged
+      return { source, offset: at, entry: decodeEntry(key), bytes }
+    })
+    return { entries, next, isEnd }
+  }
+
+  /** Writes entries outside of all transactions. */
+  mark(who: Actor, task: string, entries: readonly NewEntry[]): void {
+    for (const entry of entries) {
+      this.append(task, entry)
+      this.watch.marked(who, task, entry)
     }
-    return acquired
   }
 
-  /** The owner writes nothing more of that generation: nobody need fence it off. */
-  release(task: string, partitions: readonly (TopicPartition & { readonly generation: number })[]): void {
-    for (const partition of partitions) {
-      const key = keyOf(task, partition)
-      if (this.generations.get(key) === partition.generation) this.owners.delete(key)
-    }
+  truncate(task: string, before: readonly Position[]): void {
+    for (const position of before) this.cluster.truncate({ ...logOf(task, position), offset: position.offset })
   }
 
-  load(task: string, partition: TopicPartition): readonly StoredChunk[] {
-    return this.checkpoints.load(task, partition)
-  }
-
-  /** Writes values that nobody sees before the commit, each by its content to a partition of the topic. */
-  write(speaker: Speaker, { transaction: number, sequence, topic, values }: Write): void {
+  /** Writes what nobody sees before the commit: each result by its content to a partition of its topic. */
+  write(speaker: Speaker, task: string, { transaction: number, sequence, results, entries = [] }: Write): void {
     const producer = this.speaking(speaker)
     if (producer.written.has(sequence) || number <= producer.ended) return
     producer.written.add(sequence)
     const transaction = this.open(producer)
-    this.outputs.add(topic)
-    this.cluster.topic(topic, outputPartitions)
-    for (const value of values) {
-      const at = { topic, partition: hash(JSON.stringify(value)) % outputPartitions }
-      transaction.told.set(partitionName(at), { at, isTold: false })
-      transaction.values.push(value)
-      const message = { key: null, value, timestamp: this.cluster.world.now, headers: [] }
-      this.cluster.append(at.topic, at.partition, message, transaction)
+    if (results !== undefined) this.writeResults(results, transaction)
+    for (const entry of entries) {
+      transaction.touches(logOf(task, entry.source))
+      transaction.entries.push(entry)
+      this.append(task, entry, transaction)
     }
   }
 
   /** Ends the transaction: positions, state and values count, or none of them. */
-  commit(who: Actor, speaker: Speaker, number: number, commit: EpochCommit): void {
+  commit(who: Actor, speaker: Speaker, number: number, { task, partitions }: EpochCommit): void {
     const { world, link } = this.cluster
     const producer = this.speaking(speaker)
-    const { values } = this.open(producer)
+    if (number <= producer.ended)
+      throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'committing: the transaction is over')
+    const { values, entries } = this.open(producer)
     producer.ended = number
     if (world.random.chance(link.weather.loss / 4)) {
       this.end(producer, 'aborted')
       throw new WeirError('WEIR_CHECKPOINT_UNREACHABLE', 'committing: the brokers have aborted the transaction')
     }
-    const partitions = commit.partitions.map((partition) => this.asIs(commit, partition))
-    this.checkpoints.commit(who, { ...commit, partitions }, values)
     this.end(producer, 'committed')
+    this.watch.committed(who, task, partitions, entries)
+    for (const value of values) this.judge.effect(who.name, value, true)
+    this.judge.committed(
+      partitions.map(({ topic, partition, progress: { position, watermark } }) => {
+        return { topic, partition, offset: position, watermark }
+      }),
+    )
   }
 
   abort(speaker: Speaker, number: number): void {
@@ -156,8 +182,24 @@ export class TransactionServer {
       .map(({ value }) => value)
   }
 
-  private fence(id: string): void {
-    this.init(id)
+  private writeResults({ topic, values }: NonNullable<Write['results']>, transaction: Transaction): void {
+    this.outputs.add(topic)
+    this.cluster.topic(topic, outputPartitions)
+    for (const value of values) {
+      const at = { topic, partition: hash(JSON.stringify(value)) % outputPartitions }
+      transaction.touches(at)
+      transaction.values.push(value)
+      const message = { key: null, value, timestamp: this.cluster.world.now, headers: [] }
+      this.cluster.append(at.topic, at.partition, message, transaction)
+    }
+  }
+
+  private append(task: string, { source, entry, bytes }: NewEntry, fate?: Fate): void {
+    const log = logOf(task, source)
+    // A copy: what is carried out late must not see what became of the epoch's buffers.
+    const value: Logged = { key: encodeEntry(entry), bytes: bytes === null ? null : Uint8Array.from(bytes) }
+    const message = { key: null, value, timestamp: this.cluster.world.now, headers: [] }
+    this.cluster.append(log.topic, log.partition, message, fate)
   }
 
   /** Errors: fenced when somebody else has the id since. */
@@ -186,16 +228,48 @@ export class TransactionServer {
     producer.transaction = undefined
     transaction.outcome = outcome
     const { world, link } = this.cluster
-    for (const telling of transaction.told.values())
+    for (const telling of transaction.tellings())
       world.servers.after(link.latency(), () => {
         telling.isTold = true
       })
   }
+}
 
-  /** The log takes whatever was not fenced off. */
-  private asIs({ task }: EpochCommit, partition: PartitionCommit): PartitionCommit {
-    return { ...partition, generation: this.generations.get(keyOf(task, partition)) ?? partition.generation }
+/** What the protocol is for, held against the logs themselves: who claimed a partition last, and that it goes forward. */
+class LogWatch {
+  private readonly owners = new Map<string, { generation: number; name: string; position: number }>()
+
+  constructor(private readonly world: World) {}
+
+  marked(who: Actor, task: string, { source, entry }: NewEntry): void {
+    if (entry.kind !== 'acquired') return
+    const known = this.owners.get(keyOf(task, source))
+    if (entry.generation <= (known?.generation ?? 0)) return
+    const { generation } = entry
+    this.owners.set(keyOf(task, source), { generation, name: who.name, position: known?.position ?? 0 })
   }
+
+  committed(who: Actor, task: string, partitions: EpochCommit['partitions'], entries: readonly NewEntry[]): void {
+    const said = new Set(entries.flatMap(({ source, entry }) => (isCommitted(entry) ? [partitionName(source)] : [])))
+    for (const { topic, partition, generation, progress } of partitions) {
+      const name = partitionName({ topic, partition })
+      const owner = this.owners.get(keyOf(task, { topic, partition }))
+      if (owner?.name !== who.name || owner.generation !== generation) {
+        this.world.breaks(`no effect counts after fencing: ${who.name} committed ${name}, ${owner?.name} has it`)
+      } else if (progress.position < owner.position) {
+        this.world.breaks(`positions do not go back: ${name} from ${owner.position} to ${progress.position}`)
+      } else if (progress.position > owner.position && !said.has(name)) {
+        this.world.breaks(`what is committed stands in the log: ${name}@${progress.position} does not`)
+      }
+      if (owner !== undefined) owner.position = progress.position
+    }
+  }
+}
+
+const isCommitted = (entry: Entry) => entry.kind === 'committed'
+
+function logOf(task: string, { topic, partition }: TopicPartition): TopicPartition {
+  return { topic: `${task}.${topic}.checkpoints`, partition }
 }
 
 function keyOf(task: string, partition: TopicPartition): string {
