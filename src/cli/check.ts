@@ -93,7 +93,8 @@ async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
     io.stdout.write(redact(print({ ok: true, app, checkpoints, state: stateOf(prepared, options), flows })))
     return exitCodes.ok
   } catch (error) {
-    io.stdout.write(print({ ok: false, faults: configFaults(error, io.cwd) }))
+    const text = print({ ok: false, faults: configFaults(error, io.cwd) })
+    io.stdout.write(io.secrets?.redact(text) ?? text)
     throw error
   }
 }

@@ -18,6 +18,8 @@ export interface Io {
   readonly stdout: Output
   readonly stderr: Output
   readonly signals$: Observable<Signal>
+  /** What takes secrets out of texts, once a configuration has told what they are. */
+  readonly secrets?: { redact: (text: string) => string }
   /** Where this process is one of several workers. */
   readonly worker?: OwnWorker | undefined
   /** Starts the same command again, as the worker of that number. */

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { describeConfigError } from '../config/describe.js'
-import { describeError, WeirError } from '../model/index.js'
+import { describeError, printable, WeirError } from '../model/index.js'
 import { version } from './about.js'
 import { type CheckOptions, check, graph } from './check.js'
 import { exitCodes, type Io, UsageError } from './io.js'
@@ -15,7 +15,8 @@ import { type StateOptions, state } from './state.js'
  * The `weir` command. Returns its exit code: 0, 1 when flows failed, 2 for a wrong command line, 78 for a wrong
  * configuration, 130 or 143 after a second signal.
  */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(argv: readonly string[], process: Io): Promise<number> {
+  const io = { ...process, secrets: { redact: (text: string) => text } }
   let code: number = exitCodes.ok
   const program = programOf(io, (result) => {
     code = result
@@ -45,6 +46,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .option('-w, --workers <count>', 'how many processes share the work (default: WEIR_WORKERS, or 1)')
     .option('--json', 'log as JSON, on a terminal too')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
+    .option('--host <address>', 'where the port listens (default: WEIR_HOST, or all addresses of this machine)')
     .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))
   command('check', 'Validates everything without connecting, and prints what each flow guarantees.')
     .option('--json', 'print JSON')
@@ -68,6 +70,10 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .argument('[system]', 'which flows, by a name that the configuration gives them; without one it lists the names')
     .option('--json', 'log as JSON instead of the view')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
+    .option(
+      '--host <address>',
+      'where the port listens (default: WEIR_HOST, or 127.0.0.1, which is this machine alone)',
+    )
     .action(async (system: string | undefined, options: RunOptions) => ended(await start(system, options, io)))
   return program
 }
@@ -75,7 +81,8 @@ function programOf(io: Io, ended: (code: number) => void): Command {
 function failed(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   const paint = painter(io.stderr, io)
-  const print = (text: string) => io.stderr.write(`${paint('red', 'error')} ${text}\n`)
+  const redact = io.secrets?.redact ?? ((text: string) => text)
+  const print = (text: string) => io.stderr.write(`${paint('red', 'error')} ${printable(redact(text))}\n`)
   if (error instanceof UsageError) {
     print(error.message)
     return exitCodes.usage

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { printableLine } from '../model/index.js'
 import type { Io, Output } from './io.js'
 
 type Style = Parameters<typeof styleText>[0]
@@ -16,8 +17,9 @@ function colored(style: Style, text: string): string {
   return styleText(style, text, { validateStream: false })
 }
 
-/** Rows as aligned columns. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Rows of text from anywhere as aligned columns. */
+export function table(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(printableLine))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) =>
     row

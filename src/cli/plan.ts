@@ -1,6 +1,6 @@
 import { describeConfigError } from '../config/describe.js'
 import { ConfigError, type StateChange, stateFaults } from '../engine/index.js'
-import type { CodecVersion } from '../model/index.js'
+import { type CodecVersion, printable } from '../model/index.js'
 import { exitCodes, type Io } from './io.js'
 import { type Paint, painter, table } from './paint.js'
 import { prepare } from './prepare.js'
@@ -23,7 +23,7 @@ export async function plan(options: PlanOptions, io: Io): Promise<number> {
     else {
       const where = storesOf(prepared)
       io.stdout.write(prepared.redact(`${report(app, where, changes, painter(io.stdout, io)).join('\n')}\n`))
-      if (!ok) io.stderr.write(`\n${describeConfigError(new ConfigError(faults), io.cwd)}\n`)
+      if (!ok) io.stderr.write(printable(`\n${describeConfigError(new ConfigError(faults), io.cwd)}\n`))
     }
     return ok ? exitCodes.ok : exitCodes.configuration
   })

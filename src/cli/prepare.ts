@@ -1,4 +1,5 @@
 import { closest } from '../config/closest.js'
+import { type HttpSettings, httpSettings } from '../config/http.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { type Redact, redactor } from '../config/secrets.js'
 import { compile, type Topology, type WeirConfig } from '../engine/index.js'
@@ -21,6 +22,7 @@ export interface PrepareOptions {
 export interface Prepared extends LoadedConfig {
   readonly topology: Topology
   readonly redact: Redact
+  readonly http: HttpSettings
 }
 
 /** Loads and compiles a configuration; connects to nothing. Errors: the configuration's, `UsageError`. */
@@ -31,11 +33,14 @@ export async function prepare(
   const modules = { weirflow: await import('../index.js') }
   const loaded = await loadConfig({ cwd: io.cwd, file, environment: io.env, modules })
   const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
+  const redact = redactor(loaded.config, environment)
+  if (io.secrets !== undefined) io.secrets.redact = redact
+  const http = httpSettings(loaded.config, environment)
   const flows = system === undefined ? named : flowsOf(system, loaded.config)
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
   const topology = compile(loaded.config, { environment, only })
-  return { ...loaded, environment, topology, redact: redactor(loaded.config, environment) }
+  return { ...loaded, environment, topology, redact, http }
 }
 
 function flowsOf(system: string, { systems = {} }: WeirConfig): readonly string[] {

@@ -1,5 +1,7 @@
 import { type Observable, tap } from 'rxjs'
+import { loadTls } from '../config/http.js'
 import { type Environment, env, type Logger, WeirError } from '../model/index.js'
+import type { Address, PortOptions } from '../worker/http-server.js'
 import { createLog, logLevels } from '../worker/log.js'
 import type { Outcome } from '../worker/worker.js'
 import { exitCodes, type Io, type Output, type Signal, UsageError } from './io.js'
@@ -10,6 +12,8 @@ export interface RunOptions {
   /** Logs as JSON even on a terminal. */
   readonly json?: boolean
   readonly port?: string
+  /** Where the port listens. */
+  readonly host?: string
   /** How many processes. */
   readonly workers?: string
 }
@@ -31,15 +35,25 @@ export function logOf({ environment, redact }: Prepared, { json }: RunOptions, i
   })
 }
 
-export function portOf({ port }: RunOptions, environment: Environment): number {
-  if (port === undefined) return env('SERVER_PORT').int().default(8080).read(environment)
+export function portOf({ port }: RunOptions, { http }: Prepared): number {
+  if (port === undefined) return http.port ?? 8080
   if (!/^\d+$/.test(port) || Number(port) > 65_535) throw new UsageError(`--port: '${port}' is no port`)
   return Number(port)
 }
 
-/** Where the HTTP port is reached from; `127.0.0.1` is this machine only. */
-export function hostOf(environment: Environment): string {
-  return env('SERVER_HOST').default('0.0.0.0').read(environment)
+/** Where the port listens. @param otherwise Where nobody says. */
+export function addressOf(options: RunOptions, prepared: Prepared, otherwise: string): Address {
+  return { host: options.host ?? prepared.http.host ?? otherwise, port: portOf(options, prepared) }
+}
+
+/** Who may call the port. */
+export function accessOf({ http: { tls, token, origins, maxConnections } }: Prepared): PortOptions {
+  return {
+    token,
+    origins,
+    ...(tls === undefined ? {} : { tls: loadTls(tls) }),
+    ...(maxConnections === undefined ? {} : { limits: { connections: maxConnections } }),
+  }
 }
 
 /** How many processes share the work. */

@@ -4,13 +4,14 @@ import { systemClock, WeirError } from '../model/index.js'
 import { type SupervisorEnd, supervise } from '../worker/supervisor.js'
 import { exitCodes, type Io, type Signal } from './io.js'
 import type { Prepared } from './prepare.js'
-import { codeOf, logOf, portOf, type RunOptions, stopOf } from './run-options.js'
+import { accessOf, codeOf, logOf, portOf, type RunOptions, stopOf } from './run-options.js'
 
 /** Runs the flows of a topology in several worker processes. Returns the exit code. */
 export async function runWorkers(count: number, prepared: Prepared, options: RunOptions, io: Io): Promise<number> {
   refuseEmbedded(prepared)
   // What is wrong with the command line is told once, not by every worker.
-  portOf(options, prepared.environment)
+  portOf(options, prepared)
+  accessOf(prepared)
   const { stop$, last } = stopOf(io)
   const end$ = supervise({
     count,

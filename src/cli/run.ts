@@ -7,7 +7,7 @@ import { version } from './about.js'
 import { instanceOf } from './instance.js'
 import type { Io, Output } from './io.js'
 import { type Prepared, prepare } from './prepare.js'
-import { codeOf, hostOf, logOf, portOf, type RunOptions, stopOf, workersOf } from './run-options.js'
+import { accessOf, addressOf, codeOf, logOf, type RunOptions, stopOf, workersOf } from './run-options.js'
 import { runWorkers } from './run-workers.js'
 import { isShared, shareOf } from './share.js'
 
@@ -32,11 +32,12 @@ export async function run(flows: readonly string[], options: RunOptions, io: Io)
 
 /** Runs the flows of a topology as a worker. Returns the exit code. */
 export async function runPrepared(prepared: Prepared, options: RunOptions, io: Io, company?: Company): Promise<number> {
-  const { topology, environment, file } = prepared
+  const { topology, environment, file, redact } = prepared
   const log = logOf(prepared, options, io, company?.log)
   const { stop$, last } = stopOf(io)
   const instance = instanceOf(environment, io.worker?.number)
-  const address = { host: hostOf(environment), port: portOf(options, environment) }
+  // To try things out, this machine is enough.
+  const address = addressOf(options, prepared, company === undefined ? '0.0.0.0' : '127.0.0.1')
   const worker$ = runWorker({
     engine: (parts) =>
       new Engine(topology, {
@@ -50,6 +51,8 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
     clock: systemClock,
     log,
     address,
+    port: accessOf(prepared),
+    redact,
     stop$,
     about: { name: 'weirflow', version, app: topology.app, worker: io.worker?.number, instance },
     crew: io.worker?.crew,

@@ -1,5 +1,6 @@
 import { createLogUpdate } from 'log-update'
 import { EMPTY, filter, finalize, ignoreElements, merge, type Observable, takeUntil, tap, timer } from 'rxjs'
+import type { HttpSettings } from '../config/http.js'
 import type { Topology } from '../engine/index.js'
 import { type Environment, env, type Logger } from '../model/index.js'
 import type { Running } from '../worker/worker.js'
@@ -42,14 +43,15 @@ function systemsOf({ config: { systems = {} } }: Prepared): string {
 }
 
 /** A view that is drawn over and over, with the log above it. */
-function watched({ topology, environment, redact }: Prepared, io: Io): Company {
+function watched(prepared: Prepared, io: Io): Company {
+  const { topology, environment, redact, http } = prepared
   const dashboard = new Dashboard(topology)
   const terminal = createLogUpdate(io.stdout as NodeJS.WriteStream)
   const paint = painter(io.stdout, io)
   const began = performance.now()
   let frame = 0
   let tables: readonly ViewTable[] = []
-  const draw = ({ flows, address: { port } }: Running) => {
+  const draw = ({ flows, url, address: { port } }: Running) => {
     const now = Date.now()
     const picture = {
       app: topology.app,
@@ -58,6 +60,7 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
       frame: frame++,
       now,
       port,
+      url,
       embedded: embeddedIn(topology),
       hasTraffic: postsDemo(topology, environment),
       tables,
@@ -69,9 +72,9 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
     log: { write: (line) => terminal.persist(line.trimEnd()) },
     run: (running) =>
       merge(
-        demo(topology, environment, running),
+        demo(prepared, running),
         timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), performance.now()))),
-        viewTables(`http://localhost:${running.address.port}`).pipe(tap((shown) => (tables = shown))),
+        tablesOf(running, http).pipe(tap((shown) => (tables = shown))),
         timer(0, 250).pipe(tap(() => draw(running))),
       ).pipe(
         finalize(() => {
@@ -83,22 +86,23 @@ function watched({ topology, environment, redact }: Prepared, io: Io): Company {
 }
 
 /** A line every few seconds, for logs. */
-function unwatched({ topology, environment }: Prepared, io: Io): Company {
+function unwatched(prepared: Prepared, io: Io): Company {
+  const { topology, http } = prepared
   const dashboard = new Dashboard(topology)
   return {
     observer: dashboard.observer,
     log: io.stdout,
     run: (running, log) => {
       for (const path of topology.flows.flatMap(({ summary }) => postPaths(summary))) {
-        log.info(`post events:\n  ${curl(`http://localhost:${running.address.port}`, path).join('\n  ')}`)
+        log.info(`post events:\n  ${curl(running.url, path).join('\n  ')}`)
       }
       const report$ = timer(reportEveryMs, reportEveryMs).pipe(tap(() => report(dashboard, running, log)))
-      const tables$ = viewTables(`http://localhost:${running.address.port}`).pipe(
+      const tables$ = tablesOf(running, http).pipe(
         filter((_, second) => second % (reportEveryMs / 1_000) === 0),
         tap((tables) => reportTables(tables, log)),
       )
       return merge(
-        demo(topology, environment, running),
+        demo(prepared, running),
         timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), performance.now()))),
         report$,
         tables$,
@@ -122,9 +126,18 @@ function reportTables(tables: readonly ViewTable[], log: Logger): void {
   }
 }
 
-function demo(topology: Topology, environment: Environment, { address, stop$ }: Running): Observable<never> {
+function demo({ topology, environment, http }: Prepared, { url, stop$ }: Running): Observable<never> {
   if (!postsDemo(topology, environment)) return EMPTY
-  return traffic(`http://localhost:${address.port}${demoPath}`).pipe(ignoreElements(), takeUntil(stop$))
+  return traffic(`${url}${demoPath}`, 1, shown(http)).pipe(ignoreElements(), takeUntil(stop$))
+}
+
+function tablesOf({ url }: Running, http: HttpSettings): Observable<readonly ViewTable[]> {
+  return viewTables(url, shown(http))
+}
+
+/** The token, for callers of this very process. */
+function shown({ token }: HttpSettings): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
 function postsDemo({ flows }: Topology, environment: Environment): boolean {

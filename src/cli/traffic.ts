@@ -21,19 +21,19 @@ const disorderMs = 1_500
  * Posts what visitors of a small site might do, 20 to 50 events a second in waves, some of them out of order. The same
  * seed makes the same visitors. Emits how many events each request had accepted, and nothing for one that failed.
  */
-export function traffic(url: string, seed = 1): Observable<number> {
+export function traffic(url: string, seed = 1, headers: Readonly<Record<string, string>> = {}): Observable<number> {
   const random = mulberry32(seed)
   return timer(0, everyMs).pipe(
     exhaustMap((tick) => {
       const events = Array.from({ length: size(tick, random) }, () => visit(random, Date.now()))
-      return events.length === 0 ? EMPTY : post(url, events)
+      return events.length === 0 ? EMPTY : post(url, events, headers)
     }),
   )
 }
 
-function post(url: string, events: readonly Activity[]): Observable<number> {
-  const send = () =>
-    fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(events) })
+function post(url: string, events: readonly Activity[], more: Readonly<Record<string, string>>): Observable<number> {
+  const headers = { ...more, 'content-type': 'application/json' }
+  const send = () => fetch(url, { method: 'POST', headers, body: JSON.stringify(events) })
   return defer(() => from(send())).pipe(
     concatMap(async (response) => {
       await response.arrayBuffer()

@@ -13,15 +13,22 @@ export interface ViewTable {
 }
 
 /** What the views of a worker show, asked for once a second; of one that does not answer nothing. */
-export function viewTables(base: string): Observable<readonly ViewTable[]> {
+export function viewTables(
+  base: string,
+  headers: Readonly<Record<string, string>> = {},
+): Observable<readonly ViewTable[]> {
+  const get = (path: string) => load(`${base}${path}`, headers)
   return timer(0, everyMs).pipe(
-    exhaustMap(() => get(`${base}/views`).pipe(concatMap((answer) => tablesOf(base, pathsOf(answer))))),
+    exhaustMap(() => get('/views').pipe(concatMap((answer) => tablesOf(get, pathsOf(answer))))),
   )
 }
 
-function tablesOf(base: string, paths: readonly string[]): Observable<readonly ViewTable[]> {
+function tablesOf(
+  get: (path: string) => Observable<unknown>,
+  paths: readonly string[],
+): Observable<readonly ViewTable[]> {
   return from(paths).pipe(
-    concatMap((path) => get(`${base}${path}?top=${rowsShown}`).pipe(map((answer) => tables(path, answer)))),
+    concatMap((path) => get(`${path}?top=${rowsShown}`).pipe(map((answer) => tables(path, answer)))),
     toArray(),
     map((all) => all.flat()),
   )
@@ -49,11 +56,11 @@ function cell(value: unknown): string {
 }
 
 /** The JSON that is there, or undefined: what goes wrong is told by the flows. */
-function get(url: string): Observable<unknown> {
-  const load = async () => {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+function load(url: string, headers: Readonly<Record<string, string>>): Observable<unknown> {
+  const answer = async () => {
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(5_000) })
     const text = await response.text()
     return response.ok ? (JSON.parse(text) as unknown) : undefined
   }
-  return defer(load).pipe(catchError(() => of(undefined)))
+  return defer(answer).pipe(catchError(() => of(undefined)))
 }

@@ -1,4 +1,5 @@
 import type { FlowState } from '../engine/index.js'
+import { printableLine } from '../model/index.js'
 import { clock, type FlowPicture, hasView } from './dashboard.js'
 import { type Paint, table } from './paint.js'
 import type { ViewTable } from './view-tables.js'
@@ -12,6 +13,8 @@ export interface Picture {
   readonly frame: number
   readonly now: number
   readonly port: number
+  /** Of the port. Default: plain, on this machine. */
+  readonly url?: string
   /** Servers that run inside the process, by the name of their connection. */
   readonly embedded: readonly string[]
   readonly hasTraffic: boolean
@@ -71,7 +74,9 @@ function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] 
     `  ${figures(flow, now)
       .map(([name, value]) => `${paint('dim', name)} ${value}`)
       .join('   ')}  ${paint('cyan', sparkline(flow.history))}`,
-    ...[status.error, status.trouble].flatMap((error) => (error ? [`  ${paint('red', error.message)}`] : [])),
+    ...[status.error, status.trouble].flatMap((error) =>
+      error ? [`  ${paint('red', printableLine(error.message))}`] : [],
+    ),
   ]
 }
 
@@ -107,9 +112,9 @@ function rowLines({ flows }: Picture, paint: Paint): string[] {
 function tableLines({ tables = [] }: Picture, paint: Paint): string[] {
   if (tables.length === 0) return []
   const blocks = tables.map(({ view, name, rows }) => {
-    const values = rows.map(([, value]) => value)
+    const values = rows.map(([, value]) => printableLine(value))
     const width = Math.max(0, ...values.map(({ length }) => length))
-    const lines = rows.map(([key, value]) => [value.padStart(width), shorten(key, 32)])
+    const lines = rows.map(([key], row) => [(values[row] ?? '').padStart(width), shorten(key, 32)])
     return [[`${name} (${view})`], ...(lines.length === 0 ? [['nothing yet']] : lines)].map((line) => line.join('  '))
   })
   const height = Math.max(...blocks.map(({ length }) => length))
@@ -118,14 +123,12 @@ function tableLines({ tables = [] }: Picture, paint: Paint): string[] {
   return [`  ${paint('bold', header)}`, ...lines.map((line) => `  ${line}`), '']
 }
 
-/** Text of the internet may have anything in it, sequences that move the cursor too. */
 function shorten(text: string, length: number): string {
   const plain = text.replace(/\p{C}/gu, '?')
   return plain.length > length ? `${plain.slice(0, length - 1)}…` : plain
 }
 
-function footer({ flows, port }: Picture, paint: Paint): string[] {
-  const base = `http://localhost:${port}`
+function footer({ flows, port, url: base = `http://localhost:${port}` }: Picture, paint: Paint): string[] {
   const posts = flows.flatMap(({ topology }) => postPaths(topology.summary))
   return [
     ...posts

@@ -3,7 +3,7 @@ import { ConfigError, type ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
 import { closest } from './closest.js'
 
-const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems'] as const
+const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems', 'http'] as const
 
 /** What a configuration module exports, if it has the shape of one. Errors: `ConfigError` with every fault. */
 export function checkConfig(module: unknown, file: string): WeirConfig {

@@ -1,6 +1,7 @@
 import type { WeirConfig } from '../engine/config.js'
 import type { Branches, Flow, FlowEnd } from '../engine/flow.js'
 import { type Environment, secret, settingsIn } from '../model/index.js'
+import { tokenSetting } from './http.js'
 
 /** Replaces every secret in a text. */
 export type Redact = (text: string) => string
@@ -9,27 +10,35 @@ const shown = '[secret]'
 
 /** Shorter values would blank out half a log, and protect nothing. */
 const shortest = 3
+/** In a URL, shorter pieces are words. */
+const shortestPiece = 12
+
+/** Of any URL, whether it was called a secret or not. */
+const credentials = /\/\/[^\s/?#@:"']*:[^\s/?#@"']*@/g
 
 /** Knows what every `secret()` of a configuration holds in this environment, and takes it out of texts. */
 export function redactor(config: WeirConfig, environment: Environment): Redact {
   const values = new Set(
     [...secretsOf(config, environment)].flatMap(formsOf).filter(({ length }) => length >= shortest),
   )
-  if (values.size === 0) return (text) => text
   // The longest first: a password may be a part of the URL that holds it.
   const alternatives = [...values].sort((a, b) => b.length - a.length).map(escapeRegExp)
-  const pattern = new RegExp(alternatives.join('|'), 'g')
-  return (text) => text.replace(pattern, shown)
+  const pattern = values.size === 0 ? undefined : new RegExp(alternatives.join('|'), 'g')
+  return (text) => {
+    const hidden = pattern === undefined ? text : text.replace(pattern, shown)
+    return hidden.includes('@') ? hidden.replace(credentials, `//${shown}@`) : hidden
+  }
 }
 
 function* secretsOf(config: WeirConfig, environment: Environment): Generator<string> {
-  for (const setting of settingsIn(Object.values(config.connections ?? {}).map(({ options }) => options))) {
-    if (setting.isSecret) yield* valueOf(setting.name, environment)
-  }
-  for (const flow of Object.values(config.flows)) {
-    for (const setting of settingsIn([...optionsOf(flow)])) {
-      if (setting.isSecret) yield* valueOf(setting.name, environment)
-    }
+  const options = [
+    tokenSetting,
+    config.http,
+    ...Object.values(config.connections ?? {}).map((connection) => connection.options),
+    ...Object.values(config.flows).flatMap((flow) => [...optionsOf(flow)]),
+  ]
+  for (const { isSecret, names } of settingsIn(options)) {
+    if (isSecret) for (const name of names) yield* valueOf(name, environment)
   }
 }
 
@@ -63,11 +72,23 @@ function isBranches(end: FlowEnd): end is Branches<never> {
   return 'branches' in end
 }
 
-/** A secret as URLs and JSON have it, and the password inside when it is a URL itself. */
+/** A secret as URLs, lists and JSON have it, and what is secret inside when it is a URL itself. */
 function formsOf(text: string): string[] {
-  const password = URL.canParse(text) ? new URL(text).password : ''
-  const parts = [text, password, decoded(password)]
+  const items = text.includes(',') ? text.split(',').map((item) => item.trim()) : []
+  const parts = [text, ...items].flatMap((part) => [part, ...insideUrl(part)])
   return parts.flatMap((part) => [part, encodeURIComponent(part), JSON.stringify(part).slice(1, -1)])
+}
+
+/** Clients show a URL in their own spelling, without its credentials or in pieces. */
+function insideUrl(text: string): string[] {
+  if (!URL.canParse(text)) return []
+  const { href, protocol, host, password, pathname, search, searchParams } = new URL(text)
+  const parameters = [...searchParams.values()]
+  const pieces = pathname.split('/').filter((piece) => piece.length >= shortestPiece)
+  const long = [...parameters, ...pieces].filter(({ length }) => length >= shortestPiece)
+  const path = pathname.length + search.length >= shortestPiece ? [pathname + search, search.slice(1)] : []
+  const bare = `${protocol}//${host}${pathname}${search}`
+  return [href, bare, password, decoded(password), ...path, ...long, ...long.map(decoded)]
 }
 
 function decoded(text: string): string {

@@ -1,5 +1,30 @@
-import type { DeclaredConnection } from '../model/index.js'
+import type { Configurable, DeclaredConnection } from '../model/index.js'
 import type { Flow } from './flow.js'
+
+/** The HTTP port of the worker. */
+export interface HttpConfig {
+  /**
+   * Where it listens: an address of this machine, `127.0.0.1` for this machine alone, `0.0.0.0` for all its addresses.
+   * Default: `WEIR_HOST`; else all, and with `weir start` this machine alone.
+   */
+  readonly host?: string
+  /** Default: `SERVER_PORT`, or 8080. */
+  readonly port?: number
+  /** A certificate and its key: PEM, or the paths of files that hold it. Default: `WEIR_TLS_CERT` and `WEIR_TLS_KEY`. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /**
+   * What callers have to show, as `authorization: Bearer …`, everywhere but at `/health` and `/ready`. At least 16
+   * characters. Default: `WEIR_TOKEN`, or none.
+   */
+  readonly token?: string
+  /**
+   * The origins, such as `https://shop.example`, whose pages may call; `*` are all. Pages of others are answered with 403.
+   * Default: `WEIR_ORIGINS`, separated by commas, or that of the port itself alone.
+   */
+  readonly origins?: readonly string[]
+  /** How many connections are taken at once. Default 1000. */
+  readonly maxConnections?: number
+}
 
 /** What `flows.config.ts` exports. */
 export interface WeirConfig {
@@ -16,6 +41,8 @@ export interface WeirConfig {
   readonly flows: Readonly<Record<string, Flow>>
   /** The flows that run when none is named. Default: all. */
   readonly run?: readonly string[]
+  /** Where the worker's HTTP port listens, and who may call it. The command line goes before this, and this before variables. */
+  readonly http?: Configurable<HttpConfig>
   /** Flows that belong together, each list under the name by which `weir start` runs them. */
   readonly systems?: Readonly<Record<string, readonly string[]>>
 }

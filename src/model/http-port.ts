@@ -10,7 +10,12 @@ export interface HttpRequest {
   readonly query: Readonly<Record<string, string>>
   /** Made by the server when the caller sent none. */
   readonly correlationId: string
+  /** Whether the caller has taken all that a stream has told it so far: what is told later can wait until then. */
+  hasRead?(): boolean
 }
+
+/** What a stream tells at once: text, or parts that go out one after the other, uncopied. */
+export type StreamMessage = string | readonly (string | Buffer)[]
 
 export interface HttpReply {
   readonly status: number
@@ -18,10 +23,12 @@ export interface HttpReply {
   /** Text and bytes go out as they are, anything else as JSON. */
   readonly body?: unknown
   /**
-   * In place of a body: text that is sent as it comes, until it completes, the caller hangs up or the route ends. A
-   * caller that is so slow that more than a MiB waits for it is cut off.
+   * In place of a body: what is sent as it comes, until it completes, the caller hangs up or the route ends. A message may
+   * be of any size; a caller that still has more than a MiB of earlier ones to read, or reads too slowly, is cut off.
    */
-  readonly stream$?: Observable<string>
+  readonly stream$?: Observable<StreamMessage>
+  /** Counts as refused, for this reason. */
+  readonly refused?: string
 }
 
 export interface HttpRoute {
@@ -35,6 +42,8 @@ export interface HttpRoute {
   readonly owner?: unknown
   /** What `GET /views` tells of it; routes without are not listed there. */
   readonly view?: object
+  /** Whether it is answered without the token that the port asks for. */
+  readonly isOpen?: boolean
 }
 
 /** The worker's HTTP server, as sources and views see it. */

@@ -17,6 +17,8 @@ export class Setting<T = string> {
     private readonly fallback: ((environment: Environment) => T) | undefined,
     /** Never shown in logs, errors or graphs; may also be given as the file that `<NAME>_FILE` names. */
     readonly isSecret: boolean,
+    /** All variables that it may be read from. */
+    readonly names: readonly string[] = [name],
   ) {}
 
   static of(name: string, isSecret: boolean): Setting<string> {
@@ -25,18 +27,19 @@ export class Setting<T = string> {
 
   /** The value when the variable is not set, or empty. */
   default<const D>(value: D): Setting<Widen<D> | T> {
-    return new Setting<Widen<D> | T>(this.name, this.parse, () => value as Widen<D>, this.isSecret)
+    return new Setting<Widen<D> | T>(this.name, this.parse, () => value as Widen<D>, this.isSecret, this.names)
   }
 
   /** Another variable, which is read when this one is not set, or empty. */
   or<U>(other: Setting<U>): Setting<T | U> {
     const isSecret = this.isSecret || other.isSecret
-    return new Setting<T | U>(this.name, this.parse, (environment) => other.read(environment), isSecret)
+    const names = [...this.names, ...other.names]
+    return new Setting<T | U>(this.name, this.parse, (environment) => other.read(environment), isSecret, names)
   }
 
   /** Undefined, instead of an error, when the variable is not set. */
   optional(): Setting<T | undefined> {
-    return new Setting<T | undefined>(this.name, this.parse, () => undefined, this.isSecret)
+    return new Setting<T | undefined>(this.name, this.parse, () => undefined, this.isSecret, this.names)
   }
 
   int(): Setting<number> {
@@ -68,6 +71,7 @@ export class Setting<T = string> {
       (text) => project(this.parse(text)),
       fallback && ((environment) => project(fallback(environment))),
       this.isSecret,
+      this.names,
     )
   }
 
@@ -103,7 +107,7 @@ export class Setting<T = string> {
         hint: `Set ${this.name} to ${what}.`,
       })
     }
-    return new Setting<U>(this.name, checked, undefined, this.isSecret)
+    return new Setting<U>(this.name, checked, undefined, this.isSecret, this.names)
   }
 }
 

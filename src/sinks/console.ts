@@ -1,6 +1,6 @@
 import { ignoreElements, tap } from 'rxjs'
 import { z } from 'zod'
-import { asWeirError, Batch, defineSink, fn, type Sink, type StreamRecord } from '../model/index.js'
+import { asWeirError, Batch, defineSink, fn, printableLine, type Sink, type StreamRecord } from '../model/index.js'
 
 export interface ConsoleOptions {
   /** Takes each line, without its end. Default: the flow's log. */
@@ -27,7 +27,7 @@ export const consoleDefinition = defineSink({
     const print = write ?? ((line: string) => context.log.info(line))
     const printOne = (record: StreamRecord): void => {
       try {
-        print(JSON.stringify(record.value) ?? 'null')
+        print(printableLine(JSON.stringify(record.value) ?? 'null'))
       } catch (error) {
         context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
       }

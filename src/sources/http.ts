@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { defer, EMPTY, finalize, mergeMap, Observable, of, takeUntil } from 'rxjs'
 import { z } from 'zod'
 import {
+  asWeirError,
   type Configurable,
   correlationHeader,
   defineSource,
@@ -15,6 +16,7 @@ import {
   type SourceContext,
   type SourceTask,
   StreamRecord,
+  traceParentOf,
 } from '../model/index.js'
 import { Intake, type Pending, unavailable } from './http/intake.js'
 import { validate } from './http/validate.js'
@@ -24,6 +26,8 @@ import { soleAssignment } from './internal/sole-partition.js'
 const lingerMs = 2
 /** What accepted bodies may take of memory. */
 const backlogBytes = 64 * 1024 * 1024
+/** Of how many requests that failed together the correlation ids are logged. */
+const idsLogged = 100
 
 const schema = z.custom<StandardSchemaV1<unknown, unknown>>(
   (value) => (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value,
@@ -93,7 +97,7 @@ class HttpTask implements SourceTask {
     private readonly options: Options,
     private readonly context: SourceContext,
   ) {
-    this.intake = new Intake({ events: options.backlog, bytes: backlogBytes })
+    this.intake = new Intake({ events: options.backlog, bytes: Math.max(backlogBytes, 4 * options.bodyLimit) })
     this.topic = `http:${options.path}`
   }
 
@@ -141,7 +145,11 @@ class HttpTask implements SourceTask {
   }
 
   failed(error: unknown): void {
-    this.intake.fail(error)
+    const answered = this.intake.fail(error)
+    if (answered.length === 0) return
+    const correlationIds = answered.slice(0, idsLogged).map(({ correlationId }) => correlationId)
+    const { code } = asWeirError(error)
+    this.context.log.warn({ code, correlationIds }, `${answered.length} requests were answered with 500`)
   }
 
   commit(positions: readonly Position[]): Observable<never> {
@@ -224,5 +232,6 @@ function badRequest(faults: readonly object[]): HttpReply {
 
 function recordHeaders({ correlationId, headers: { traceparent } }: HttpRequest): readonly Header[] {
   const correlation = { [correlationHeader]: correlationId }
-  return typeof traceparent === 'string' ? [correlation, { traceparent }] : [correlation]
+  const trace = traceParentOf(traceparent)
+  return trace === undefined ? [correlation] : [correlation, { traceparent: trace.text }]
 }

@@ -13,13 +13,16 @@ export interface HealthOptions {
   readonly now: number
   /** How long a flow may go without a commit, ms. An idle flow commits too: its epochs are empty. */
   readonly stuckAfterMs: number
+  /** Takes secrets out of texts. */
+  readonly redact?: (text: string) => string
 }
 
 /** The flows that have failed, or are stuck. A flow that has stopped is at its end, one that is idle is a spare: in health. */
-export function ailments(flows: readonly FlowStatus[], { now, stuckAfterMs }: HealthOptions): Ailment[] {
+export function ailments(flows: readonly FlowStatus[], options: HealthOptions): Ailment[] {
+  const { now, stuckAfterMs, redact = (text) => text } = options
   return flows.flatMap((status) => {
     const reason = reasonOf(status, now, stuckAfterMs)
-    return reason === undefined ? [] : [{ flow: status.flow, state: status.state, reason }]
+    return reason === undefined ? [] : [{ flow: status.flow, state: status.state, reason: redact(reason) }]
   })
 }
 

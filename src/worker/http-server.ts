@@ -1,13 +1,23 @@
+import type { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
-import { PassThrough } from 'node:stream'
+import type { AddressInfo, Server } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { firstValueFrom, Observable } from 'rxjs'
-import { type HttpReply, type HttpRoute, type HttpServer, type Logger, messageOf, WeirError } from '../model/index.js'
+import {
+  type HttpReply,
+  type HttpRoute,
+  type HttpServer,
+  type Logger,
+  messageOf,
+  type StreamMessage,
+  WeirError,
+} from '../model/index.js'
+import { Budget } from './budget.js'
 import { correlationIdOf } from './correlation.js'
-import { readJson } from './read-json.js'
-
-/** How much may wait for a slow caller of a stream, bytes. */
-const mostWaiting = 1 << 20
+import { Gate, type GateOptions } from './gate.js'
+import { type HttpLimits, httpLimits } from './http-limits.js'
+import { Outbox } from './outbox.js'
+import { Body, BodyError } from './read-json.js'
 
 /** A route, and who serves it. */
 interface Served {
@@ -22,34 +32,62 @@ export interface Address {
   readonly port: number
 }
 
+/** A certificate and its key, in PEM. */
+export interface Tls {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface PortOptions extends GateOptions {
+  readonly tls?: Tls | undefined
+  readonly limits?: Partial<HttpLimits> | undefined
+}
+
+/** What the port holds at present, and whom it has turned away. */
+export interface PortStatus {
+  readonly connections: number
+  readonly bodyBytes: number
+  readonly unreadBytes: number
+  /** How often, by reason. */
+  readonly refused: ReadonlyMap<string, number>
+}
+
 /**
  * The one HTTP server of a worker. Fastify takes no routes once it is ready, so it gets one wildcard, and this table
- * of routes decides: a flow's route comes with its source and goes when the flow ends.
+ * of routes decides: a flow's route comes with its source and goes when the flow ends. All that callers can make it hold is
+ * bounded in bytes and in time.
  */
 export class WorkerHttpServer implements HttpServer {
   /** `undefined` marks a route that was served and will not be again: callers learn that it is down, not unknown. */
   private readonly routes = new Map<string, Served | undefined>()
   private readonly fastify: FastifyInstance
+  private readonly gate: Gate
+  private readonly bodies: Budget
+  private readonly outbox: Outbox
+  private readonly refused = new Map<string, number>()
+  private readonly sockets = new Set<EventEmitter>()
+  private readonly sweeping: NodeJS.Timeout
 
-  constructor(private readonly log: Logger) {
-    this.fastify = Fastify({
-      logger: false,
-      requestIdHeader: false,
-      genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => correlationIdOf(headers),
-      requestTimeout: 60_000,
-      forceCloseConnections: 'idle',
-    })
+  constructor(
+    private readonly log: Logger,
+    options: PortOptions = {},
+  ) {
+    const limits = { ...httpLimits, ...options.limits }
+    this.gate = new Gate(options)
+    this.bodies = new Budget(limits.bodyBytes)
+    this.outbox = new Outbox(limits, () => performance.now())
+    this.fastify = makeServer(limits, options.tls)
+    this.watch(this.fastify.server, limits)
     this.fastify.addHook('onRequest', async (request, reply) => {
-      reply.header('x-correlation-id', request.id)
+      reply.header('x-correlation-id', request.id).headers(this.gate.headers(request.raw))
     })
     this.fastify.removeAllContentTypeParsers()
-    this.fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: NodeJS.ReadableStream) => {
-      const served = this.find(request)
-      return served === undefined ? undefined : readJson(request.headers, payload, served.route.bodyLimit)
-    })
+    // A body is read by the route that it is for.
+    this.fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
     this.fastify.setErrorHandler((error, request, reply) => this.failed(error, request, reply))
     this.fastify.setNotFoundHandler((request, reply) => this.dispatch(request, reply))
     this.fastify.all('/*', (request, reply) => this.dispatch(request, reply))
+    this.sweeping = setInterval(() => this.refuse('slow reader', this.outbox.sweep()), limits.sweepMs).unref()
   }
 
   serve(route: HttpRoute): Observable<never> {
@@ -81,20 +119,40 @@ export class WorkerHttpServer implements HttpServer {
   /** Errors: WEIR_HTTP_PORT_TAKEN. */
   async listen({ host, port }: Address): Promise<Address> {
     try {
-      await this.fastify.listen({ host, port })
+      // Of that name Fastify would make two servers, one of which nobody bounds.
+      await this.fastify.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port })
     } catch (error) {
       throw new WeirError('WEIR_HTTP_PORT_TAKEN', `listening on port ${port}: ${messageOf(error)}`, {
         hint: 'Stop what uses the port, or set SERVER_PORT (or --port) to another one.',
         cause: error,
       })
     }
-    const address = this.fastify.server.address()
-    return { host, port: typeof address === 'object' && address !== null ? address.port : port }
+    const { port: taken } = this.fastify.server.address() as AddressInfo
+    return { host, port: taken }
+  }
+
+  status(): PortStatus {
+    const { sockets, bodies, outbox, refused } = this
+    return { connections: sockets.size, bodyBytes: bodies.held, unreadBytes: outbox.unreadBytes, refused }
   }
 
   /** Takes no more connections, and completes the requests under way. */
   async close(): Promise<void> {
+    clearInterval(this.sweeping)
     await this.fastify.close()
+  }
+
+  private watch(server: Server, { connections }: HttpLimits): void {
+    server.maxConnections = connections
+    server.on('drop', () => this.refuse('connections'))
+    server.on('connection', (socket) => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    })
+  }
+
+  private refuse(reason: string, times = 1): void {
+    if (times > 0) this.refused.set(reason, (this.refused.get(reason) ?? 0) + times)
   }
 
   private find({ method, url }: FastifyRequest): Served | undefined {
@@ -103,37 +161,66 @@ export class WorkerHttpServer implements HttpServer {
 
   private async dispatch(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const served = this.find(request)
-    if (served === undefined) return send(reply, this.missing(request))
-    const { headers, body, id, url } = request
-    const bytes = Number(headers['content-length'] ?? 0)
-    const query = Object.fromEntries(new URLSearchParams(url.slice(pathOf(url).length)))
-    const answer = await firstValueFrom(served.route.handle({ body, bytes, headers, query, correlationId: id }))
-    if (answer.stream$ === undefined || request.method === 'HEAD') return send(reply, answer)
+    const isOpen = served?.route.isOpen === true
+    const turned = this.gate.preflight(request.raw) ?? this.gate.refusal(request.raw, isOpen)
+    if (turned !== undefined) return this.send(reply, turned)
+    if (served === undefined) return this.send(reply, this.missing(request))
+    const answer = await this.answer(served.route, request, reply)
+    if (answer.stream$ === undefined || request.method === 'HEAD') return this.send(reply, answer)
     return this.stream(served, reply, answer, answer.stream$)
+  }
+
+  private async answer(route: HttpRoute, request: FastifyRequest, reply: FastifyReply): Promise<HttpReply> {
+    const { headers, id, url } = request
+    const query = Object.fromEntries(new URLSearchParams(url.slice(pathOf(url).length)))
+    const body = new Body(request.raw, this.bodies)
+    const hasRead = () => this.outbox.hasRead(reply.raw)
+    try {
+      const { value, bytes } =
+        route.method === 'POST' ? await body.json(route.bodyLimit) : { value: undefined, bytes: 0 }
+      return await firstValueFrom(route.handle({ body: value, bytes, headers, query, correlationId: id, hasRead }))
+    } finally {
+      body.release()
+    }
+  }
+
+  private send(reply: FastifyReply, { status, headers = {}, body, refused }: HttpReply): FastifyReply {
+    if (refused !== undefined) this.refuse(refused)
+    const [type, bytes] = contentOf(body)
+    const isHead = reply.request.method === 'HEAD'
+    const sent = bytes === undefined || isHead ? bytes : this.outbox.body(reply.raw, bytes)
+    if (sent === undefined && bytes !== undefined) return this.send(reply, crowded)
+    if (bytes !== undefined) reply.header('content-length', bytes.length)
+    if (type !== undefined) reply.type(type)
+    return reply
+      .code(status)
+      .headers(headers)
+      .send(isHead ? '' : sent)
   }
 
   private stream(
     { streams }: Served,
     reply: FastifyReply,
     { status, headers = {} }: HttpReply,
-    text$: Observable<string>,
+    messages$: Observable<StreamMessage>,
   ): FastifyReply {
-    const sent = new PassThrough()
+    const { outgoing, tell } = this.outbox.stream(reply.raw)
     const end = () => {
       subscription.unsubscribe()
       streams.delete(end)
-      sent.end()
+      outgoing.complete()
     }
-    const subscription = text$.subscribe({
-      next: (text) => {
-        sent.write(text)
-        if (sent.writableLength + sent.readableLength + reply.raw.writableLength > mostWaiting) reply.raw.destroy()
+    const subscription = messages$.subscribe({
+      next: (message) => {
+        if (tell(message)) return
+        this.refuse('slow reader')
+        reply.raw.destroy()
       },
       error: (error: unknown) => {
         this.log.error({ error }, 'answering with a stream')
         reply.raw.destroy()
       },
-      complete: () => sent.end(),
+      complete: () => outgoing.complete(),
     })
     streams.add(end)
     reply.raw.once('close', end)
@@ -141,7 +228,7 @@ export class WorkerHttpServer implements HttpServer {
     return reply
       .code(status)
       .headers({ ...headers, connection: 'close' })
-      .send(sent)
+      .send(outgoing)
   }
 
   private missing({ method, url }: FastifyRequest): HttpReply {
@@ -160,17 +247,42 @@ export class WorkerHttpServer implements HttpServer {
 
   private failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const status = statusOf(error)
-    if (status < 500) return send(reply, { status, body: { error: messageOf(error) } })
+    if (status === 503 && error instanceof BodyError)
+      return this.send(reply, { ...crowded, body: { error: error.message }, refused: 'bodies' })
+    if (status < 500) return this.send(reply, { status, body: { error: messageOf(error) } })
     this.log.error({ error, correlationId: request.id }, `answering ${request.method} ${pathOf(request.url)}`)
-    return send(reply, { status, body: { error: 'an unexpected error, see the logs', correlationId: request.id } })
+    const code = error instanceof WeirError ? { code: error.code } : {}
+    const body = { error: 'an unexpected error, see the logs', ...code, correlationId: request.id }
+    return this.send(reply, { status, body })
   }
 }
 
-function send(reply: FastifyReply, { status, headers = {}, body }: HttpReply): FastifyReply {
-  if (body === undefined || Buffer.isBuffer(body)) return reply.code(status).headers(headers).send(body)
-  const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`
-  const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8'
-  return reply.code(status).type(type).headers(headers).send(text)
+const crowded: HttpReply = {
+  status: 503,
+  headers: { 'retry-after': '1' },
+  body: { error: 'callers have too much left to read' },
+  refused: 'unread answers',
+}
+
+function makeServer(limits: HttpLimits, tls: Tls | undefined): FastifyInstance {
+  const options = {
+    logger: false,
+    requestIdHeader: false,
+    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => correlationIdOf(headers),
+    requestTimeout: limits.requestMs,
+    forceCloseConnections: 'idle',
+  } as const
+  const timing = { headersTimeout: limits.headersMs, connectionsCheckingInterval: limits.sweepMs }
+  if (tls === undefined) return Fastify({ ...options, http: timing })
+  const https = { ...tls, ...timing, handshakeTimeout: limits.headersMs }
+  return Fastify({ ...options, https }) as unknown as FastifyInstance
+}
+
+/** Text and bytes go out as they are, anything else as JSON. */
+function contentOf(body: unknown): readonly [type: string | undefined, bytes: Buffer | undefined] {
+  if (body === undefined || Buffer.isBuffer(body)) return [undefined, body]
+  if (typeof body === 'string') return ['text/plain; charset=utf-8', Buffer.from(body)]
+  return ['application/json; charset=utf-8', Buffer.from(`${JSON.stringify(body)}\n`)]
 }
 
 function statusOf(error: unknown): number {

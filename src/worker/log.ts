@@ -1,6 +1,6 @@
 import { type DestinationStream, pino } from 'pino'
 import { PinoPretty } from 'pino-pretty'
-import { type Logger, messageOf, WeirError } from '../model/index.js'
+import { type Logger, messageOf, printableIn, printableLine, WeirError } from '../model/index.js'
 
 export interface LogOptions {
   /** pino's: trace, debug, info, warn, error, fatal, silent. */
@@ -19,7 +19,11 @@ export const logLevels: readonly string[] = ['trace', 'debug', 'info', 'warn', '
 
 /** The log of a worker: a line an event, with `flow`, `stage` and `correlationId` wherever they are known. */
 export function createLog({ level, format, colors = false, destination, worker, redact }: LogOptions): Logger {
-  const guarded: DestinationStream = { write: (line) => void destination.write(redact(line)) }
+  // JSON escapes some control characters and not others; its meaning stays.
+  const guarded: DestinationStream = {
+    write: (line) => void destination.write(`${printableLine(redact(line).trimEnd())}\n`),
+  }
+  const raw: DestinationStream = { write: (line) => void destination.write(redact(line)) }
   return pino(
     {
       level,
@@ -33,7 +37,7 @@ export function createLog({ level, format, colors = false, destination, worker, 
         censor: '[secret]',
       },
     },
-    format === 'json' ? guarded : prettyStream(guarded, colors),
+    format === 'json' ? guarded : prettyStream(raw, colors),
   )
 }
 
@@ -46,7 +50,7 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
       [origin(log), String(log[messageKey]), reason(log['error'])].filter(Boolean).join(' '),
     singleLine: true,
   })
-  return { write: (line) => destination.write(pretty(line)) }
+  return { write: (line) => destination.write(pretty(printableIn(JSON.parse(line)))) }
 }
 
 function origin({ worker, flow, stage }: Record<string, unknown>): string {

@@ -10,6 +10,7 @@ import {
   Registry,
 } from 'prom-client'
 import type { FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from '../engine/status.js'
+import type { PortStatus } from './http-server.js'
 
 const states: readonly FlowState[] = [
   'starting',
@@ -42,13 +43,14 @@ export async function sumOf(workers: readonly MetricValues[]): Promise<string> {
   return AggregatorRegistry.aggregate([...workers] as object[]).metrics()
 }
 
-export function createMetrics(flows: () => readonly FlowStatus[], now: () => number): Metrics {
+export function createMetrics(flows: () => readonly FlowStatus[], now: () => number, port?: () => PortStatus): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   stageMetrics(registry, flows)
   partitionMetrics(registry, flows)
   storeMetrics(registry, flows)
   flowMetrics(registry, flows, now)
+  if (port !== undefined) portMetrics(registry, port)
   const closeDelay = eventLoopMetric(registry)
   return {
     observer: epochMetrics(registry),
@@ -218,6 +220,31 @@ function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now
     collect() {
       for (const { flow, state } of flows())
         for (const each of states) this.set({ flow, state: each }, each === state ? 1 : 0)
+    },
+  })
+}
+
+function portMetrics(registry: Registry, port: () => PortStatus): void {
+  const gauge = (name: string, help: string, value: (status: PortStatus) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value(port()))
+      },
+    })
+  gauge('weir_http_connections', 'Open connections to the port.', ({ connections }) => connections)
+  gauge('weir_http_body_bytes', 'Bodies of requests that are not answered yet.', ({ bodyBytes }) => bodyBytes)
+  gauge('weir_http_unread_bytes', 'Answers that callers have not read yet.', ({ unreadBytes }) => unreadBytes)
+  new Counter({
+    name: 'weir_http_refused_total',
+    help: 'Connections and requests that were turned away or cut off, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [reason, times] of port().refused) this.inc({ reason }, times)
     },
   })
 }

@@ -1,10 +1,11 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { messageOf } from '../model/index.js'
+import type { Budget } from './budget.js'
 
 /** Why a body was not taken, with the status that says so. */
 export class BodyError extends Error {
   constructor(
-    readonly statusCode: 400 | 413 | 415,
+    readonly statusCode: 400 | 413 | 415 | 503,
     message: string,
   ) {
     super(message)
@@ -14,41 +15,59 @@ export class BodyError extends Error {
 /** `sendBeacon` and the like can only say text/plain. */
 const jsonType = /^(application\/(.+\+)?json|text\/plain)\s*(;|$)/i
 
-/** Reads a JSON body of at most `limit` bytes. Errors: `BodyError`. */
-export async function readJson(
-  headers: IncomingHttpHeaders,
-  body: NodeJS.ReadableStream,
-  limit: number,
-): Promise<unknown> {
-  checkType(headers)
-  const bytes = await readBytes(headers, body, limit)
-  // Chunked bodies announce no length; whoever counts bytes later reads it here.
-  headers['content-length'] ??= String(bytes.length)
-  return parse(bytes)
+/** A body, and the room that it takes until it is let go of. */
+export class Body {
+  private held = 0
+
+  constructor(
+    private readonly request: IncomingMessage,
+    private readonly budget: Budget,
+  ) {}
+
+  /** Reads JSON of at most `limit` bytes. Errors: `BodyError`. */
+  async json(limit: number): Promise<{ readonly value: unknown; readonly bytes: number }> {
+    checkType(this.request)
+    const bytes = await this.read(limit)
+    return { value: parse(bytes), bytes: bytes.length }
+  }
+
+  release(): void {
+    this.budget.give(this.held)
+    this.held = 0
+  }
+
+  private async read(limit: number): Promise<Buffer> {
+    const { request } = this
+    const tooLarge = new BodyError(413, `the body is larger than ${limit} bytes`)
+    if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      const refuse = (error: BodyError) => {
+        // What still comes is read and forgotten, or the caller would not hear the answer.
+        request.off('data', take).resume()
+        reject(error)
+      }
+      const take = (chunk: Buffer) => {
+        if (this.held + chunk.length > limit) return refuse(tooLarge)
+        if (!this.budget.take(chunk.length, this.held))
+          return refuse(new BodyError(503, 'too many requests are under way'))
+        this.held += chunk.length
+        chunks.push(chunk)
+      }
+      request.on('data', take)
+      request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+      request.on('error', reject)
+      request.on('close', () => reject(new BodyError(400, 'the body ended early')))
+    })
+  }
 }
 
-function checkType(headers: IncomingHttpHeaders): void {
+function checkType({ headers }: IncomingMessage): void {
   const type = headers['content-type']
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new BodyError(415, `a body in '${encoding}' is not understood, send it as it is`)
   if (type === undefined || jsonType.test(type)) return
   throw new BodyError(415, `a body of '${type}' is not understood, send JSON with 'content-type: application/json'`)
-}
-
-async function readBytes(headers: IncomingHttpHeaders, body: NodeJS.ReadableStream, limit: number): Promise<Buffer> {
-  const tooLarge = new BodyError(413, `the body is larger than ${limit} bytes`)
-  if (Number(headers['content-length'] ?? 0) > limit) throw tooLarge
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    body.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= limit) chunks.push(chunk)
-      else reject(tooLarge)
-    })
-    body.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-    body.on('error', reject)
-  })
 }
 
 function parse(bytes: Buffer): unknown {

@@ -1,6 +1,6 @@
 import { defer, from, map, mergeMap, type Observable, of } from 'rxjs'
 import type { FlowStatus } from '../engine/status.js'
-import { type Clock, describeError, type HttpReply, type HttpRoute } from '../model/index.js'
+import { type Clock, describeError, type HttpReply, type HttpRoute, type WeirError } from '../model/index.js'
 import type { Crew, Statement, Topic } from './crew.js'
 import { ailments, isReady } from './health.js'
 import { type Metrics, type MetricValues, sumOf } from './metrics.js'
@@ -10,6 +10,8 @@ export interface AnswerOptions {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly stuckAfterMs: number
+  /** Takes secrets out of texts. */
+  readonly redact: (text: string) => string
   readonly isStopping: () => boolean
 }
 
@@ -36,12 +38,13 @@ export interface WorkerAnswers extends Record<Topic, () => Observable<unknown>> 
   metrics(): Observable<MetricValues>
 }
 
-export function workerAnswers({ flows, clock, metrics, stuckAfterMs, isStopping }: AnswerOptions): WorkerAnswers {
-  const briefs = () => flows().map((status) => brief(status, clock))
+export function workerAnswers(options: AnswerOptions): WorkerAnswers {
+  const { flows, clock, metrics, stuckAfterMs, redact, isStopping } = options
+  const briefs = () => flows().map((status) => brief(status, clock, redact))
   return {
     health: () =>
       defer(() => {
-        const reasons = ailments(flows(), { now: clock.scheduler.now(), stuckAfterMs })
+        const reasons = ailments(flows(), { now: clock.scheduler.now(), stuckAfterMs, redact })
         return of({ status: reasons.length === 0 ? 'ok' : 'failing', reasons, flows: briefs() } as const)
       }),
     ready: () =>
@@ -70,8 +73,8 @@ export function workerRoutes({ answers, metrics, about, views, crew }: RouteOpti
   return [
     get('/version', () => of({ status: 200, body: about })),
     get('/views', () => defer(() => of({ status: 200, body: { views: views() } }))),
-    get('/health', () => crew?.ask('health').pipe(map(healthOfAll)) ?? answers.health().pipe(map(reply))),
-    get('/ready', () => crew?.ask('ready').pipe(map(readinessOfAll)) ?? answers.ready().pipe(map(reply))),
+    get('/health', () => crew?.ask('health').pipe(map(healthOfAll)) ?? answers.health().pipe(map(reply)), true),
+    get('/ready', () => crew?.ask('ready').pipe(map(readinessOfAll)) ?? answers.ready().pipe(map(reply)), true),
     get('/metrics', () =>
       (crew?.ask('metrics').pipe(mergeMap(metricsOfAll, 1)) ?? text$).pipe(
         map((body) => ({ status: 200, headers: { 'content-type': metrics.contentType }, body })),
@@ -117,17 +120,20 @@ function metricsOfAll(statements: readonly Statement[]): Promise<string> {
   )
 }
 
-function brief({ flow, state, error, trouble, failures, lastCommitAt }: FlowStatus, { now, scheduler }: Clock) {
+function brief(status: FlowStatus, { now, scheduler }: Clock, redact: (text: string) => string) {
   const wallTime = (at: number) => new Date(now() - (scheduler.now() - at)).toISOString()
+  const { flow, state, since, error, trouble, failures, lastCommitAt } = status
+  const told = (fault: WeirError) => ({ code: fault.code, text: redact(describeError(fault)) })
   return {
     flow,
     state,
+    since: wallTime(since),
     ...(lastCommitAt === undefined ? {} : { lastCommit: wallTime(lastCommitAt) }),
-    ...(error === undefined ? {} : { failures, error: describeError(error) }),
-    ...(trouble === undefined ? {} : { trouble: describeError(trouble) }),
+    ...(error === undefined ? {} : { failures, error: told(error) }),
+    ...(trouble === undefined ? {} : { trouble: told(trouble) }),
   }
 }
 
-function get(path: string, handle: () => Observable<HttpReply>): HttpRoute {
-  return { method: 'GET', path, bodyLimit: 0, handle }
+function get(path: string, handle: () => Observable<HttpReply>, isOpen = false): HttpRoute {
+  return { method: 'GET', path, bodyLimit: 0, handle, isOpen }
 }

@@ -21,9 +21,10 @@ import {
 import type { FlowStatus, Observer } from '../engine/status.js'
 import type { Clock, HttpServer, Logger } from '../model/index.js'
 import type { Crew } from './crew.js'
-import { type Address, WorkerHttpServer } from './http-server.js'
+import { type Address, type PortOptions, WorkerHttpServer } from './http-server.js'
 import { createMetrics } from './metrics.js'
 import { stateLog, together } from './observers.js'
+import { reachOf } from './reach.js'
 import { workerAnswers, workerRoutes } from './routes.js'
 
 /** What a worker needs of the engine. */
@@ -42,6 +43,8 @@ export type Outcome = 'stopped' | 'failed' | 'overdue' | 'interrupted'
 
 export interface Running {
   readonly address: Address
+  /** How this machine reaches the port. */
+  readonly url: string
   /** Emits when the worker is told to stop. */
   readonly stop$: Observable<unknown>
   flows(): readonly FlowStatus[]
@@ -53,6 +56,10 @@ export interface WorkerOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly address: Address
+  /** Who may call the port, and how it is encrypted. */
+  readonly port?: PortOptions
+  /** Takes secrets out of what callers are told. */
+  readonly redact?: (text: string) => string
   /** The first emission drains the flows, the second ends everything at once. */
   readonly stop$: Observable<unknown>
   /** What `/version` tells. */
@@ -84,10 +91,11 @@ class Worker {
 
   constructor(private readonly options: WorkerOptions) {
     const { clock, log, observers = [] } = options
-    this.server = new WorkerHttpServer(log)
+    this.server = new WorkerHttpServer(log, options.port)
     this.metrics = createMetrics(
       () => this.engine.status(),
       () => clock.scheduler.now(),
+      () => this.server.status(),
     )
     const observer = together([this.metrics.observer, stateLog(log), ...observers])
     this.engine = options.engine({ http: this.server, observer })
@@ -124,7 +132,8 @@ class Worker {
   }
 
   private flows(address: Address, stop$: Observable<unknown>): Observable<never> {
-    const beside$ = this.options.beside?.({ address, stop$, flows: () => this.engine.status() }) ?? EMPTY
+    const { url } = reachOf(address, this.options.port?.tls !== undefined)
+    const beside$ = this.options.beside?.({ address, url, stop$, flows: () => this.engine.status() }) ?? EMPTY
     return merge(beside$.pipe(ignoreElements()), this.engine.run().pipe(endWith('ended'))).pipe(
       takeWhile((signal) => signal !== 'ended'),
       ignoreElements(),
@@ -132,12 +141,13 @@ class Worker {
   }
 
   private routes(): Observable<never> {
-    const { clock, about, crew, stuckAfterMs = 60_000 } = this.options
+    const { clock, about, crew, stuckAfterMs = 60_000, redact = (text: string) => text } = this.options
     const answers = workerAnswers({
       flows: () => this.engine.status(),
       clock,
       metrics: this.metrics,
       stuckAfterMs,
+      redact,
       isStopping: () => this.stoppedAt !== undefined,
     })
     const views = () => this.server.views()
@@ -146,9 +156,14 @@ class Worker {
   }
 
   private listen(): Observable<Address> {
-    const { address, log } = this.options
+    const { address, log, port } = this.options
     return defer(() => this.server.listen(address)).pipe(
-      tap(({ port }) => log.info(`listening on http://localhost:${port}`)),
+      tap((bound) => {
+        const { url, reach } = reachOf(bound, port?.tls !== undefined)
+        log.info(`listening on ${url}${reach === 'all' ? ' and every other address of this machine' : ''}`)
+        if (reach !== 'loopback' && port?.token === undefined)
+          log.warn('whoever reaches the port may use it: give `http` a token, or a host of 127.0.0.1')
+      }),
     )
   }
 

@@ -258,7 +258,8 @@ describe('an answer', () => {
       const error = new WeirError('WEIR_SINK_FAILED', 'writing: no acknowledgement')
       const start = task.positions()
       const body = {
-        error: 'it is not known whether these events were stored: writing: no acknowledgement',
+        error: 'it is not known whether these events were stored',
+        code: 'WEIR_SINK_FAILED',
         correlationId: 'c1',
       }
       kit.expectObservable(kit.post({ user: 'a' })).toBe('--(r|)', { r: { status: 500, body } })
@@ -278,7 +279,7 @@ describe('an answer', () => {
           tap(() => kit.task.failed?.(error)),
         )
         .subscribe()
-      const body = { error: 'not stored after 3 tries: connecting: nobody answers', correlationId: 'c1' }
+      const body = { error: 'not stored after 3 tries', code: 'WEIR_SINK_UNREACHABLE', correlationId: 'c1' }
       kit.expectObservable(kit.post({ user: 'a' })).toBe('15ms (r|)', { r: { status: 500, body } })
     }))
 })

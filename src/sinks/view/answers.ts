@@ -14,50 +14,107 @@ export type AnswerOf = (table: ReadTable, query: never) => ViewAnswer
 const gzipFrom = 1_024
 /** How many different questions are remembered, until the content changes. */
 const most = 200
+/** What remembered answers may take of memory, bytes; the last is remembered whatever it takes. */
+const mostBytes = 32 << 20
+/** What the answers may take that streams compare with, bytes. */
+const mostTold = 128 << 20
+/** What a key costs in a map, bytes. */
+const keyBytes = 100
 
 /** One answer, in the forms in which it is sent. */
 export class Answer {
-  readonly text: string
+  /** JSON. */
+  readonly body: Buffer
   /** Weak, for it is the same whether compressed or not. */
   readonly etag: string
+  /** About what it takes of memory. */
+  readonly bytes: number
   private compressed: Buffer | undefined
 
   /** @param tables What is shown, as JSON, by table and key in the order in which it is sent. */
   constructor(readonly tables: ReadonlyMap<string, ReadonlyMap<string, string>>) {
-    this.text = textOf(tables)
-    this.etag = `W/"${createHash('sha256').update(this.text).digest('base64url').slice(0, 22)}"`
+    this.body = Buffer.from(textOf(tables))
+    this.etag = `W/"${createHash('sha256').update(this.body).digest('base64url').slice(0, 22)}"`
+    const keys = [...tables.values()].reduce((sum, { size }) => sum + size, 0)
+    this.bytes = 2 * this.body.length + keyBytes * keys
   }
 
   get isWorthCompressing(): boolean {
-    return this.text.length >= gzipFrom
+    return this.body.length >= gzipFrom
   }
 
   get gzipped(): Buffer {
-    return (this.compressed ??= gzipSync(this.text))
+    return (this.compressed ??= gzipSync(this.body))
   }
 }
 
-/** The answers to questions about one content; they are made once, and forgotten when it changes. */
+/** The answers to questions about one content; they are made once, and forgotten when it changes or they take too much. */
 export class Answers {
   private tag: string | undefined
   private readonly made = new Map<string, Answer>()
+  /** What streams hold, and how many of them. */
+  private readonly told = new Map<Answer, number>()
 
   /** Without a function every table is shown as it is. */
   constructor(private readonly answer: AnswerOf | undefined) {}
 
   /** @param question What tells it apart from others: the parameters as they came. */
   of({ tag, tables }: { tag: string; tables: ViewTables }, question: string, query: unknown, top: number): Answer {
-    if (tag !== this.tag || this.made.size >= most) this.made.clear()
+    if (tag !== this.tag) this.made.clear()
     this.tag = tag
-    let answer = this.made.get(question)
-    if (answer === undefined) this.made.set(question, (answer = this.make(tables, query, top)))
+    const known = this.made.get(question)
+    const answer = known ?? this.make(tables, query, top)
+    // Who was asked for last is forgotten last.
+    this.made.delete(question)
+    this.made.set(question, answer)
+    if (known === undefined) this.forget()
     return answer
+  }
+
+  /** Whether streams hold so much that no other can be begun. */
+  get isCrowded(): boolean {
+    return this.told.size > 1 && bytesOf(this.told.keys()) > mostTold
+  }
+
+  /** A stream compares with this from now on, in place of what it had. False where that would take too much. */
+  tell(answer: Answer, before: Answer | undefined): boolean {
+    if (answer === before) return true
+    // Of two it can be that one is what the other has become.
+    const fits = this.told.has(answer) || this.told.size < 2 || bytesOf(this.told.keys()) + answer.bytes <= mostTold
+    if (!fits) return false
+    this.told.set(answer, (this.told.get(answer) ?? 0) + 1)
+    this.untell(before)
+    return true
+  }
+
+  /** A stream has ended. */
+  untell(answer: Answer | undefined): void {
+    if (answer === undefined) return
+    const others = (this.told.get(answer) ?? 0) - 1
+    if (others > 0) this.told.set(answer, others)
+    else this.told.delete(answer)
+  }
+
+  private forget(): void {
+    for (const [question] of this.made) {
+      const fits = this.made.size <= most && bytesOf(this.made.values()) <= mostBytes
+      if (fits || this.made.size === 1) return
+      this.made.delete(question)
+    }
   }
 
   private make(tables: ViewTables, query: unknown, top: number): Answer {
     const answered = this.answer?.((table) => tables.get(table) ?? none, query as never) ?? Object.fromEntries(tables)
-    return new Answer(new Map(Object.entries(answered).map(([name, shown]) => [name, ordered(shown, top)])))
+    const shown = new Answer(new Map(Object.entries(answered).map(([name, rows]) => [name, ordered(rows, top)])))
+    // Streams may still have it, though it was forgotten.
+    return [...this.told.keys()].find(({ etag }) => etag === shown.etag) ?? shown
   }
+}
+
+function bytesOf(answers: Iterable<Answer>): number {
+  let sum = 0
+  for (const { bytes } of answers) sum += bytes
+  return sum
 }
 
 const none: ReadonlyMap<string, unknown> = new Map()

@@ -1,5 +1,19 @@
-import { concat, concatMap, defaultIfEmpty, defer, type Observable, of, repeat, type SchedulerLike, timer } from 'rxjs'
-import { type Answer, textOf } from './answers.js'
+import {
+  concat,
+  concatMap,
+  defaultIfEmpty,
+  defer,
+  EMPTY,
+  finalize,
+  type Observable,
+  of,
+  repeat,
+  type SchedulerLike,
+  takeWhile,
+  timer,
+} from 'rxjs'
+import type { StreamMessage } from '../../model/index.js'
+import { type Answer, type Answers, textOf } from './answers.js'
 
 type Shown = Answer['tables']
 
@@ -9,6 +23,10 @@ const silentMs = 15_000
 export interface StreamOptions {
   /** The answer as of now; emits nothing when there is none yet. */
   readonly answer$: Observable<Answer>
+  /** Where it is noted what the stream compares with. */
+  readonly answers: Answers
+  /** Whether the caller has taken what it was told. */
+  readonly hasRead: () => boolean
   /** How long from one event to the next at least, ms. */
   readonly everyMs: number
   readonly scheduler: SchedulerLike
@@ -16,16 +34,20 @@ export interface StreamOptions {
 
 /**
  * Server-sent events: `view` with all that is shown, then `changes` with the keys that are new or different, and those
- * that are no more as null.
+ * that are no more as null. A caller who reads slowly is told less often. Completes when there is no room for what this
+ * stream would have to compare with.
  */
-export function changesOf({ answer$, everyMs, scheduler }: StreamOptions): Observable<string> {
+export function changesOf(options: StreamOptions): Observable<StreamMessage> {
+  const { answer$, answers, hasRead, everyMs, scheduler } = options
   return defer(() => {
     const told: Told = { answer: undefined, at: scheduler.now() }
-    const step$ = answer$.pipe(
-      defaultIfEmpty(undefined),
-      concatMap((answer) => tell(told, answer, scheduler.now())),
+    const step$ = defer(() => (hasRead() ? answer$.pipe(defaultIfEmpty(undefined)) : EMPTY)).pipe(
+      concatMap((answer) => tell(told, answer, answers, scheduler.now())),
     )
-    return concat(of('retry: 1000\n\n'), step$.pipe(repeat({ delay: () => timer(everyMs, scheduler) })))
+    return concat(of('retry: 1000\n\n'), step$.pipe(repeat({ delay: () => timer(everyMs, scheduler) }))).pipe(
+      takeWhile((message) => message !== full),
+      finalize(() => answers.untell(told.answer)),
+    )
   })
 }
 
@@ -35,18 +57,22 @@ interface Told {
   at: number
 }
 
-function tell(told: Told, answer: Answer | undefined, now: number): readonly string[] {
+/** There is no room. */
+const full = ''
+
+function tell(told: Told, answer: Answer | undefined, answers: Answers, now: number): readonly StreamMessage[] {
   const isNews = answer !== undefined && answer.etag !== told.answer?.etag
   if (!isNews && now - told.at < silentMs) return []
-  const text = isNews ? eventOf(told.answer, answer) : ': nothing has changed\n\n'
-  told.answer = answer ?? told.answer
+  if (isNews && !answers.tell(answer, told.answer)) return [full]
+  const message = isNews ? eventOf(told.answer, answer) : ': nothing has changed\n\n'
+  if (isNews) told.answer = answer
   told.at = now
-  return [text]
+  return [message]
 }
 
-function eventOf(before: Answer | undefined, { tables, text, etag }: Answer): string {
-  const [kind, data] = before === undefined ? ['view', text] : ['changes', textOf(differences(before.tables, tables))]
-  return `event: ${kind}\nid: ${etag}\ndata: ${data}\n\n`
+function eventOf(before: Answer | undefined, { tables, body, etag }: Answer): StreamMessage {
+  if (before === undefined) return [`event: view\nid: ${etag}\ndata: `, body, '\n\n']
+  return `event: changes\nid: ${etag}\ndata: ${textOf(differences(before.tables, tables))}\n\n`
 }
 
 /** What of each table is new, different, or no more; tables in which nothing changed are left out. */

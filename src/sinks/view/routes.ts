@@ -58,11 +58,15 @@ class Asking {
     return this.asked(request).pipe(
       map((asked): HttpReply => {
         if ('faults' in asked) return refusal(asked.faults)
+        if (this.answers.isCrowded) return crowded
         const answer$ = defer(() => recent.get()).pipe(
           concatMap((content) => (content?.isWhole === true ? of(this.answerTo(asked, content)) : EMPTY)),
         )
         const headers = { ...events, 'cache-control': 'no-store' }
-        return { status: 200, headers, stream$: changesOf({ answer$, everyMs, scheduler: clock.scheduler }) }
+        const { answers } = this
+        const hasRead = () => request.hasRead?.() ?? true
+        const stream$ = changesOf({ answer$, answers, hasRead, everyMs, scheduler: clock.scheduler })
+        return { status: 200, headers, stream$ }
       }),
     )
   }
@@ -109,6 +113,13 @@ const loading: HttpReply = {
   body: { error: 'the view is not complete yet' },
 }
 
+const crowded: HttpReply = {
+  status: 503,
+  headers: { 'retry-after': '5' },
+  body: { error: 'too many different streams are open' },
+  refused: 'streams',
+}
+
 function refusal(faults: readonly object[]): HttpReply {
   return { status: 400, body: { error: 'the parameters do not hold', faults } }
 }
@@ -125,7 +136,7 @@ function replyOf(answer: Answer, { at }: ViewContent, { headers: asked }: HttpRe
   }
   if (matches(asked['if-none-match'], answer.etag)) return { status: 304, headers }
   if (!answer.isWorthCompressing || !takesGzip(asked['accept-encoding']))
-    return { status: 200, headers, body: answer.text }
+    return { status: 200, headers, body: answer.body }
   return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: answer.gzipped }
 }
 

@@ -1,4 +1,4 @@
-import { describeError, type Header, type HttpReply } from '../../model/index.js'
+import { asWeirError, type ErrorCode, type Header, type HttpReply } from '../../model/index.js'
 
 /** A request whose events were accepted, and the caller who waits until they are committed. */
 export interface Pending<T> {
@@ -84,14 +84,19 @@ export class Intake<T> {
     this.emitted = kept
   }
 
-  /** A try of the task has failed: what was emitted is in doubt, what waits goes on waiting, though not for ever. */
-  fail(error: unknown): void {
-    const reason = describeError(error)
-    this.abandon(`it is not known whether these events were stored: ${reason}`)
+  /**
+   * A try of the task has failed: what was emitted is in doubt, what waits goes on waiting, though not for ever. Returns the
+   * requests that were answered so.
+   */
+  fail(error: unknown): readonly Pending<T>[] {
+    const { code } = asWeirError(error)
+    const doubtful = this.emitted.map(({ request }) => request)
+    this.abandon('it is not known whether these events were stored', code)
     for (const entry of this.waiting) entry.tries++
     const given = this.waiting.filter(({ tries }) => tries >= triesPerRequest)
     this.waiting = this.waiting.filter(({ tries }) => tries < triesPerRequest)
-    for (const { request } of given) this.fault(request, `not stored after ${triesPerRequest} tries: ${reason}`)
+    for (const { request } of given) this.fault(request, `not stored after ${triesPerRequest} tries`, code)
+    return [...doubtful, ...given.map(({ request }) => request)]
   }
 
   /** A caller has waited long enough: takes a request back that no epoch has taken. Says whether it could. */
@@ -109,12 +114,14 @@ export class Intake<T> {
     for (const { request } of this.waiting.splice(0)) this.finish(request, unavailable('the flow has stopped'))
   }
 
-  private abandon(reason: string): void {
-    for (const { request } of this.emitted.splice(0)) this.fault(request, reason)
+  private abandon(reason: string, code?: ErrorCode): void {
+    for (const { request } of this.emitted.splice(0)) this.fault(request, reason, code)
   }
 
-  private fault(request: Pending<T>, error: string): void {
-    this.finish(request, { status: 500, body: { error, correlationId: request.correlationId } })
+  /** What went wrong is for the log; the caller gets what finds it there. */
+  private fault(request: Pending<T>, error: string, code?: ErrorCode): void {
+    const { correlationId } = request
+    this.finish(request, { status: 500, body: { error, ...(code === undefined ? {} : { code }), correlationId } })
   }
 
   private finish(request: Pending<T>, reply: HttpReply): void {

@@ -1,0 +1,95 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { HttpReply } from '../model/index.js'
+
+export interface GateOptions {
+  /** What callers have to show; undefined asks for nothing. */
+  readonly token?: string | undefined
+  /** The other origins whose pages may call, as browsers tell them, or `*`. */
+  readonly origins?: readonly string[] | undefined
+}
+
+/** Why somebody is not let in. */
+export interface Refusal extends HttpReply {
+  readonly refused: 'token' | 'origin'
+}
+
+/** Decides who may call the port: whoever shows the token, and from pages those of known origins. */
+export class Gate {
+  private readonly token: Buffer | undefined
+  private readonly origins: ReadonlySet<string>
+
+  constructor({ token, origins = [] }: GateOptions) {
+    this.token = token === undefined ? undefined : digest(token)
+    this.origins = new Set(origins)
+  }
+
+  /** Whether a caller may not do what it asks for. @param isOpen Whether that takes no token. */
+  refusal(request: IncomingMessage, isOpen: boolean): Refusal | undefined {
+    if (!this.isWelcome(request)) return forbidden
+    return isOpen || this.isKnown(request) ? undefined : unauthorized
+  }
+
+  /** What lets the page of another origin read the answer. */
+  headers({ headers: { origin } }: IncomingMessage): Readonly<Record<string, string>> {
+    if (this.origins.size === 0) return {}
+    return {
+      vary: 'origin',
+      ...(origin !== undefined && this.isListed(origin)
+        ? {
+            'access-control-allow-origin': origin,
+            'access-control-expose-headers': 'x-correlation-id, weir-as-of, retry-after',
+          }
+        : {}),
+    }
+  }
+
+  /** The answer to a browser that asks whether a page may call; undefined for any other request. */
+  preflight({ method, headers }: IncomingMessage): HttpReply | undefined {
+    const asked = headers['access-control-request-method']
+    if (method !== 'OPTIONS' || asked === undefined || headers.origin === undefined) return undefined
+    if (!this.isListed(headers.origin)) return forbidden
+    return {
+      status: 204,
+      headers: {
+        'access-control-allow-methods': 'GET, HEAD, POST',
+        'access-control-allow-headers': 'authorization, content-type, x-correlation-id, x-request-id, traceparent',
+        'access-control-max-age': '600',
+      },
+    }
+  }
+
+  /** Only browsers tell an origin, and they tell that of the page. */
+  private isWelcome({ headers: { origin, host } }: IncomingMessage): boolean {
+    if (origin === undefined || this.isListed(origin)) return true
+    return URL.canParse(origin) && new URL(origin).host === host
+  }
+
+  private isListed(origin: string): boolean {
+    return this.origins.has(origin) || this.origins.has('*')
+  }
+
+  /** Compares digests, which takes as long whatever is wrong. */
+  private isKnown({ headers: { authorization = '' } }: IncomingMessage): boolean {
+    if (this.token === undefined) return true
+    const [, shown = ''] = /^bearer +(.+)$/i.exec(authorization) ?? []
+    return timingSafeEqual(digest(shown), this.token)
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+const forbidden: Refusal = {
+  status: 403,
+  body: { error: 'pages of this origin may not call here' },
+  refused: 'origin',
+}
+
+const unauthorized: Refusal = {
+  status: 401,
+  headers: { 'www-authenticate': 'Bearer' },
+  body: { error: "a token is asked for, as 'authorization: Bearer …'" },
+  refused: 'token',
+}
