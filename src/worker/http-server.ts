@@ -275,7 +275,7 @@ function makeServer(limits: HttpLimits, tls: Tls | undefined): FastifyInstance {
   const timing = { headersTimeout: limits.headersMs, connectionsCheckingInterval: limits.sweepMs }
   if (tls === undefined) return Fastify({ ...options, http: timing })
   const https = { ...tls, ...timing, handshakeTimeout: limits.headersMs }
-  return Fastify({ ...options, https }) as unknown as FastifyInstance
+  return Fastify({ ...options, https })
 }
 
 /** Text and bytes go out as they are, anything else as JSON. */
