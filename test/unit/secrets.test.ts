@@ -137,7 +137,7 @@ describe('the settings of the port', () => {
     [{}, { WEIR_TLS_CERT: 'cert.pem' }, /tls.key/],
     [{ prot: 1 }, {}, /prot/],
   ])('are refused as %j with %j', (http, environment, fault) =>
-    expect(() => httpSettings({ http: http }, environment)).toThrow(fault),
+    expect(() => httpSettings({ http: http as never }, environment)).toThrow(fault),
   )
 
   test('name the file that can not be read', () => {
