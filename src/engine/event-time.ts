@@ -6,6 +6,7 @@ import {
   type PartitionTold,
   type Position,
   type StreamTime,
+  type TopicFacts,
   type TopicPartition,
 } from '../model/index.js'
 import { Inputs } from './inputs.js'
@@ -57,6 +58,7 @@ export class EventTime implements StreamTime {
   private whole: boolean | undefined
   private idleAfterMs = 30_000
   private readonly times = new PartitionMap<PartitionTime>()
+  private readonly facts = new PartitionMap<TopicFacts>()
   private others: Told | undefined
   /** When all partitions went idle: the watermark of that moment and the time it moves on from. */
   private allIdle: { watermark: number; since: number; until: number } | undefined
@@ -101,6 +103,11 @@ export class EventTime implements StreamTime {
     this.whole = undefined
     if (this.scope === 'task') this.closed = Math.max(this.closed, closed)
     this.allIdle = undefined
+  }
+
+  /** Reading begins at these positions, which may be in topics that have taken the place of others. */
+  begin(positions: readonly Position[]): void {
+    for (const { topic, partition, facts } of positions) if (facts) this.facts.set(topic, partition, facts)
   }
 
   release(partitions: readonly TopicPartition[]): void {
@@ -159,7 +166,8 @@ export class EventTime implements StreamTime {
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position } = time
       const total = this.inputs.totalOf(this.inputs.of(partition.topic))
-      return { ...partition, generation, position, total, ...this.base(time) }
+      const { before = 0, partitions } = this.facts.get(partition.topic, partition.partition) ?? {}
+      return { ...partition, generation, position, before, partitions, total, ...this.base(time) }
     })
   }
 

@@ -249,7 +249,9 @@ export class FlowTask {
       this.restore(partitions),
       defer(() => start(this.assignment.committedPositions(input))),
       run(() => {
-        for (const position of this.positions()) this.assignment.base(position)
+        const positions = this.positions()
+        for (const position of positions) this.assignment.base(position)
+        this.parts.time.begin(positions)
         this.assignment.settled()
         this.resume()
       }),

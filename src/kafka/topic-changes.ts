@@ -36,7 +36,7 @@ function anew({ topic, partition, offset, facts }: Position, now: PartitionNow, 
   const error = recreatedError(topic, options)
   if (options.onRecreated === 'fail') throw error
   options.log.warn({ topic, partition, id: now.id, was: facts?.id }, `${error.message}: it is read from its beginning`)
-  return { topic, partition, offset: now.start ?? 0, facts: factsOf(now, (facts?.before ?? 0) + offset) }
+  return { topic, partition, offset: now.start ?? 0, facts: factsOf(now, (facts?.before ?? 0) + Math.max(offset, 1)) }
 }
 
 /** Counts and tells what was deleted before it was read. Errors: WEIR_SOURCE_GAP where that has to stop the flow. */

@@ -69,6 +69,10 @@ export interface PartitionTold extends TopicPartition {
   readonly generation: number
   /** The next offset to read. */
   readonly position: number
+  /** How many offsets went by in topics that had this name before; with another number all that was told is of those. */
+  readonly before: number
+  /** How many partitions its topic has; undefined where that is not known. */
+  readonly partitions?: number | undefined
   /** ms; -Infinity before the first record. */
   readonly watermark: number
   readonly idle: boolean

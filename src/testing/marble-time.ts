@@ -37,6 +37,7 @@ export class MarbleTime implements StreamTime {
       ...partition,
       generation: 1,
       position: 0,
+      before: 0,
       watermark: this.watermarkOf(partition),
       idle: false,
       total: this.latest.size,

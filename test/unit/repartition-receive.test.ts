@@ -44,7 +44,7 @@ function record(offset: number, index: number, { partition = 0, generation = 1 }
 }
 
 function told(partition: number, watermark: number, given: Partial<ToldMessage> = {}): ToldMessage {
-  const sent = { topic: 'source', partition, generation: 2, position: 10 }
+  const sent = { topic: 'source', partition, generation: 2, position: 10, before: 0 }
   return { kind: 'told', ...sent, watermark, idle: false, total: 2, ...given }
 }
 
@@ -55,6 +55,16 @@ describe('records under a new key', () => {
     expect(values(record(5, 0), record(5, 1), record(7, 0), record(7, 1))).toEqual(['0@7.1'])
     expect(values(record(7, 0, { generation: 2 }), record(8, 0, { generation: 2 }))).toEqual(['0@8.0'])
     expect(values(record(5, 0, { partition: 1 }))).toEqual(['1@5.0'])
+  })
+
+  test('of a topic that took the place of another are no repeats of those of the other', () => {
+    const { values } = receiving()
+    expect(values(record(500, 0), told(0, 100, { position: 501, idle: true }))).toEqual(['0@500.0'])
+    const anew = told(0, 100, { generation: 3, position: 0, before: 501 })
+    expect(values(anew, record(0, 0, { generation: 3 }), record(0, 0, { generation: 3 }))).toEqual(['0@0.0'])
+    // Whoever still tells of the other topic is not heard any more.
+    values(told(0, 700, { generation: 4, position: 600 }))
+    expect(values(record(1, 0, { generation: 3 }))).toEqual(['0@1.0'])
   })
 
   test('come once each when the task begins anew', () => {
@@ -68,6 +78,14 @@ describe('records under a new key', () => {
 })
 
 describe('how far source partitions have come', () => {
+  test('is not waited for of partitions that a topic made anew no longer has', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100), told(1, 50))
+    expect(watermark()).toBe(50)
+    values(told(0, 700, { generation: 3, position: 0, before: 11, partitions: 1, total: 1 }))
+    expect(watermark()).toBe(700)
+  })
+
   test('is not known before each of them has told', () => {
     const { values, watermark } = receiving()
     values(told(0, 100))

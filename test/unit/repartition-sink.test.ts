@@ -77,7 +77,16 @@ test('after an error it is opened again before the next epoch is written', () =>
 })
 
 test('how far a partition has come is told once, and again when the topic had to be opened again', () => {
-  const far = { topic: 'source', partition: 0, generation: 1, position: 5, watermark: 10, idle: false, total: 1 }
+  const far = {
+    topic: 'source',
+    partition: 0,
+    generation: 1,
+    position: 5,
+    before: 0,
+    watermark: 10,
+    idle: false,
+    total: 1,
+  }
   const { failing, written, epoch } = setUp([far])
   epoch()
   expect(written).toMatchObject([{ kind: 'record' }, { kind: 'told', ...far }])
@@ -90,8 +99,33 @@ test('how far a partition has come is told once, and again when the topic had to
   expect(written).toMatchObject([{ kind: 'record' }, { kind: 'told', ...far }])
 })
 
+test('that a topic took the place of another is told before what it has sent', () => {
+  const far = {
+    topic: 'source',
+    partition: 0,
+    generation: 2,
+    position: 0,
+    before: 501,
+    watermark: 10,
+    idle: false,
+    total: 1,
+  }
+  const { written, epoch } = setUp([far])
+  epoch()
+  expect(written).toMatchObject([{ kind: 'told', before: 501 }, { kind: 'record' }])
+})
+
 test('how far a partition has come is told behind what it has sent, and the next epoch waits for it', () => {
-  const far = { topic: 'source', partition: 0, generation: 1, position: 5, watermark: 10, idle: false, total: 1 }
+  const far = {
+    topic: 'source',
+    partition: 0,
+    generation: 1,
+    position: 5,
+    before: 0,
+    watermark: 10,
+    idle: false,
+    total: 1,
+  }
   const { epoch } = setUp([far])
   expect(epoch()).toEqual(['write', 'flush', 'write', 'complete'])
   expect(epoch()).toEqual(['write', 'flush', 'complete'])

@@ -45,6 +45,8 @@ export interface ToldMessage extends Sent {
   readonly watermark: number
   readonly idle: boolean
   readonly total: number
+  readonly before: number
+  readonly partitions?: number | undefined
 }
 
 export type Message = PartialMessage | RecordMessage | ToldMessage
@@ -64,8 +66,9 @@ export function pack(message: Message): Buffer {
       return packr.pack([...head, offset, index, timestamp, behindMs, key, headers, value])
     }
     case 'told': {
-      const { position, watermark, idle, total } = message
-      return packr.pack([...head, position, Number.isFinite(watermark) ? watermark : null, idle, total])
+      const { position, watermark, idle, total, before, partitions } = message
+      const told = Number.isFinite(watermark) ? watermark : null
+      return packr.pack([...head, position, told, idle, total, before, partitions ?? null])
     }
   }
 }
@@ -78,7 +81,15 @@ type Packed =
       ...Head<'record'>,
       ...Fields<RecordMessage, ['offset', 'index', 'timestamp', 'behindMs', 'key', 'headers', 'value']>,
     ]
-  | [...Head<'told'>, position: number, watermark: number | null, idle: boolean, total: number]
+  | [
+      ...Head<'told'>,
+      position: number,
+      watermark: number | null,
+      idle: boolean,
+      total: number,
+      before?: number,
+      partitions?: number | null,
+    ]
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
 export function unpack(bytes: Uint8Array): Message {
@@ -95,8 +106,9 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
     }
     case kinds.told: {
-      const [, , , , position, watermark, idle, total] = packed
-      return { kind: 'told', ...sent, position, watermark: watermark ?? Number.NEGATIVE_INFINITY, idle, total }
+      const [, , , , position, told, idle, total, before = 0, partitions] = packed
+      const watermark = told ?? Number.NEGATIVE_INFINITY
+      return { kind: 'told', ...sent, position, watermark, idle, total, before, partitions: partitions ?? undefined }
     }
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)

@@ -15,6 +15,8 @@ import { joined, type Message, type PartialMessage, type RecordMessage, type Tol
 /** What is known of a source partition in one partition of the internal topic. */
 interface Source {
   generation: number
+  /** How many offsets went by in topics that had its topic's name before. */
+  before: number
   position: number
   watermark: number
   idle: boolean
@@ -37,7 +39,7 @@ const codec: StoreCodec<Source> = {
   save: ({ watermark, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
   load(saved) {
     const source = saved as Source & { watermark: number | null }
-    return { ...source, watermark: source.watermark ?? Number.NEGATIVE_INFINITY }
+    return { ...unknown(), ...source, watermark: source.watermark ?? Number.NEGATIVE_INFINITY }
   },
 }
 
@@ -85,6 +87,7 @@ function received(part: StorePartition<Source>, read: Message, message: StreamRe
   const name = partitionName(read)
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
   const source = entry.value
+  if (read.kind === 'told' && read.before > source.before) forgetGone(part, read)
   if (read.kind === 'partial') {
     const whole = put(source, read)
     if (read.count > 1) part.touch(entry)
@@ -101,6 +104,7 @@ function unknown(): Source {
   // Not yet told of: `total` keeps everything waiting.
   return {
     generation: -1,
+    before: 0,
     position: -1,
     watermark,
     idle: false,
@@ -114,9 +118,18 @@ function unknown(): Source {
   }
 }
 
+/** A topic that took the place of another may have fewer partitions: nobody tells of the others any more. */
+function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity }: ToldMessage): void {
+  for (const name of [...(part.segment(0)?.keys() ?? [])].map(String))
+    if (topicOf(name) === topic && Number(name.slice(topic.length + 1)) >= partitions) part.delete(0, name)
+}
+
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
 function heard(source: Source, told: ToldMessage, at: number): boolean {
-  const { generation, position, watermark, idle, total } = told
+  const { generation, position, watermark, idle, total, before } = told
+  // Another topic of that name: its offsets begin again, and what comes of them is no repeat.
+  if (before < source.before) return false
+  if (before > source.before) Object.assign(source, { ...unknown(), before, watermark: source.watermark })
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
   // What was promised once stays true: which records lie before a position does not change.
   source.watermark = Math.max(source.watermark, watermark)

@@ -93,7 +93,7 @@ class RepartitionSink implements SinkTask {
       for (const told of this.context.time.told()) this.tell(told)
       return EMPTY
     })
-    return concat(this.isOpen ? EMPTY : this.open(), written$, this.writer.flush(), told$).pipe(
+    return concat(this.isOpen ? EMPTY : this.open(), this.tellAnew(), written$, this.writer.flush(), told$).pipe(
       catchError((error: unknown) => {
         this.isOpen = false
         return throwError(() => error)
@@ -103,6 +103,15 @@ class RepartitionSink implements SinkTask {
 
   close(): Observable<never> {
     return this.writer.close()
+  }
+
+  /** What a topic has sent that took the place of another must not be taken for repeats of that one. */
+  private tellAnew(): Observable<never> {
+    return defer(() => {
+      for (const told of this.context.time.told())
+        if (told.before > 0 && !this.told.has(partitionName(told))) this.tell(told)
+      return EMPTY
+    })
   }
 
   private send(record: StreamRecord): void {

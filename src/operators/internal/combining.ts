@@ -107,6 +107,8 @@ export class Combining {
     }
     // Which need not be the last one: what comes before the aggregate may have changed the order.
     combination.last = Math.max(combination.last, offset)
+    // By the offset alone one could not tell: a topic that was made anew begins at 0 again.
+    combination.sent = -1
     part.touch(entry)
     if (this.settings.emitsChanges) this.queue(part, combination)
     else if (part !== this.touched) {
