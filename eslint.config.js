@@ -6,6 +6,8 @@ const wallClock = 'Take the time from `context.clock.now()`: in tests it is virt
 const clockScheduler = 'Use `timer(ms, context.clock.scheduler)`: in tests time is virtual.'
 const losesRecords = (instead) => `It drops records in silence. ${instead}`
 
+const forgets = (instead) => `It remembers records for one epoch only. ${instead}`
+
 const imported = (...names) =>
   `ImportDeclaration[source.value=/^rxjs/] ImportSpecifier[imported.name=/^(${names.join('|')})$/]`
 const calling = (...names) => `CallExpression[callee.name=/^(${names.join('|')})$/]`
@@ -52,6 +54,22 @@ const stageRules = [
   {
     selector: imported('sample', 'sampleTime', 'throttle', 'throttleTime'),
     message: losesRecords('Use `filter` for a sample on purpose, or `aggregate` over a window.'),
+  },
+  {
+    selector: `${calling('rx')} ${calling('scan', 'reduce', 'mergeScan', 'count', 'min', 'max')}`,
+    message: forgets('Use `aggregate`.'),
+  },
+  {
+    selector: `${calling('rx')} ${calling('distinct', 'distinctUntilChanged', 'distinctUntilKeyChanged', 'groupBy', 'pairwise')}`,
+    message: forgets('Use `keyBy` and `aggregate`.'),
+  },
+  {
+    selector: `${calling('rx')} CallExpression[callee.name=/^(toArray|buffer.*)$/]`,
+    message: forgets('Use `batch`.'),
+  },
+  {
+    selector: `${calling('rx')} CallExpression[callee.name=/^window(Count|Time|Toggle|When)?$/]`,
+    message: forgets('Use `aggregate` with a window.'),
   },
   {
     selector: "MemberExpression[object.name=/^(Date|performance)$/][property.name='now']",

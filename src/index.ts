@@ -38,6 +38,7 @@ export {
   Engine,
   type EngineParts,
   type FlowTopology,
+  memory,
   printTopology,
   type StageSummary,
   type Topology,

@@ -1,4 +1,4 @@
-import { aggregate, count, countDistinct, defineConfig, eventTime, flow, json, kafka, tumbling } from 'weirflow'
+import { aggregate, count, countDistinct, defineConfig, eventTime, flow, json, kafka, memory, tumbling } from 'weirflow'
 import { countingSink } from './counting-sink.js'
 
 const { BROKERS = '', TOPIC = '', RUN = '' } = process.env
@@ -16,6 +16,7 @@ export const results = { windows: 0, users: 0, views: 0 }
 export const config = defineConfig({
   app: `bench-${RUN}`,
   connections: { kafka: kafka({ brokers: BROKERS }) },
+  checkpoints: memory(),
   flows: {
     windows: flow(
       kafka.source({ topic: TOPIC, group: `weir-${RUN}` }),

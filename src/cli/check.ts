@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { configFaults } from '../config/describe.js'
+import { configFaults, configWarnings, describeWarning } from '../config/describe.js'
 import { ConfigError, type FlowTopology, printTopology, stateFaults } from '../engine/index.js'
 import { exitCodes, type Io } from './io.js'
 import { painter, table } from './paint.js'
@@ -55,6 +55,9 @@ function report(prepared: Prepared, options: CheckOptions, io: Io): string[] {
     `  ${paint('dim', heading)}`,
     ...lines.map((line) => `  ${line}`),
     ...stateLines(stateOf(prepared, options), storesOf(prepared)),
+    ...topology.flows
+      .flatMap(({ warnings }) => warnings)
+      .flatMap((warning) => ['', `${paint('yellow', '!')} ${describeWarning(warning, io.cwd)}`]),
   ]
 }
 
@@ -90,7 +93,11 @@ async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
       const { name, guarantee, guaranteedBy } = flow
       return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow) }
     })
-    io.stdout.write(redact(print({ ok: true, app, checkpoints, state: stateOf(prepared, options), flows })))
+    const warnings = configWarnings(
+      topology.flows.flatMap((flow) => flow.warnings),
+      io.cwd,
+    )
+    io.stdout.write(redact(print({ ok: true, app, checkpoints, state: stateOf(prepared, options), flows, warnings })))
     return exitCodes.ok
   } catch (error) {
     const text = print({ ok: false, faults: configFaults(error, io.cwd) })

@@ -34,6 +34,8 @@ export async function run(flows: readonly string[], options: RunOptions, io: Io)
 export async function runPrepared(prepared: Prepared, options: RunOptions, io: Io, company?: Company): Promise<number> {
   const { topology, environment, file, redact } = prepared
   const log = logOf(prepared, options, io, company?.log)
+  for (const { name, warnings } of topology.flows)
+    for (const { message, hint } of warnings) log.warn({ flow: name }, `${message}. ${hint}`)
   const { stop$, last } = stopOf(io)
   const instance = instanceOf(environment, io.worker?.number)
   // To try things out, this machine is enough.

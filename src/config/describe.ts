@@ -21,11 +21,25 @@ export function describeConfigError(error: unknown, cwd: string): string {
 
 /** The same as data, for `--json`. */
 export function configFaults(error: unknown, cwd: string) {
-  return (describedFaults(error) ?? [describedError(error)]).map(({ message, hint, place }) => ({
+  return (describedFaults(error) ?? [describedError(error)]).map((fault) => told(fault, cwd))
+}
+
+function told({ message, hint, place }: Described, cwd: string) {
+  return {
     message,
     ...(hint === undefined ? {} : { hint }),
     ...(place === undefined ? {} : { file: relative(cwd, place.file), line: place.line }),
-  }))
+  }
+}
+
+/** What can be run, and is hardly meant, as text for people. */
+export function describeWarning(warning: ConfigFault, cwd: string): string {
+  return describeFault(described(warning), cwd)
+}
+
+/** The same as data, for `--json`. */
+export function configWarnings(warnings: readonly ConfigFault[], cwd: string) {
+  return warnings.map((warning) => told(described(warning), cwd))
 }
 
 function describedFaults(error: unknown): readonly Described[] | undefined {

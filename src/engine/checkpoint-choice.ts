@@ -4,7 +4,7 @@ import type { TopologyConnection } from './topology.js'
 
 type Connections = ReadonlyMap<string, TopologyConnection>
 
-const variable = 'WEIR_CHECKPOINTS'
+export const checkpointsVariable = 'WEIR_CHECKPOINTS'
 
 /** What keeps checkpoints where a flow chooses nothing of its own: the environment has the last word. */
 export function usualCheckpoints(
@@ -13,9 +13,9 @@ export function usualCheckpoints(
   connections: Connections,
   faults: ConfigFault[],
 ): string {
-  const given = environment[variable]
+  const given = environment[checkpointsVariable]
   return given
-    ? chooseCheckpoints(variable, given, connections, faults)
+    ? chooseCheckpoints(checkpointsVariable, given, connections, faults)
     : chooseCheckpoints('checkpoints', configured ?? 'memory', connections, faults)
 }
 

@@ -13,7 +13,7 @@ import {
   type SourceDefinition,
   WeirError,
 } from '../model/index.js'
-import { chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
+import { checkpointsVariable, chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, isCombining, type Part } from './cut.js'
@@ -21,6 +21,7 @@ import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
+import { shortLivedFaults } from './short-lived.js'
 import { joinSummaries, summarize } from './summary.js'
 import {
   type BranchNode,
@@ -34,6 +35,7 @@ import {
   type SubTopology,
   sinksOf,
   stagesOf,
+  storesOf,
   type Topology,
   type TopologyConnection,
 } from './topology.js'
@@ -70,7 +72,7 @@ export function compile(
       ).compile(flow),
     )
   if (faults.length > 0) throw new ConfigError(faults)
-  return { app, flows, connections, checkpoints }
+  return { app, flows, connections, checkpoints, declared: Object.keys(config.flows) }
 }
 
 /** What a flow keeps its checkpoints in by its own choice. */
@@ -123,11 +125,15 @@ class FlowCompiler {
     const inputs = flow.inputs.map(
       (input): InputNode => ({
         source: this.stage(input.source),
-        stages: input.stages.map((stage) => this.stage(stage)),
+        stages: this.operators(input.stages, false),
       }),
     )
     this.refuseShared(inputs)
-    const chain = this.chain(flow.stages, flow.end)
+    const chain = this.chain(
+      flow.stages,
+      flow.end,
+      inputs.some(({ stages }) => stages.some(rekeys)),
+    )
     const parts = { inputs, ...chain }
     const stores = this.stores([...operatorsOf(parts), ...sinksOf(parts)])
     this.refuseNested(
@@ -141,6 +147,8 @@ class FlowCompiler {
     const joins = isJoinable(place) ? sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked)) : []
     const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
+    if (checkpoints === 'memory' && this.isUnspoken(flow))
+      this.faults.push(...shortLivedFaults(this.name, parts, this.connections))
     const everyMs = Math.max(usualLimits.everyMs, this.limits(flow, inputs).everyMs)
     const cut = new FlowCutter(this.app, this.name, this.connections, everyMs, (fault) => this.faults.push(fault)).cut(
       parts,
@@ -156,6 +164,7 @@ class FlowCompiler {
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
+      warnings: stagesOf(parts).flatMap((stage) => this.warningsOf(stage)),
     }
   }
 
@@ -191,16 +200,44 @@ class FlowCompiler {
     }
   }
 
-  private chain(stages: Flow['stages'], end: FlowEnd): Chain {
+  private warningsOf({ name, definition, options, declaredAt }: ReturnType<typeof stagesOf>[number]): ConfigFault[] {
+    const warnings = options === undefined ? [] : (definition.warnings?.(options) ?? [])
+    return warnings.map(({ message, hint }) => ({
+      message: `flow '${this.name}': '${name}' ${message}`,
+      hint,
+      declaredAt,
+    }))
+  }
+
+  /** Whether nobody has said what keeps the checkpoints of a flow. */
+  private isUnspoken({ options }: Flow): boolean {
+    const { config, environment } = this
+    return options.checkpoints === undefined && config.checkpoints === undefined && !environment[checkpointsVariable]
+  }
+
+  /** Stages in a row: behind one that gives records another key, that is what they go by. */
+  private operators(declared: Flow['stages'], isRekeyed: boolean): OperatorNode[] {
+    let isBehind = isRekeyed
+    return declared.map((stage) => {
+      const { definition, options } = stage
+      const given = isBehind ? (definition.behindKey?.(options as object) ?? options) : options
+      isBehind ||= rekeys(stage)
+      return this.stage({ ...stage, options: given })
+    })
+  }
+
+  private chain(declared: Flow['stages'], end: FlowEnd, isRekeyed: boolean): Chain {
+    const stages = this.operators(declared, isRekeyed)
+    const isBehind = isRekeyed || stages.some(rekeys)
     return {
-      stages: stages.map((stage) => this.stage(stage)),
+      stages,
       end:
         'branches' in end
           ? end.branches.map(
               (branch): BranchNode => ({
                 name: branch.name,
                 when: branch.when as BranchNode['when'],
-                ...this.chain(branch.stages, branch.end),
+                ...this.chain(branch.stages, branch.end, isBehind),
               }),
             )
           : this.stage(end),
@@ -344,9 +381,8 @@ function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAs
   return connection === checkpoints && (transactional === 'on-request' ? isAsked : transactional)
 }
 
-/** Options that did not validate are undefined; their fault is told elsewhere. */
-function storesOf({ definition, options }: OperatorNode | SinkNode): readonly string[] {
-  return options === undefined ? [] : (definition.stores?.(options) ?? [])
+function rekeys({ definition }: { readonly definition: OperatorDefinition }): boolean {
+  return definition.rekeys === true
 }
 
 /** State of the records' own keys is apart from them once they go to other partitions; what is merged behind is not. */

@@ -33,7 +33,7 @@ export interface WeirConfig {
   readonly connections?: Readonly<Record<string, DeclaredConnection>>
   /**
    * What keeps positions and stores: the name of a connection, the kind of the only connection of that kind, or
-   * `memory`, the default. `WEIR_CHECKPOINTS`, where it is set, goes before this; a flow's own choice goes before both.
+   * `memory()`. Default: memory, of flows that lose nothing by it. `WEIR_CHECKPOINTS`, where it is set, goes before this; a flow's own choice goes before both.
    */
   readonly checkpoints?: string
   /** The connection for dead letters. Default: the one of the flow's source, or the only one that can. */
@@ -45,4 +45,9 @@ export interface WeirConfig {
   readonly http?: Configurable<HttpConfig>
   /** Flows that belong together, each list under the name by which `weir start` runs them. */
   readonly systems?: Readonly<Record<string, readonly string[]>>
+}
+
+/** As `checkpoints`: state and positions end with the process. Written out, it may be so where something is lost by it. */
+export function memory(): 'memory' {
+  return 'memory'
 }

@@ -1,4 +1,4 @@
-import { from, ignoreElements, lastValueFrom, mergeMap, type Observable } from 'rxjs'
+import { defer, EMPTY, from, ignoreElements, lastValueFrom, mergeMap, type Observable } from 'rxjs'
 import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
@@ -8,7 +8,7 @@ import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
 import { RunningFlow } from './running-flow.js'
 import { StageContexts } from './stage-contexts.js'
-import type { KeptState } from './state-plan.js'
+import { type KeptState, leavesNothing } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
 import { type FlowTopology, type SubTopology, sinksOf, stagesOf, type Topology } from './topology.js'
@@ -126,11 +126,22 @@ export class Engine {
       time,
       rejections,
       checkpoints,
+      claims$: checkpoints === undefined ? EMPTY : this.claims(flow, name, checkpoints),
       clock,
       log,
       observer,
     })
     return holder.task
+  }
+
+  /** The state of a flow is looked for by its first task that keeps any; that of a volatile one ended with its process. */
+  private claims(flow: FlowTopology, task: string, checkpoints: CheckpointStore): Observable<never> {
+    const kept = { flow: flow.name, where: flow.checkpoints }
+    return defer(() => {
+      const first = flow.parts.find(({ checkpointed }) => checkpointed)
+      const isFirst = first !== undefined && task === `${this.topology.app}.${first.name}`
+      return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept) : EMPTY
+    })
   }
 
   /**

@@ -2,7 +2,8 @@
  * The part that makes the promises. Read it in this order:
  *
  *   flow, config        what a user declares
- *   compile, topology   what it compiles to: named, validated stages (guarantee, summary: what is told of it)
+ *   compile, topology   what it compiles to: named, validated stages (guarantee, summary: what is told of it;
+ *                       short-lived: state that nobody keeps)
  *   cut, repartition/   where it becomes several tasks, and the internal topics that join them
  *   pipeline            the stages wired as one RxJS pipe (edge, branching, stage-contexts: its pieces)
  *   epoch               the budget of one subscription of that pipe
@@ -15,7 +16,7 @@
  *   status              what it tells of itself
  */
 export { compile } from './compile.js'
-export type { WeirConfig } from './config.js'
+export { memory, type WeirConfig } from './config.js'
 export { ConfigError } from './config-error.js'
 export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'

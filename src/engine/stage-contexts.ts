@@ -17,7 +17,7 @@ import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
 import type { Observer, StageCounts } from './status.js'
-import type { OperatorNode, SinkNode, SourceNode, StageSummary } from './topology.js'
+import { type OperatorNode, type SinkNode, type SourceNode, type StageSummary, storesOf } from './topology.js'
 
 /** What the stages of one flow share. */
 export interface Surroundings {
@@ -97,7 +97,7 @@ export class StageContexts {
       instance: member,
       keeps,
       noticed: (change) => observer.topic?.({ ...change, flow: this.flow }),
-      store: (name, codec) => stores.declare(name, codec),
+      store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       reject: this.rejecting(node),
     }
   }
@@ -107,7 +107,7 @@ export class StageContexts {
     return {
       ...this.common(node),
       time,
-      store: (name, codec, bounds) => stores.declare(name, codec, bounds),
+      store: (name, codec, bounds) => stores.declare(declared(node, name, this.flow), codec, bounds),
       reject: this.rejecting(node),
     }
   }
@@ -121,7 +121,7 @@ export class StageContexts {
       http,
       transaction: joins ? this.around.transaction : () => undefined,
       joins,
-      store: (name, codec) => stores.declare(name, codec),
+      store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)
       },
@@ -155,4 +155,21 @@ export class StageContexts {
       },
     }
   }
+}
+
+/** The name of a store, if its stage's definition tells of it: a flow is checkpointed for the stores that are told of. */
+function declared(node: SourceNode | OperatorNode | SinkNode, store: string, flow: string): string {
+  const names = storesOf(node)
+  if (names.includes(store)) return store
+  const { name: stage, definition } = node
+  const told = names.length === 0 ? 'no stores' : `only ${names.map((name) => `'${name}'`).join(' and ')}`
+  throw new WeirError(
+    'WEIR_STORE_UNDECLARED',
+    `building stage '${stage}': it keeps the store '${store}', and the definition of '${definition.name}' tells of ${told}`,
+    {
+      flow,
+      stage,
+      hint: `Add stores: () => ['${store}'] to the definition: state that is not told of may not be kept.`,
+    },
+  )
 }

@@ -1,5 +1,5 @@
-import { concat, concatMap, map, mergeAll, type Observable, reduce } from 'rxjs'
-import type { CheckpointStore, CodecVersion } from '../model/index.js'
+import { concat, concatMap, from, ignoreElements, map, type Observable, reduce, tap, toArray } from 'rxjs'
+import { type CheckpointStore, type CodecVersion, type HeldPartition, WeirError } from '../model/index.js'
 import { isSameVersion, readStored, type StoredStore, type TaskStores, unclaimedHint } from '../state/index.js'
 import type { ConfigFault } from './config-error.js'
 import type { Topology } from './topology.js'
@@ -43,8 +43,18 @@ export interface StateChange extends StoredState {
 /** Reads everything that a checkpoint store has of an app, one partition at a time. Creates what the store needs. */
 export function surveyState(checkpoints: CheckpointStore, where: string, app: string): Observable<StoredState[]> {
   return concat(checkpoints.open(), checkpoints.list(app)).pipe(
-    mergeAll(1),
-    concatMap((held) => readStored(checkpoints, held)),
+    toArray(),
+    concatMap((held) => statesOf(held.flat(), checkpoints, where)),
+  )
+}
+
+function statesOf(
+  held: readonly HeldPartition[],
+  checkpoints: CheckpointStore,
+  where: string,
+): Observable<StoredState[]> {
+  return from(held).pipe(
+    concatMap((partition) => readStored(checkpoints, partition)),
     reduce(
       (totals, stored) => totals.set(`${stored.held.task} ${stored.store.name}`, addUp(totals, stored, where)),
       empty(),
@@ -114,14 +124,19 @@ function fateOf(
 ): StateFate {
   const flow = flows.find((one) => one.name === name)
   if (flow === undefined || flow.checkpoints !== where) return 'unused'
-  if (version === undefined) return flow.givesUp.includes(store) ? 'given up' : 'dropped'
+  if (version === undefined) return flow.givesUp.includes(stageOf(store)) ? 'given up' : 'dropped'
   return versions.every((one) => isSameVersion(one, version)) ? 'kept' : 'converted'
 }
 
 /** The declared flow that a task belongs to: one name may be the beginning of another. */
-export function flowOf(task: string, { app, flows }: Topology): string | undefined {
-  const names = flows.map(({ name }) => name).filter((name) => `${task}.`.startsWith(`${app}.${name}.`))
+export function flowOf(task: string, { app, declared }: Pick<Topology, 'app' | 'declared'>): string | undefined {
+  const names = declared.filter((name) => `${task}.`.startsWith(`${app}.${name}.`))
   return names.sort((one, other) => other.length - one.length)[0]
+}
+
+/** What is known of the sources of a stage behind an internal topic is its own, and goes with it. */
+function stageOf(store: string): string {
+  return store.endsWith('.sources') ? store.slice(0, -'.sources'.length) : store
 }
 
 /** A task that read an embedded broker is named after when it began. */
@@ -131,14 +146,50 @@ function isVolatile(task: string): boolean {
 
 /** What a plan has to be refused for, a fault a store. */
 export function stateFaults(changes: readonly StateChange[]): ConfigFault[] {
+  // A stage behind an internal topic has a task of its own, that is called after it.
+  const known = new Set(changes.filter(({ fate }) => fate !== 'dropped').map(({ task }) => task))
   return changes
-    .filter(({ fate }) => fate === 'dropped')
+    .filter(({ fate, store }) => fate === 'dropped' && store === stageOf(store))
     .map(({ flow, store, keys, bytes, where, task }) => {
-      const fresh = changes.filter((one) => one.task === task && one.fate === 'new').map((one) => `'${one.store}'`)
+      const near = (one: StateChange) => (known.has(task) ? one.task === task : one.flow === flow)
+      const fresh = changes
+        .filter((one) => one.fate === 'new' && one.store === stageOf(one.store) && near(one))
+        .map((one) => `'${one.store}'`)
       const renamed = fresh.length === 0 ? '' : ` (Was it renamed to ${fresh.join(' or ')}?)`
       return {
         message: `flow '${flow}' no longer has the stage '${store}', of which ${where} keeps state: ${keys} keys, ${bytes} bytes of log`,
         hint: `${unclaimedHint(store)}${renamed}`,
       }
     })
+}
+
+/**
+ * A stage behind an internal topic has a task of its own, which is called after it: under another name it would begin with
+ * nothing, and nobody restore what it had. Completes when the flow leaves no such task behind.
+ * Errors: WEIR_CHECKPOINT_UNKNOWN_STORE, and those of the checkpoint store.
+ */
+export function leavesNothing(
+  checkpoints: CheckpointStore,
+  topology: Topology,
+  kept: readonly KeptState[],
+  { flow, where }: Pick<KeptState, 'flow' | 'where'>,
+): Observable<never> {
+  const own = kept.filter((one) => one.flow === flow)
+  const isLeft = (task: string) => flowOf(task, topology) === flow && !own.some((one) => one.task === task)
+  return checkpoints.list(topology.app).pipe(
+    concatMap((held) => {
+      const fresh = own.filter(({ task }) => !held.some((one) => one.task === task))
+      const left$ = statesOf(
+        held.filter(({ task }) => isLeft(task)),
+        checkpoints,
+        where,
+      )
+      return left$.pipe(map((left) => stateFaults(planState(topology, fresh, left))))
+    }),
+    tap(([fault]) => {
+      if (fault === undefined) return
+      throw new WeirError('WEIR_CHECKPOINT_UNKNOWN_STORE', fault.message, { flow, hint: fault.hint ?? '' })
+    }),
+    ignoreElements(),
+  )
 }

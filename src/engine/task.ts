@@ -66,6 +66,8 @@ export interface TaskParts {
   readonly rejections: Rejections
   /** Undefined when the positions are the group's offsets. */
   readonly checkpoints: CheckpointStore | undefined
+  /** Completes when the checkpoints hold nothing of the flow that it would leave behind. */
+  readonly claims$: Observable<never>
   readonly clock: Clock
   readonly log: Logger
   readonly observer: Observer
@@ -221,9 +223,11 @@ export class FlowTask {
   }
 
   private open(): Observable<never> {
-    const { pipeline, rejections, checkpoints } = this.parts
-    const openings = [checkpoints, rejections.sink, ...pipeline.sinks].map((part) => part?.open?.() ?? EMPTY)
+    const { pipeline, rejections, checkpoints, claims$ } = this.parts
+    const openings = [rejections.sink, ...pipeline.sinks].map((part) => part?.open?.() ?? EMPTY)
     return concat(
+      checkpoints?.open() ?? EMPTY,
+      claims$,
       ...openings,
       run(() => {
         this.opened = true

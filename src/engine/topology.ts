@@ -7,6 +7,7 @@ import type {
   SinkDefinition,
   SourceDefinition,
 } from '../model/index.js'
+import type { ConfigFault } from './config-error.js'
 import type { EpochLimits } from './epoch.js'
 import type { TimeScope } from './event-time.js'
 
@@ -90,6 +91,8 @@ export interface FlowTopology {
   readonly givesUp: readonly string[]
   /** The connection and name for dead letters; undefined when no stage writes any. */
   readonly deadLetters: { readonly connection: string; readonly name: string } | undefined
+  /** What can be run, and is hardly meant. */
+  readonly warnings: readonly ConfigFault[]
 }
 
 export interface TopologyConnection {
@@ -104,6 +107,8 @@ export interface Topology {
   readonly connections: ReadonlyMap<string, TopologyConnection>
   /** The connection that keeps checkpoints where a flow chooses none, or `memory`. */
   readonly checkpoints: string
+  /** The names of all flows that are declared, also of those that are left out. */
+  readonly declared: readonly string[]
 }
 
 /** Every operator of a flow, inputs' first. */
@@ -123,6 +128,12 @@ export function stagesOf(
   flow: Chain & { readonly inputs: readonly InputNode[] },
 ): readonly (SourceNode | OperatorNode | SinkNode)[] {
   return [...flow.inputs.map(({ source }) => source), ...operatorsOf(flow), ...sinksOf(flow)]
+}
+
+/** The stores that a stage keeps. Options that did not validate are undefined; their fault is told elsewhere. */
+export function storesOf(stage: SourceNode | OperatorNode | SinkNode): readonly string[] {
+  const { definition, options, name } = stage
+  return options === undefined ? [] : (definition.stores?.(options, name) ?? [])
 }
 
 export function isBranches(end: Chain['end']): end is readonly BranchNode[] {

@@ -12,7 +12,6 @@ import {
   kafka,
   keyBy,
   type ReadTable,
-  recordKey,
   to,
   type ViewEntry,
   view,
@@ -150,7 +149,7 @@ export const wikimediaStats = flow(
       'all-time',
       ({ span }: Counted) => span === 'all',
       keyBy(by),
-      aggregate('all-time', { by: recordKey, of: counts, emit: 'epoch', maxKeys, gone: 'emit' }),
+      aggregate('all-time', { of: counts, emit: 'epoch', maxKeys, gone: 'emit' }),
       view({ ...stats, name: 'stats', entries: total }),
     ),
     to(

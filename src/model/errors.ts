@@ -68,6 +68,7 @@ export const errorCodes = {
     'setup',
     'The checkpoints hold the state of a stage that the flow no longer has.',
   ],
+  WEIR_STORE_UNDECLARED: ['stop', 'setup', 'A stage keeps a store that its definition does not tell of.'],
   WEIR_TASK_UNEXPECTED: ['retry', 'record', 'An error that no stage classified.'],
 } as const satisfies Record<string, readonly [Remedy, Culprit, string]>
 

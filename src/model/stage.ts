@@ -83,8 +83,10 @@ export interface PartitionTold extends TopicPartition {
 export interface OperatorContext extends StageContext, Rejecting {
   readonly time: StreamTime
   /**
-   * Declares a store of this stage, which keeps what it is given unless it has bounds. Call it while building.
-   * Errors: WEIR_CONFIG_INVALID when the name is taken, or the bounds leave no room.
+   * Declares a store of this stage, named by its definition's `stores`, which keeps what it is given unless it has bounds.
+   * Call it while building.
+   * Errors: WEIR_STORE_UNDECLARED when it is not named there, WEIR_CONFIG_INVALID when the name is taken, or the bounds
+   * leave no room.
    */
   store<V>(name: string, codec: StoreCodec<V>, bounds?: StoreBounds): Store<V>
 }
@@ -97,14 +99,20 @@ export interface SourceContext extends StageContext, Rejecting {
   readonly keeps: Keeps
   /** Told of each change of a topic that it noticed. */
   noticed(change: TopicChange): void
-  /** Declares a store, of a source that has its positions in the checkpoint store. Call it while building. */
+  /**
+   * Declares a store of this stage, named by its definition's `stores`. Call it while building.
+   * Errors: WEIR_STORE_UNDECLARED when it is not named there.
+   */
   store<V>(name: string, codec: StoreCodec<V>): Store<V>
 }
 
 export interface SinkContext extends StageContext, Rejecting {
   readonly time: StreamTime
   readonly http: HttpServer
-  /** Declares a store of this stage, named by its definition's `stores`. Call it while building. */
+  /**
+   * Declares a store of this stage, named by its definition's `stores`. Call it while building.
+   * Errors: WEIR_STORE_UNDECLARED when it is not named there.
+   */
   store<V>(name: string, codec: StoreCodec<V>): Store<V>
   /** Keeps the views of this stage: its connection does, or every process in its memory. */
   readonly views: ViewStorage
@@ -137,6 +145,8 @@ interface Definition<Schema extends z.ZodType> {
   readonly options: Schema
   /** What a stage of this kind is about, for graphs: a topic, a table. */
   detail?(options: z.output<Schema>): string
+  /** What can be run, and is hardly meant: each as the end of a sentence about the stage, and what to do about it. */
+  warnings?(options: z.output<Schema>): readonly { readonly message: string; readonly hint: string }[]
 }
 
 export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
@@ -152,6 +162,8 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
   readonly onError?: RejectionPolicy
   /** The epochs that suit it, where they differ from the usual ones. */
   readonly epoch?: EpochOptions
+  /** The stores that the stage of this name keeps, of a source that has its positions in the checkpoint store. */
+  stores?(options: z.output<Schema>, stage: string): readonly string[]
   /** The partitioned topics it reads. */
   reads?(options: z.output<Schema>): TopicsRead
   build(options: z.output<Schema>, context: SourceContext): SourceTask
@@ -169,6 +181,8 @@ export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extend
   readonly spread?: Spread<z.output<Schema>>
   /** Whether it gives records another key. */
   readonly rekeys?: boolean
+  /** Its options as they are declared, where a stage before it gives records another key. */
+  behindKey?(declared: object): object
   /** Whether records of one partition may leave it in another order than they came in. */
   reorders?(options: z.output<Schema>): boolean
   build: BuildOperator<z.output<Schema>>

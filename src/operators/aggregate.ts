@@ -34,9 +34,12 @@ const shape = z.strictObject({
   of: z
     .custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate')
     .describe('an aggregate, or several by name'),
-  by: fn<(value: unknown, record: StreamRecord) => StoreKey>()
+  by: z
+    .union([z.literal('all'), fn<(value: unknown, record: StreamRecord) => StoreKey>()], "expected a function or 'all'")
     .optional()
-    .describe('the key of a group; without it all records are one'),
+    .describe(
+      "the key of a group, or 'all' for one group; without it the key that keyBy gave, and one group without keyBy",
+    ),
   window: windowOptions.optional().describe('the windows of event time; without them it sums up all time'),
   emit: z
     .enum(['final', 'changes', 'epoch'])
@@ -64,7 +67,8 @@ const options = shape
   })
   .refine((given) => !isBounded(given) || given.by === recordKey, {
     path: ['by'],
-    error: 'expected recordKey, after a keyBy: with ttl or maxKeys all records of a key have to meet in one partition',
+    error:
+      'expected recordKey, or a keyBy before: with ttl or maxKeys all records of a key have to meet in one partition',
   })
   .refine((given) => isBounded(given) || given.gone === 'silent', {
     path: ['gone'],
@@ -79,11 +83,12 @@ export const aggregateDefinition = defineOperator({
   global: true,
   // Other results are told at the end of the epoch, window by window.
   reorders: (given) => emitOf(given) !== 'changes',
+  behindKey: (declared) => ('by' in declared && declared.by !== undefined ? declared : { ...declared, by: recordKey }),
   stores: ({ name }) => [name],
   detail: ({ window }) => (window === undefined ? 'all time' : windowText(window)),
   build: (given, context) => aggregating(given, context, 'task'),
   spread: {
-    groups: ({ by }) => (by === undefined ? 'single' : by === recordKey ? 'record-key' : 'other'),
+    groups: ({ by = 'all' }) => (by === 'all' ? 'single' : by === recordKey ? 'record-key' : 'other'),
     uncombined: isBounded,
     alone: (given, context) => aggregating(given, context, 'partition'),
     combine: (given, context) => {
@@ -175,7 +180,8 @@ function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given
 }
 
 function settingsOf(given: Given): GroupSettings {
-  const { by, window } = given
+  const { window } = given
+  const by = given.by === 'all' ? undefined : given.by
   const emitsChanges = emitOf(given) !== 'final'
   return { by, slices: window && new Slices(window), emitsChanges, isBounded: isBounded(given) }
 }
@@ -194,13 +200,16 @@ export function recordKey(_value: unknown, { key }: StreamRecord): string | null
 
 interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
   readonly of: A | Setting<A>
-  /** The key of the group that a record belongs to. Without it all records are one group. */
-  readonly by?: (value: NoInfer<V>, record: StreamRecord<NoInfer<V>>) => K
+  /**
+   * The key of the group that a record belongs to, or `all`: all records are one group. Without it the group is the
+   * record's key behind a `keyBy`, and all records are one where there is none.
+   */
+  readonly by?: 'all' | ((value: NoInfer<V>, record: StreamRecord<NoInfer<V>>) => K)
   /** What becomes of a record whose windows have all closed. Default `skip`: counted and logged. */
   readonly late?: Configurable<RejectionPolicy>
 }
 
-/** What keeps the state of all time from growing for ever. It needs `by: recordKey`. */
+/** What keeps the state of all time from growing for ever. It needs a `keyBy` before, or `by: recordKey`. */
 interface Bounded {
   /** How long a key stays that no record came for, by the stream time of its partition. */
   readonly ttl?: Duration
@@ -240,18 +249,18 @@ interface OfAllTime {
  * that: so what is counted does not depend on where epochs are cut, nor on how partitions interleave. It is rejected when
  * it is late for all windows that its time lies in.
  */
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
   name: string,
   options: Common<V, A, K> & {
     readonly window: Configurable<WindowSpec>
     readonly emit?: 'final' | 'changes' | 'epoch'
   },
 ): Operator<V, Windowed<Results<A>, K>>
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
   name: string,
   options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone: 'emit' },
 ): Operator<V, Aggregated<Results<A> | undefined, K>>
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = null>(
+export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
   name: string,
   options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone?: 'silent' },
 ): Operator<V, Aggregated<Results<A>, K>>

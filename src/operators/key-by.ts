@@ -37,7 +37,7 @@ export const keyByDefinition = defineOperator({
 })
 
 /**
- * Gives each record another key: the one that a sink writes it under, and that `by: recordKey` groups by. Records of a
+ * Gives each record another key: the one that a sink writes it under, and that an `aggregate` groups by. Records of a
  * key meet in one place before a stage that keeps state: there the flow goes through an internal topic,
  * `<app>.<flow>.<stage>.repartition`.
  */

@@ -1,6 +1,7 @@
 import { catchError, defer, filter, map, type OperatorFunction, throwError } from 'rxjs'
 import { z } from 'zod'
 import { asWeirError, defineOperator, fn, type Operator, type StreamRecord } from '../model/index.js'
+import { remembering } from './internal/remembering.js'
 import { type NamedStage, namedStage } from './internal/stage-options.js'
 
 export const rxDefinition = defineOperator({
@@ -10,6 +11,11 @@ export const rxDefinition = defineOperator({
     operator: fn<OperatorFunction<unknown, unknown>>().describe('The RxJS operator, as `pipe` takes it.'),
     ...namedStage,
   }),
+  warnings: ({ operator }) =>
+    remembering(operator).map(({ operators, instead }) => ({
+      message: `remembers records by ${operators}, and forgets them with every epoch`,
+      hint: `What lasts: ${instead}.`,
+    })),
   build:
     ({ operator }) =>
     (records$) =>
@@ -30,7 +36,8 @@ export const rxDefinition = defineOperator({
 
 /**
  * Any RxJS operator, or several in a `pipe`, on values: `rx(bufferCount(10))`. It sees one epoch: it is subscribed anew
- * for each, and what it remembers (`scan`, `distinct`, `pairwise`) ends with the epoch.
+ * for each, and what it remembers (`scan`, `distinct`, `pairwise`) ends with the epoch. `weir check` and the log warn of
+ * those, and name the stage whose memory lasts; they can't see into operators that don't come from RxJS.
  *
  * A result takes key, time, headers and origin of the record that went in last: of the very one that is being worked on
  * when the operator answers at once, of the epoch's last when it answers at completion. A result that comes before the

@@ -68,6 +68,7 @@ export const feedDefinition = defineSource({
   options: schema,
   replayable: true,
   positions: 'store',
+  stores: (_options, stage) => [stage],
   detail: ({ url }) => url,
   build: (options, context) => new FeedTask(options, context),
 })

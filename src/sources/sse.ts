@@ -74,6 +74,7 @@ export const sseDefinition = defineSource({
   replayable: true,
   positions: 'store',
   onError: 'dead-letter',
+  stores: (_options, stage) => [stage, `${stage}.last-id`],
   detail: ({ url }) => url,
   build: (options, context) => {
     const agent = `weirflow/${version} (stream processor; app ${context.app}, flow ${context.flow})`

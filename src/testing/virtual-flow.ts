@@ -1,6 +1,6 @@
 import { defer, EMPTY, of, Subject, type Subscription, tap, type VirtualTimeScheduler } from 'rxjs'
 import { z } from 'zod'
-import { compile, Engine, type Flow, type FlowStatus } from '../engine/index.js'
+import { compile, Engine, type Flow, type FlowStatus, memory } from '../engine/index.js'
 import {
   Batch,
   type ChannelRequest,
@@ -124,6 +124,7 @@ export class VirtualFlow {
       {
         app: 'test',
         connections: { ...this.options.connections, test: this.deadLetterConnection({}) },
+        checkpoints: memory(),
         deadLetters: 'test',
         flows: { flow: this.flow },
       },

@@ -103,6 +103,29 @@ describe('weir check', () => {
     expect((await weir(['check', '--config', 'no.ts'])).code).toBe(78)
   })
 
+  test('tells what is hardly meant with its line, and ends with 0', async () => {
+    const rxjs = fileURLToPath(new URL('../../node_modules/rxjs/dist/cjs/index.js', import.meta.url))
+    write(
+      `import { scan } from '${rxjs}'`,
+      "import { consoleSink, defineConfig, flow, generate, rx } from 'weirflow'",
+      'const numbers = generate({ rate: 1, value: (_, index) => index })',
+      'export default defineConfig({',
+      '  flows: { sums: flow(',
+      '    numbers,',
+      '    rx(scan((sum: number, n: number) => sum + n, 0)),',
+      '    consoleSink(),',
+      '  ) },',
+      '})',
+    )
+    const { code, stdout } = await weir(['check'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /! flow 'sums': 'rx' remembers records by scan[\s\S]+at flows\.config\.ts:7\n[\s\S]+aggregate\(/,
+    )
+    const json = JSON.parse((await weir(['check', '--json'])).stdout)
+    expect(json).toMatchObject({ ok: true, warnings: [{ file: 'flows.config.ts', line: 7 }] })
+  })
+
   test('shows no secret', async () => {
     config('', "\n  connections: { k: kafka({ brokers: 'b:1', clientId: secret('CLIENT') }) },")
     const { stdout } = await weir(['check'], { CLIENT: 'shop', WEIR_APP: 'other' })
