@@ -8,6 +8,7 @@ import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
 import { run } from './run.js'
 import type { RunOptions } from './run-options.js'
+import { type SetPositionOptions, setPosition } from './set-position.js'
 import { start } from './start.js'
 import { type StateOptions, state } from './state.js'
 
@@ -55,13 +56,25 @@ function programOf(io: Io, ended: (code: number) => void): Command {
   command('plan', 'Prints what running this configuration would do to the state that is stored.')
     .option('--json', 'print JSON')
     .action(async (options: PlanOptions) => ended(await plan(options, io)))
-  command('state', 'Lists what state is stored, or prints the entries of a key in all windows.')
+  const stateCommand = command('state', 'Lists what state is stored, or prints the entries of a key in all windows.')
     .argument('[flow]', 'of which flow')
     .argument('[store]', 'of which store')
     .argument('[key]', 'of which key')
     .option('--json', 'print JSON')
     .action(async (flow?: string, store?: string, key?: string, options: StateOptions = {}) =>
       ended(await state([flow, store, key], options, io)),
+    )
+  stateCommand
+    .command('set-position')
+    .description('Sets where a flow goes on that has its positions in a checkpoint store; its state stays as it is.')
+    .argument('<flow>', 'of which flow')
+    .argument('<topic>', 'in which topic')
+    .requiredOption('--to <offset>', "the next offset to read, or 'earliest'")
+    .option('--partition <number>', 'in which partition (default: all)')
+    .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
+    // The command above takes an option that both know.
+    .action(async (flow: string, topic: string, _: SetPositionOptions, own: Command) =>
+      ended(await setPosition(flow, topic, own.optsWithGlobals(), io)),
     )
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),

@@ -14,7 +14,23 @@ export interface Stored {
 
 /** Builds every stage, but runs none, and reads the checkpoint stores. Errors: WEIR_CHECKPOINT_UNREACHABLE and others. */
 export async function withStored<T>(prepared: Prepared, use: (stored: Stored) => T | Promise<T>): Promise<T> {
-  const { topology, environment, file } = prepared
+  const { topology } = prepared
+  return withEngine(prepared, async (engine) => {
+    const surveys = storesOf(prepared).map((name) => surveyState(engine.checkpointStore(name), name, topology.app))
+    const all$ = concat(...surveys).pipe(
+      concatMap((states) => from(states)),
+      reduce((all: StoredState[], state) => [...all, state], []),
+    )
+    const states = await lastValueFrom(all$)
+    return use({ engine, states, changes: planState(topology, engine.kept, states) })
+  })
+}
+
+/** Builds every stage, but runs none. */
+export async function withEngine<T>(
+  { topology, environment, file }: Prepared,
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> {
   const engine = new Engine(topology, {
     clock: systemClock,
     log: silentLogger,
@@ -23,13 +39,7 @@ export async function withStored<T>(prepared: Prepared, use: (stored: Stored) =>
     dataDirectory: join(dirname(file), '.weir'),
   })
   try {
-    const surveys = storesOf(prepared).map((name) => surveyState(engine.checkpointStore(name), name, topology.app))
-    const all$ = concat(...surveys).pipe(
-      concatMap((states) => from(states)),
-      reduce((all: StoredState[], state) => [...all, state], []),
-    )
-    const states = await lastValueFrom(all$)
-    return await use({ engine, states, changes: planState(topology, engine.kept, states) })
+    return await use(engine)
   } finally {
     await engine.close()
   }

@@ -205,6 +205,37 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
     })
   })
 
+  describe('weir state set-position', () => {
+    beforeEach(() => configure(['sums'], ".with({ givesUp: ['old'] })"))
+
+    test('moves a flow, whose state stays, and fences off who runs it', async () => {
+      const { code, stdout } = await weir('state', 'set-position', 'orders', 'orders', '--to', '3')
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/orders-2 +8 +→ +3\n/)
+      const connection = openRedis({ url: server.url })
+      const checkpoints = new RedisCheckpoints(connection, silentLogger)
+      const held = await lastValueFrom(checkpoints.list('shop'))
+      expect(held).toEqual([
+        expect.objectContaining({ generation: 2, progress: expect.objectContaining({ position: 3 }) }),
+      ])
+      await connection.close()
+      output.stdout = ''
+      expect((await weir('state', 'orders', 'sums')).stdout).toMatch(/sums +db +1 +3 /)
+    })
+
+    test.each([
+      [['orders', 'payments', '--to', '3'], "flow 'orders' has no position of topic 'payments'"],
+      [['orders', 'orders', '--to', '3', '--partition', '1'], "flow 'orders' has no position of topic 'orders'"],
+      [['orders', 'orders', '--to', 'soon'], "--to: 'soon' is no offset"],
+      [['orders', 'orders'], '--to <offset>'],
+    ])('of %j ends with 2', async (asked, message) => {
+      expect(await weir('state', 'set-position', ...asked)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(message),
+      })
+    })
+  })
+
   test('a checkpoint store that can not be reached ends with 1', async () => {
     configure(['sums'], '', { url: 'redis://127.0.0.1:1' })
     for (const argv of [['plan'], ['state'], ['check', '--state']]) {
