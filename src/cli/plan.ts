@@ -1,9 +1,17 @@
 import { describeConfigError } from '../config/describe.js'
-import { ConfigError, type StateChange, stateFaults } from '../engine/index.js'
-import { type CodecVersion, printable } from '../model/index.js'
+import {
+  type ChangedTopic,
+  ConfigError,
+  type Engine,
+  planTopics,
+  type StateChange,
+  stateFaults,
+  topicFaults,
+} from '../engine/index.js'
+import { type CodecVersion, messageOf, printable } from '../model/index.js'
 import { exitCodes, type Io } from './io.js'
 import { type Paint, painter, table } from './paint.js'
-import { prepare } from './prepare.js'
+import { type Prepared, prepare } from './prepare.js'
 import { countText, sizeText, storesOf, withStored } from './stored.js'
 
 export interface PlanOptions {
@@ -15,14 +23,16 @@ export interface PlanOptions {
 export async function plan(options: PlanOptions, io: Io): Promise<number> {
   const prepared = await prepare(options, io)
   const { app } = prepared.topology
-  return withStored(prepared, ({ changes }) => {
-    const faults = stateFaults(changes)
+  return withStored(prepared, async ({ engine, changes }) => {
+    const topics = await changedTopics(prepared, engine)
+    const faults = [...stateFaults(changes), ...(typeof topics === 'string' ? [] : topicFaults(topics))]
     const ok = faults.length === 0
     if (options.json)
-      io.stdout.write(prepared.redact(`${JSON.stringify({ ok, app, changes, faults }, undefined, 2)}\n`))
+      io.stdout.write(prepared.redact(`${JSON.stringify({ ok, app, changes, topics, faults }, undefined, 2)}\n`))
     else {
       const where = storesOf(prepared)
-      io.stdout.write(prepared.redact(`${report(app, where, changes, painter(io.stdout, io)).join('\n')}\n`))
+      const lines = [...report(app, where, changes, painter(io.stdout, io)), ...topicLines(topics)]
+      io.stdout.write(prepared.redact(`${lines.join('\n')}\n`))
       if (!ok) io.stderr.write(printable(`\n${describeConfigError(new ConfigError(faults), io.cwd)}\n`))
     }
     return ok ? exitCodes.ok : exitCodes.configuration
@@ -44,6 +54,29 @@ function report(app: string, where: readonly string[], changes: readonly StateCh
     ...table(rows).map((line, index) => colored(line, changes[index]?.fate, paint)),
   ]
 }
+
+/** Brokers need not be there to plan; why they could not be asked is told then. */
+async function changedTopics({ topology }: Prepared, engine: Engine): Promise<readonly ChangedTopic[] | string> {
+  try {
+    return await planTopics(topology, engine.kept, engine)
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function topicLines(topics: readonly ChangedTopic[] | string): string[] {
+  if (typeof topics === 'string') return ['', `topics could not be looked at: ${topics}`]
+  if (topics.length === 0) return []
+  const rows = topics.map(({ flow, topic, change, was, now, isRefused }) => [
+    `! ${topic}`,
+    flow,
+    change,
+    `${change === 'grown' ? `${was} → ${countText(now, 'partition')}` : topicTexts[change]}${isRefused ? ': refused' : ''}`,
+  ])
+  return ['', ...table(rows)]
+}
+
+const topicTexts = { recreated: 'it was deleted and created again', missing: 'it is waited for' } as const
 
 const symbols = { kept: '=', converted: '~', new: '+', dropped: '-', 'given up': '-', unused: '?' } as const
 

@@ -115,7 +115,7 @@ export class Engine {
     })
     const pipeline = buildPipeline(part, contexts)
     const name = this.taskName(part, flow.checkpoints)
-    this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, stores })
+    this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, part, stores })
     holder.task = new FlowTask({
       name,
       flow,

@@ -12,7 +12,7 @@
  *                       track of
  *   running-flow        the tasks of a flow
  *   engine              all flows of a process (view-places: where their views are kept)
- *   state-plan          what a topology would do to the state that is stored
+ *   state-plan          what a topology would do to the state that is stored (topic-plan: what topics would do to it)
  *   status              what it tells of itself
  */
 export { compile } from './compile.js'
@@ -30,4 +30,5 @@ export {
 } from './state-plan.js'
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
+export { type ChangedTopic, planTopics, topicFaults } from './topic-plan.js'
 export type { FlowTopology, StageSummary, Topology } from './topology.js'

@@ -2,13 +2,14 @@ import { concat, concatMap, from, ignoreElements, map, type Observable, reduce, 
 import { type CheckpointStore, type CodecVersion, type HeldPartition, WeirError } from '../model/index.js'
 import { isSameVersion, readStored, type StoredStore, type TaskStores, unclaimedHint } from '../state/index.js'
 import type { ConfigFault } from './config-error.js'
-import type { Topology } from './topology.js'
+import type { SubTopology, Topology } from './topology.js'
 
 /** The stores of a task as they are declared, and the name of what keeps their checkpoints. */
 export interface KeptState {
   readonly flow: string
   readonly task: string
   readonly where: string
+  readonly part: SubTopology
   readonly stores: TaskStores
 }
 

@@ -15,6 +15,7 @@ export const kafkaConnection = defineConnection({
   channel: {
     writer: (connection, request) => new KafkaChannelWriter(connection, request),
     source: (connection, request) => new KafkaChannelReader(connection, request),
+    describe: (connection, topics) => connection.topics.describe(topics),
     table: (connection, request) => (connection.isEmbedded ? undefined : new KafkaTable(connection, request)),
   },
   checkpoints: (connection) => new KafkaCheckpoints(connection),

@@ -1,13 +1,16 @@
 import type { Observable } from 'rxjs'
 import type { ErrorPlace } from './errors.js'
 import type { Logger } from './log.js'
-import type { SourceTask } from './source.js'
+import type { SourceTask, TopicFacts } from './source.js'
 
 /** The topics that a source reads, as it would make them where they are missing. */
 export interface TopicsRead {
   readonly topics: readonly string[]
   readonly partitions: number
   readonly create: boolean
+  /** What becomes of the flow when a topic was made anew, or has another number of partitions. */
+  readonly onRecreated?: 'fail' | 'restart'
+  readonly onGrown?: 'fail' | 'accept'
 }
 
 /** A topic by which two tasks of a flow are joined. */
@@ -86,6 +89,11 @@ export interface ChannelKind<C = unknown> {
    * from time to time.
    */
   source(connection: C, request: ChannelRequest): SourceTask
+  /** What topics are at the moment; undefined where there is none of that name. Errors when nobody answers. */
+  describe?(
+    connection: C,
+    topics: readonly string[],
+  ): Promise<ReadonlyMap<string, Pick<TopicFacts, 'id' | 'partitions'> | undefined>>
   /** Undefined where nobody else can read it: an embedded server. */
   table?(connection: C, request: TableRequest): TableChannel | undefined
 }

@@ -67,7 +67,13 @@ export const kafkaSource = defineSource({
   replayable: true,
   options,
   detail: ({ topic }) => [topic].flat().join(', '),
-  reads: ({ topic, partitions, create }) => ({ topics: [topic].flat(), partitions, create }),
+  reads: ({ topic, partitions, create, onRecreated, onGrown }) => ({
+    topics: [topic].flat(),
+    partitions,
+    create,
+    onRecreated,
+    onGrown,
+  }),
   build({ topic, group, from, instance, stallAfter, connection: named, create, ...rest }, context) {
     const topics = [topic].flat()
     const { app, flow, stage, log, keeps, noticed } = context

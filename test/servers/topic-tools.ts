@@ -29,7 +29,6 @@ export class TopicTools {
     }
     const producer = new Producer({ 'metadata.broker.list': bootstrap, dr_cb: true, 'linger.ms': 0 })
     await call((done) => producer.connect({}, done))
-    producer.setPollInterval(20)
     return new TopicTools(bootstrap, producer, AdminClient.createFrom(producer))
   }
 

@@ -1,0 +1,121 @@
+import { tap } from 'rxjs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { count } from '../../src/aggregates/index.js'
+import { kafka } from '../../src/connectors/kafka.js'
+import { flow } from '../../src/engine/flow-builders.js'
+import { compile, planTopics, topicFaults } from '../../src/engine/index.js'
+import { defineSink, type Sink } from '../../src/model/index.js'
+import { aggregate, recordKey } from '../../src/operators/aggregate.js'
+import { keyBy } from '../../src/operators/key-by.js'
+import { runningEngine } from '../support/running-engine.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { fresh } from './kafka-support.js'
+import { TopicTools } from './topic-tools.js'
+
+const missing = requireKafka()
+
+interface Total {
+  readonly key: unknown
+  readonly value: number
+}
+
+/** Flows over topics that change, from the engine down. */
+describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 60_000 }, () => {
+  let cluster: KafkaCluster
+  let tools: TopicTools
+
+  beforeAll(async () => {
+    cluster = await KafkaCluster.start()
+    tools = await TopicTools.connect(cluster.bootstrap)
+  }, 240_000)
+
+  afterAll(async () => {
+    await tools?.close()
+    await cluster?.close()
+  })
+
+  /** A flow that counts records, by the keys of the topic or behind an internal one. */
+  function counting(app: string, topic: string, options: object, by: 'own keys' | 'other keys') {
+    const totals: Total[] = []
+    const source = kafka.source({ topic, ...options })
+    const counts = aggregate('counts', { by: recordKey, of: count() })
+    const sink = listed((total) => totals.push(total))
+    const declared =
+      by === 'own keys'
+        ? flow(source, counts, sink)
+        : flow(
+            source,
+            keyBy(() => 'all'),
+            counts,
+            sink,
+          )
+    const config = {
+      app,
+      connections: { kafka: kafka({ brokers: cluster.bootstrap, client: { 'session.timeout.ms': 2_000 } }) },
+      flows: { flow: declared.with({ checkpoints: 'kafka', epoch: { every: '100ms' } }) },
+    }
+    const topology = compile(config, { environment: {} })
+    const { engine, running } = runningEngine(topology)
+    const stop = () => {
+      engine.stop()
+      return new Promise<void>((resolve) => running.add(resolve))
+    }
+    return { engine, topology, totals, stop, status: () => engine.status()[0]! }
+  }
+
+  test('by its growth: state by its keys stops it, and the plan says so', async () => {
+    const [app, topic] = [fresh('app'), fresh('topic')]
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, 5)
+    const first = counting(app, topic, {}, 'own keys')
+    await expect.poll(() => first.totals.at(-1)?.value, { timeout: 20_000 }).toBe(5)
+    await tools.grow(topic, 3)
+    await expect.poll(() => first.status().state, { timeout: 20_000 }).toBe('failed')
+    expect(first.status().error).toMatchObject({ code: 'WEIR_SOURCE_REPARTITIONED' })
+    const changed = await planTopics(first.topology, first.engine.kept, first.engine)
+    expect(changed).toEqual([
+      { flow: 'flow', task: `${app}.flow`, topic, change: 'grown', was: 1, now: 3, isRefused: true },
+    ])
+    expect(topicFaults(changed)[0]?.message).toContain(`topic '${topic}', which had 1 partitions and has 3`)
+    const accepting = counting(app, topic, { onGrown: 'accept' }, 'own keys')
+    await tools.fill(topic, 2, 0, 2)
+    await expect.poll(() => accepting.totals.map(({ value }) => value), { timeout: 20_000 }).toContain(2)
+  })
+
+  test('for another one of its name: all of that counts, behind an internal topic too', async () => {
+    const [app, topic] = [fresh('app'), fresh('topic')]
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, 50)
+    const { totals, status } = counting(app, topic, { onRecreated: 'restart' }, 'other keys')
+    await expect.poll(() => totals.at(-1)?.value, { timeout: 20_000 }).toBe(50)
+    await tools.delete(topic)
+    await expect.poll(() => status().trouble?.code, { timeout: 20_000 }).toBe('WEIR_SOURCE_MISSING')
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, 30)
+    await expect.poll(() => totals.at(-1)?.value, { timeout: 30_000 }).toBe(80)
+    expect(status().trouble).toBeUndefined()
+  })
+
+  test('not at all, when it began at its latest: it goes on from where it began', async () => {
+    const [app, topic] = [fresh('app'), fresh('topic')]
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, 5)
+    const first = counting(app, topic, { from: 'latest' }, 'own keys')
+    await expect.poll(() => first.status().lastCommitAt, { timeout: 20_000 }).toBeGreaterThan(0)
+    await first.stop()
+    await tools.fill(topic, 0, 5, 8)
+    const second = counting(app, topic, { from: 'latest' }, 'own keys')
+    await expect.poll(() => second.totals.at(-1)?.value, { timeout: 20_000 }).toBe(3)
+  })
+})
+
+function listed(take: (total: Total) => void): Sink<Total> {
+  return defineSink({
+    name: 'listed',
+    summary: 'Hands values to a test.',
+    options: z.strictObject({}),
+    guarantee: () => 'at-least-once',
+    build: () => ({ write: (records$) => records$.pipe(tap(({ value }) => take(value as Total))) }),
+  }).declare({})
+}
