@@ -1,5 +1,5 @@
 /** Counts by user as a flow: of as many users as fit (`keys`), or of the heaviest ones (`top`). */
-import { aggregate, count, defineConfig, flow, generate, recordKey, topK } from 'weirflow'
+import { aggregate, count, defineConfig, flow, generate, type Key, recordKey, topK } from 'weirflow'
 import { countingSink } from '../support/counting-sink.js'
 import { events, userOf } from '../support/long-tail-users.js'
 import { report } from '../support/report.js'
@@ -23,7 +23,7 @@ const flows = {
   keys: flow(
     source,
     aggregate('by-user', { by: recordKey, maxKeys: 100_000, emit: 'epoch', of: count() }),
-    countingSink(({ key, value }: { key: string | null; value: number }) => {
+    countingSink(({ key, value }: { key: Key; value: number }) => {
       if (Number(key) < 10) told.set(Number(key), value)
     }),
   ),

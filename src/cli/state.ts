@@ -1,6 +1,6 @@
 import { concatMap, filter, from, lastValueFrom, mergeAll, reduce } from 'rxjs'
 import { flowOf } from '../engine/index.js'
-import type { StoreKey } from '../model/index.js'
+import { groupKeyOf, type StoreKey } from '../model/index.js'
 import { readStored, type StoredStore } from '../state/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter, table } from './paint.js'
@@ -106,8 +106,15 @@ function entriesIn({ held, store }: StoredStore, key: string): FoundEntry[] {
   const { task, topic, partition } = held
   return [...store.segments()].flatMap((segment) =>
     [...(store.segment(segment)?.values() ?? [])]
-      .filter((entry) => String(entry.key) === key)
-      .map(({ key: own, value }) => ({ task, topic, partition, segment, key: own, value: store.codec.save(value) })),
+      .filter((entry) => String(shownKey(entry.key)) === key)
+      .map(({ key: own, value }) => ({
+        task,
+        topic,
+        partition,
+        segment,
+        key: shownKey(own),
+        value: store.codec.save(value),
+      })),
   )
 }
 
@@ -123,6 +130,12 @@ function found(entries: readonly FoundEntry[], key: string, { json }: StateOptio
         JSON.stringify(value, plain),
       ]),
   )
+}
+
+/** Bytes that are no text as `0x…`, which is how to ask for them too. */
+function shownKey(stored: StoreKey): StoreKey {
+  const key = groupKeyOf(stored)
+  return Buffer.isBuffer(key) ? `0x${key.toString('hex')}` : key
 }
 
 /** What MessagePack can carry and JSON can't. */

@@ -1,4 +1,4 @@
-import { aggregate, collect, count, env, flow, jsonSchema, kafka, map, recordKey } from 'weirflow'
+import { aggregate, collect, count, env, flow, jsonSchema, type Key, kafka, map, recordKey } from 'weirflow'
 import { eventsTopic, SeismicEvent, SensorEvents, sensorsTopic, valuesOf } from './seismic.js'
 import { extremes, sensor } from './seismic-extremes.js'
 
@@ -13,7 +13,7 @@ const gathered = env('SEISMIC_KEEP')
   }))
 
 /** Events of a sensor meet because they have one key; of one that has another, nobody could say where they lie. */
-function keyed(event: SeismicEvent, { key }: { readonly key: Buffer | string | null }): SeismicEvent {
+function keyed(event: SeismicEvent, { key }: { readonly key: Key }): SeismicEvent {
   if (key?.toString() === event.sensorid) return event
   throw new Error(
     `gathering by sensor: the key of an event of '${event.sensorid}' is ${key === null ? 'null' : `'${String(key)}'`}`,

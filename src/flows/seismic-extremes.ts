@@ -1,5 +1,5 @@
 import { map } from 'rxjs'
-import { defineOperator, type Header, headerOf, max, type Operator, StreamRecord } from 'weirflow'
+import { defineOperator, type Header, headerOf, type Key, max, type Operator, StreamRecord } from 'weirflow'
 import { z } from 'zod'
 import type { SeismicEvent, SensorEvents } from './seismic.js'
 
@@ -23,7 +23,7 @@ const definition = defineOperator({
   options: z.strictObject({}),
   build: () =>
     map((record: StreamRecord): StreamRecord => {
-      const { key, value } = record.value as { key: string | null; value: Gathered }
+      const { key, value } = record.value as { key: Key; value: Gathered }
       const { total, events, last, strongest } = value
       const headers: Header[] = [
         ...(last === undefined ? [] : [{ [names.time]: new Date(last).toISOString() }]),
@@ -39,8 +39,7 @@ const definition = defineOperator({
  * Makes the list of a sensor from what was gathered. Its shape has no room for what all events amount to, so that goes
  * into headers, where `extremesOf` finds it.
  */
-export const sensor: Operator<{ readonly key: string | null; readonly value: Gathered }, SensorEvents> =
-  definition.declare({})
+export const sensor: Operator<{ readonly key: Key; readonly value: Gathered }, SensorEvents> = definition.declare({})
 
 /** When the last event of a sensor was, and how strong the strongest: of the listed ones alone where no header tells. */
 export function extremesOf({ events }: SensorEvents, { headers }: Pick<StreamRecord, 'headers'>) {

@@ -9,6 +9,7 @@ import {
   flow,
   hopping,
   json,
+  type Key,
   kafka,
   keyBy,
   type ReadTable,
@@ -59,7 +60,7 @@ function entryOf(span: Span, group: string, value: Totals | undefined, from = 0)
   return { ...place, value: value && [value.all, value.people, from] }
 }
 
-const total = ({ key, value }: Aggregated<Totals | undefined, string | null>) => entryOf('all', key ?? '', value)
+const total = ({ key, value }: Aggregated<Totals | undefined, Key>) => entryOf('all', String(key), value)
 
 /** The last closed window is shown until the next one closes. */
 function windowed(span: Span, advanceMs: number) {

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { ErrorPlace } from './errors.js'
 import type { Logger } from './log.js'
+import type { Key } from './record.js'
 import type { SourceTask, TopicFacts } from './source.js'
 
 /** The topics that a source reads, as it would make them where they are missing. */
@@ -29,7 +30,7 @@ export interface ChannelRequest {
 
 export interface ChannelMessage {
   /** Messages of one key go to one partition; null goes to `partition`, or to the first. */
-  readonly key: string | null
+  readonly key: Key
   readonly value: Buffer
   readonly partition?: number
 }

@@ -1,7 +1,8 @@
 /**
  * The vocabulary that all parts share: it imports no other folder.
  *
- *   record, partition   what flows, and where it came from
+ *   record, key         what flows, and what it is grouped by
+ *   partition           where it came from
  *   batch               records that travel together as one
  *   stage               sources, operators and sinks: how they are defined and what they are given
  *   source              what a source at work promises the engine
@@ -24,6 +25,7 @@ export * from './duration.js'
 export * from './errors.js'
 export * from './fault.js'
 export * from './http-port.js'
+export * from './key.js'
 export * from './log.js'
 export * from './nesting.js'
 export * from './operate.js'

@@ -7,7 +7,9 @@ import {
   defineOperator,
   duration,
   fn,
+  type GroupKey,
   type Handlers,
+  type Key,
   type Operator,
   type OperatorContext,
   operate,
@@ -16,8 +18,8 @@ import {
   rejectionPolicy,
   type Setting,
   type Store,
-  type StoreKey,
   type StreamRecord,
+  textOf,
 } from '../model/index.js'
 import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
@@ -35,7 +37,7 @@ const shape = z.strictObject({
     .custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate')
     .describe('an aggregate, or several by name'),
   by: z
-    .union([z.literal('all'), fn<(value: unknown, record: StreamRecord) => StoreKey>()], "expected a function or 'all'")
+    .union([z.literal('all'), fn<(value: unknown, record: StreamRecord) => GroupKey>()], "expected a function or 'all'")
     .optional()
     .describe(
       "the key of a group, or 'all' for one group; without it the key that keyBy gave, and one group without keyBy",
@@ -193,12 +195,14 @@ function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: G
 /**
  * Groups by the key of the record itself: what its topic is partitioned by, or what `keyBy` gave it. Where it is the
  * topic's own key, all records of a group lie in one partition, so that no internal topic is needed.
+ *
+ * Keys that are UTF-8 are told as text, and others as the bytes that they are; `Buffer.from(key)` makes bytes of either.
  */
-export function recordKey(_value: unknown, { key }: StreamRecord): string | null {
-  return key === null ? null : key.toString()
+export function recordKey(_value: unknown, { key }: StreamRecord): Key {
+  return Buffer.isBuffer(key) ? textOf(key) : key
 }
 
-interface Common<V, A extends Aggregates<V>, K extends StoreKey> {
+interface Common<V, A extends Aggregates<V>, K extends GroupKey> {
   readonly of: A | Setting<A>
   /**
    * The key of the group that a record belongs to, or `all`: all records are one group. Without it the group is the
@@ -249,18 +253,18 @@ interface OfAllTime {
  * that: so what is counted does not depend on where epochs are cut, nor on how partitions interleave. It is rejected when
  * it is late for all windows that its time lies in.
  */
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
+export function aggregate<V, const A extends Aggregates<V>, K extends GroupKey = Key>(
   name: string,
   options: Common<V, A, K> & {
     readonly window: Configurable<WindowSpec>
     readonly emit?: 'final' | 'changes' | 'epoch'
   },
 ): Operator<V, Windowed<Results<A>, K>>
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
+export function aggregate<V, const A extends Aggregates<V>, K extends GroupKey = Key>(
   name: string,
   options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone: 'emit' },
 ): Operator<V, Aggregated<Results<A> | undefined, K>>
-export function aggregate<V, const A extends Aggregates<V>, K extends StoreKey = ReturnType<typeof recordKey>>(
+export function aggregate<V, const A extends Aggregates<V>, K extends GroupKey = Key>(
   name: string,
   options: Common<V, A, K> & Configurable<Bounded> & OfAllTime & { readonly gone?: 'silent' },
 ): Operator<V, Aggregated<Results<A>, K>>

@@ -4,6 +4,7 @@ import {
   type Configurable,
   defineOperator,
   fn,
+  type GroupKey,
   type Key,
   type Operator,
   operate,
@@ -11,7 +12,7 @@ import {
 } from '../model/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
-type KeyOf<V> = (value: V, record: StreamRecord<V>) => string | number | null
+type KeyOf<V> = (value: V, record: StreamRecord<V>) => GroupKey | undefined
 
 export const keyByDefinition = defineOperator({
   name: 'keyBy',
@@ -37,7 +38,7 @@ export const keyByDefinition = defineOperator({
 })
 
 /**
- * Gives each record another key: the one that a sink writes it under, and that an `aggregate` groups by. Records of a
+ * Gives each record another key (undefined is none): the one that a sink writes it under, and that an `aggregate` groups by. Records of a
  * key meet in one place before a stage that keeps state: there the flow goes through an internal topic,
  * `<app>.<flow>.<stage>.repartition`.
  */
@@ -45,6 +46,9 @@ export function keyBy<V>(key: KeyOf<V>, options: Configurable<RejectingStage> = 
   return keyByDefinition.declare({ ...options, key })
 }
 
-function asKey(key: string | number | null): Key {
-  return typeof key === 'number' ? String(key) : key
+function asKey(key: GroupKey | undefined): Key {
+  if (typeof key === 'string' || Buffer.isBuffer(key)) return key
+  if (typeof key === 'number') return String(key)
+  if (key === null || key === undefined) return null
+  throw new TypeError(`a key is text, a number, a Buffer or null: this is ${typeof key}`)
 }

@@ -1,16 +1,17 @@
-import type { TopicPartition } from '../model/index.js'
+import { groupKeyOf, messageOf, type StoreKey, type TopicPartition, WeirError } from '../model/index.js'
 import {
   applySection,
   corruptError,
   isEmpty,
+  type Line,
   lineOf,
   packSection,
   type Section,
   sectionBytes,
-  sizeOf,
   unpackSection,
 } from './chunk.js'
 import { LogSpan, type StoredEntry } from './log-span.js'
+import { sizeOf, tagged } from './packing.js'
 import type { PartitionChanges, PartitionStore } from './partition-store.js'
 
 /** How many times the live state the log may be. Rewriting begins so early, and goes so fast, that it never has to be more. */
@@ -96,12 +97,13 @@ export class Changelog {
 
   private section(index: number, { dropped, deleted, touched }: PartitionChanges<unknown>, span: LogSpan): Section {
     const { name, codec } = this.stores[index] as PartitionStore<unknown>
-    const section: Section = [name, codec.version, dropped, deleted, [], []]
+    const section: Section = [name, codec.version, dropped, tagged(deleted) as typeof deleted, [], []]
     this.count(span, sectionBytes(section))
     for (const entry of touched) {
       if (codec.changes !== undefined && entry.span !== undefined) {
-        const line = lineOf(entry, codec.changes(entry.value))
-        const size = sizeOf(line)
+        let line = lineOf(entry, codec.changes(entry.value))
+        let size = sizeOf(line)
+        if (Number.isNaN(size)) size = sizeOf((line = this.keepable(line, index)))
         entry.span.change(entry, size, codec.size?.(entry.value))
         // Many changes of a value that does not grow would outweigh it: then all of it is written anew.
         if (entry.writtenBytes <= 2 * entry.liveBytes) {
@@ -151,12 +153,22 @@ export class Changelog {
   /** Writes the whole value of an entry into this span. Returns how many bytes that takes. */
   private write(section: Section, index: number, entry: StoredEntry<unknown>, span: LogSpan): number {
     const { codec } = this.stores[index] as PartitionStore<unknown>
-    const line = lineOf(entry, codec.save(entry.value))
-    const size = sizeOf(line)
+    let line = lineOf(entry, codec.save(entry.value))
+    let size = sizeOf(line)
+    if (Number.isNaN(size)) size = sizeOf((line = this.keepable(line, index)))
     section[4].push(line)
     span.hold(index, entry, size)
     this.count(span, size)
     return size
+  }
+
+  /** A line in a form that can be packed. Errors: WEIR_STAGE_FAILED, where what the stage keeps would not come back. */
+  private keepable(line: Line, index: number): Line {
+    try {
+      return line.map((part) => tagged(part)) as Line
+    } catch (error) {
+      throw unkeepable(this.stores[index] as PartitionStore<unknown>, line[1], error)
+    }
   }
 
   private dropObsolete(): void {
@@ -184,6 +196,16 @@ export class Changelog {
     for (const span of this.spans) bytes += span.liveBytes
     return bytes
   }
+}
+
+function unkeepable({ name, partition }: PartitionStore<unknown>, key: StoreKey, cause: unknown): WeirError {
+  const shown = JSON.stringify(groupKeyOf(key)) ?? 'null'
+  return new WeirError('WEIR_STAGE_FAILED', `keeping the state of '${name}' at key ${shown}: ${messageOf(cause)}`, {
+    stage: name,
+    partition,
+    cause,
+    hint: 'Keep plain data (objects, arrays, Map, Set, Date, bigint, bytes), or give it a codec that makes such of it.',
+  })
 }
 
 function hasNothing({ dropped, deleted, touched }: PartitionChanges<unknown>): boolean {

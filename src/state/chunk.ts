@@ -1,4 +1,3 @@
-import { Packr } from 'msgpackr'
 import {
   type CodecVersion,
   messageOf,
@@ -8,12 +7,12 @@ import {
   WeirError,
 } from '../model/index.js'
 import type { StoredEntry } from './log-span.js'
+import { packedSizeOf, packTagged, sizeOf, unpack } from './packing.js'
 import type { PartitionStore } from './partition-store.js'
 import { DatedEntry } from './recency.js'
 
 const format = 1
 const maxChunkBytes = 1 << 20
-const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
 
 /** Of a bounded store it also says how the entry was last touched. */
 export type Line = [segment: number, key: StoreKey, saved: unknown, touchedAt?: number, turn?: number]
@@ -39,7 +38,7 @@ export function isEmpty([, , ...lists]: Section): boolean {
 
 /** Packs a section, in halves where it would make too large a chunk: removals, then all changes, then whole values. */
 export function packSection(section: Section): Uint8Array[] {
-  const bytes = packr.pack([format, section])
+  const bytes = packTagged([format, section])
   const [store, version, dropped, deleted, whole, changed] = section
   const lines = whole.length + changed.length
   if (bytes.length <= maxChunkBytes || deleted.length + lines < 2) return [bytes]
@@ -60,7 +59,7 @@ export function packSection(section: Section): Uint8Array[] {
 
 /** Errors: a `TypeError`, or what msgpackr finds, when it is no chunk. */
 export function unpackSection(bytes: Uint8Array): Section {
-  const [version, section] = packr.unpack(bytes) as [number, unknown]
+  const [version, section] = unpack(bytes) as [number, unknown]
   if (version !== format) throw new TypeError(`format ${version} is not known`)
   if (!isSection(section)) throw new TypeError('it is no section of a store')
   return section
@@ -88,12 +87,12 @@ export function applySection(
     if (codec.apply === undefined)
       throw new TypeError(`it holds changes, which the codec of '${store.name}' can't apply`)
     entry.value = codec.apply(entry.value, saved, codecVersion)
-    entry.span?.change(entry, sizeOf(line), codec.size?.(entry.value))
+    entry.span?.change(entry, packedSizeOf(line), codec.size?.(entry.value))
     store.redate(entry, line[3], line[4])
   }
   for (const line of whole) {
     const [segment, key, saved, touchedAt, turn] = line
-    hold(store.restore(segment, key, codec.load(saved, codecVersion), touchedAt, turn), sizeOf(line))
+    hold(store.restore(segment, key, codec.load(saved, codecVersion), touchedAt, turn), packedSizeOf(line))
   }
 }
 
@@ -111,25 +110,4 @@ function halves<T>(items: readonly T[]): [T[], T[]] {
 
 export function sectionBytes([, , dropped, deleted, whole, changed]: Section): number {
   return sizeOf(dropped) + sizeOf(deleted) + sizeOf(whole) + sizeOf(changed)
-}
-
-/** About how many bytes a value takes when packed. */
-export function sizeOf(value: unknown): number {
-  if (typeof value === 'number') return sizeOfNumber(value)
-  if (typeof value === 'string') return value.length + 1
-  if (Array.isArray(value)) {
-    let size = 1
-    for (const item of value) size += sizeOf(item)
-    return size
-  }
-  if (value instanceof Uint8Array) return value.length + 2
-  if (typeof value === 'object' && value !== null) return sizeOf(Object.entries(value).flat())
-  return 1
-}
-
-function sizeOfNumber(value: number): number {
-  if (!Number.isInteger(value)) return 9
-  if (value >= -32 && value < 128) return 1
-  const magnitude = Math.abs(value)
-  return magnitude < 1 << 15 ? 3 : magnitude < 2 ** 31 ? 5 : 9
 }

@@ -7,6 +7,7 @@
  *   recency              when entries of a bounded store were touched, and which are the next to go
  *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
  *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
+ *   packing              how values are packed so that the same comes back, and which can't be
  *   stored-state         what a checkpoint store holds, read without taking it over
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  *   memory-views         views in the memory of the process
@@ -15,6 +16,7 @@
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
 export { MemoryViews } from './memory-views.js'
+export { pack, UnkeepableError, unpack } from './packing.js'
 export { unclaimedHint } from './partition-state.js'
 export { ReplicatedViews } from './replicated-views.js'
 export { isSameVersion, readStored, type StoredStore } from './stored-state.js'

@@ -40,10 +40,13 @@ export class LogSpan {
     ;(this.entries[store] ??= []).push(entry)
   }
 
-  /** A change of an entry held here was written; the value takes so much now, as far as it can tell. */
+  /**
+   * A change of an entry held here was written; the value takes so much now, as far as its codec can tell: it takes no more
+   * than was written of it, whatever that says.
+   */
   change(entry: StoredEntry<unknown>, bytes: number, size = 0): void {
     entry.writtenBytes += bytes
-    const growth = Math.max(0, size - entry.liveBytes)
+    const growth = size > entry.liveBytes ? Math.min(size, entry.writtenBytes) - entry.liveBytes : 0
     entry.liveBytes += growth
     this.liveBytes += growth
   }
@@ -62,6 +65,8 @@ export class LogSpan {
         if (entry.span === this) return [store, entry]
       }
     }
+    // Whatever was said of sizes: with nothing left to be written again it can be dropped.
+    this.liveBytes = 0
     return undefined
   }
 }

@@ -1,4 +1,3 @@
-import { Packr } from 'msgpackr'
 import { concat, concatMap, defer, EMPTY, from, ignoreElements, map, type Observable, share, tap } from 'rxjs'
 import type {
   TableChannel,
@@ -11,8 +10,7 @@ import type {
   ViewWrite,
 } from '../model/index.js'
 import type { MemoryViews } from './memory-views.js'
-
-const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
+import { pack, unpack } from './packing.js'
 
 /** How many times a part may be written anew under one generation: reigns of the next one are higher. */
 const reignsPerGeneration = 1_000_000
@@ -173,10 +171,10 @@ function* messagesOf(write: ViewWrite, reign: number): Generator<TableMessage> {
   for (const { table, key } of removed) yield { key: keyOf(part, table, key), value: null }
   for (const { table, key, value } of rows) {
     const row: PackedRow = [reign, value]
-    yield { key: keyOf(part, table, key), value: packr.pack(row) }
+    yield { key: keyOf(part, table, key), value: pack(row) }
   }
   const marker: Marker = [reign, sequence, at, task, total, generation]
-  yield { key: JSON.stringify([part]), value: packr.pack(marker) }
+  yield { key: JSON.stringify([part]), value: pack(marker) }
 }
 
 /** Puts a message where its part's marker will find it. Returns the part. */
@@ -188,13 +186,13 @@ function receive(inboxes: Map<string, Inbox>, { key: packedKey, value }: TableMe
     inboxes.set(part, inbox)
   }
   if (table === undefined) {
-    const marker = value === null ? undefined : (packr.unpack(value) as Marker)
+    const marker = value === null ? undefined : (unpack(value) as Marker)
     if (marker !== undefined && marker[0] >= (inbox.marker?.[0] ?? -1)) inbox.marker = marker
   } else if (value === null) {
     inbox.rows.delete(packedKey)
     inbox.removed.set(packedKey, { table, key })
   } else {
-    const [reign, content] = packr.unpack(value) as PackedRow
+    const [reign, content] = unpack(value) as PackedRow
     inbox.removed.delete(packedKey)
     inbox.rows.set(packedKey, { table, key, value: content, reign })
   }

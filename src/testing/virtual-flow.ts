@@ -15,6 +15,7 @@ import {
   type Source,
   StreamRecord,
   silentLogger,
+  storeKeyOf,
   type WeirError,
 } from '../model/index.js'
 import { MemoryCheckpoints } from '../state/index.js'
@@ -187,7 +188,7 @@ export class VirtualFlow {
     const log = this.internal(request)
     return {
       open: () => of(log.partitions),
-      write: ({ key, value, partition = key === null ? 0 : hashOf(key) % log.partitions }) => {
+      write: ({ key, value, partition = key === null ? 0 : hashOf(String(storeKeyOf(key))) % log.partitions }) => {
         const at = this.scheduler.now()
         const origin = {
           topic: log.topic,

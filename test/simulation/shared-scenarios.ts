@@ -6,6 +6,7 @@ import {
   eventTime,
   flow,
   json,
+  type Key,
   keyBy,
   type Operator,
   recordKey,
@@ -38,7 +39,7 @@ import {
 const several = { members: 4 }
 const exactlyOnce = { guarantee: 'exactly-once' } as const
 
-const byKey: Operator<Visit, Windowed<number, string | null>> = aggregate('windows', {
+const byKey: Operator<Visit, Windowed<number, Key>> = aggregate('windows', {
   window: tumbling('20s'),
   by: recordKey,
   of: count(),

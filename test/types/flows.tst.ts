@@ -13,6 +13,7 @@ import {
   flow,
   http,
   json,
+  type Key,
   kafka,
   map,
   merge,
@@ -70,7 +71,7 @@ describe('a whole flow', () => {
       json(Visit),
       aggregate('told', { ...bounded, gone: 'emit' }),
       map(({ key, value }) => {
-        expect(key).type.toBe<string | null>()
+        expect(key).type.toBe<Key>()
         expect(value).type.toBe<number | undefined>()
         return value
       }),

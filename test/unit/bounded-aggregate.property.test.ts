@@ -10,6 +10,7 @@ import {
   type Flow,
   flow,
   json,
+  type Key,
   kafka,
   keyBy,
   type Operator,
@@ -105,7 +106,7 @@ const moments = fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 6 }).map
 function declared({ ttl, maxKeys }: Bounds, rekeyed: boolean, gone: 'silent' | 'emit' = 'silent'): Flow {
   const source = [kafka.source({ topic: 'visits' }), json<Visit>()] as const
   const timed = eventTime((visit: Visit) => visit.time, { outOfOrder: 50, idleAfter: '1h' })
-  const totals: Operator<Visit, Aggregated<Total['value'], string | null>> = aggregate('by-user', {
+  const totals: Operator<Visit, Aggregated<Total['value'], Key>> = aggregate('by-user', {
     by: recordKey,
     gone: gone as 'emit',
     ...(ttl === undefined ? {} : { ttl }),

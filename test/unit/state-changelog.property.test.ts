@@ -186,6 +186,36 @@ describe('the log of a partition', () => {
     )
   })
 
+  test.each([0, Number.NaN, -1e9, Infinity, -Infinity, 1e300, 2 ** 53, 0.1, undefined as never])(
+    'ends, and restores, when a codec says that its values take %d bytes',
+    (size) => {
+      const codec = { ...bags, size: () => size }
+      const stores = new TaskStores()
+      const store = stores.declare('bags', codec)
+      stores.assign({ ...here, generation: 1, sequence: 0 })
+      const part = store.of('t', 0)
+      const log: StoredChunk[] = []
+      for (let epoch = 0; epoch < 300; epoch++) {
+        const key = String(epoch % 7)
+        const entry = part.get(0, key) ?? part.add(0, key, { items: new Set(), fresh: [] })
+        entry.value.items.add(epoch)
+        entry.value.fresh.push(epoch)
+        part.touch(entry)
+        if (epoch % 50 === 49) part.delete(0, '3')
+        const { sequence, chunks, truncateBefore = 0 } = stores.commit(position, {})
+        log.push(...chunks.map((bytes) => ({ sequence, bytes: Uint8Array.from(bytes) })))
+        while (log[0] !== undefined && log[0].sequence < truncateBefore) log.shift()
+      }
+      const again = new TaskStores()
+      const restored = again.declare('bags', codec)
+      again.assign({ ...here, generation: 2, sequence: 300 })
+      for (const chunk of log) again.restore(here, chunk)
+      const content = (of: Store<Bag>) =>
+        [...(of.of('t', 0).segment(0) ?? [])].map(([key, { value }]) => [key, value.items])
+      expect(new Map(content(restored) as never)).toEqual(new Map(content(store) as never))
+    },
+  )
+
   test('is not written when nothing has changed', () => {
     const kept = new Kept()
     kept.add(0, 'a', 1)

@@ -1,9 +1,8 @@
-import { Packr } from 'msgpackr'
 import type { CodecVersion, Header, Key, StoreKey } from '../../model/index.js'
+import { pack as packed, unpack as unpacked } from '../../state/index.js'
 
 /** Stays below the size of a message that brokers take as they come. */
 const maxBytes = 512 << 10
-const packr = new Packr({ useRecords: false, moreTypes: true, int64AsType: 'number' })
 
 interface Sent {
   /** The source partition, and the generation of the task that has it. */
@@ -59,16 +58,16 @@ export function pack(message: Message): Buffer {
   switch (message.kind) {
     case 'partial': {
       const { last, segment, key, version, index, count, payload } = message
-      return packr.pack([...head, last, segment, key, version, index, count, payload])
+      return packed([...head, last, segment, key, version, index, count, payload])
     }
     case 'record': {
       const { offset, index, timestamp, behindMs, key, headers, value } = message
-      return packr.pack([...head, offset, index, timestamp, behindMs, key, headers, value])
+      return packed([...head, offset, index, timestamp, behindMs, key, headers, value])
     }
     case 'told': {
       const { position, watermark, idle, total, before, partitions } = message
       const told = Number.isFinite(watermark) ? watermark : null
-      return packr.pack([...head, position, told, idle, total, before, partitions ?? null])
+      return packed([...head, position, told, idle, total, before, partitions ?? null])
     }
   }
 }
@@ -93,20 +92,20 @@ type Packed =
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
 export function unpack(bytes: Uint8Array): Message {
-  const packed = packr.unpack(bytes) as Packed
-  const [kind, topic, partition, generation] = packed
+  const fields = unpacked(bytes) as Packed
+  const [kind, topic, partition, generation] = fields
   const sent = { topic, partition, generation }
   switch (kind) {
     case kinds.partial: {
-      const [, , , , last, segment, key, version, index, count, payload] = packed
+      const [, , , , last, segment, key, version, index, count, payload] = fields
       return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
     }
     case kinds.record: {
-      const [, , , , offset, index, timestamp, behindMs, key, headers, value] = packed
+      const [, , , , offset, index, timestamp, behindMs, key, headers, value] = fields
       return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
     }
     case kinds.told: {
-      const [, , , , position, told, idle, total, before = 0, partitions] = packed
+      const [, , , , position, told, idle, total, before = 0, partitions] = fields
       const watermark = told ?? Number.NEGATIVE_INFINITY
       return { kind: 'told', ...sent, position, watermark, idle, total, before, partitions: partitions ?? undefined }
     }
@@ -117,12 +116,12 @@ export function unpack(bytes: Uint8Array): Message {
 
 /** What was combined, packed and cut into pieces that a broker takes. */
 export function piecesOf(saved: unknown): Uint8Array[] {
-  const bytes = packr.pack(saved)
+  const bytes = packed(saved)
   const pieces: Uint8Array[] = []
   for (let from = 0; from < bytes.length; from += maxBytes) pieces.push(bytes.subarray(from, from + maxBytes))
   return pieces
 }
 
 export function joined(pieces: readonly Uint8Array[]): unknown {
-  return packr.unpack(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces))
+  return unpacked(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces))
 }

@@ -6,6 +6,7 @@ import {
   operate,
   PartialResult,
   partitionName,
+  recordKeyOf,
   type StoreCodec,
   type StorePartition,
   StreamRecord,
@@ -161,7 +162,7 @@ function partialRecord(read: PartialMessage, saved: unknown, source: Source, mes
   const { watermark, sentTo } = source
   const from = { topic, partition }
   const result = new PartialResult(from, generation, last, segment, key, saved, version, { watermark, sentTo })
-  return new StreamRecord(key === null ? null : String(key), result, segment, noHeaders, message.origin)
+  return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, message.origin)
 }
 
 function isBeyond({ offset, index }: Source, read: RecordMessage): boolean {

@@ -16,6 +16,7 @@ import {
   type TopicsRead,
   WeirError,
 } from '../../model/index.js'
+import { UnkeepableError } from '../../state/index.js'
 import { pack, piecesOf } from './messages.js'
 
 /** What joins two tasks of a flow; the compiler makes it. */
@@ -115,8 +116,13 @@ class RepartitionSink implements SinkTask {
   }
 
   private send(record: StreamRecord): void {
-    if (record.value instanceof PartialResult) this.sendPartial(record.key, record.value)
-    else this.sendRecord(record)
+    try {
+      if (record.value instanceof PartialResult) this.sendPartial(record.key, record.value)
+      else this.sendRecord(record)
+    } catch (error) {
+      if (!(error instanceof UnkeepableError)) throw error
+      this.context.reject(record, unkeepable(record, error))
+    }
   }
 
   private sendPartial(messageKey: StreamRecord['key'], partial: PartialResult): void {
@@ -136,7 +142,7 @@ class RepartitionSink implements SinkTask {
         count,
         payload,
       } as const
-      this.writer.write({ key: messageKey === null ? null : messageKey.toString(), value: pack(message) })
+      this.writer.write({ key: messageKey, value: pack(message) })
     }
   }
 
@@ -157,7 +163,7 @@ class RepartitionSink implements SinkTask {
       headers,
       value,
     } as const
-    this.writer.write({ key: key === null ? null : key.toString(), value: pack(message) })
+    this.writer.write({ key, value: pack(message) })
   }
 
   /** Errors, and the flow stops, when records come in another order than they were read in. */
@@ -179,6 +185,16 @@ class RepartitionSink implements SinkTask {
     const value = pack({ kind: 'told', ...told })
     for (let partition = 0; partition < this.partitions; partition++) this.writer.write({ key: null, partition, value })
   }
+}
+
+function unkeepable({ origin }: StreamRecord, cause: UnkeepableError): WeirError {
+  const { topic, partition, offset } = origin
+  return new WeirError('WEIR_STAGE_FAILED', `writing an internal topic: ${cause.message}`, {
+    partition: { topic, partition },
+    offset,
+    cause,
+    hint: 'Make plain data of it before: objects, arrays, Map, Set, Date, bigint, bytes.',
+  })
 }
 
 function unorderedError(at: string, last: number): WeirError {

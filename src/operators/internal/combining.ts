@@ -4,6 +4,7 @@ import {
   PartialResult,
   PartitionMap,
   type PartitionTold,
+  recordKeyOf,
   type Store,
   type StoreCodec,
   type StoreKey,
@@ -169,7 +170,7 @@ export class Combining {
     const source = { topic, partition }
     const result = new PartialResult(source, generation, last, segment, key, codec.save(state), codec.version)
     const origin = { topic, partition, offset: last }
-    return new StreamRecord(key === null ? null : String(key), result, segment, noHeaders, origin)
+    return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, origin)
   }
 }
 

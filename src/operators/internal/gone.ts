@@ -1,4 +1,13 @@
-import { noHeaders, PartitionMap, type Store, type StoreKey, StreamRecord } from '../../model/index.js'
+import {
+  type GroupKey,
+  groupKeyOf,
+  noHeaders,
+  PartitionMap,
+  recordKeyOf,
+  type Store,
+  type StoreKey,
+  StreamRecord,
+} from '../../model/index.js'
 import type { Aggregated } from '../windows.js'
 
 /** The keys that a bounded store let go of in this epoch. They are told at its end, for what has gone may come back. */
@@ -31,8 +40,8 @@ export class Gone {
       const part = store.of(topic, partition)
       for (const [key, { timestamp, origin, behindMs }] of keys) {
         if (part.get(0, key) !== undefined) continue
-        const result: Aggregated<undefined, StoreKey> = { key, value: undefined }
-        yield new StreamRecord(key === null ? null : String(key), result, timestamp, noHeaders, origin, behindMs)
+        const result: Aggregated<undefined, GroupKey> = { key: groupKeyOf(key), value: undefined }
+        yield new StreamRecord(recordKeyOf(key), result, timestamp, noHeaders, origin, behindMs)
       }
     }
   }

@@ -1,11 +1,13 @@
 import {
   asWeirError,
   type Entry,
+  type GroupKey,
   type OperatorContext,
   type Store,
   type StoreKey,
   type StorePartition,
   type StreamRecord,
+  storeKeyOf,
   WeirError,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
@@ -13,7 +15,7 @@ import type { Slices } from './slices.js'
 import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
 export interface GroupSettings {
-  readonly by: ((value: unknown, record: StreamRecord) => StoreKey) | undefined
+  readonly by: ((value: unknown, record: StreamRecord) => GroupKey) | undefined
   /** Undefined when it sums up all time. */
   readonly slices: Slices | undefined
   /** Whether every change is emitted, or one final result. */
@@ -122,7 +124,7 @@ export class Place<V> {
     if (slices !== undefined && !this.choose(record, slices)) return undefined
     if (by === undefined) return this.find(part, null)
     try {
-      return this.find(part, by(record.value, record))
+      return this.find(part, storeKeyOf(by(record.value, record)))
     } catch (error) {
       throw failure(error, record, this.context)
     }

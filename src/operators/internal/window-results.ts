@@ -1,5 +1,14 @@
 import type { combine } from '../../aggregates/index.js'
-import { type Entry, noHeaders, type StoreKey, type StorePartition, StreamRecord } from '../../model/index.js'
+import {
+  type Entry,
+  type GroupKey,
+  groupKeyOf,
+  noHeaders,
+  recordKeyOf,
+  type StoreKey,
+  type StorePartition,
+  StreamRecord,
+} from '../../model/index.js'
 import type { Aggregated, Window, Windowed } from '../windows.js'
 import type { Present } from './changed.js'
 import type { Slices, Watermarks } from './slices.js'
@@ -21,14 +30,15 @@ export class Telling<V> {
   /** The result of several partials, which stay as they are, as a record of their group. */
   result(
     start: number,
-    key: StoreKey,
+    stored: StoreKey,
     partials: readonly unknown[],
     { timestamp, origin, behindMs }: When,
   ): StreamRecord {
     const value = this.aggregate.result(mergedOf(this.aggregate, partials))
-    const result: Aggregated<unknown, StoreKey> | Windowed<unknown, StoreKey> =
+    const key = groupKeyOf(stored)
+    const result: Aggregated<unknown, GroupKey> | Windowed<unknown, GroupKey> =
       this.slices === undefined ? { key, value } : { key, window: this.window(start, this.slices), value }
-    return new StreamRecord(key === null ? null : String(key), result, timestamp, noHeaders, origin, behindMs)
+    return new StreamRecord(recordKeyOf(stored), result, timestamp, noHeaders, origin, behindMs)
   }
 
   /** What all results of a window share. */

@@ -12,6 +12,7 @@ import {
   partitionName,
   type SourceTask,
   type StreamRecord,
+  storeKeyOf,
   type TopicPartition,
   WeirError,
 } from '../../model/index.js'
@@ -66,7 +67,7 @@ class SimulatedChannelWriter implements ChannelWriter {
   }
 
   write({ key, value, partition }: ChannelMessage): void {
-    const at = key === null ? (partition ?? 0) : hash(key) % this.partitions
+    const at = key === null ? (partition ?? 0) : hash(String(storeKeyOf(key))) % this.partitions
     const timestamp = this.actor.clock.now()
     if (this.producer === undefined) throw new Error('a writer was used before it was open')
     this.producer.write(at, { key, value, timestamp, headers: [] })
