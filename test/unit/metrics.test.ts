@@ -83,6 +83,8 @@ describe('a scrape', () => {
     )
     metrics.observer.epoch?.({ flow: 'one', part: 'one', epoch: 1, records: 30, durationMs: 20, commitMs: 3 })
     const error = new WeirError('WEIR_RECORD_LATE', 'late')
+    metrics.observer.topic?.({ flow: 'one', topic: 't', change: 'gap', records: 50 })
+    metrics.observer.topic?.({ flow: 'one', topic: 't', change: 'grown' })
     metrics.observer.rejected?.({ flow: 'one', stage: 'sum', error, at: 't-0@1', correlationId: 'c' })
     expect(await lines()).toEqual(
       expect.arrayContaining([
@@ -90,6 +92,9 @@ describe('a scrape', () => {
         'weir_epoch_duration_seconds_sum{flow="one"} 0.02',
         'weir_commit_duration_seconds_sum{flow="one"} 0.003',
         'weir_records_rejected_total{flow="one",stage="sum",code="WEIR_RECORD_LATE"} 1',
+        'weir_source_gap_records_total{flow="one",topic="t"} 50',
+        'weir_topic_changes_total{flow="one",topic="t",change="gap"} 1',
+        'weir_topic_changes_total{flow="one",topic="t",change="grown"} 1',
       ]),
     )
   })
