@@ -1,18 +1,6 @@
-import {
-  concat,
-  defer,
-  EMPTY,
-  firstValueFrom,
-  from,
-  ignoreElements,
-  Observable,
-  Subject,
-  type Subscriber,
-  takeUntil,
-} from 'rxjs'
+import { concat, defer, EMPTY, from, ignoreElements, Observable, type Subscriber } from 'rxjs'
 import {
   type AssignmentChange,
-  describeError,
   type Epoch,
   noHeaders,
   type PartitionEnd,
@@ -29,10 +17,12 @@ import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
+import { Fetching } from './fetching.js'
 import { type Chunk, Pump } from './pump.js'
 import type { ReaderOptions } from './reader-options.js'
 import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
+import { TopicArrival } from './topic-arrival.js'
 import { TopicWatch } from './topic-watch.js'
 
 /** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
@@ -89,15 +79,12 @@ class Session {
   private readonly pump: Pump
   private readonly silence: SilenceWatch
   private readonly watch: TopicWatch
+  private readonly arrival: TopicArrival
+  private readonly fetching: Fetching
   private consumer: GroupConsumer | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
-  private readonly closed = new Subject<void>()
   private closing = false
-  /** A topic that is not there yet. */
-  private missing: WeirError | undefined
-  /** Topics of which nothing is read. */
-  private readonly held = new Set<string>()
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
   private opened: Promise<void> = Promise.resolve()
@@ -119,21 +106,33 @@ class Session {
       settings: async () => ({ ...(await connection.memberSettings()), 'group.id': options.group }),
       stalled: (part) => this.stalled(part),
     })
+    this.arrival = new TopicArrival(connection.topics, options)
     this.watch = new TopicWatch(connection.topics, options, {
       parts: { [Symbol.iterator]: () => this.parts.values() },
       readingMs: () => this.readingMs(),
-      hold: (topic, isHeld) => this.hold(topic, isHeld),
+      hold: (topic, isHeld) => this.fetching.hold(topic, isHeld),
       move: (part, to) => this.move(part, to),
       end: (error) => this.end(error),
     })
     this.pump = new Pump(
       {
         consume: (count, done) => this.consumer?.consume(count, done),
-        pause: () => this.consumer?.pause(this.assigned()),
-        resume: () => this.consumer?.resume(this.assigned().filter(({ topic }) => !this.held.has(topic))),
+        pause: () => this.fetching.pause(),
+        resume: () => this.fetching.resume(),
       },
       { arrived: () => this.deliver(), failed: (error) => this.failed(error) },
     )
+    const { parts, pump } = this
+    const consumer = () => this.consumer
+    this.fetching = new Fetching({
+      parts,
+      get consumer() {
+        return consumer()
+      },
+      get isPaused() {
+        return pump.isPaused
+      },
+    })
   }
 
   open(): Promise<void> {
@@ -222,7 +221,7 @@ class Session {
 
   async close(): Promise<void> {
     this.closing = true
-    this.closed.next()
+    this.arrival.giveUp()
     await this.opened
     await this.watch.stop()
     await this.pump.stop()
@@ -232,7 +231,7 @@ class Session {
 
   private async connect(): Promise<void> {
     const { topics, group, instance, client } = this.options
-    for (const topic of topics) await this.count(topic)
+    for (const [topic, count] of await this.arrival.count()) this.totals.set(topic, count)
     if (this.closing) return
     const settings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
     const member = instance === undefined ? {} : { 'group.instance.id': instance }
@@ -250,22 +249,8 @@ class Session {
     this.watch.start()
   }
 
-  /** Counts the partitions of a topic, once it is there. */
-  private async count(topic: string): Promise<void> {
-    const { partitions, create, doing, place, log, noticed } = this.options
-    const request = { topic, partitions, create, doing, place, unreachable: 'WEIR_SOURCE_UNREACHABLE' } as const
-    const count$ = this.connection.topics.await$(request, (error) => {
-      this.missing = error
-      log.warn({ topic }, describeError(error))
-      noticed?.({ topic, change: 'missing' })
-    })
-    const count = await firstValueFrom(count$.pipe(takeUntil(this.closed)), { defaultValue: 0 })
-    this.totals.set(topic, count)
-    this.missing = undefined
-  }
-
   get trouble(): WeirError | undefined {
-    return this.missing ?? this.watch.missing
+    return this.arrival.missing ?? this.watch.missing
   }
 
   private onAssigned(partitions: readonly TopicPartition[]): void {
@@ -308,38 +293,18 @@ class Session {
         }
         this.owed = undefined
         consumer.assign(positions)
-        this.pauseOrResume(positions)
+        this.fetching.settle(positions)
       })
     } catch (error) {
       throw this.asError(error)
     }
   }
 
-  /** The client keeps it paused or not from when it had a partition before. */
-  private pauseOrResume(partitions: readonly TopicPartition[]): void {
-    const isPaused = ({ topic }: TopicPartition) => this.pump.isPaused || this.held.has(topic)
-    const paused = partitions.filter(isPaused)
-    const resumed = partitions.filter((partition) => !isPaused(partition))
-    if (paused.length > 0) this.consumer?.pause(paused)
-    if (resumed.length > 0) this.consumer?.resume(resumed)
-  }
-
-  private hold(topic: string, isHeld: boolean): void {
-    if (this.held.has(topic) === isHeld) return
-    if (isHeld) this.held.add(topic)
-    else this.held.delete(topic)
-    this.pauseOrResume(this.assigned().filter((partition) => partition.topic === topic))
-  }
-
-  /** Has the client forget where it was in a partition: a position that is gone it can't leave by seeking. */
   private move(part: Reading, to: number): Promise<void> {
-    const { topic, partition } = part
     return this.pump.quietly(() => {
-      if (this.closing || this.parts.get(topic, partition) !== part) return
+      if (this.closing || this.parts.get(part.topic, part.partition) !== part) return
       Object.assign(part, { position: to, moved: this.readingMs() })
-      this.consumer?.unassign([{ topic, partition }])
-      this.consumer?.assign([{ topic, partition, offset: to }])
-      this.pauseOrResume([{ topic, partition }])
+      this.fetching.goTo(part)
     })
   }
 
@@ -419,7 +384,8 @@ class Session {
   private failed(error: ClientError): void {
     if (this.closing) return
     if (isHopeless(error)) this.changes.error(this.asError(error))
-    else if (isStray(error) || error.code === codes.unknownTopic) void this.watch.look()
+    else if (isStray(error)) void this.watch.stray()
+    else if (error.code === codes.unknownTopic) void this.watch.look()
     else this.options.log.debug({ code: error.code }, `Kafka: ${this.options.doing}: ${error.message}`)
   }
 

@@ -2,8 +2,10 @@ import { type Position, partitionName, type TopicPartition, WeirError } from '..
 import type { SeenTopic, TopicAdmin } from './admin.js'
 import type { GroupConsumer } from './consumer.js'
 import type { ReaderOptions } from './reader-options.js'
-import { goOn, isAnother, repartition } from './topic-changes.js'
+import { goOn, isAnother, repartition, replace } from './topic-changes.js'
 import { factsOf, type GroupPosition, type PartitionNow } from './topic-facts.js'
+
+const againMs = 1_000
 
 interface From {
   readonly consumer: GroupConsumer
@@ -32,14 +34,20 @@ export async function startingPoints(
 ): Promise<Beginning> {
   const seen = thoseThere(await topics.describe(options.topics))
   if (partitions.length === 0) return { positions: [], seen }
+  const absent = partitions.filter(({ topic }) => !seen.has(topic))
+  if (absent.length > 0) throw unanswered(options, absent)
   const group = await consumer.committedPositions(everyPartition(seen, partitions))
   const told = [...given, ...group]
-  for (const [topic, now] of seen) compareCounts(topic, now, { told, noticed: noticed.get(topic), options })
+  for (const [topic, now] of seen) {
+    const last = remembered.get(topic)
+    // With the topic its offsets have gone from the group: only this process knows that there was another.
+    const isTold = told.some((position) => position.topic === topic && position.facts !== undefined)
+    if (last !== undefined && isAnother(last, now) && !isTold) replace(topic, { id: now.id, was: last.id }, options)
+    compareCounts(topic, now, { told, noticed: noticed.get(topic), options })
+  }
 
-  const [starts, ends] = await Promise.all([
-    topics.offsets(partitions, 'earliest'),
-    topics.offsets(partitions, 'latest'),
-  ])
+  const kept = partitions.flatMap((partition) => chosen(partition, given, group, options) ?? [])
+  const [starts, ends] = await Promise.all([topics.offsets(partitions, 'earliest'), endsOf(partitions, kept, topics)])
   const nowOf = ({ topic, partition }: TopicPartition): PartitionNow => ({
     ...(seen.get(topic) ?? { id: undefined, partitions: 0 }),
     topic,
@@ -47,7 +55,6 @@ export async function startingPoints(
     start: offsetIn(starts, { topic, partition }),
     end: offsetIn(ends, { topic, partition }),
   })
-  const kept = partitions.flatMap((partition) => chosen(partition, given, group, options) ?? [])
   const placed = kept.map((position) => goOn(position, nowOf(position), options))
   const fresh = partitions.filter(isNotIn(placed))
   const added = fresh.filter((partition) => isAdded(partition, told, seen, remembered))
@@ -59,6 +66,19 @@ export async function startingPoints(
   const missing = partitions.filter(isNotIn(placed))
   if (missing.length > 0) throw unanswered(options, missing)
   return { positions: placed, seen }
+}
+
+/** A new leader may take a moment to know how far it reaches: an end that lies before a position is asked for again. */
+async function endsOf(
+  partitions: readonly TopicPartition[],
+  kept: readonly Position[],
+  topics: TopicAdmin,
+): Promise<readonly Position[]> {
+  const ends = await topics.offsets(partitions, 'latest')
+  const isBeyond = (position: Position) => position.offset > (offsetIn(ends, position) ?? Number.POSITIVE_INFINITY)
+  if (!kept.some(isBeyond)) return ends
+  await new Promise((resolve) => setTimeout(resolve, againMs))
+  return topics.offsets(partitions, 'latest')
 }
 
 /** Where to begin on partitions that nobody has a position of. */
@@ -107,12 +127,16 @@ function compareCounts(
   now: SeenTopic,
   { told, noticed, options }: Pick<From, 'options'> & { told: readonly Position[]; noticed: SeenTopic | undefined },
 ): void {
-  const kept = told.flatMap((position) => (position.topic === topic ? (position.facts?.partitions ?? []) : []))
+  const facts = told.flatMap((position) => (position.topic === topic ? (position.facts ?? []) : []))
+  const kept = facts.map(({ partitions }) => partitions)
   const counts = [...kept, ...(noticed === undefined ? [] : [noticed.partitions])]
   const isNews = noticed?.partitions !== now.partitions
   // Who has gone on with more of them has committed that with the first position.
   const isKnown = counts.length === 0 || kept.includes(now.partitions) || (kept.length === 0 && !isNews)
-  if (!isKnown) repartition(topic, Math.max(...counts), now.partitions, options, isNews)
+  const was = Math.max(...counts)
+  // A broker may not have heard of it yet; fewer has only a topic that was made anew.
+  const isLess = now.partitions < was && !facts.some((one) => isAnother(one, now))
+  if (!isKnown && !isLess) repartition(topic, was, now.partitions, options, isNews)
 }
 
 /** Whether a partition without a position came to be after others were read. */

@@ -26,16 +26,21 @@ export function goOn(known: Position, now: PartitionNow, options: ReaderOptions)
   return position
 }
 
+/** A topic has taken the place of the one that was read. Errors: WEIR_SOURCE_RECREATED, unless the options say to go on. */
+export function replace(topic: string, known: object, options: ReaderOptions): void {
+  tell(options, { topic, change: 'recreated' })
+  const error = recreatedError(topic, options)
+  if (options.onRecreated === 'fail') throw error
+  options.log.warn({ topic, ...known }, `${error.message}: it is read from its beginning`)
+}
+
 export function isAnother(one: Pick<SeenTopic, 'id'> | { id?: string | undefined }, other: SeenTopic): boolean {
   return one.id !== undefined && other.id !== undefined && one.id !== other.id
 }
 
 /** Where the positions of a topic's last life end, those of the next one go on: so repeats are still told from what is new. */
 function anew({ topic, partition, offset, facts }: Position, now: PartitionNow, options: ReaderOptions): Position {
-  tell(options, { topic, change: 'recreated' })
-  const error = recreatedError(topic, options)
-  if (options.onRecreated === 'fail') throw error
-  options.log.warn({ topic, partition, id: now.id, was: facts?.id }, `${error.message}: it is read from its beginning`)
+  replace(topic, { partition, id: now.id, was: facts?.id }, options)
   return { topic, partition, offset: now.start ?? 0, facts: factsOf(now, (facts?.before ?? 0) + Math.max(offset, 1)) }
 }
 

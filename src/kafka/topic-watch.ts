@@ -22,19 +22,28 @@ export interface WatchedReader {
 
 /** Compares, every few seconds, what the topics are with what they were when reading began. */
 export class TopicWatch {
-  /** A topic that was there and is not any more. */
-  missing: WeirError | undefined
+  /** Topics that were there and are not any more. */
+  private readonly gone = new Map<string, WeirError>()
   /** What they were found to be last. */
   seen: ReadonlyMap<string, SeenTopic> = new Map()
   private looking: Promise<void> | undefined
   private ticking: NodeJS.Timeout | undefined
   private isOver = false
+  /** Whether the client has given up on a position; which one it does not say. */
+  private hasStrayed = false
+  /** Partitions whose end lay before their position when that was looked at. */
+  private suspects = new Map<Reading, number>()
 
   constructor(
     private readonly topics: TopicAdmin,
     private readonly options: ReaderOptions,
     private readonly reader: WatchedReader,
   ) {}
+
+  /** A topic that is waited for. */
+  get missing(): WeirError | undefined {
+    return this.gone.values().next().value
+  }
 
   start(): void {
     this.ticking = setInterval(() => void this.look(), everyMs)
@@ -50,6 +59,12 @@ export class TopicWatch {
   /** Reading begins, or more of it, with the topics being this. */
   know(seen: ReadonlyMap<string, SeenTopic>): void {
     this.seen = seen
+  }
+
+  /** A position is not there, or so it seemed to the client, which reads nothing more of its partition. */
+  stray(): Promise<void> {
+    this.hasStrayed = true
+    return this.look()
   }
 
   /** Looks now, unless it does so already. */
@@ -70,7 +85,7 @@ export class TopicWatch {
     // More may have been assigned meanwhile, with topics as they were then.
     if (this.isOver || this.seen !== before) return
     this.seen = new Map([...before].map(([topic, was]) => [topic, this.compareTopic(topic, was, seen.get(topic))]))
-    if (this.missing === undefined) await this.findGaps()
+    await this.findGaps()
   }
 
   private compareTopic(topic: string, was: SeenTopic, now: SeenTopic | undefined): SeenTopic {
@@ -78,27 +93,33 @@ export class TopicWatch {
       this.miss(topic)
       return was
     }
-    this.missing = undefined
+    this.gone.delete(topic)
     if (isAnother(was, now)) throw this.told(recreatedError(topic, this.options), { topic, change: 'recreated' })
     this.reader.hold(topic, false)
-    if (now.partitions !== was.partitions) repartition(topic, was.partitions, now.partitions, this.options)
+    // A broker may not have heard of it yet.
+    if (now.partitions <= was.partitions) return was
+    repartition(topic, was.partitions, now.partitions, this.options)
     return now
   }
 
   private miss(topic: string): void {
     this.reader.hold(topic, true)
-    if (this.missing !== undefined) return
+    if (this.gone.has(topic)) return
     const { doing, place, log, noticed } = this.options
     const text = `${doing}: topic '${topic}' is gone`
-    this.missing = new WeirError('WEIR_SOURCE_MISSING', text, { ...place, hint: 'It is waited for.' })
+    this.gone.set(topic, new WeirError('WEIR_SOURCE_MISSING', text, { ...place, hint: 'It is waited for.' }))
     noticed?.({ topic, change: 'missing' })
     log.warn({ topic }, `${text}; it is waited for`)
   }
 
   /** Where nothing comes although it is read, the records may be gone, or the whole end of the log. */
   private async findGaps(): Promise<void> {
-    const silent = [...this.reader.parts].filter(({ moved }) => this.reader.readingMs() - moved >= silentMs)
+    const isSilent = ({ topic, moved }: Reading) => !this.gone.has(topic) && this.reader.readingMs() - moved >= silentMs
+    const silent = [...this.reader.parts].filter(isSilent)
     if (silent.length === 0) return
+    const { hasStrayed, suspects } = this
+    this.hasStrayed = false
+    this.suspects = new Map()
     const positions = new Map(silent.map((part) => [part, part.position]))
     const asked = silent.map(({ topic, partition }) => ({ topic, partition }))
     const [starts, ends] = await Promise.all([
@@ -114,8 +135,12 @@ export class TopicWatch {
       if (start !== undefined && start > offset) {
         lose(at, start, this.options)
         await this.reader.move(part, start)
-      } else if (end !== undefined && end < offset)
-        throw this.told(truncatedError(at, end, this.options), { topic, change: 'truncated' })
+      } else if (end !== undefined && end < offset) {
+        // A new leader may take a moment to know how far it reaches.
+        if (suspects.get(part) === offset)
+          throw this.told(truncatedError(at, end, this.options), { topic, change: 'truncated' })
+        this.suspects.set(part, offset)
+      } else if (hasStrayed) await this.reader.move(part, offset)
     }
   }
 
