@@ -1,14 +1,21 @@
 import type { Aggregate } from './aggregate.js'
+import { isThere, type Maybe } from './internal/missing.js'
 
 type Mean = [sum: number, count: number]
 
-/** The mean of a number of each record; undefined while there is none. */
-export function avg<V>(of: (value: V) => number): Aggregate<V, Mean, number | undefined> {
+/**
+ * The mean of a number of each record; undefined while there is none. Null, undefined and NaN are skipped, and counted in
+ * `weir_values_skipped_total`.
+ */
+export function avg<V>(of: (value: V) => Maybe<number>): Aggregate<V, Mean, number | undefined> {
   return {
     init: () => [0, 0],
-    add: (mean, value) => {
-      mean[0] += of(value)
-      mean[1]++
+    add(mean, value, _record, skip) {
+      const number = of(value)
+      if (isThere(number)) {
+        mean[0] += number
+        mean[1]++
+      } else skip?.()
       return mean
     },
     merge: (mean, other) => {

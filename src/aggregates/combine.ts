@@ -38,9 +38,9 @@ function several(
   const { length } = members
   return {
     init: () => members.map((member) => member.init()),
-    add(all, value, record) {
+    add(all, value, record, skip) {
       for (let index = 0; index < length; index++) {
-        all[index] = (members[index] as AnyAggregate).add(all[index], value, record)
+        all[index] = (members[index] as AnyAggregate).add(all[index], value, record, skip)
       }
       return all
     },

@@ -1,10 +1,16 @@
 import type { Aggregate } from './aggregate.js'
+import { isThere, type Maybe } from './internal/missing.js'
 
-/** The sum of a number of each record. */
-export function sum<V>(of: (value: V) => number): Aggregate<V, number, number> {
+/** The sum of a number of each record. Null, undefined and NaN are skipped, and counted in `weir_values_skipped_total`. */
+export function sum<V>(of: (value: V) => Maybe<number>): Aggregate<V, number, number> {
   return {
     init: () => 0,
-    add: (total, value) => total + of(value),
+    add(total, value, _record, skip) {
+      const number = of(value)
+      if (isThere(number)) return total + number
+      skip?.()
+      return total
+    },
     merge: (total, other) => total + other,
     result: (total) => total,
   }

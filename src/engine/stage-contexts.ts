@@ -104,9 +104,13 @@ export class StageContexts {
 
   operator(node: OperatorNode): OperatorContext {
     const { time, stores } = this.around
+    const counts = this.counts(node.name)
     return {
       ...this.common(node),
       time,
+      skipped: () => {
+        counts.skipped = (counts.skipped ?? 0) + 1
+      },
       store: (name, codec, bounds) => stores.declare(declared(node, name, this.flow), codec, bounds),
       reject: this.rejecting(node),
     }

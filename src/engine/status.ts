@@ -19,6 +19,8 @@ export interface StageCounts {
   in: number
   out: number
   rejected: number
+  /** Values that were null, undefined or NaN where an aggregate reckons with numbers; none where it is not there. */
+  skipped?: number
 }
 
 export interface PartitionStatus extends PartitionEnd {

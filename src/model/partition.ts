@@ -8,9 +8,18 @@ export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}-${partition}`
 }
 
+/** Orders names of partitions by topic and number. */
+export function byPartition(one: string, other: string): number {
+  if (one === other) return 0
+  const [dash, otherDash] = [one.lastIndexOf('-'), other.lastIndexOf('-')]
+  const [topic, otherTopic] = [one.slice(0, dash), other.slice(0, otherDash)]
+  if (topic !== otherTopic) return topic < otherTopic ? -1 : 1
+  return Number(one.slice(dash + 1)) - Number(other.slice(otherDash + 1))
+}
+
 /**
  * A map from topic partitions that costs one comparison for each look-up while the topic stays the same,
- * as it does for nearly every record.
+ * as it does for nearly every record. Its entries come by topic and number, in whatever order they were put there.
  */
 export class PartitionMap<T> {
   private readonly topics = new Map<string, (T | undefined)[]>()
@@ -60,7 +69,12 @@ export class PartitionMap<T> {
   private row(topic: string): (T | undefined)[] {
     if (topic === this.lastTopic) return this.lastRow
     let row = this.topics.get(topic)
-    if (row === undefined) this.topics.set(topic, (row = []))
+    if (row === undefined) {
+      row = []
+      const rows = [...this.topics, [topic, row] as const].sort(([one], [other]) => (one < other ? -1 : 1))
+      this.topics.clear()
+      for (const [name, its] of rows) this.topics.set(name, its)
+    }
     this.lastTopic = topic
     this.lastRow = row
     return row

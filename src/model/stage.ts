@@ -82,6 +82,8 @@ export interface PartitionTold extends TopicPartition {
 
 export interface OperatorContext extends StageContext, Rejecting {
   readonly time: StreamTime
+  /** Counts a record in which a selector found nothing to take in, in `weir_values_skipped_total`. */
+  readonly skipped?: () => void
   /**
    * Declares a store of this stage, named by its definition's `stores`, which keeps what it is given unless it has bounds.
    * Call it while building.

@@ -137,6 +137,11 @@ function stageMetrics(registry: Registry, flows: () => readonly FlowStatus[]): v
     })
   counter('weir_records_in_total', 'Records that a stage took.', (stage) => stage.in)
   counter('weir_records_out_total', 'Records that a stage gave.', (stage) => stage.out)
+  counter(
+    'weir_values_skipped_total',
+    'Values that min, max, sum or avg skipped: null, undefined or NaN. Replays are counted too.',
+    ({ skipped = 0 }) => skipped,
+  )
 }
 
 function partitionMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {

@@ -27,3 +27,29 @@ test.each(Object.entries(exact))('%s of parts, merged, is that of all', (_, of) 
     }),
   )
 })
+
+const maybe = (value: number | null | undefined) => value
+const skipping: Record<string, Aggregates<number | null | undefined>> = {
+  sum: sum(maybe),
+  min: min(maybe),
+  max: max(maybe),
+  avg: avg(maybe),
+}
+
+test.each(Object.entries(skipping))('%s skips what is no value, wherever it stands', (_, of) => {
+  const { init, add, merge, result } = combine(of)
+  const nothing = fc.constantFrom(null, undefined, Number.NaN)
+  fc.assert(
+    fc.property(fc.array(fc.array(fc.oneof(fc.integer({ min: -50, max: 50 }), nothing))), (parts) => {
+      let skipped = 0
+      const whole = (values: readonly unknown[]) =>
+        values.reduce<unknown>((state, one) => add(state, one, record, () => skipped++), init())
+      const merged = parts.map(whole).reduce((all, part) => merge(all, part), init())
+      const there = parts
+        .flat()
+        .filter((value): value is number => value !== null && !Number.isNaN(value ?? Number.NaN))
+      expect(skipped).toBe(parts.flat().length - there.length)
+      expect(result(merged)).toEqual(result(whole(there)))
+    }),
+  )
+})

@@ -48,6 +48,11 @@ describe('a scrape', () => {
     )
   })
 
+  test('counts the values that aggregates skipped', async () => {
+    const stages = [{ stage: 'mean', kind: 'operator' as const, in: 7, out: 5, rejected: 0, skipped: 3 }]
+    expect(await scrape(status({ stages }))).toContain('weir_values_skipped_total{flow="one",stage="mean"} 3')
+  })
+
   test('counts what bounded stores let go of', async () => {
     const stores = [{ store: 'users', expired: 3, evicted: 40 }]
     expect(await scrape(status({ stores }))).toEqual(

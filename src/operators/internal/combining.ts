@@ -102,7 +102,7 @@ export class Combining {
     if (entry === undefined) return
     const combination = entry.value
     try {
-      combination.state = this.aggregate.add(combination.state, record.value, record)
+      combination.state = this.aggregate.add(combination.state, record.value, record, this.context.skipped)
     } catch (error) {
       throw failure(error, record, this.context)
     }

@@ -47,7 +47,7 @@ export class Groups {
     const entry = this.place.of(record, part)
     if (entry === undefined) return false
     try {
-      entry.value = this.aggregate.add(entry.value, record.value, record)
+      entry.value = this.aggregate.add(entry.value, record.value, record, this.context.skipped)
     } catch (error) {
       throw failure(error, record, this.context)
     }

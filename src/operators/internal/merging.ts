@@ -1,4 +1,5 @@
 import {
+  byPartition,
   type OperatorContext,
   type PartialResult,
   partitionName,
@@ -18,9 +19,9 @@ interface Slot {
   readonly partial: unknown
 }
 
-/** The partial results of a group, one for each source partition. */
+/** The partial results of a group, one for each source partition, by topic and number of these. */
 export class Slots {
-  private readonly bySource = new Map<string, Slot>()
+  private bySource = new Map<string, Slot>()
   private fresh = new Set<string>()
 
   /** Takes the place of what the source had told before; false when that was later. */
@@ -28,6 +29,8 @@ export class Slots {
     const known = this.bySource.get(source)
     if (known !== undefined && isLater(known, slot)) return false
     this.bySource.set(source, slot)
+    if (known === undefined && this.bySource.size > 1)
+      this.bySource = new Map([...this.bySource].sort(([one], [other]) => byPartition(one, other)))
     this.fresh.add(source)
     return true
   }

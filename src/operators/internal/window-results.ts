@@ -177,9 +177,9 @@ function gatheredOf<V>(
   { collect }: Telling<V>,
 ): Map<StoreKey, unknown[]> {
   const groups = new Map<StoreKey, unknown[]>()
-  for (const part of parts) {
-    for (const segment of part.segments()) {
-      if (!slices.has(segment, start)) continue
+  for (const segment of segmentsOf(parts)) {
+    if (!slices.has(segment, start)) continue
+    for (const part of parts) {
       for (const [key, { value }] of part.segment(segment) ?? []) {
         let partials = groups.get(key)
         if (partials === undefined) groups.set(key, (partials = []))
@@ -196,8 +196,9 @@ function mergedOf(aggregate: Combined, partials: readonly unknown[]): unknown {
   return partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init())
 }
 
-function segmentsOf(parts: readonly StorePartition<unknown>[]): Set<number> {
-  return new Set(parts.flatMap((part) => [...part.segments()]))
+/** In order of time, whatever the order in which they came or were restored: aggregates may mind it. */
+function segmentsOf(parts: readonly StorePartition<unknown>[]): number[] {
+  return [...new Set(parts.flatMap((part) => [...part.segments()]))].sort((one, other) => one - other)
 }
 
 function windowOf(start: number, { size }: Slices): Window {
