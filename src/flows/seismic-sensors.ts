@@ -1,6 +1,6 @@
 import { defineSource, env, feed, generate, type Source } from 'weirflow'
 import { z } from 'zod'
-import type { SeismicEvent } from './seismic.js'
+import { SeismicEvent } from './seismic.js'
 
 const unlimited = (limit: number) => (limit === 0 ? Number.MAX_SAFE_INTEGER : limit)
 const limit = env('SEISMIC_LIMIT').int().default(0).map(unlimited)
@@ -53,22 +53,38 @@ export function simulated(startMs: number) {
 }
 
 const Feature = z.object({
-  id: z.string(),
+  id: z.string().min(1),
   properties: z.object({ mag: z.number(), time: z.number(), net: z.string() }),
   geometry: z.object({ coordinates: z.tuple([z.number(), z.number(), z.number()]) }),
 })
+/** What every feature tells, as far as it is known yet. */
+type Feature = z.input<typeof Feature> & {
+  readonly properties: { readonly ids?: string | null; readonly updated?: number | null }
+}
 
-/** The earthquakes of a GeoJSON document of the USGS; those that have no magnitude or place yet are left for later. */
+/** The features of a GeoJSON document of the USGS; those that have no magnitude or place yet are left for later. */
+function features(document: unknown): Feature[] {
+  const told = z.object({ features: z.array(z.unknown()) }).parse(document).features as Partial<Feature>[]
+  return told.filter((feature) => feature?.properties?.mag !== null && feature?.geometry !== null) as Feature[]
+}
+
+/** All ids of a shock: which of them is its `id` changes, when another network is found to know better. */
+function idsOf({ id, properties: { ids } }: Feature): string[] {
+  return [...new Set([id, ...(ids ?? '').split(',')])].filter((each) => each !== '')
+}
+
+/** What a feature says of a shock, under the id by which it is known here. */
+function shockOf(feature: Feature, eventid: string): SeismicEvent {
+  const { properties, geometry } = Feature.parse(feature)
+  const [longitude, latitude, depth] = geometry.coordinates
+  const time = new Date(properties.time).toISOString()
+  const { net: sensorid, mag: magnitude } = properties
+  return SeismicEvent.parse({ eventid, sensorid, time, magnitude, depth, latitude, longitude })
+}
+
+/** The earthquakes of such a document. */
 export function earthquakes(document: unknown): SeismicEvent[] {
-  const { features } = z.object({ features: z.array(z.unknown()) }).parse(document)
-  return features.flatMap((feature) => {
-    const parsed = Feature.safeParse(feature)
-    if (!parsed.success) return []
-    const { id, properties, geometry } = parsed.data
-    const [longitude, latitude, depth] = geometry.coordinates
-    const time = new Date(properties.time).toISOString()
-    return [{ eventid: id, sensorid: properties.net, time, magnitude: properties.mag, depth, latitude, longitude }]
-  })
+  return features(document).map((feature) => shockOf(feature, feature.id))
 }
 
 const key = ({ sensorid }: SeismicEvent) => sensorid
@@ -84,11 +100,14 @@ const simulator = generate<SeismicEvent>({
   key,
 })
 
-const usgs = feed<SeismicEvent>({
+/** Shocks are revised, for days: a row of one event id is then written anew. */
+export const usgs = feed<Feature, SeismicEvent>({
   url: env('SEISMIC_USGS_URL').default('https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary/all_hour.geojson'),
-  items: earthquakes,
-  id: ({ eventid }) => eventid,
-  time: ({ time }) => Date.parse(time),
+  items: features,
+  id: idsOf,
+  time: ({ properties }) => properties.time,
+  updated: ({ properties: { updated, time } }) => updated ?? time,
+  value: shockOf,
   key,
   count: limit,
 })
@@ -106,6 +125,11 @@ const sensorsDefinition = defineSource({
     simulator: stage.describe('The simulator.'),
     usgs: stage.describe('The feed of the USGS.'),
   }),
+  onError: 'skip',
+  stores: ({ from, ...sources }, stage) => {
+    const { definition, options } = sources[from]
+    return definition.stores?.(options, stage) ?? []
+  },
   detail: ({ from }) => from,
   build: ({ from, ...sources }, context) => {
     const { definition, options } = sources[from]

@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto'
 import { concatMap, defer, EMPTY, finalize, from, NEVER, type Observable, repeat, takeUntil, timer } from 'rxjs'
 import { z } from 'zod'
 import {
   type Assigned,
+  asWeirError,
   type Configurable,
   type Duration,
   defineSource,
@@ -12,28 +14,39 @@ import {
   noHeaders,
   type PartitionEnd,
   type Position,
+  type RejectionPolicy,
+  rejectionPolicy,
   type Source,
   type SourceContext,
   type SourceTask,
   StreamRecord,
   type TopicPartition,
 } from '../model/index.js'
+import { type Identity, KnownItems, knownCodec } from './feed/known-items.js'
 import { Poller } from './feed/poller.js'
-import { idCodec, RecentIds } from './internal/recent-ids.js'
 import { ReplayLog } from './internal/replay-log.js'
 import { soleAssignment } from './internal/sole-partition.js'
 
-export interface FeedOptions<V> {
+export interface FeedOptions<V, W = V> {
   /** Where the document is. */
   readonly url: string
-  /** The items of a document, which is parsed JSON. */
+  /** The items of a document, which is parsed JSON. What it throws leaves the document for its next turn. */
   readonly items: (document: unknown) => Iterable<V>
-  /** What an item is known by: one that was there before is not new. */
-  readonly id: (item: V) => string
+  /**
+   * What an item is known by: one that was there before is not new. Where an item has several ids, or changes them, all
+   * of them: any that was there before will do.
+   */
+  readonly id: (item: V) => string | readonly string[]
   /** When an item happened, ms since the Unix epoch; the oldest come first. */
   readonly time: (item: V) => number
-  /** The key of an item. Default: none. */
-  readonly key?: (item: V) => string
+  /** When an item was last changed, ms: one that was changed since comes again. Default: an item comes once. */
+  readonly updated?: (item: V) => number
+  /** What is emitted of an item, given the id by which it was known first. Default: the item. */
+  readonly value?: (item: V, id: string) => W
+  /** The key of what is emitted. Default: none. */
+  readonly key?: (value: W) => string
+  /** What becomes of an item of which one of these functions throws. Default `skip`: counted and logged. */
+  readonly onError?: RejectionPolicy
   /** How often it is asked for; a server that wants more time gets it. Default `'60s'`. */
   readonly every?: Duration
   /** How long an answer may take. Default `'30s'`. */
@@ -47,9 +60,18 @@ export interface FeedOptions<V> {
 const schema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Where the document is.'),
   items: fn<FeedOptions<unknown>['items']>().describe('The items of a document, which is parsed JSON.'),
-  id: fn<FeedOptions<unknown>['id']>().describe('What an item is known by: one that was there before is not new.'),
+  id: fn<FeedOptions<unknown>['id']>().describe(
+    'What an item is known by, one id or several: one that was there before is not new.',
+  ),
   time: fn<FeedOptions<unknown>['time']>().describe('When an item happened, ms since the Unix epoch.'),
-  key: fn<(item: unknown) => string>().optional().describe('The key of an item; none if not given.'),
+  updated: fn<(item: unknown) => number>()
+    .optional()
+    .describe('When an item was last changed, ms: one that was changed since comes again.'),
+  value: fn<(item: unknown, id: string) => unknown>()
+    .optional()
+    .describe('What is emitted of an item, given the id by which it was known first; the item if not given.'),
+  key: fn<(value: unknown) => string>().optional().describe('The key of what is emitted; none if not given.'),
+  onError: rejectionPolicy.optional().describe('What becomes of an item of which a function throws.'),
   every: duration.default(60_000).describe('How often it is asked for; a server that wants more time gets it.'),
   timeout: duration.default(30_000).describe('How long an answer may take.'),
   count: z.int().min(0).default(Number.MAX_SAFE_INTEGER).describe('After how many items it idles.'),
@@ -68,6 +90,7 @@ export const feedDefinition = defineSource({
   options: schema,
   replayable: true,
   positions: 'store',
+  onError: 'skip',
   stores: (_options, stage) => [stage],
   detail: ({ url }) => url,
   build: (options, context) => new FeedTask(options, context),
@@ -76,21 +99,42 @@ export const feedDefinition = defineSource({
 /**
  * Polls a JSON document over HTTP and emits the items that were not in it before, the oldest first. It asks politely:
  * not more often than `every`, with the ETag of what it has, and later where the server says `Retry-After`. A server
- * that does not answer is logged and asked again at the next turn.
+ * that does not answer is logged and asked again at the next turn. An item that can't be read is rejected by itself, once.
+ *
+ * Items may change: with `updated` an item that was changed comes again, and it is the same item as long as one of its ids
+ * is.
  *
  * Records have the time of their arrival. An epoch that fails is replayed from memory. The ids of the newest 100,000
  * items are kept with the positions, so that a process that starts again, and has the checkpoints of the one before,
  * emits only what is new since. What a document showed only while no process ran does not come.
  */
-export function feed<V>(options: Configurable<FeedOptions<V>>): Source<V> {
+export function feed<V, W = V>(options: Configurable<FeedOptions<V, W>>): Source<W> {
   return feedDefinition.declare(options)
+}
+
+/** An item that came, until it is committed. */
+interface Arrived {
+  readonly record: StreamRecord
+  readonly identity: Identity
+  /** The id by which it was known first. */
+  readonly first: string
+  /** Why it can't be emitted. */
+  readonly fault: unknown
+}
+
+/** What an item tells of itself. */
+interface Told {
+  readonly item: unknown
+  readonly time: number
+  readonly identity: Identity
+  readonly fault: unknown
 }
 
 class FeedTask implements SourceTask {
   private readonly partition: TopicPartition
   private readonly poller: Poller
-  private readonly ids: RecentIds
-  private readonly log: ReplayLog<StreamRecord>
+  private readonly known: KnownItems
+  private readonly log: ReplayLog<Arrived>
   /** The poll that is under way; an epoch may end before it does, and the next one waits on. */
   private polling: Promise<void> | undefined
 
@@ -101,7 +145,7 @@ class FeedTask implements SourceTask {
     const { url, every, timeout } = options
     this.partition = { topic: `feed:${context.stage}`, partition: 0 }
     this.log = new ReplayLog(this.partition)
-    this.ids = new RecentIds(context.store(context.stage, idCodec), this.partition)
+    this.known = new KnownItems(context.store(context.stage, knownCodec), this.partition)
     this.poller = new Poller({ url, everyMs: every, timeoutMs: timeout, clock: context.clock })
   }
 
@@ -127,7 +171,10 @@ class FeedTask implements SourceTask {
   }
 
   commit(positions: readonly Position[]): Observable<never> {
-    return this.log.commit(positions)
+    return defer(() => {
+      for (const { identity, first } of this.log.committing(positions)) this.known.settle(identity, first)
+      return this.log.commit(positions)
+    })
   }
 
   ends(): Observable<readonly PartitionEnd[]> {
@@ -144,17 +191,19 @@ class FeedTask implements SourceTask {
 
   /** Goes on where the checkpoint ends, whoever wrote it. */
   private resume(): void {
-    this.ids.load()
+    this.known.load()
     // What came and was not emitted is asked for once more.
     this.poller.forget()
   }
 
   private *waiting(epoch: Epoch): Generator<StreamRecord> {
     while (epoch.room() > 0) {
-      const record = this.log.next()
-      if (record === undefined) return
-      this.ids.emit(record.origin.offset, this.options.id(record.value))
-      yield record
+      const item = this.log.next()
+      if (item === undefined) return
+      const { record, identity, first, fault } = item
+      this.known.emit(record.origin.offset, identity, first)
+      if (fault === undefined) yield record
+      else this.context.reject(record, asWeirError(fault, 'WEIR_RECORD_MALFORMED'))
       // Afterwards, for what fills the epoch also ends it.
       epoch.take(1, 0)
     }
@@ -177,31 +226,63 @@ class FeedTask implements SourceTask {
   }
 
   private async ask(): Promise<void> {
+    const { url } = this.options
     try {
       const document = await this.poller.poll()
       if (document !== undefined) this.take([...this.options.items(document.body)])
     } catch (error) {
-      const { url } = this.options
+      // What could not be read is no document to have: the next answer has to be all of it.
+      this.poller.forget()
       this.context.log.warn({ url }, `polling ${url}: ${messageOf(error)}; asking again in its turn`)
     }
   }
 
   private take(items: readonly unknown[]): void {
-    const { id, time, count } = this.options
-    const fresh = items.filter((item) => !this.ids.has(id(item)))
-    fresh.sort((a, b) => time(a) - time(b))
-    for (const item of fresh) {
-      if (this.log.end >= count) return
-      if (this.ids.has(id(item))) continue
-      this.ids.add(id(item))
-      this.log.push(this.record(item))
+    const told = items.map((item) => this.tell(item)).sort((a, b) => a.time - b.time)
+    for (const { item, identity, fault } of told) {
+      if (this.log.end >= this.options.count) return
+      const first = this.known.takeNew(identity)
+      if (first !== undefined) this.log.push({ identity, first, ...this.made(item, first, fault) })
     }
   }
 
-  private record(value: unknown): StreamRecord {
-    const key = this.options.key?.(value) ?? null
+  /** What an item tells of itself. One that can't is known by all that it is, and comes first. */
+  private tell(item: unknown): Told {
+    const { id, time, updated } = this.options
+    try {
+      const identity = { ids: idsOf(id(item)), updated: updated && timeOf('updated', updated(item)) }
+      return { item, time: timeOf('time', time(item)), identity, fault: undefined }
+    } catch (fault) {
+      const text = hash('sha1', JSON.stringify(item) ?? String(item), 'base64')
+      return { item, time: Number.NEGATIVE_INFINITY, identity: { ids: [text], updated: undefined }, fault }
+    }
+  }
+
+  private made(item: unknown, first: string, fault: unknown): Pick<Arrived, 'record' | 'fault'> {
+    if (fault !== undefined) return { record: this.record(item, null), fault }
+    const { value: valueOf, key } = this.options
+    try {
+      const value = valueOf === undefined ? item : valueOf(item, first)
+      return { record: this.record(value, key?.(value) ?? null), fault: undefined }
+    } catch (thrown) {
+      return { record: this.record(item, null), fault: thrown }
+    }
+  }
+
+  private record(value: unknown, key: string | null): StreamRecord {
     const timestamp = this.context.clock.now()
     const origin = { ...this.partition, offset: this.log.end, key, value, timestamp }
     return new StreamRecord(key, value, timestamp, noHeaders, origin)
   }
+}
+
+function idsOf(told: unknown): readonly string[] {
+  const ids: readonly unknown[] = Array.isArray(told) ? told : [told]
+  if (ids.length > 0 && ids.every((id) => typeof id === 'string' && id !== '')) return ids as readonly string[]
+  throw new TypeError(`id: expected text, or several, and got ${JSON.stringify(told) ?? 'undefined'}`)
+}
+
+function timeOf(what: string, told: unknown): number {
+  if (typeof told === 'number' && Number.isFinite(told)) return told
+  throw new TypeError(`${what}: expected a time in ms, and got ${String(told)}`)
 }

@@ -359,6 +359,37 @@ describe('an epoch that is cut', () => {
   )
 })
 
+describe('an id without an event', () => {
+  const piece = (letter: string) => (letter === 'x' ? 'id: x\n\n' : frame(letter))
+
+  test(
+    'is where the next connection goes on',
+    scripted(
+      (body) => [{ body: body('ax|', piece) }, { body: body('b', piece) }],
+      (kit) => {
+        kit.expectRecords(kit.bench.read(kit.open(), [endless()]), '20ms !').toBe('a 11ms b')
+        kit.after(() => expect(requested(kit.server).map(([, lastId]) => lastId)).toEqual([undefined, 'x']))
+      },
+    ),
+  )
+
+  test(
+    'is where the next process goes on, once it is committed',
+    scripted(
+      (body) => [{ body: body('ax-b', piece) }, { body: body('-c', piece) }],
+      (kit) => {
+        const { bench, open, server, clock } = kit
+        const first$ = bench
+          .read(open(), [epochOf(5, timer(2, clock.scheduler))])
+          .pipe(takeUntil(timer(5, clock.scheduler)))
+        const second$ = defer(() => bench.read(open(), [endless()]))
+        kit.expectRecords(concat(first$, second$), '10ms !').toBe('a 5ms c')
+        kit.after(() => expect(requested(server).map(([, lastId]) => lastId)).toEqual([undefined, 'x']))
+      },
+    ),
+  )
+})
+
 describe('a process that starts again', () => {
   test(
     'goes on after the last event that was committed',

@@ -1,14 +1,23 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { concat, firstValueFrom, NEVER, type Observable, of, Subject, take, takeUntil, timer, toArray } from 'rxjs'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Epoch, type SourceContext, type SourceTask, silentLogger, systemClock } from '../../src/model/index.js'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type Epoch,
+  messageOf,
+  type SourceContext,
+  type SourceTask,
+  type StreamRecord,
+  silentLogger,
+  systemClock,
+} from '../../src/model/index.js'
 import { feedDefinition } from '../../src/sources/feed.js'
 import { TaskStores } from '../../src/state/index.js'
 
 interface Item {
   readonly id: string
   readonly at: number
+  readonly nothing?: { readonly there: never }
 }
 
 /** A document that changes, and what its server does when it is asked. */
@@ -46,12 +55,16 @@ beforeEach(async () => {
 })
 afterEach(() => server.stop())
 
+const rejected: [unknown, string][] = []
+beforeEach(() => void rejected.splice(0))
+
 const partition = { topic: 'feed:quakes', partition: 0 }
 
 /** A task of a process that has just begun. */
 function open(options: object = {}, stores = new TaskStores()): SourceTask {
   const store: SourceContext['store'] = (name, codec) => stores.declare(name, codec)
-  const context = { stage: 'quakes', clock: systemClock, log: silentLogger, store } as unknown as SourceContext
+  const reject = (record: StreamRecord, error: unknown) => void rejected.push([record.value, messageOf(error)])
+  const context = { stage: 'quakes', clock: systemClock, log: silentLogger, store, reject } as unknown as SourceContext
   const given = {
     url: server.url,
     items: (document: unknown) => (document as { items: Item[] }).items,
@@ -182,4 +195,104 @@ test('ends its request with the task', async () => {
   await firstValueFrom(concat(task.read(epoch(1)).pipe(takeUntil(timer(50))), of(1)))
   await firstValueFrom(task.assignments$.pipe(take(1)))
   await expect.poll(() => closed).toBe(true)
+})
+
+describe('one bad item', () => {
+  const bad = { id: 'bad', at: Number.NaN }
+  const items = (document: unknown) => (document as { items: Item[] }).items
+
+  test('is rejected by itself, once, and the others come', async () => {
+    server.items = [c, bad, a, b]
+    const task = open()
+    expect(await ids(task, 4, timer(300))).toEqual(['a1', 'b2', 'a3'])
+    server.items = [c, bad, a, b, d]
+    expect(await ids(task, 4, timer(300))).toEqual(['d4'])
+    expect(rejected).toEqual([[{ id: 'bad', at: null }, expect.stringContaining('time: expected a time in ms')]])
+  })
+
+  test.each([
+    ['id', { id: (item: Item) => (item.id === 'b2' ? undefined : item.id) }],
+    ['id', { id: (item: Item) => (item.id === 'b2' ? [] : item.id) }],
+    ['time', { time: (item: Item) => (item.id === 'b2' ? item.nothing!.there : item.at) }],
+    ['updated', { updated: (item: Item) => (item.id === 'b2' ? Number.NaN : item.at) }],
+    ['value', { value: (item: Item) => (item.id === 'b2' ? item.nothing!.there : item) }],
+    ['key', { key: (item: Item) => (item.id === 'b2' ? item.nothing!.there : item.id) }],
+  ])('is one of which `%s` fails', async (_what, options) => {
+    server.items = [a, b, c]
+    expect(await ids(open(options), 3, timer(200))).toEqual(['a1', 'a3'])
+    expect(rejected.map(([item]) => item)).toEqual([b])
+  })
+
+  test('is none that ends an epoch twice: a policy that fails replays it', async () => {
+    server.items = [a, bad]
+    const task = open()
+    expect(await ids(task, 2, timer(200))).toEqual(['a1'])
+    await firstValueFrom(task.rewind([{ ...partition, offset: 0 }], undefined), { defaultValue: undefined })
+    expect(await ids(task, 2, timer(200))).toEqual(['a1'])
+    expect(rejected).toHaveLength(2)
+  })
+
+  test('a document that can not be read is asked for again as a whole', async () => {
+    server.items = [a]
+    let asked = 0
+    const readable = (document: unknown) => {
+      if (asked++ === 0) throw new Error('not yet')
+      return items(document)
+    }
+    expect(await ids(open({ items: readable }), 1, timer(400))).toEqual(['a1'])
+    expect(server.asked.map(({ headers }) => headers['if-none-match']).slice(0, 2)).toEqual([undefined, undefined])
+  })
+})
+
+describe('an item that changes', () => {
+  interface Quake {
+    readonly id: string
+    readonly ids: readonly string[]
+    readonly at: number
+    readonly updated: number
+    readonly magnitude: number
+  }
+  const quake = { id: 'us1', ids: ['us1'], at: 5, updated: 10, magnitude: 4 }
+  const options = {
+    id: ({ id, ids: others }: Quake) => [id, ...others],
+    updated: ({ updated }: Quake) => updated,
+    value: (item: Quake, id: string) => ({ ...item, id }),
+  }
+  const shown = (items: readonly Quake[]) => void (server.items = items as unknown as Item[])
+  /** The server's ETag is made of ids. */
+  const told = async (task: SourceTask, count: number) => {
+    const records = await firstValueFrom(task.read(epoch(count, timer(200))).pipe(take(count), toArray()))
+    return records.map(({ value }) => [(value as Quake).id, (value as Quake).magnitude])
+  }
+
+  test('comes again when it was revised, as itself when its preferred id changes, and never an older one', async () => {
+    const task = open(options)
+    shown([quake])
+    expect(await told(task, 9)).toEqual([['us1', 4]])
+    shown([{ ...quake, id: 'ak9', ids: ['ak9', 'us1'] }])
+    expect(await told(task, 9)).toEqual([])
+    shown([{ ...quake, id: 'ak9', ids: ['ak9', 'us1', ''].filter(Boolean), updated: 11, magnitude: 5 }, a as never])
+    expect(await told(task, 9)).toEqual([['us1', 5]])
+    shown([{ ...quake, id: 'nn3', ids: ['ak9', 'nn3'], updated: 12, magnitude: 6 }])
+    expect(await told(task, 9)).toEqual([['us1', 6]])
+    shown([quake, quake])
+    expect(await told(task, 9)).toEqual([])
+  })
+
+  test('is seen when it is committed: a process that starts again tells what was not', async () => {
+    const stores = new TaskStores()
+    const first = open(options, stores)
+    shown([quake])
+    expect(await told(first, 9)).toEqual([['us1', 4]])
+    const { chunks } = stores.commit({ ...partition, offset: 1 }, {})
+    shown([{ ...quake, id: 'ak9', ids: ['us1', 'ak9'], updated: 11, magnitude: 5 }])
+    expect(await told(first, 9)).toEqual([['us1', 5]])
+
+    const restored = new TaskStores()
+    const second = open(options, restored)
+    for (const bytes of chunks) restored.restore(partition, { sequence: 1, bytes })
+    const change = await firstValueFrom(second.assignments$.pipe(take(1)))
+    if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 1 }]), of(1)))
+    expect(await told(second, 9)).toEqual([['us1', 5]])
+  })
 })

@@ -13,7 +13,7 @@ function open(): { readonly ids: RecentIds; readonly stores: TaskStores } {
 
 test('the newest 100,000 ids are known, and not many more', () => {
   const { ids } = open()
-  for (let id = 0; id < 350_000; id++) ids.add(String(id))
+  for (let id = 0; id < 350_000; id++) ids.add(String(id), true)
   const isKnown = (id: number) => ids.has(String(id))
   expect([349_999, 300_000, 250_000].map(isKnown)).toEqual([true, true, true])
   expect([0, 149_999].map(isKnown)).toEqual([false, false])
@@ -21,7 +21,7 @@ test('the newest 100,000 ids are known, and not many more', () => {
 
 test('those of what was emitted are known to the next process, again the newest 100,000', () => {
   const first = open()
-  for (let offset = 0; offset < 135_000; offset++) first.ids.emit(offset, `id-${offset}`)
+  for (let offset = 0; offset < 135_000; offset++) first.ids.emit(offset, `id-${offset}`, true)
   const { chunks } = first.stores.commit({ ...partition, offset: 135_000 }, {})
   const second = open()
   for (const bytes of chunks) second.stores.restore(partition, { sequence: 1, bytes })

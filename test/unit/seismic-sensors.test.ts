@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { SeismicEvent } from '../../src/flows/seismic.js'
-import { earthquakes, sensors, simulated } from '../../src/flows/seismic-sensors.js'
-import { compile, defineConfig, flow } from '../../src/index.js'
+import { earthquakes, sensors, simulated, usgs } from '../../src/flows/seismic-sensors.js'
+import { compile, defineConfig, type FeedOptions, flow } from '../../src/index.js'
 import { consoleSink } from '../../src/sinks/console.js'
+import { KnownItems, knownCodec } from '../../src/sources/feed/known-items.js'
 import { randomOf } from '../../src/sources/generate/random.js'
+import { TaskStores } from '../../src/state/index.js'
 
 const start = Date.parse('2024-01-01T00:00:00Z')
 const shock = simulated(start)
@@ -87,3 +89,43 @@ test.skipIf(!existsSync(recorded))('reads a recorded catalogue', () => {
   expect(events.length).toBeGreaterThan(490)
   for (const event of events) expect(SeismicEvent.safeParse(event).error).toBeUndefined()
 })
+
+test.skipIf(!existsSync(recorded))(
+  'a recorded shock is itself under another id, and comes again when it is revised',
+  () => {
+    interface Recorded {
+      id: string
+      properties: { ids: string; updated: number; mag: number | null }
+    }
+    const { items, id, updated, value } = usgs.options as FeedOptions<Recorded, SeismicEvent>
+    const partition = { topic: 'feed:usgs', partition: 0 }
+    const stores = new TaskStores()
+    const known = new KnownItems(stores.declare('usgs', knownCodec), partition)
+    stores.assign({ ...partition, generation: 1, sequence: 0 })
+    const emitted = new Map<string, SeismicEvent[]>()
+    const take = (document: unknown) => {
+      for (const item of items(document)) {
+        const identity = { ids: id(item) as readonly string[], updated: updated?.(item) }
+        const first = known.takeNew(identity)
+        if (first === undefined) continue
+        known.settle(identity, first)
+        emitted.set(first, [...(emitted.get(first) ?? []), value?.(item, first) as SeismicEvent])
+      }
+    }
+    const lines = readFileSync(recorded, 'utf8').trim().split('\n')
+    const features = lines.map((line) => JSON.parse(line) as Recorded)
+    take({ features })
+    const shocks = emitted.size
+    const several = features.find(({ id: own, properties: { ids } }) =>
+      ids
+        .split(',')
+        .filter(Boolean)
+        .some((each) => each !== own),
+    ) as Recorded
+    const [other = ''] = several.properties.ids.split(',').filter((each) => each !== '' && each !== several.id)
+    const properties = { ...several.properties, mag: 9, updated: several.properties.updated + 1 }
+    take({ features: [...features, { ...several, id: other, properties }] })
+    expect(emitted.size).toBe(shocks)
+    expect(emitted.get(several.id)).toMatchObject([{ eventid: several.id }, { eventid: several.id, magnitude: 9 }])
+  },
+)

@@ -11,8 +11,9 @@ function decode(body: string | Uint8Array, cuts: readonly number[] = [], maxEven
   const decoder = new Decoder(maxEventBytes, (ms) => retries.push(ms))
   const ends = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
   const pieces = [0, ...ends].map((from, index) => bytes.subarray(from, ends[index]))
-  const events = pieces.flatMap((piece) => [...decoder.decode(piece)])
-  return { events, retries, data: events.map(({ data }) => data) }
+  const all = pieces.flatMap((piece) => [...decoder.decode(piece)])
+  const events = all.filter((event) => event.data !== undefined)
+  return { events, all, retries, data: events.map(({ data }) => data) }
 }
 
 /** Format cases as the public conformance tests of server-sent events have them: a stream and the data of its events. */
@@ -73,6 +74,30 @@ describe('reads', () => {
 
 describe('fields', () => {
   const ids = (stream: string) => decode(stream).events.map(({ id }) => id)
+
+  test('an id without data moves the id of the stream, in its turn, and is no event', () => {
+    const idsOf = (stream: string, cuts?: readonly number[]) =>
+      decode(stream, cuts).all.map(({ id, data }) => [id, data])
+    const stream =
+      'id: 1\ndata:a\n\nid: 2\n\n: c\n\nevent:x\nid:3\nid:4\nretry:5\n\nid\n\nid: 6\ndatabase:x\n\nid: 7\ndata:b\n\n'
+    const told = [
+      ['1', 'a'],
+      ['2', undefined],
+      ['4', undefined],
+      ['', undefined],
+      ['6', undefined],
+      ['7', 'b'],
+    ]
+    expect(idsOf(stream)).toEqual(told)
+    expect(
+      idsOf(
+        stream,
+        Array.from({ length: stream.length }, (_, at) => at),
+      ),
+    ).toEqual(told)
+    expect(decode(stream).retries).toEqual([5])
+    expect(idsOf('id: a\0b\n\n')).toEqual([])
+  })
 
   test('an id is that of its event, and may be empty', () => {
     expect(ids('id: 1\ndata:a\n\ndata:b\n\nid\ndata:c\n\nid:\ndata:d\n\nid:  x\ndata:e\n\n')).toEqual([

@@ -48,6 +48,12 @@ export class ReplayLog<T> {
     return false
   }
 
+  /** What has been emitted and is committed with these positions, the oldest first. */
+  *committing(positions: readonly Position[]): Generator<T> {
+    const offset = offsetOf(this.partition, positions) ?? this.base
+    yield* this.items.slice(0, Math.max(0, offset - this.base))
+  }
+
   positions(): readonly Position[] {
     return [{ ...this.partition, offset: this.position }]
   }

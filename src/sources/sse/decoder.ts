@@ -23,6 +23,12 @@ export interface ServerEvent {
   readonly isTooLong: boolean
 }
 
+/** A block with an id and no data is no event, and moves the id that the stream goes on after all the same. */
+export interface IdAlone {
+  readonly id: string
+  readonly data: undefined
+}
+
 /**
  * Makes events of the bytes of one response, wherever they are cut: in the midst of a line, a line ending or a character.
  * Bytes that are no UTF-8 become U+FFFD; an event that is not complete at the end never comes.
@@ -35,7 +41,7 @@ export class Decoder {
     onEvent: (event) => this.events.push(this.checked(event)),
     onRetry: (ms) => this.onRetry(ms),
   })
-  private events: ServerEvent[] = []
+  private events: (ServerEvent | IdAlone)[] = []
   /** The pieces of an event that is not complete yet. */
   private held: string[] = []
   private heldLength = 0
@@ -51,7 +57,7 @@ export class Decoder {
   ) {}
 
   /** The events that these bytes complete. Errors: `EndlessEvent`. */
-  decode(bytes: Uint8Array): readonly ServerEvent[] {
+  decode(bytes: Uint8Array): readonly (ServerEvent | IdAlone)[] {
     this.events = []
     const text = this.withLineFeeds(this.text.decode(bytes, { stream: true }))
     if (text !== '') {
@@ -82,7 +88,14 @@ export class Decoder {
 
   private parse(text: string): void {
     // The parser takes an id with NUL for none at all; the specification ignores the line.
-    this.parser.feed(text.includes('\0') ? text.replace(/^id:.*\0.*$/gm, ':') : text)
+    const lines = text.includes('\0') ? text.replace(/^id:.*\0.*$/gm, ':') : text
+    const blocks = lines.split('\n\n')
+    if (blocks.every((block) => block === '' || hasData.test(block))) return this.parser.feed(lines)
+    for (const block of blocks) {
+      this.parser.feed(`${block}\n\n`)
+      const id = hasData.test(block) ? undefined : idOf(block)
+      if (id !== undefined) this.events.push({ id, data: undefined })
+    }
   }
 
   private hold(text: string): void {
@@ -116,6 +129,13 @@ export class Decoder {
     const isTooLong = data.length * 3 > this.maxEventBytes && Buffer.byteLength(data) > this.maxEventBytes
     return { id, type, data: isTooLong ? headOf(data) : data, isTooLong }
   }
+}
+
+const hasData = /^data(?::|$)/m
+
+/** The last `id` field of a block. */
+function idOf(block: string): string | undefined {
+  return [...block.matchAll(/^id(?:: ?(.*))?$/gm)].map(([, id = '']) => id).at(-1)
 }
 
 /** A copy, so that the whole is not kept in memory by its beginning. */

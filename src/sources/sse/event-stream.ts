@@ -18,7 +18,7 @@ import { type Clock, describeError, type Logger, WeirError } from '../../model/i
 import { retryAfterMs } from '../internal/retry-after.js'
 import { Backoff } from './backoff.js'
 import { type Answer, type Ask, causeOf } from './client.js'
-import { Decoder, EndlessEvent, type ServerEvent } from './decoder.js'
+import { Decoder, EndlessEvent, type IdAlone, type ServerEvent } from './decoder.js'
 import { faultOf, lasting, verdictOf } from './verdict.js'
 
 /** So many answers in a row that are no stream are no accident of something in between. */
@@ -39,7 +39,7 @@ export interface EventStreamParts {
   /** Completes as soon as somebody waits for events: before, nothing is read. */
   readonly wanted$: Observable<never>
   /** Takes the events of one piece; the id is that of the last event, counting them too. */
-  readonly arrived: (events: readonly ServerEvent[]) => void
+  readonly arrived: (events: readonly (ServerEvent | IdAlone)[]) => void
 }
 
 /**
@@ -115,7 +115,7 @@ export class EventStream {
     log.info({ lastEventId: this.lastId || undefined }, `reading ${url}`)
   }
 
-  private took(events: readonly ServerEvent[]): void {
+  private took(events: readonly (ServerEvent | IdAlone)[]): void {
     if (!this.isProductive) this.backoff.succeeded()
     this.isProductive = true
     this.parts.arrived(events)

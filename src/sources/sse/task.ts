@@ -19,7 +19,7 @@ import { idCodec, RecentIds } from '../internal/recent-ids.js'
 import { ReplayLog } from '../internal/replay-log.js'
 import { soleAssignment } from '../internal/sole-partition.js'
 import type { Ask } from './client.js'
-import type { ServerEvent } from './decoder.js'
+import type { IdAlone, ServerEvent } from './decoder.js'
 import { EventStream, isUsable } from './event-stream.js'
 
 export interface SseTaskOptions {
@@ -33,7 +33,8 @@ export interface SseTaskOptions {
 
 /** An event that came, as it is kept until it is committed. */
 interface Arrived {
-  readonly record: StreamRecord<string>
+  /** Undefined where nothing came but an id. */
+  readonly record: StreamRecord<string> | undefined
   /** What a repeat of it is known by; undefined when it can't be known. */
   readonly identity: string | undefined
   /** The stream goes on after this. */
@@ -172,12 +173,21 @@ export class SseTask implements SourceTask<string> {
     if (this.isSettled) this.ending?.()
   }
 
-  private arrived(events: readonly ServerEvent[]): void {
-    for (const event of events) this.arrive(event)
+  private arrived(events: readonly (ServerEvent | IdAlone)[]): void {
+    for (const event of events) {
+      if (event.data === undefined) this.moveTo(event.id)
+      else this.arrive(event)
+    }
     if (this.log.position === this.log.end) return
     const { reader } = this
     this.reader = undefined
     reader?.()
+  }
+
+  private moveTo(id: string): void {
+    if (!isUsable(id)) return
+    this.stream.lastId = id
+    this.log.push({ record: undefined, identity: undefined, lastId: id, isTooLong: false })
   }
 
   private arrive(event: ServerEvent): void {
@@ -185,7 +195,7 @@ export class SseTask implements SourceTask<string> {
     const identity = this.identityOf(event)
     if (identity !== undefined) {
       if (this.ids.has(identity)) return
-      this.ids.add(identity)
+      this.ids.add(identity, true)
     }
     // Not before: a repeat lies behind what came already.
     if (id !== undefined && isUsable(id)) this.stream.lastId = id
@@ -198,7 +208,8 @@ export class SseTask implements SourceTask<string> {
 
   private emit(event: Arrived, epoch: Epoch, subscriber: Subscriber<StreamRecord<string>>): void {
     const { record, identity, lastId } = event
-    if (identity !== undefined) this.ids.emit(record.origin.offset, identity)
+    if (record === undefined) return this.keep(lastId)
+    if (identity !== undefined) this.ids.emit(record.origin.offset, identity, true)
     this.keep(lastId)
     if (event.isTooLong) this.reject(record, subscriber)
     else subscriber.next(record)
