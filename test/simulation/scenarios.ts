@@ -18,6 +18,7 @@ import {
   type Windowed,
 } from '../../src/index.js'
 import { eachRecord } from '../../src/testing/index.js'
+import { accountedScenarios } from './accounted-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import {
   byHop,
@@ -109,6 +110,7 @@ export const scenarios: readonly Scenario[] = [
   scenario('totals, exactly once', flow(source, json(Visit), totals, table()), counted, visits, whole),
   scenario('hopping windows, exactly once', flow(source, json(Visit), timed, hops, table()), byHop, lateVisits, whole),
   ...sharedScenarios,
+  ...accountedScenarios,
 ]
 
 /** The scenario of that name. */

@@ -35,10 +35,11 @@ export class Account {
 
   constructor(private readonly url: string) {}
 
-  async post(events: readonly PostedEvent[]): Promise<number> {
+  /** Posts events; `written` changes the body. */
+  async post(events: readonly PostedEvent[], written = (body: string) => body): Promise<number> {
     for (const { metadata } of events) this.fates.set(metadata.event, 'unknown')
     const began = Date.now()
-    const { status, fate } = await this.send(events)
+    const { status, fate } = await this.send(written(JSON.stringify(events.length === 1 ? events[0] : events)))
     for (const { metadata } of events) this.fates.set(metadata.event, fate)
     this.exchanges.push({ began, ended: Date.now(), status })
     return status
@@ -59,13 +60,13 @@ export class Account {
     })
   }
 
-  private async send(events: readonly PostedEvent[]): Promise<{ status: number; fate: Fate }> {
+  private async send(body: string): Promise<{ status: number; fate: Fate }> {
     try {
       const answer = await fetch(`${this.url}/activity`, {
         method: 'POST',
         // A kept connection may be closed by the server just as the next request leaves.
         headers: { 'content-type': 'application/json', connection: 'close' },
-        body: JSON.stringify(events.length === 1 ? events[0] : events),
+        body,
       })
       await answer.text()
       const { status } = answer

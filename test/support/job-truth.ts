@@ -38,10 +38,15 @@ export async function settle(job: Job, accounts: Account | readonly Account[] = 
 /** One row for each window, counted from the events that were neither malformed nor dead-lettered as late. */
 export function expectedRows(job: Job, messages: readonly Message[], deadLetters: readonly Message[]): Row[] {
   const late = lateOnes(deadLetters)
+  return expectedFrom(job, messages, (message) => late.has(placeOf(message)))
+}
+
+/** One row for each window, counted from the events but for those that are left out. */
+export function expectedFrom(job: Job, messages: readonly Message[], isLeftOut: (message: Message) => boolean): Row[] {
   const windows = new Map<number, { users: Set<string>; views: number }>()
   for (const message of messages) {
     const event = eventOf(message)
-    if (event === undefined || late.has(placeOf(message))) continue
+    if (event === undefined || isLeftOut(message)) continue
     const start = Math.floor(timeOf(event) / job.windowMs) * job.windowMs
     const window = windows.get(start) ?? { users: new Set(), views: 0 }
     windows.set(start, window)

@@ -14,6 +14,7 @@
  *   fleet, process       the processes and their supervisor
  */
 
+export type { Accounting } from './accounts.js'
 export type { SimulatedInput } from './inputs.js'
 export { allTime, type Expected, eachRecord, type LoggedInput, type Model, windowed } from './models.js'
 export type { Random } from './random.js'

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import { type DeadLetter, type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import type { Accounts } from './accounts.js'
 import type { Model } from './models.js'
 import type { World } from './world.js'
 
@@ -43,6 +44,7 @@ export class Judge {
     private readonly model: Model | undefined,
     input: Parameters<Model['expected']>[0],
     private readonly last: LastTopics,
+    private readonly accounts?: Accounts,
   ) {
     for (const { id, value, due } of model?.expected(input) ?? []) {
       const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0 }
@@ -57,6 +59,7 @@ export class Judge {
 
   /** A value is durable; `once` when it became so together with the positions that it stems from. */
   effect(who: string, output: unknown, once: boolean): void {
+    this.accounts?.counted(output, once)
     if (this.model === undefined) return this.world.note(who, `makes durable: ${JSON.stringify(output)}`)
     const { id, value } = this.model.identify(output)
     this.world.note(who, `makes durable: ${id} = ${JSON.stringify(value)}`)
@@ -69,6 +72,13 @@ export class Judge {
     expected.done++
     if (expected.done >= expected.dues.length) this.open.delete(expected)
     if (once && expected.done > expected.dues.length) this.world.breaks(`each result comes out once: ${id}`)
+  }
+
+  /** A dead letter is durable. */
+  lettered(who: string, { record, error }: DeadLetter): void {
+    const { topic, partition, offset, value } = record.origin
+    this.world.note(who, `dead letter of ${topic}-${partition}@${offset} is durable: ${error.code}`)
+    this.accounts?.lettered({ topic, partition, offset }, value)
   }
 
   /** Positions, and the watermarks up to which results are out, were committed. */
@@ -105,12 +115,12 @@ export class Judge {
   }
 
   get isComplete(): boolean {
-    return this.open.size === 0
+    return this.open.size === 0 && (this.accounts?.missing() ?? []).length === 0
   }
 
   /** What has not come out yet. */
   missing(): string[] {
-    return [...this.open].map(({ id }) => id)
+    return [...[...this.open].map(({ id }) => id), ...(this.accounts?.missing() ?? [])]
   }
 
   private state(): Committed {

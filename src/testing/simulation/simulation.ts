@@ -19,6 +19,7 @@ import {
 } from '../../model/index.js'
 import { MemoryCheckpoints } from '../../state/index.js'
 import { withStandIns } from '../stand-ins.js'
+import { type Accounting, Accounts } from './accounts.js'
 import { simulatedChannel } from './channel.js'
 import { CheckpointServer, SimulatedCheckpoints } from './checkpoints.js'
 import { Cluster } from './cluster.js'
@@ -46,6 +47,10 @@ export interface SimulateOptions<V = unknown> {
   readonly input: (random: Random) => readonly SimulatedInput<V>[]
   /** What must come out. Without it only what holds for any flow is checked. */
   readonly model?: Model
+  /** How records are found again: each has to be in the results or in the dead letters, and never in both. */
+  readonly accounts?: Accounting
+  /** Which values the sinks refuse, each for what it is. */
+  readonly refuses?: (value: unknown) => boolean
   /** How many partitions each topic has. Default 3. */
   readonly partitions?: number
   /** How many processes there are at the most. Default 3. */
@@ -137,6 +142,7 @@ export class Simulation {
       options.model,
       inputs.map(({ logged }) => logged),
       this.lastTopics(parts, declared),
+      options.accounts && new Accounts(this.world, options.accounts, inputs),
     )
     const kept = sabotage.kept?.(new MemoryCheckpoints()) ?? new MemoryCheckpoints()
     this.server = new CheckpointServer(this.world, this.judge, kept)
@@ -288,7 +294,8 @@ export class Simulation {
         connection: 'simulated',
         build: (_options, context) => {
           const connection = context.connection<SimulatedConnection>('simulated')
-          const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge }
+          const { refuses } = this.options
+          const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge, refuses }
           const task = new SimulatedSink(outlet, context, connection)
           return this.sabotage.sink?.(task) ?? task
         },

@@ -2,6 +2,7 @@ import { concat, defer, EMPTY, ignoreElements, Observable, type Subscription } f
 import {
   Batch,
   type Connection,
+  type DeadLetter,
   type DeadLetterSink,
   type EpochTransaction,
   type SinkContext,
@@ -19,6 +20,7 @@ export interface Outlet {
   readonly link: Link
   readonly actor: Actor
   readonly judge: Judge
+  readonly refuses?: ((value: unknown) => boolean) | undefined
 }
 
 /** How likely a sink has something to ask for before it can be written to. */
@@ -65,8 +67,9 @@ export class SimulatedSink implements SinkTask {
       }
       out.add(
         records$.subscribe({
-          next: ({ value }) => {
-            waiting.push(...(value instanceof Batch ? (value as Batch).values : [value]))
+          next: (record) => {
+            const records = record.value instanceof Batch ? (record.value as Batch).records : [record]
+            for (const one of records) if (!this.isRefused(one)) waiting.push(one.value)
             if (request === undefined) next()
           },
           error: (error: unknown) => out.error(error),
@@ -77,6 +80,12 @@ export class SimulatedSink implements SinkTask {
         }),
       )
     })
+  }
+
+  private isRefused(record: StreamRecord): boolean {
+    if (this.outlet.refuses?.(record.value) !== true) return false
+    this.context.reject(record, new WeirError('WEIR_RECORD_REFUSED', 'writing: the server does not take it'))
+    return true
   }
 
   private ready(): Observable<never> {
@@ -106,25 +115,29 @@ function isJoined(transaction: EpochTransaction | undefined): transaction is Joi
   return transaction !== undefined && 'insert' in transaction
 }
 
-/** Dead letters, which get there. */
-export function simulatedDeadLetters({ link, actor }: Outlet): DeadLetterSink {
-  let sent = 0
+/** Dead letters: durable when who wrote them has heard so, or before. */
+export function simulatedDeadLetters({ link, actor, judge }: Outlet): DeadLetterSink {
+  let waiting: DeadLetter[] = []
   const done = () => new Observable<never>((out) => out.complete())
   return {
     address: 'simulated',
     open: done,
-    write: ({ record, error }) => {
-      sent++
+    write: (letter) => {
+      waiting.push(letter)
+      const { record, error } = letter
       actor.note(`dead letter ${record.origin.topic}-${record.origin.partition}@${record.origin.offset} ${error.code}`)
     },
     flush: () =>
-      new Observable<never>((out) => {
-        const request = { what: `flush of ${sent} dead letters`, execute: () => undefined }
-        sent = 0
-        return link
-          .request(actor, { ...request, unanswered: (why) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`) })
-          .subscribe({ complete: () => out.complete(), error: (error: unknown) => out.error(error) })
-      }),
+      defer(() => {
+        const letters = waiting
+        waiting = []
+        const what = `flush of ${letters.length} dead letters`
+        const execute = () => {
+          for (const letter of letters) judge.lettered(actor.name, letter)
+        }
+        const unanswered = (why: string) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`)
+        return link.request(actor, { what, execute, unanswered, repeatable: true })
+      }).pipe(ignoreElements()),
     close: done,
   }
 }

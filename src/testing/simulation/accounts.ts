@@ -1,0 +1,64 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Position, partitionName } from '../../model/index.js'
+import type { PlacedInput } from './inputs.js'
+import type { World } from './world.js'
+
+/** How the records of the input are found again in what comes out. */
+export interface Accounting<In = never> {
+  /** Tells a record from the others. */
+  readonly idOf: (value: In) => string
+  /** The records that a value which was written is made of. */
+  readonly idsOf: (output: never) => readonly string[]
+}
+
+/** Each record is in the results or in the dead letters, as itself: never in both, never in neither. */
+export class Accounts {
+  private readonly ids = new Map<string, { readonly id: string; readonly bytes: unknown }>()
+  private readonly open: Set<string>
+  private readonly results = new Set<string>()
+  private readonly letters = new Set<string>()
+
+  constructor(
+    private readonly world: World,
+    private readonly accounting: Accounting,
+    input: readonly PlacedInput[],
+  ) {
+    for (const { logged, bytes } of input) this.ids.set(placeOf(logged), { id: accounting.idOf(logged.value), bytes })
+    this.open = new Set([...this.ids.values()].map(({ id }) => id))
+  }
+
+  counted(output: unknown, once: boolean): void {
+    for (const id of this.accounting.idsOf(output as never)) {
+      this.open.delete(id)
+      if (once && this.results.has(id)) this.world.breaks(`each record counts once: ${id} counts again`)
+      this.results.add(id)
+      this.compare(id)
+    }
+  }
+
+  lettered(place: Position, value: unknown): void {
+    const known = this.ids.get(placeOf(place))
+    if (known === undefined)
+      return this.world.breaks(`a dead letter is the record that was refused: nobody wrote ${placeOf(place)}`)
+    const { id, bytes } = known
+    if (!isDeepStrictEqual(value, bytes))
+      this.world.breaks(`a dead letter is the record that was refused: ${id} is not`)
+    this.open.delete(id)
+    this.letters.add(id)
+    this.compare(id)
+  }
+
+  /** What is in neither. */
+  missing(): string[] {
+    return [...this.open].map((id) => `${id} is nowhere`)
+  }
+
+  private compare(id: string): void {
+    if (this.results.has(id) && this.letters.has(id))
+      this.world.breaks(`no record is in the results and in the dead letters: ${id} is in both`)
+  }
+}
+
+function placeOf(position: Position): string {
+  return `${partitionName(position)}@${position.offset}`
+}

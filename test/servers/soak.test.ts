@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
+import { brokerFault, Chaos } from '../support/chaos.js'
+import { jobServers, missing as missingForJob } from '../support/job-servers.js'
+import { type Balance, reportOf, type Soaked } from '../support/soak.js'
+import { SoakedActivity } from '../support/soak-activity.js'
+import { SoakedSeismic } from '../support/soak-seismic.js'
+import { SoakedWikimedia } from '../support/soak-wikimedia.js'
+import { connect } from './kafka-support.js'
+import { MariadbServer, missingMariadb } from './mariadb-server.js'
+
+/** `npm run soak` sets these. Without it nothing runs: it takes many minutes. */
+const seconds = Number(process.env['SOAK_SECONDS'] ?? 0)
+const seed = Number(process.env['SOAK_SEED'] ?? Math.floor(Math.random() * 1e9))
+
+const missing = seconds === 0 ? 'run it by npm run soak' : (missingForJob ?? missingMariadb())
+
+describe.skipIf(missing !== undefined)(`soak with seed ${seed} (${missing ?? `${seconds} s`})`, () => {
+  const servers = jobServers({ brokers: 3 })
+  let mariadb: MariadbServer
+
+  beforeAll(async () => {
+    mariadb = await MariadbServer.start()
+  }, 120_000)
+  afterAll(() => mariadb?.close())
+
+  test('every record of every system is accounted for', { timeout: seconds * 1_000 + 900_000 }, async () => {
+    const { kafka } = servers
+    const connection = connect(kafka.bootstrap)
+    const systems: readonly Soaked[] = [
+      await SoakedActivity.start(servers, connection, seed),
+      await SoakedSeismic.start(kafka, mariadb, seed),
+      await SoakedWikimedia.start(kafka, seconds, seed),
+    ]
+    const chaos = new Chaos(seed, seconds * 1_000)
+    onTestFailed(() => console.log(chaos.report([])))
+    const hands = [...systems.flatMap((system) => system.hands), [brokerFault(kafka, 3)]]
+    await Promise.all(hands.map((faults, hand) => chaos.deal(hand, faults)))
+    const balances = new Map<string, Balance>()
+    for (const system of systems) balances.set(system.name, await system.settle(chaos.tell))
+    await connection.close()
+    const { text, isExact } = reportOf(balances)
+    console.log(`soak, seed ${seed}, ${seconds} s\n${text}`)
+    expect(isExact).toBe(true)
+  })
+})

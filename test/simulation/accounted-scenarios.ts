@@ -1,0 +1,79 @@
+import {
+  aggregate,
+  batch,
+  collect,
+  eventTime,
+  type Flow,
+  flow,
+  json,
+  type Operator,
+  recordKey,
+  tumbling,
+  type Windowed,
+} from '../../src/index.js'
+import type { Accounting, Random, SimulatedInput, SimulateOptions } from '../../src/testing/index.js'
+import { type Scenario, source, table, Visit, visits } from './visits.js'
+
+/**
+ * Flows of which the input alone does not tell the results: which records are late depends on what happens. So each record
+ * has to be found again, in the results or in the dead letters, once.
+ */
+function accounted<V>(
+  name: string,
+  tried: Flow,
+  input: (random: Random) => readonly SimulatedInput[],
+  accounts: Accounting<V>,
+  options: Partial<SimulateOptions> = {},
+): Scenario {
+  return { name, flow: tried, options: { input, accounts, members: 4, every: '500ms', ...options } }
+}
+
+/** Some partitions are busy, others bring one record now and then; some records are far behind, and some have no key. */
+function straying(random: Random): SimulatedInput<Visit>[] {
+  let now = 0
+  return Array.from({ length: random.between(30, 120) }, (_, id) => {
+    now += random.wait(250)
+    const at = Math.max(0, now - (random.chance(0.3) ? random.between(0, 9_000) : 0))
+    const user = random.pick(['ann', 'bob', 'cem'])
+    const partition = random.pick([0, 0, 0, 0, 0, 0, 1, 1, 2])
+    const key = random.pick([null, user])
+    return { value: { id, user, at }, key, partition, at: now }
+  })
+}
+
+const hasty: Operator<Visit, Visit> = eventTime((visit: Visit) => visit.at, { outOfOrder: '1s', idleAfter: '1s' })
+const window = tumbling('3s')
+const ids = { ids: collect(({ id }: Visit) => id, { max: 1_000 }) }
+const listedByKey: Operator<Visit, Windowed<{ ids: number[] }, string | null>> = aggregate('listed', {
+  window,
+  late: 'dead-letter',
+  by: recordKey,
+  of: ids,
+})
+
+const idOf = ({ id }: Pick<Visit, 'id'>) => `visit ${id}`
+const inWindows: Accounting<Visit> = {
+  idOf,
+  idsOf: ({ value }: Windowed<{ ids: number[] }>) => value.ids.map((id) => idOf({ id })),
+}
+const inRows: Accounting<Visit> = { idOf, idsOf: (visit: Visit) => [idOf(visit)] }
+
+/** A server that does not take every third visit. */
+const refuses = (value: unknown) => (value as Visit).id % 3 === 0
+
+export const accountedScenarios: readonly Scenario[] = [
+  accounted(
+    'late records by key, exactly once',
+    flow(source, json(Visit), hasty, listedByKey, table()),
+    straying,
+    inWindows,
+  ),
+  accounted('refused records, exactly once', flow(source, json(Visit), table()), visits, inRows, { refuses }),
+  accounted(
+    'refused records in batches, exactly once',
+    flow(source, json(Visit), batch({ size: 4, every: '50ms' }), table<unknown>()),
+    visits,
+    inRows,
+    { refuses },
+  ),
+]
