@@ -6,6 +6,7 @@ import {
   type Flow,
   flow,
   json,
+  type Key,
   type Operator,
   recordKey,
   tumbling,
@@ -44,7 +45,7 @@ function straying(random: Random): SimulatedInput<Visit>[] {
 const hasty: Operator<Visit, Visit> = eventTime((visit: Visit) => visit.at, { outOfOrder: '1s', idleAfter: '1s' })
 const window = tumbling('3s')
 const ids = { ids: collect(({ id }: Visit) => id, { max: 1_000 }) }
-const listedByKey: Operator<Visit, Windowed<{ ids: number[] }, string | null>> = aggregate('listed', {
+const listedByKey: Operator<Visit, Windowed<{ ids: number[] }, Key>> = aggregate('listed', {
   window,
   late: 'dead-letter',
   by: recordKey,
