@@ -253,9 +253,16 @@ class FlowCompiler {
       definition,
       options,
       connection: this.keeper(declared, options) ?? this.connection(declared, given?.connection),
-      policy: given?.onError ?? policyOf(definition, options),
+      policy: given?.onError ?? this.usualPolicy(definition, options),
       declaredAt: declared.declaredAt,
     }
+  }
+
+  private usualPolicy(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
+    const policy = policyOf(definition, options)
+    if (policy !== 'dead-letter' || definition.kind !== 'sink' || definition.onErrorAlone === undefined) return policy
+    const isTaken = [...this.connections.values()].some((connection) => connection.definition.deadLetters !== undefined)
+    return isTaken ? policy : definition.onErrorAlone
   }
 
   private unique(name: string): string {

@@ -112,8 +112,10 @@ export class Engine {
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
       views: (sink) => this.views.of(sink, part),
       joins: flow.joins,
+      replays: part.inputs.every(({ source }) => source.definition.replayable),
     })
     const pipeline = buildPipeline(part, contexts)
+    rejections.tell(pipeline.sources)
     const name = this.taskName(part, flow.checkpoints)
     this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, part, stores })
     holder.task = new FlowTask({

@@ -7,6 +7,7 @@ import {
   type Logger,
   place,
   type RejectionPolicy,
+  type SourceTask,
   type StreamRecord,
   type WeirError,
 } from '../model/index.js'
@@ -17,6 +18,7 @@ export class Rejections {
   /** Failures in a row: a dead letter tells how often its record was tried. */
   private failures = 0
   private pending = 0
+  private sources: readonly Pick<SourceTask, 'rejected'>[] = []
 
   constructor(
     private readonly flow: string,
@@ -25,6 +27,11 @@ export class Rejections {
     /** Undefined when no stage of the flow writes dead letters. */
     readonly sink: DeadLetterSink | undefined,
   ) {}
+
+  /** Has these sources told of what is rejected. */
+  tell(sources: readonly Pick<SourceTask, 'rejected'>[]): void {
+    this.sources = sources
+  }
 
   /** Returns when the record was taken care of; throws the error when the policy is to fail. */
   reject(counts: StageCounts, policy: RejectionPolicy, record: StreamRecord, cause: unknown): void {
@@ -36,6 +43,7 @@ export class Rejections {
     const correlationId = correlationOf(record)
     this.log.warn({ stage: counts.stage, code: error.code, at, correlationId, policy }, describeError(error))
     this.observer.rejected?.({ flow: this.flow, stage: counts.stage, error, at, correlationId })
+    for (const source of this.sources) source.rejected?.(record.origin, error)
     if (policy === 'dead-letter') {
       this.sink?.write({ record, error, flow: this.flow, stage: counts.stage, attempts: this.failures + 1 })
     }
@@ -55,6 +63,7 @@ export class Rejections {
   failed(): void {
     this.failures++
     this.pending = 0
+    this.sink?.discard?.()
   }
 
   private locate(stage: string, { origin }: StreamRecord, cause: unknown): WeirError {

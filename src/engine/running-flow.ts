@@ -52,6 +52,7 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     error: worse.error ?? one.error ?? other.error,
     trouble: one.trouble ?? other.trouble,
     failures: Math.max(one.failures, other.failures),
+    failingSince: earlier(one.failingSince, other.failingSince),
     lastCommitAt: lastCommit(one, other),
     // Results are final where they leave the last part.
     watermark: other.watermark,
@@ -60,6 +61,11 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     partitions: [...one.partitions, ...other.partitions],
     stores: [...one.stores, ...other.stores],
   }
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Math.min(one, other)
 }
 
 function rank({ state }: FlowStatus): number {

@@ -38,6 +38,8 @@ export interface Surroundings {
   readonly views: (sink: SinkNode) => ViewStorage
   /** The sinks that write in that transaction. */
   readonly joins: readonly SinkNode[]
+  /** Whether the records of an epoch that failed come again. */
+  readonly replays: boolean
 }
 
 /** Makes what each stage of a flow is given to work with. */
@@ -117,7 +119,7 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time, http, stores, views } = this.around
+    const { time, http, stores, views, replays } = this.around
     const joins = this.around.joins.includes(node)
     return {
       ...this.common(node),
@@ -125,6 +127,7 @@ export class StageContexts {
       http,
       transaction: joins ? this.around.transaction : () => undefined,
       joins,
+      replays,
       store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)

@@ -50,6 +50,8 @@ export interface FlowStatus {
   readonly trouble?: WeirError | undefined
   /** Failures in a row. */
   readonly failures: number
+  /** When the first of them was, a time of the clock's scheduler: what has failed since has not come through yet. */
+  readonly failingSince?: number | undefined
   /**
    * When an epoch was last committed, even an empty one, a time of the clock's scheduler; undefined when none was since it
    * was last idle.

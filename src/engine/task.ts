@@ -146,6 +146,7 @@ export class FlowTask {
       error: this.supervision.error,
       trouble: this.trouble(),
       failures: this.supervision.failures,
+      failingSince: this.supervision.failingSince,
       lastCommitAt: this.lastCommitAt,
       watermark: this.state === 'idle' ? undefined : time.reached,
       restoredBytes: this.restoring.bytes,
@@ -432,7 +433,7 @@ export class FlowTask {
     this.losses.committed()
     const { number, records } = epoch
     this.lastCommitAt = clock.scheduler.now()
-    this.supervision.succeeded(records, this.lastCommitAt)
+    this.supervision.succeeded(positions, records, this.lastCommitAt)
     this.transaction = undefined
     observer.epoch?.({
       flow: flow.name,
@@ -474,7 +475,7 @@ export class FlowTask {
       return throwError(() => cause.reason)
     }
     const error = asWeirError(cause, undefined, { flow: this.parts.flow.name })
-    this.supervision.failed(error, this.parts.clock.scheduler.now())
+    this.supervision.failed(error, this.parts.clock.scheduler.now(), [])
     this.parts.log.error({ code: error.code }, `the flow stops: ${describeError(error)}`)
     this.enter('failed')
     return concat(
@@ -486,7 +487,7 @@ export class FlowTask {
   /** Counts a failure and tells it. Returns how long to wait, ms; throws when the flow has to stop. */
   private failed(error: WeirError): number {
     const { log, rejections, pipeline, clock } = this.parts
-    const backoffMs = this.supervision.failed(error, clock.scheduler.now())
+    const backoffMs = this.supervision.failed(error, clock.scheduler.now(), this.readInVain())
     const { failures } = this.supervision
     rejections.failed()
     for (const source of pipeline.sources) source.failed?.(error)
@@ -500,6 +501,17 @@ export class FlowTask {
     )
     this.enter('retrying')
     return backoffMs
+  }
+
+  /** How far the sources have read beyond the last commit; undefined when none of it comes again. */
+  private readInVain(): readonly Position[] | undefined {
+    const { pipeline, part } = this.parts
+    const again = pipeline.sources.filter((_, index) => part.inputs[index]?.source.definition.replayable === true)
+    if (again.length === 0) return undefined
+    return again
+      .flatMap((source) => source.positions())
+      .filter((position) => this.assignment.has(position.topic, position.partition))
+      .filter((position) => !this.assignment.isUnchanged([position]))
   }
 
   /** Waits, unless something has come that can't, or comes. */

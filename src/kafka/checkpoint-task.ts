@@ -12,9 +12,11 @@ import { logConfig, logPartition, logTopic, outgoing } from './checkpoint-log.js
 import { Truncating } from './checkpoint-truncation.js'
 import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
-import { isFenced, kafkaError } from './errors.js'
+import { isFenced, kafkaError, searchError } from './errors.js'
+import { isRefusedRequest } from './faults.js'
 import { LogScan } from './log-scan.js'
 import type { OutgoingMessage } from './producer.js'
+import { TransactionSearch } from './search.js'
 import { TransactionalProducer } from './transactional-producer.js'
 
 /** What writes entries that stand outside of every transaction. */
@@ -37,6 +39,10 @@ interface Extras {
 export class CheckpointTask {
   private readonly protocol: CheckpointProtocol
   private readonly truncating: Truncating
+  /** For messages that brokers refuse, and the transaction with them. */
+  readonly search = new TransactionSearch()
+  /** Whether the producer is that of a search that is over. */
+  private isSlow = false
   private current: TransactionalProducer | undefined
   private last: Promise<unknown> = Promise.resolve()
 
@@ -73,7 +79,8 @@ export class CheckpointTask {
   }
 
   /** The producer of the transactions. Errors when there is none any more: partitions have to be acquired first. */
-  producer(): TransactionalProducer {
+  async producer(): Promise<TransactionalProducer> {
+    if (this.isSlow) await this.quicken()
     this.notice()
     const { fault } = this.protocol
     if (fault !== undefined) throw fault
@@ -91,6 +98,7 @@ export class CheckpointTask {
       try {
         for (const entry of entries) producer.produce(outgoing(this.task, entry), refuse)
         await producer.commit()
+        this.isSlow = this.search.end()
       } catch (error) {
         producer.failure ??= error as ClientError
         throw error
@@ -101,7 +109,10 @@ export class CheckpointTask {
   }
 
   fault(error: unknown, doing: string, at?: TopicPartition): WeirError {
-    if (error instanceof WeirError || !isFenced(error as ClientError)) return this.unreachable(error, doing)
+    if (error instanceof WeirError) return error
+    const isRefusal = isRefusedRequest(error as ClientError, true)
+    if (isRefusal && this.search.begin(error as ClientError)) return searchError(doing, error as ClientError, {})
+    if (!isFenced(error as ClientError)) return this.unreachable(error, doing)
     return new WeirError('WEIR_CHECKPOINT_FENCED', `${doing}: ${(error as ClientError).message}`, {
       ...(at === undefined ? {} : { partition: { topic: at.topic, partition: at.partition } }),
       hint: 'This task starts anew with the partitions that it still has.',
@@ -197,7 +208,8 @@ export class CheckpointTask {
 
   private async renew(): Promise<void> {
     await this.discard()
-    const producer = new TransactionalProducer(await this.connection.settings(), this.protocol.id)
+    this.isSlow = false
+    const producer = new TransactionalProducer(await this.connection.settings(), this.protocol.id, this.search)
     try {
       await producer.init()
     } catch (error) {
@@ -205,6 +217,17 @@ export class CheckpointTask {
       throw error
     }
     this.current = producer
+  }
+
+  /** After a search: a producer that sends messages together again. Nothing is open, so what was acquired holds under it. */
+  private async quicken(): Promise<void> {
+    try {
+      await this.renew()
+    } catch (error) {
+      const fault = this.unreachable(error, `writing an epoch of '${this.task}'`)
+      this.protocol.handle({ on: 'lost', error: fault })
+      throw fault
+    }
   }
 
   private async discard(): Promise<void> {

@@ -1,8 +1,9 @@
 import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
-import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
+import { type EpochCommit, type EpochTransaction, type StreamRecord, WeirError } from '../model/index.js'
 import type { CheckpointTask } from './checkpoint-task.js'
-import type { ClientError } from './client.js'
+import { type ClientError, codes } from './client.js'
 import type { OutgoingMessage } from './producer.js'
+import type { TransactionSearch } from './search.js'
 import type { Refused, TransactionalProducer } from './transactional-producer.js'
 
 /**
@@ -18,6 +19,9 @@ type State = 'idle' | 'open' | 'over'
 export class KafkaTransaction implements EpochTransaction {
   private state: State = 'idle'
   private producer: TransactionalProducer | undefined
+  private search: TransactionSearch | undefined
+  /** The client takes no more messages: a broker has refused one. */
+  private broken: ClientError | undefined
   private opening: Promise<void> | undefined
 
   constructor(
@@ -34,18 +38,39 @@ export class KafkaTransaction implements EpochTransaction {
    */
   readonly flush$: Observable<never> = defer(() => from(this.flush())).pipe(ignoreElements())
 
-  /** Queues a message. `refused` is told when it can't be sent for what it is: it is too large. */
-  write(message: OutgoingMessage, refused: Refused): void {
-    const { producer } = this
+  /** Queues a message. `refused` is told when it can't be written for what it is. */
+  write(message: OutgoingMessage, record: StreamRecord, refused: (error: ClientError) => void): void {
+    const { producer, search } = this
     if (producer === undefined) throw overError()
     if (producer.failure !== undefined) throw this.fault(producer.failure)
+    // The rest can't come through, and `flush` tells why.
+    if (this.broken !== undefined) return
     try {
-      producer.produce(message, refused)
+      if (search?.singly === true) this.writeKnowing(message, refused, producer, search, search.idOf(message, record))
+      else producer.produce(message, refused)
     } catch (error) {
+      if ((error as ClientError).code === codes.wrongState) {
+        this.broken = error as ClientError
+        return
+      }
       // What `refused` throws ends the epoch; what the client throws, the producer too.
       if (!(error instanceof WeirError)) producer.failure ??= error as ClientError
       throw this.fault(error)
     }
+  }
+
+  /** Leaves out what was refused before, and learns what is refused now. */
+  private writeKnowing(
+    message: OutgoingMessage,
+    refused: (error: ClientError) => void,
+    producer: TransactionalProducer,
+    search: TransactionSearch,
+    id: string,
+  ): void {
+    const known = search.refusalOf(id)
+    if (known !== undefined) return refused(known)
+    const learn: Refused = (error, isSent) => (isSent ? search.remember(id, error) : refused(error))
+    producer.produce(message, learn)
   }
 
   /** Where it errs without knowing what became of the epoch, acquiring the partitions again tells. */
@@ -69,17 +94,20 @@ export class KafkaTransaction implements EpochTransaction {
   }
 
   private async begin(task: CheckpointTask): Promise<void> {
-    const producer = task.producer()
+    const producer = await task.producer()
     try {
       await producer.begin()
     } catch (error) {
       throw task.fault(error, 'beginning the transaction of an epoch')
     }
     this.producer = producer
+    this.search = task.search
+    task.search.restart()
   }
 
   private async flush(): Promise<void> {
     try {
+      if (this.broken !== undefined) await this.producer?.throwReason(this.broken)
       await this.producer?.flush()
     } catch (error) {
       throw this.fault(error)

@@ -1,17 +1,24 @@
-import { concat, ignoreElements, type Observable } from 'rxjs'
-import { type DeadLetter, type DeadLetterSink, type Header, messageOf, noHeaders } from '../model/index.js'
-import { bytesOf } from './bytes.js'
+import { concat, defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
+import { type DeadLetter, type DeadLetterSink, WeirError } from '../model/index.js'
+import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
-import type { OutgoingMessage } from './producer.js'
+import { type Draft, draftOf, messageFor, nextDraft } from './letters.js'
 import { KafkaWriter } from './writer.js'
+
+export { messageFor } from './letters.js'
 
 const deliveryTimeoutMs = 30_000
 
-/** Dead letters in a topic: the bytes that the source read, and why, in the headers that Kafka Connect made usual. */
+/**
+ * Dead letters in a topic: the bytes that the source read, and why, in the headers that Kafka Connect made usual. They are
+ * always written: of what the topic refuses, less is tried, until it takes it.
+ */
 export class KafkaDeadLetters implements DeadLetterSink {
   readonly address: string
-  private readonly writer: KafkaWriter<unknown>
+  private readonly writer: KafkaWriter<Draft>
   private readonly doing: string
+  /** What has to be written in another way, because it was refused. */
+  private refused: Draft[] = []
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -25,10 +32,8 @@ export class KafkaDeadLetters implements DeadLetterSink {
       lingerMs: 0,
       doing: this.doing,
       place: {},
-      // There is no place beyond the last one.
-      refused: (_, error) => {
-        throw error
-      },
+      keeps: true,
+      refused: (draft, error) => this.retry(draft, error),
     })
   }
 
@@ -46,55 +51,39 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   write(letter: DeadLetter): void {
-    this.writer.write(messageFor(letter, this.topic, this.connection.context.app), undefined)
+    this.send(draftOf(letter))
   }
 
   flush(): Observable<never> {
-    return concat(this.writer.flush$, this.writer.ready$)
+    return concat(
+      this.writer.flush$,
+      defer(() => this.sendRefused()),
+    )
+  }
+
+  discard(): void {
+    this.refused = []
+    this.writer.forget()
   }
 
   close(): Observable<never> {
     return this.writer.close()
   }
-}
 
-/** Key, value, timestamp and headers as they were read; where nothing was read, the record as the stage had it. */
-export function messageFor(letter: DeadLetter, topic: string, app: string): OutgoingMessage {
-  const { record } = letter
-  const { origin } = record
-  return {
-    topic,
-    key: origin.key === undefined ? record.key : origin.key,
-    value: bytesOf(origin.value === undefined ? record.value : origin.value),
-    timestamp: origin.timestamp ?? record.timestamp,
-    headers: [...(origin.headers ?? noHeaders).map(withoutEmptyBuffers), ...headersFor(letter, app)],
+  private sendRefused(): Observable<never> {
+    if (this.refused.length === 0) return EMPTY
+    for (const draft of this.refused.splice(0)) this.send(draft)
+    return this.flush()
   }
-}
 
-function headersFor({ record, error, flow, stage, attempts }: DeadLetter, app: string): Header[] {
-  const { topic, partition, offset } = record.origin
-  const cause = error.cause instanceof Error ? error.cause : error
-  const connector = `${app}.${flow}`
-  return [
-    { '__connect.errors.topic': topic },
-    { '__connect.errors.partition': String(partition) },
-    { '__connect.errors.offset': String(offset) },
-    { '__connect.errors.connector.name': connector },
-    { '__connect.errors.task.id': '0' },
-    { '__connect.errors.stage': stage },
-    { '__connect.errors.class.name': stage },
-    { '__connect.errors.exception.class.name': cause.name },
-    { '__connect.errors.exception.message': error.message },
-    { '__connect.errors.exception.stacktrace': cause.stack ?? messageOf(cause) },
-    { 'weir.flow': flow },
-    { 'weir.stage': stage },
-    { 'weir.attempts': String(attempts) },
-    { 'weir.error.code': error.code },
-  ]
-}
+  private send(draft: Draft): void {
+    this.writer.write(messageFor(draft.letter, this.topic, this.connection.context.app, draft), draft)
+  }
 
-/** The client writes an empty buffer as null, but an empty text as what it is. */
-function withoutEmptyBuffers(header: Header): Header {
-  const [entry] = Object.entries(header)
-  return entry?.[1].length === 0 ? { [entry[0]]: '' } : header
+  private retry(draft: Draft, error: WeirError): void {
+    const next = nextDraft(draft, error.cause as ClientError)
+    // There is no place beyond the last one; but it is the topic then, and not the record.
+    if (next === undefined) throw new WeirError('WEIR_SINK_FAILED', error.message, { cause: error.cause })
+    this.refused.push(next)
+  }
 }

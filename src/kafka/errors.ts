@@ -1,5 +1,6 @@
 import { type ErrorCode, type ErrorPlace, WeirError } from '../model/index.js'
 import { type ClientError, codes } from './client.js'
+import { isTooLarge, refusalOf } from './faults.js'
 
 const logins: readonly number[] = [codes.authentication, codes.saslFailed]
 const rights: readonly number[] = [codes.topicRefused, codes.groupRefused, codes.clusterRefused]
@@ -39,6 +40,30 @@ export function kafkaError(
   const { address, ...where } = place
   const { what, hint } = explain(error as ClientError, address)
   return new WeirError(code, `${doing}: ${what}`, { ...where, hint, cause: error })
+}
+
+/** A message was refused for what it is. */
+export function kafkaRefusal(doing: string, error: ClientError, place: ErrorPlace): WeirError {
+  const why = refusalOf(error, true)
+  return new WeirError('WEIR_RECORD_REFUSED', `${doing}: ${error.message}${why === undefined ? '' : `: ${why}`}`, {
+    ...place,
+    isTooLarge: isTooLarge(error),
+    cause: error,
+  })
+}
+
+/** A request was refused for the sake of one of its messages, and the next try tells which one. */
+export function searchError(doing: string, error: ClientError, place: ErrorPlace): WeirError {
+  return new WeirError(
+    'WEIR_SINK_FAILED',
+    `${doing}: a request was refused for one of its messages: ${error.message}`,
+    {
+      ...place,
+      hint: 'Each is sent alone, to find it.',
+      atOnce: true,
+      cause: error,
+    },
+  )
 }
 
 function explain(error: ClientError, address: string | undefined): { what: string; hint: string } {

@@ -1,4 +1,4 @@
-import { type Header, type Key, WeirError } from '../model/index.js'
+import type { Header, Key } from '../model/index.js'
 import {
   type ClientError,
   type ClientSettings,
@@ -9,6 +9,7 @@ import {
   type Producer,
 } from './client.js'
 import { isRefusal } from './errors.js'
+import { refusalOf } from './faults.js'
 
 export interface ProducerOptions {
   /** How long a message may stay unacknowledged, ms. */
@@ -20,6 +21,10 @@ export interface ProducerOptions {
   readonly singly: boolean
   /** Whether no message of a partition may be written after one that was not: the producer fails then. */
   readonly gapless?: boolean
+  /** How large a request may become, bytes; a larger message goes alone. */
+  readonly batchBytes?: number
+  /** Whether the topics are those that records name: then a refused topic is a refused message. */
+  readonly namesTopics?: boolean
 }
 
 export interface OutgoingMessage {
@@ -33,9 +38,18 @@ export interface OutgoingMessage {
 }
 
 export interface ProducerEvents<T> {
-  /** The broker, or the client's own limit, refused this message: it was not written, and never will be. */
-  refused(subject: T, error: ClientError): void
+  /**
+   * The broker, or the client's own limit, refused this message: it was not written, and never will be. `isSent` is
+   * whether it was the broker.
+   */
+  refused(subject: T, error: ClientError, isSent: boolean): void
 }
+
+/**
+ * What the client takes, bytes: more than any topic, so that it is the topic that decides. A request that is larger than
+ * its `socket.request.max.bytes` (100 MiB) a broker would not even answer.
+ */
+const largestMessage = 90_000_000
 
 const connectMs = 5_000
 const flushStepMs = 1
@@ -60,7 +74,7 @@ export class KafkaProducer<T> {
 
   constructor(
     settings: ClientSettings,
-    private readonly options: ProducerOptions,
+    protected readonly options: ProducerOptions,
     private readonly events: ProducerEvents<T>,
   ) {
     this.client = new (nativeClient().Producer)({
@@ -73,13 +87,15 @@ export class KafkaProducer<T> {
       partitioner: 'murmur2_random',
       'enable.gapless.guarantee': options.gapless ?? false,
       'queue.buffering.max.kbytes': 131_072,
+      'message.max.bytes': largestMessage,
+      'batch.size': options.batchBytes ?? 1_000_000,
       'delivery.report.only.error': !options.singly,
       dr_cb: true,
       ...(options.singly ? { 'batch.num.messages': 1 } : {}),
       ...settings,
     })
     this.client.on('delivery-report', (error, report) => {
-      if (error) this.undelivered(error, report.opaque as T | undefined)
+      if (error) this.undelivered(named(error, report), report.opaque as T | undefined)
     })
     this.client.on('event.error', (error) => {
       if (error.isFatal === true || error.code === codes.fatal) this.failure ??= error
@@ -167,26 +183,30 @@ export class KafkaProducer<T> {
       )
       return true
     } catch (error) {
-      const { code } = error as ClientError
-      if (code === codes.queueFull) return false
-      if (code !== codes.messageTooLarge) throw error
-      this.events.refused(subject, error as ClientError)
+      const refusal = error as ClientError
+      if (refusal.code === codes.queueFull) return false
+      if (!this.isRefusal(refusal)) throw error
+      this.events.refused(subject, refusal, false)
       return true
     }
   }
 
-  private undelivered(error: ClientError, subject: T | undefined): void {
+  protected undelivered(error: ClientError, subject: T | undefined): void {
     // What an aborted transaction takes with it has not failed.
     if (error.code === codes.purgedFromQueue || error.code === codes.purgedInFlight) return
-    if (error.code !== codes.messageTooLarge || !this.options.singly || subject === undefined) {
+    if (!this.options.singly || subject === undefined || !this.isRefusal(error)) {
       this.failure ??= error
       return
     }
     try {
-      this.events.refused(subject, error)
+      this.events.refused(subject, error, true)
     } catch (thrown) {
       this.failure ??= thrown as ClientError
     }
+  }
+
+  private isRefusal(error: ClientError): boolean {
+    return refusalOf(error, this.options.namesTopics === true) !== undefined
   }
 
   private flushed(): Promise<boolean> {
@@ -206,7 +226,9 @@ export class KafkaProducer<T> {
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** Whether a failure is about the message itself, so that sending it alone would tell which one. */
-export function isMessageRefusal(error: unknown): boolean {
-  return !(error instanceof WeirError) && (error as ClientError).code === codes.messageTooLarge
+/** The error of a report, with the partition that it was about. */
+function named(error: ClientError, { topic, partition }: { topic: string; partition: number }): ClientError {
+  const { code, message, isFatal = false } = error
+  const where = partition < 0 ? `topic '${topic}'` : `topic '${topic}', partition ${partition}`
+  return Object.assign(new Error(`${message} (${where})`), { code, isFatal })
 }

@@ -1,12 +1,15 @@
-import { type ClientError, type ClientSettings, call } from './client.js'
+import { type ClientError, type ClientSettings, call, codes } from './client.js'
 import { KafkaProducer } from './producer.js'
+import { Search } from './search.js'
 
-/** Told of a message that was refused for itself, before anything of it was sent. */
-export type Refused = (error: ClientError) => void
+/** Told of a message that was refused for itself; `isSent` is whether a broker did, and with it the transaction. */
+export type Refused = (error: ClientError, isSent: boolean) => void
 
 /** How long one step of the protocol may take, ms; a thread of the client's few is held meanwhile. */
 const stepMs = 10_000
 const deliveryTimeoutMs = 30_000
+/** How long reports may be behind, and how often it is looked for one, ms. */
+const [reportMs, pollMs] = [2_000, 5]
 /**
  * Nobody sees a message before the commit, and a flush does not linger. In epochs of 17,000 messages each took 2.0 µs to
  * queue this way, and 3.0 µs in all; without lingering 3.1 µs and 3.8 µs.
@@ -21,12 +24,18 @@ const transactionTimeoutMs = 60_000
  * id finds out, and aborts what was open.
  */
 export class TransactionalProducer extends KafkaProducer<Refused> {
-  constructor(settings: ClientSettings, id: string) {
+  constructor(settings: ClientSettings, id: string, { singly, batchBytes } = new Search()) {
     super(
       { 'transactional.id': id, 'transaction.timeout.ms': transactionTimeoutMs, ...settings },
-      { deliveryTimeoutMs, compression: 'lz4', lingerMs, singly: false },
-      { refused: (refused, error) => refused(error) },
+      { deliveryTimeoutMs, compression: 'lz4', lingerMs, singly, batchBytes, namesTopics: true },
+      { refused: (refused, error, isSent) => refused(error, isSent) },
     )
+  }
+
+  /** What a broker has refused a part of can only be aborted. */
+  protected override undelivered(error: ClientError, refused: Refused | undefined): void {
+    super.undelivered(error, refused)
+    if (error.code !== codes.purgedFromQueue && error.code !== codes.purgedInFlight) this.failure ??= error
   }
 
   /** Connects, fences off every other producer of this id, and waits until its open transaction is over. */
@@ -50,13 +59,21 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     this.forget()
   }
 
+  /** Why a transaction can only be aborted: the client knows that before its reports say of which message. */
+  async throwReason(error: ClientError): Promise<never> {
+    const isVague = error.code === codes.wrongState || error.code === codes.inconsistent
+    for (let waited = 0; isVague && this.failure === undefined && waited < reportMs; waited += pollMs)
+      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    this.failure ??= error
+    throw this.failure as unknown as Error
+  }
+
   private async step(start: (done: (error: ClientError | null | undefined) => void) => void): Promise<void> {
     if (this.failure !== undefined) throw this.failure as unknown as Error
     try {
       await call<unknown>((done) => start((error) => done(error, undefined)))
     } catch (error) {
-      this.failure ??= error as ClientError
-      throw error
+      await this.throwReason(error as ClientError)
     }
   }
 }

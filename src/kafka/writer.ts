@@ -2,13 +2,20 @@ import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
 import { type ErrorPlace, WeirError } from '../model/index.js'
 import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
-import { kafkaError } from './errors.js'
-import { isMessageRefusal, KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
+import { kafkaError, kafkaRefusal, searchError } from './errors.js'
+import { isRefusedRequest } from './faults.js'
+import { KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
+import { Search } from './search.js'
 
-export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly'> {
+export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batchBytes'> {
   /** `writing topic 'orders' of flow 'billing'`, for error texts. */
   readonly doing: string
   readonly place: ErrorPlace
+  /**
+   * Whether the messages of an epoch are kept until all are acknowledged, so that a refused one is found without a replay:
+   * for what can't be read again.
+   */
+  readonly keeps?: boolean
   /** Takes care of a message that the broker refused for itself; throws when that ends the epoch. */
   refused(subject: T, error: WeirError): void
 }
@@ -19,7 +26,8 @@ export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly'> {
  */
 export class KafkaWriter<T> {
   private producer: KafkaProducer<T> | undefined
-  private singly = false
+  private readonly search = new Search()
+  private kept: [OutgoingMessage, T][] = []
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -28,13 +36,18 @@ export class KafkaWriter<T> {
 
   /** Completes when there is a connected producer. Errors: WEIR_SINK_UNREACHABLE. */
   readonly ready$: Observable<never> = defer(() => {
-    if (this.producer !== undefined && this.producer.failure === undefined) return EMPTY
-    return from(this.renew()).pipe(ignoreElements())
+    this.kept = []
+    return this.isReady ? EMPTY : from(this.renew()).pipe(ignoreElements())
   })
 
   /** Queues a message. Errors: WEIR_SINK_FAILED, because of an earlier one. */
   write(message: OutgoingMessage, subject: T): void {
-    const { producer } = this
+    const { producer, options } = this
+    if (options.keeps === true) {
+      this.kept.push([message, subject])
+      // Whatever is wrong with the producer, `flush` tells it, or makes another.
+      if (!this.isReady) return
+    }
     if (producer === undefined) throw new Error('a writer was used before it was ready')
     if (producer.failure !== undefined) throw this.failed(producer.failure)
     try {
@@ -44,8 +57,13 @@ export class KafkaWriter<T> {
     }
   }
 
-  /** Completes when all that was written is acknowledged. Errors: WEIR_SINK_FAILED. */
+  /** Completes when all that was written is acknowledged. Errors: WEIR_SINK_FAILED, WEIR_SINK_UNREACHABLE. */
   readonly flush$: Observable<never> = defer(() => from(this.flush()).pipe(ignoreElements()))
+
+  /** What is kept belongs to an epoch that has failed. */
+  forget(): void {
+    this.kept = []
+  }
 
   close(): Observable<never> {
     return defer(() => from(this.discard()).pipe(ignoreElements()))
@@ -53,16 +71,32 @@ export class KafkaWriter<T> {
 
   private async flush(): Promise<void> {
     try {
+      if (this.producer === undefined && this.kept.length > 0) await this.writeAgain()
+      await this.acknowledged()
+    } catch (error) {
+      await this.discard()
+      throw this.failed(error as ClientError)
+    } finally {
+      this.kept = []
+    }
+    if (this.search.end()) await this.discard()
+  }
+
+  /** Errors with what the producer failed with, unless the messages that are kept tell which of them was at fault. */
+  private async acknowledged(): Promise<void> {
+    try {
       await this.producer?.flush()
     } catch (error) {
-      // A request that is too large fails as a whole: the replay sends each message alone, to learn which one it was.
-      this.singly = isMessageRefusal(error)
-      throw this.failed(error as ClientError)
+      if (!this.isRefusal(error) || !this.search.begin(error as ClientError)) throw error
+      if (this.options.keeps !== true) throw searchError(this.options.doing, error as ClientError, this.options.place)
+      await this.writeAgain()
+      await this.producer?.flush()
     }
-    if (this.singly) {
-      this.singly = false
-      await this.discard()
-    }
+  }
+
+  private async writeAgain(): Promise<void> {
+    await this.renew()
+    for (const [message, subject] of this.kept) this.producer?.produce(message, subject)
   }
 
   private async renew(): Promise<void> {
@@ -70,11 +104,17 @@ export class KafkaWriter<T> {
     const { doing, place } = this.options
     try {
       const settings = await this.connection.settings()
-      const options = { ...this.options, singly: this.singly }
-      const producer = new KafkaProducer<T>(settings, options, {
-        refused: (subject, error) =>
-          this.options.refused(subject, kafkaError('WEIR_RECORD_REFUSED', doing, error, place)),
-      })
+      const { singly, batchBytes } = this.search
+      const producer = new KafkaProducer<T>(
+        settings,
+        { ...this.options, singly, batchBytes },
+        {
+          refused: (subject, error) => {
+            this.search.found()
+            this.options.refused(subject, kafkaRefusal(doing, error, place))
+          },
+        },
+      )
       await producer.connect()
       this.producer = producer
     } catch (error) {
@@ -92,6 +132,15 @@ export class KafkaWriter<T> {
     const closed = producer.close()
     this.connection.closes(closed)
     await closed
+  }
+
+  private get isReady(): boolean {
+    return this.producer !== undefined && this.producer.failure === undefined
+  }
+
+  private isRefusal(error: unknown): boolean {
+    if (error instanceof WeirError) return false
+    return isRefusedRequest(error as ClientError, this.options.namesTopics === true)
   }
 
   private failed(error: ClientError | Error): WeirError {

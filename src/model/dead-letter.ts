@@ -22,5 +22,7 @@ export interface DeadLetterSink {
   write(letter: DeadLetter): void
   /** Completes when all that was written is acknowledged. */
   flush(): Observable<never>
+  /** The epoch of what was written and not flushed has failed. */
+  discard?(): void
   close(): Observable<never>
 }

@@ -32,7 +32,7 @@ export const errorCodes = {
   WEIR_STAGE_FAILED: ['retry', 'record', 'The code of a stage threw, and its policy is to fail.'],
   WEIR_STAGE_TIMEOUT: ['retry', 'record', 'An asynchronous stage did not answer in time.'],
   WEIR_RECORD_MALFORMED: ['retry', 'record', 'The bytes of a record could not be decoded.'],
-  WEIR_RECORD_TOO_LARGE: ['retry', 'record', 'A record is larger than its source or its sink takes.'],
+  WEIR_RECORD_TOO_LARGE: ['retry', 'record', 'A record is larger than its source takes.'],
   WEIR_RECORD_INVALID: ['retry', 'record', 'A record does not match its schema.'],
   WEIR_RECORD_LATE: ['retry', 'record', 'A record came after its window had closed.'],
   WEIR_RECORD_NO_TIME: ['retry', 'record', 'No event time could be read from a record.'],
@@ -89,6 +89,8 @@ export interface ErrorDetails extends ErrorPlace {
   readonly remedy?: Remedy
   /** Whether the next try goes another way about it, and need not wait for anything to get better. */
   readonly atOnce?: boolean
+  /** Whether it is the size of a record that is at fault. */
+  readonly isTooLarge?: boolean
 }
 
 /** Every error that Weir raises: a code, what was being done and what went wrong, where, and what to do next. */
@@ -99,15 +101,18 @@ export class WeirError extends Error {
   readonly place: ErrorPlace
   /** Whether the next try goes another way about it, and need not wait for anything to get better. */
   readonly atOnce: boolean
+  /** Whether it is the size of a record that is at fault. */
+  readonly isTooLarge: boolean
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    { hint, cause, remedy, atOnce = false, ...place }: ErrorDetails = {},
+    { hint, cause, remedy, atOnce = false, isTooLarge = code === 'WEIR_RECORD_TOO_LARGE', ...place }: ErrorDetails = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.remedy = remedy ?? errorCodes[code][0]
     this.atOnce = atOnce
+    this.isTooLarge = isTooLarge
     this.hint = hint
     this.place = place
   }
@@ -123,6 +128,7 @@ export class WeirError extends Error {
       ...this.place,
       remedy: this.remedy,
       atOnce: this.atOnce,
+      isTooLarge: this.isTooLarge,
       ...(this.hint === undefined ? {} : { hint: this.hint }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
     })

@@ -36,6 +36,8 @@ export interface HttpRoute {
   readonly path: string
   /** In bytes; larger bodies are answered with 413. */
   readonly bodyLimit: number
+  /** How deep arrays and objects may nest in a body; deeper ones are answered with 400. Default 100. */
+  readonly depthLimit?: number
   /** Answers with its first emission. Stays subscribed until then, even when the caller hangs up. */
   handle(request: HttpRequest): Observable<HttpReply>
   /** Stages that serve a route for the same owner share it; it ends with the last of them. */

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { WeirError } from './errors.js'
 import type { TopicPartition } from './partition.js'
-import type { StreamRecord } from './record.js'
+import type { Origin, StreamRecord } from './record.js'
 
 /** What a topic and one of its partitions were when a position there was taken. */
 export interface TopicFacts {
@@ -91,6 +91,11 @@ export interface SourceTask<V = unknown> {
   positions(): readonly Position[]
   /** Goes back to these positions, because the epoch failed with this error. */
   rewind(positions: readonly Position[], error: unknown): Observable<never>
+  /**
+   * Told of a record that a stage of the running epoch could not take; the others of the epoch go on. `origin` is where the
+   * record was read, by this source or another one.
+   */
+  rejected?(origin: Origin, error: WeirError): void
   /** Told of every failure of the task, also of those before it ran. */
   failed?(error: unknown): void
   /** Told after the epoch has been committed; mirrors the positions to the group, or answers the requests. */

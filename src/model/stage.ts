@@ -122,6 +122,8 @@ export interface SinkContext extends StageContext, Rejecting {
   transaction(connection: Connection): EpochTransaction | undefined
   /** Whether there is such a transaction in every epoch. */
   readonly joins?: boolean
+  /** Whether the records of an epoch that failed come again: every source of the flow can be read again. */
+  readonly replays?: boolean
 }
 
 /** A sink at work in a task. */
@@ -211,7 +213,10 @@ export interface Spread<Options> {
 
 export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
   readonly kind: 'sink'
+  /** What becomes of a record that can't be written, unless the option `onError` says otherwise. Default `fail`. */
   readonly onError?: RejectionPolicy
+  /** The same where no connection takes dead letters. Without it a configuration that has none is refused. */
+  readonly onErrorAlone?: RejectionPolicy
   /** What it promises; `joins` is whether it writes in the transaction that keeps the flow's checkpoints. */
   guarantee(options: z.output<Schema>, joins: boolean): Guarantee
   /**

@@ -1,10 +1,24 @@
 import { ignoreElements, tap } from 'rxjs'
 import { z } from 'zod'
-import { asWeirError, Batch, defineSink, fn, printableLine, type Sink, type StreamRecord } from '../model/index.js'
+import {
+  Batch,
+  defineSink,
+  fn,
+  printableLine,
+  type RejectionPolicy,
+  recordFault,
+  rejectionPolicy,
+  type Sink,
+  type StreamRecord,
+} from '../model/index.js'
 
 export interface ConsoleOptions {
   /** Takes each line, without its end. Default: the flow's log. */
   readonly write?: (line: string) => void
+  /**
+   * What becomes of a record that can't be printed. Default `dead-letter`, or `skip` where no connection takes dead letters.
+   */
+  readonly onError?: RejectionPolicy
   /** Names the stage in graphs, logs and metrics. Default `console`. */
   readonly name?: string
 }
@@ -16,12 +30,19 @@ export const consoleDefinition = defineSink({
     write: fn<(line: string) => void>()
       .optional()
       .describe("Takes each line, without its end; the flow's log if not given."),
+    onError: rejectionPolicy
+      .optional()
+      .describe(
+        'What becomes of a record that can not be printed: `fail`, `dead-letter` or `skip`. Default `dead-letter`, or `skip` where no connection takes dead letters.',
+      ),
     name: z
       .string()
       .min(1)
       .optional()
       .describe("Names the stage in graphs, logs and metrics; the sink's name if not given."),
   }),
+  onError: 'dead-letter',
+  onErrorAlone: 'skip',
   guarantee: () => 'at-least-once',
   build: ({ write }, context) => {
     const print = write ?? ((line: string) => context.log.info(line))
@@ -29,7 +50,7 @@ export const consoleDefinition = defineSink({
       try {
         print(printableLine(JSON.stringify(record.value) ?? 'null'))
       } catch (error) {
-        context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
+        context.reject(record, recordFault(error, 'printing a record'))
       }
     }
     const printAll = (record: StreamRecord): void =>

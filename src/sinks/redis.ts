@@ -31,7 +31,6 @@ import { sendAll } from '../redis/send.js'
 import { RedisTransaction } from '../redis/transaction.js'
 import { type PlannedCommand, WritePlan } from '../redis/write-plan.js'
 import { type Operation, operationsOf, type RedisAppend, type RedisWrite } from '../redis/writes.js'
-import { UnencodableError } from '../sql/index.js'
 import { Batches } from './internal/batches.js'
 import { retrying } from './internal/retrying.js'
 
@@ -93,7 +92,7 @@ class RedisSinkTask implements SinkTask {
     private readonly context: SinkContext,
   ) {
     this.connection = context.connection<RedisConnection>('redis', settings.connection)
-    this.batches = new Batches(settings, context, (record) => this.made(record))
+    this.batches = new Batches(settings, context, doing, (record) => this.made(record))
   }
 
   open(): Observable<never> {
@@ -176,14 +175,7 @@ class RedisSinkTask implements SinkTask {
 
   private made(record: StreamRecord): readonly Operation[] {
     const writes = this.settings.write(record.value as never, record) ?? []
-    try {
-      return [writes].flat().flatMap((write) => operationsOf(this.allowed(write), record))
-    } catch (error) {
-      if (!(error instanceof UnencodableError)) throw error
-      const refusal = `${doing}: ${redisFaults.text(error)}`
-      this.context.reject(record, new WeirError('WEIR_RECORD_REFUSED', refusal, { cause: error }))
-      return []
-    }
+    return [writes].flat().flatMap((write) => operationsOf(this.allowed(write), record))
   }
 
   private allowed(write: RedisWrite | RedisAppend): RedisWrite | RedisAppend {

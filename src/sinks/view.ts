@@ -39,7 +39,11 @@ const options = z.strictObject({
     .string()
     .default('memory')
     .describe('What keeps it: a connection or its kind (`postgres`, `redis`), or `memory`, that of every replica.'),
-  onError: rejectionPolicy.optional().describe('What becomes of a record that `entries` throws at. Default `fail`.'),
+  onError: rejectionPolicy
+    .optional()
+    .describe(
+      'What becomes of a record that `entries` throws at, or makes no entries of: `fail`, `dead-letter` or `skip`. Default `dead-letter`, or `skip` where no connection takes dead letters.',
+    ),
   name: z.string().min(1).default('view').describe('Names the stage and its store: state is found again by it.'),
 })
 
@@ -50,6 +54,8 @@ const options = z.strictObject({
 export const viewSink = defineSink({
   name: 'view',
   summary: 'Shows tables of keys and values over HTTP.',
+  onError: 'dead-letter',
+  onErrorAlone: 'skip',
   options,
   guarantee: (_options, joins) => (joins ? 'exactly-once' : 'effectively-once'),
   transactional: true,
@@ -76,7 +82,10 @@ export interface ViewOptions<V, T, Q> {
   readonly answer?: (table: ReadTable<T>, query: Q) => ViewAnswer
   /** What keeps it: a connection or its kind, or `memory`, that of every replica. Default `memory`. */
   readonly storage?: string
-  /** What becomes of a record that `entries` throws at. Default `fail`. */
+  /**
+   * What becomes of a record that `entries` throws at, or makes no entries of. Default `dead-letter`, or `skip` where no
+   * connection takes dead letters.
+   */
   readonly onError?: RejectionPolicy
   /** Names the stage and its store: state is found again by it. Default `view`. */
   readonly name?: string

@@ -11,12 +11,15 @@ import {
   type Header,
   type HttpReply,
   type HttpRequest,
+  type Origin,
   type Position,
   type Source,
   type SourceContext,
   type SourceTask,
   StreamRecord,
   traceParentOf,
+  usualDepth,
+  type WeirError,
 } from '../model/index.js'
 import { Intake, type Pending, unavailable } from './http/intake.js'
 import { validate } from './http/validate.js'
@@ -45,6 +48,12 @@ const options = z
       .min(1)
       .default(1_048_576)
       .describe('The largest body, in bytes; a larger one gets 413.'),
+    depthLimit: z
+      .number()
+      .int()
+      .min(1)
+      .default(usualDepth)
+      .describe('How deep arrays and objects may nest in a body; a deeper one gets 400.'),
     backlog: z
       .number()
       .int()
@@ -80,8 +89,9 @@ export const http = {
    * A route that takes one event or an array of them as JSON. Values are what the schema makes of them; the timestamp
    * is the time of arrival, the key is null, and the header `weir.correlation-id` follows the event.
    *
-   * Answers: 202 when the epoch that holds the events has committed, 400 with every fault, 413 beyond `bodyLimit`,
-   * 503 with `Retry-After` when nothing was taken (backlog, a flow that stops), 500 when it could not be stored or
+   * Answers: 202 when the epoch that holds the events has committed, 400 with every fault and beyond `depthLimit`, 413
+   * beyond `bodyLimit`, 422 with the index and the code of each event that a stage could not take while the others were
+   * stored (413 where it was all of them, for their size), 503 with `Retry-After` when nothing was taken (backlog, a flow that stops), 500 when it could not be stored or
    * that is in doubt. A caller that hangs up takes nothing back.
    */
   post<T>(path: string, options: HttpPostOptions<T>): Source<T> {
@@ -107,6 +117,7 @@ class HttpTask implements SourceTask {
         method: 'POST',
         path: this.options.path,
         bodyLimit: this.options.bodyLimit,
+        depthLimit: this.options.depthLimit,
         handle: (request) => this.handle(request),
       })
       .pipe(finalize(() => this.intake.close())),
@@ -142,6 +153,10 @@ class HttpTask implements SourceTask {
 
   rewind(positions: readonly Position[]): Observable<never> {
     return this.seek(positions)
+  }
+
+  rejected({ topic, offset }: Origin, error: WeirError): void {
+    if (topic === this.topic) this.intake.reject(offset, error)
   }
 
   failed(error: unknown): void {

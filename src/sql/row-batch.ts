@@ -58,7 +58,12 @@ function hasShape(row: Row, shape: readonly string[]): boolean {
 function keyOf(row: Row, key: readonly string[]): string | undefined {
   const parts = key.map((name) => row[name])
   if (parts.some((part) => part === null || part === undefined)) return undefined
-  return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? String(part) : part)))
+  try {
+    return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? String(part) : part)))
+  } catch {
+    // No key of any row that can be written: what writes it tells so.
+    return undefined
+  }
 }
 
 function merge(earlier: PendingRow, later: PendingRow): PendingRow {

@@ -1,4 +1,4 @@
-import { WeirError } from '../model/index.js'
+import { UnencodableError } from '../model/index.js'
 import { type Row, shapeOf } from './row-batch.js'
 
 /** Writes prepared rows. */
@@ -16,13 +16,15 @@ export interface Table<Client> {
   prepare(rows: readonly Row[]): Write<Client>
 }
 
-/** What the catalog knows of the columns that rows of this shape have. Errors: one that the table lacks. */
+/**
+ * What the catalog knows of the columns that rows of this shape have. Errors: `UnencodableError` when the table lacks one
+ * of them.
+ */
 export function columnsOf<C>(row: Row, columns: ReadonlyMap<string, C>, table: string): C[] {
   return shapeOf(row).map((name) => columns.get(name) ?? missing(name, columns, table))
 }
 
 function missing(name: string, columns: ReadonlyMap<string, unknown>, table: string): never {
-  throw new WeirError('WEIR_CONFIG_INVALID', `writing to table ${table}: it has no column '${name}'`, {
-    hint: `Its columns are ${[...columns.keys()].join(', ')}. Correct what \`row\` returns, or add the column.`,
-  })
+  const known = [...columns.keys()].join(', ')
+  throw new UnencodableError(new TypeError(`table ${table} has no column '${name}'; its columns are ${known}`))
 }

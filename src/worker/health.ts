@@ -43,6 +43,9 @@ function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string
     case 'running':
     case 'retrying':
     case 'draining':
+      // Empty epochs, and those of other partitions, may be committed beside what fails.
+      if (status.failingSince !== undefined && now - status.failingSince > stuckAfterMs)
+        return `what it has read has failed for ${Math.round((now - status.failingSince) / 1000)} s${because}`
       return overdue(now - (status.lastCommitAt ?? status.since), stuckAfterMs, 'nothing was committed', because)
   }
 }

@@ -177,7 +177,7 @@ export class WorkerHttpServer implements HttpServer {
     const hasRead = () => this.outbox.hasRead(reply.raw)
     try {
       const { value, bytes } =
-        route.method === 'POST' ? await body.json(route.bodyLimit) : { value: undefined, bytes: 0 }
+        route.method === 'POST' ? await body.json(route.bodyLimit, route.depthLimit) : { value: undefined, bytes: 0 }
       return await firstValueFrom(route.handle({ body: value, bytes, headers, query, correlationId: id, hasRead }))
     } finally {
       body.release()

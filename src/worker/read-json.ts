@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { messageOf } from '../model/index.js'
+import { messageOf, nestsDeeper, usualDepth } from '../model/index.js'
 import type { Budget } from './budget.js'
 
 /** Why a body was not taken, with the status that says so. */
@@ -24,11 +24,11 @@ export class Body {
     private readonly budget: Budget,
   ) {}
 
-  /** Reads JSON of at most `limit` bytes. Errors: `BodyError`. */
-  async json(limit: number): Promise<{ readonly value: unknown; readonly bytes: number }> {
+  /** Reads JSON of at most `limit` bytes, nested no deeper than `depth`. Errors: `BodyError`. */
+  async json(limit: number, depth = usualDepth): Promise<{ readonly value: unknown; readonly bytes: number }> {
     checkType(this.request)
     const bytes = await this.read(limit)
-    return { value: parse(bytes), bytes: bytes.length }
+    return { value: parse(bytes, depth), bytes: bytes.length }
   }
 
   release(): void {
@@ -70,7 +70,8 @@ function checkType({ headers }: IncomingMessage): void {
   throw new BodyError(415, `a body of '${type}' is not understood, send JSON with 'content-type: application/json'`)
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(bytes: Buffer, depth: number): unknown {
+  if (nestsDeeper(bytes, depth)) throw new BodyError(400, `the body nests deeper than ${depth} levels`)
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {

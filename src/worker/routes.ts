@@ -122,13 +122,14 @@ function metricsOfAll(statements: readonly Statement[]): Promise<string> {
 
 function brief(status: FlowStatus, { now, scheduler }: Clock, redact: (text: string) => string) {
   const wallTime = (at: number) => new Date(now() - (scheduler.now() - at)).toISOString()
-  const { flow, state, since, error, trouble, failures, lastCommitAt } = status
+  const { flow, state, since, error, trouble, failures, failingSince, lastCommitAt } = status
   const told = (fault: WeirError) => ({ code: fault.code, text: redact(describeError(fault)) })
   return {
     flow,
     state,
     since: wallTime(since),
     ...(lastCommitAt === undefined ? {} : { lastCommit: wallTime(lastCommitAt) }),
+    ...(failingSince === undefined ? {} : { failingSince: wallTime(failingSince) }),
     ...(error === undefined ? {} : { failures, error: told(error) }),
     ...(trouble === undefined ? {} : { trouble: told(trouble) }),
   }

@@ -141,16 +141,35 @@ function setUp(kind: TableSinkUnderTest): void {
       })
     })
 
-    test('a missing column stops the flow, and rejects nothing', async () => {
-      await kind.query('CREATE TABLE items (id INT, name TEXT)')
+    test('a row with a key that the table has no column for is rejected, and the others are written', async () => {
+      await kind.query('CREATE TABLE items (id INT PRIMARY KEY, name TEXT)')
       const sink = await kind.open({})
-      await expect(write(sink, [{ id: 1, nmae: 'x' }])).rejects.toMatchObject({
-        code: 'WEIR_CONFIG_INVALID',
-        remedy: 'stop',
-        message: "writing to table items: it has no column 'nmae'",
-        hint: 'Its columns are id, name. Correct what `row` returns, or add the column.',
+      const odd = Array.from({ length: 10 }, (_, index) => ({ id: 10 + index, nmae: 'x' }))
+      await write(sink, [{ id: 1, name: 'a' }, ...odd, { id: 2, name: 'b' }])
+      expect(sink.rejected.map(({ record }) => record.value)).toEqual(odd)
+      expect(sink.rejected[0]?.error).toMatchObject({
+        code: 'WEIR_RECORD_REFUSED',
+        message: "writing to table items: table items has no column 'nmae'; its columns are id, name",
       })
-      expect(sink.rejected).toEqual([])
+      expect((await kind.rows()).map((row) => (row as { id: number }).id).sort()).toEqual([1, 2])
+    })
+
+    test('what `row` makes no row of, and what it throws at, is rejected alone', async () => {
+      await kind.query('CREATE TABLE items (id INT PRIMARY KEY, name TEXT)')
+      const circular: Record<string, unknown> = { id: 5 }
+      circular['name'] = circular
+      const made: unknown[] = [{ id: 1 }, null, 'text', [1], circular, { id: 6, name: { n: 1n } }, { id: 2 }]
+      const row = ({ at }: { at: number }) => {
+        if (at === made.length) throw new Error('no row')
+        return made[at]
+      }
+      const sink = await kind.open({ row })
+      await write(
+        sink,
+        Array.from({ length: made.length + 1 }, (_, at) => ({ at })),
+      )
+      expect(sink.rejected.map(({ record }) => record.value)).toEqual([1, 2, 3, 7, 4, 5].map((at) => ({ at })))
+      expect((await kind.rows()).map((written) => (written as { id: number }).id).sort()).toEqual([1, 2])
     })
   })
 }

@@ -7,7 +7,7 @@ import type { TopicPartition } from '../../src/model/index.js'
 import { checkpointsContract, commitOf, done, one } from '../contracts/checkpoints.contract.js'
 import { storedStateContract } from '../contracts/stored-state.contract.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh } from './kafka-support.js'
+import { connect, fresh, recordOf } from './kafka-support.js'
 
 const missing = requireKafka()
 
@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
     })
     const write = async (transaction: ReturnType<KafkaCheckpoints['begin']>, topic: string, value: string) => {
       await done(transaction.join$)
-      transaction.write(outgoing(topic, value), (error) => {
+      transaction.write(outgoing(topic, value), recordOf(value), (error) => {
         throw error as unknown as Error
       })
       await done(transaction.flush$)

@@ -66,12 +66,18 @@ export function sourceOf(
   return kafkaSource.build(kafkaSource.options.parse(options), all) as SourceTask<Buffer | null>
 }
 
-export function sinkOf(connection: KafkaConnection, options: object, rejected: unknown[] = []): SinkTask {
+export function sinkOf(
+  connection: KafkaConnection,
+  options: object,
+  rejected: unknown[] = [],
+  more: { readonly replays?: boolean } = {},
+): SinkTask {
   const context = {
     ...stageContext(connection),
     reject: (record: StreamRecord, error: unknown) => void rejected.push({ record, error }),
     transaction: () => undefined,
     time: new MarbleTime(),
+    ...more,
   }
   return kafkaSink.build(kafkaSink.options.parse(options), context)
 }

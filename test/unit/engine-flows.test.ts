@@ -223,7 +223,7 @@ describe('the log', () => {
 
   test('tells of each failure what follows, and of the last that the flow stops', () => {
     const written = lines((log) => {
-      const bench = new EngineBench({ log, attempts: 2 }).startWith([0])
+      const bench = new EngineBench({ log, attempts: 1 }).startWith([0])
       bench.source.fail(new WeirError('WEIR_SOURCE_STALLED', 'reading: nothing came', { hint: 'Look at the broker.' }))
       bench.until(600).source.assign([0])
       bench.sink.writeWith = () => {

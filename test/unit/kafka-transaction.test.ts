@@ -2,6 +2,7 @@ import { concat, lastValueFrom, type Observable, of } from 'rxjs'
 import { expect, test } from 'vitest'
 import type { CheckpointTask } from '../../src/kafka/checkpoint-task.js'
 import { KafkaTransaction } from '../../src/kafka/checkpoint-transaction.js'
+import { TransactionSearch } from '../../src/kafka/search.js'
 import { noHeaders, type SinkContext, StreamRecord } from '../../src/model/index.js'
 import { kafkaSink } from '../../src/sinks/kafka.js'
 
@@ -15,6 +16,7 @@ function begun() {
   const producer = { produce, begin: doing('begin'), flush: doing('flush'), abort: doing('abort') }
   const task = {
     producer: () => producer,
+    search: new TransactionSearch(),
     commit: async (_: unknown, open: () => Promise<unknown>) => {
       await open()
       calls.push('commit')

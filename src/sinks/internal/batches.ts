@@ -1,5 +1,5 @@
 import { concatMap, type Observable, toArray } from 'rxjs'
-import { asWeirError, Batch, type RejectionPolicy, type SinkContext, type StreamRecord } from '../../model/index.js'
+import { Batch, recordFault, type SinkContext, type StreamRecord } from '../../model/index.js'
 import { gather } from './gather.js'
 
 /** How long a single value may wait for others to be written with it, ms. */
@@ -7,7 +7,6 @@ const gatherMs = 20
 
 export interface BatchSettings {
   readonly batchSize: number
-  readonly onError?: RejectionPolicy | undefined
 }
 
 /** What records make of themselves, in batches that are written together. */
@@ -15,6 +14,8 @@ export class Batches<T> {
   constructor(
     private readonly settings: BatchSettings,
     private readonly context: SinkContext,
+    /** `writing to table items`, for error texts. */
+    private readonly doing: string,
     /** What one value is written as. */
     private readonly make: (record: StreamRecord) => T,
   ) {}
@@ -62,10 +63,7 @@ export class Batches<T> {
     try {
       batch.push(this.make(record))
     } catch (error) {
-      const failure = asWeirError(error, 'WEIR_STAGE_FAILED', { flow: this.context.flow, stage: this.context.stage })
-      // A bug of the flow's function is no fault of the record, unless the flow says what to do about it.
-      if (this.settings.onError === undefined) throw failure
-      this.context.reject(record, failure)
+      this.context.reject(record, recordFault(error, this.doing))
     }
   }
 }

@@ -8,6 +8,7 @@ import {
   type SqlConnection,
   SqlTransaction,
   type Table,
+  UnencodableError,
 } from '../../sql/index.js'
 import { Batches } from './batches.js'
 import { retrying } from './retrying.js'
@@ -33,8 +34,8 @@ export class TableSink<Client> implements SinkTask {
     private readonly openTable: (client: Client) => Promise<Table<Client>>,
   ) {
     this.doing = `writing to table ${settings.table}`
-    this.batches = new Batches(settings, context, (record) => ({
-      row: settings.row(record.value as never, record),
+    this.batches = new Batches(settings, context, this.doing, (record) => ({
+      row: rowOf(settings.row(record.value as never, record)),
       record,
     }))
   }
@@ -126,4 +127,10 @@ export class TableSink<Client> implements SinkTask {
     if (this.table === undefined) throw new TypeError('the sink is not open')
     return this.table
   }
+}
+
+/** Whatever `row` returns. Errors: `UnencodableError` when it is no row. */
+function rowOf(made: unknown): Row {
+  if (typeof made === 'object' && made !== null && !Array.isArray(made)) return made as Row
+  throw new UnencodableError(new TypeError(`\`row\` made ${made === null ? 'null' : `a ${typeof made}`} and no row`))
 }

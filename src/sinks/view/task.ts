@@ -15,12 +15,12 @@ import {
 } from 'rxjs'
 import { z } from 'zod'
 import {
-  asWeirError,
   Batch,
   describeError,
   PartitionMap,
   type PartitionTold,
   partitionName,
+  recordFault,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
@@ -28,6 +28,7 @@ import {
   type ViewWrite,
 } from '../../model/index.js'
 import type { AnswerOf } from './answers.js'
+import { checkedEntries } from './entries.js'
 import { type Change, KeptView, type Outcome } from './kept-view.js'
 import { Recent } from './recent.js'
 import { viewRoutes } from './routes.js'
@@ -160,13 +161,13 @@ export class ViewTask implements SinkTask {
   }
 
   private takeOne(record: StreamRecord): void {
+    let entries: readonly ViewEntry[]
     try {
-      const made = this.options.entries(record.value as never, record)
-      for (const entry of Array.isArray(made) ? (made as ViewEntry[]) : [made as ViewEntry]) this.put(entry, record)
+      entries = checkedEntries(this.options.entries(record.value as never, record))
     } catch (error) {
-      const failure = asWeirError(error, 'WEIR_STAGE_FAILED', { flow: this.context.flow, stage: this.context.stage })
-      this.context.reject(record, failure)
+      return this.context.reject(record, recordFault(error, `showing a record in view '${this.options.path}'`))
     }
+    for (const entry of entries) this.put(entry, record)
   }
 
   private put({ table, key, value, expires = 0 }: ViewEntry, { origin }: StreamRecord): void {

@@ -1,4 +1,4 @@
-import { asWeirError, type ErrorCode, type Header, type HttpReply } from '../../model/index.js'
+import { asWeirError, type ErrorCode, type Header, type HttpReply, type WeirError } from '../../model/index.js'
 
 /** A request whose events were accepted, and the caller who waits until they are committed. */
 export interface Pending<T> {
@@ -25,13 +25,15 @@ const triesPerRequest = 3
 /**
  * The requests of one route on their way through epochs:
  *
- *   accept ──► waiting ──► emitted ──► committed: 202
+ *   accept ──► waiting ──► emitted ──► committed: 202, or 4xx for what a stage could not take of it
  *                 │            └─────► failed:    500, for nobody knows whether the sink has it
  *                 └──────────────────► 500 after three failed tries of the task, 503 when the flow ends
  */
 export class Intake<T> {
   private waiting: { readonly request: Pending<T>; tries: number }[] = []
   private emitted: { readonly request: Pending<T>; readonly nextOffset: number }[] = []
+  /** Why stages could not take events of the running epoch, by offset. */
+  private readonly rejected = new Map<number, WeirError>()
   private events = 0
   private bytes = 0
   private wake: (() => void) | undefined
@@ -75,13 +77,19 @@ export class Intake<T> {
     return request
   }
 
-  /** The events before this offset are durable. */
+  /** A stage could not take an event; those beside it go on. */
+  reject(offset: number, error: WeirError): void {
+    this.rejected.set(offset, error)
+  }
+
+  /** The events before this offset are durable, but for those that were rejected. */
   commit(offset: number): void {
     const kept = this.emitted.filter(({ nextOffset }) => nextOffset > offset)
     for (const { request, nextOffset } of this.emitted) {
-      if (nextOffset <= offset) this.finish(request, { status: 202, body: { accepted: request.events.length } })
+      if (nextOffset <= offset) this.finish(request, this.outcome(request, nextOffset - request.events.length))
     }
     this.emitted = kept
+    if (kept.length === 0) this.rejected.clear()
   }
 
   /**
@@ -114,7 +122,20 @@ export class Intake<T> {
     for (const { request } of this.waiting.splice(0)) this.finish(request, unavailable('the flow has stopped'))
   }
 
+  private outcome({ events, correlationId }: Pending<T>, offset: number): HttpReply {
+    const faults = events.flatMap((_, index) => {
+      const error = this.rejected.get(offset + index)
+      return error === undefined ? [] : [{ index, code: error.code, isTooLarge: error.isTooLarge }]
+    })
+    const accepted = events.length - faults.length
+    if (faults.length === 0) return { status: 202, body: { accepted } }
+    const status = accepted === 0 && faults.every(({ isTooLarge }) => isTooLarge) ? 413 : 422
+    const rejected = faults.map(({ index, code }) => ({ index, code }))
+    return { status, body: { error: 'some events could not be taken', accepted, rejected, correlationId } }
+  }
+
   private abandon(reason: string, code?: ErrorCode): void {
+    this.rejected.clear()
     for (const { request } of this.emitted.splice(0)) this.fault(request, reason, code)
   }
 

@@ -1,0 +1,41 @@
+import { bytesOf } from '../../kafka/bytes.js'
+import { checked } from '../../kafka/faults.js'
+import { checkedHeaders } from '../../kafka/headers.js'
+import type { OutgoingMessage } from '../../kafka/producer.js'
+import {
+  correlationHeader,
+  correlationOf,
+  type Header,
+  headerOf,
+  type Key,
+  type StreamRecord,
+} from '../../model/index.js'
+
+type Of<R> = (value: never, record: StreamRecord) => R
+
+/** What of a message is made of its value. */
+export interface Making {
+  readonly topic: string | Of<string>
+  readonly key?: Of<Key | undefined> | undefined
+  readonly value?: Of<unknown> | undefined
+  readonly headers?: Of<readonly Header[]> | undefined
+  readonly timestamp?: Of<number> | undefined
+}
+
+/** The message of a record. Errors: what a function throws; `UnencodableError` for what no message can have. */
+export function messageOf({ topic, key, value, headers, timestamp }: Making, record: StreamRecord): OutgoingMessage {
+  const given = record.value as never
+  const made = key === undefined ? record.key : key(given, record)
+  return checked({
+    topic: typeof topic === 'string' ? topic : topic(given, record),
+    key: made ?? null,
+    value: bytesOf(value === undefined ? given : value(given, record)),
+    timestamp: timestamp === undefined ? record.timestamp : timestamp(given, record),
+    headers: correlated(headers === undefined ? record.headers : checkedHeaders(headers(given, record)), record),
+  })
+}
+
+function correlated(headers: readonly Header[], record: StreamRecord): readonly Header[] {
+  if (record.origin.offset < 0 || headerOf(headers, correlationHeader) !== undefined) return headers
+  return [...headers, { [correlationHeader]: correlationOf(record) }]
+}

@@ -1,0 +1,161 @@
+import { concat, concatMap, defer, EMPTY, from, ignoreElements, type Observable, tap } from 'rxjs'
+import { KafkaTransaction } from '../../kafka/checkpoint-transaction.js'
+import { type ClientError, codes } from '../../kafka/client.js'
+import type { KafkaConnection } from '../../kafka/connection.js'
+import { kafkaError, kafkaRefusal } from '../../kafka/errors.js'
+import { refusalOf } from '../../kafka/faults.js'
+import { NamedTopics } from '../../kafka/named-topics.js'
+import type { OutgoingMessage } from '../../kafka/producer.js'
+import { KafkaWriter } from '../../kafka/writer.js'
+import {
+  Batch,
+  operate,
+  recordFault,
+  type SinkContext,
+  type SinkTask,
+  type StreamRecord,
+  type WeirError,
+} from '../../model/index.js'
+import { type Making, messageOf } from './message.js'
+
+export interface KafkaSinkSettings extends Making {
+  readonly partitions: number
+  readonly create: boolean
+  readonly deliveryTimeout: number
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly linger: number
+  readonly connection?: string | undefined
+}
+
+type Write = (message: OutgoingMessage, record: StreamRecord) => void
+type Send = readonly [OutgoingMessage, StreamRecord]
+
+/** Writes each record to a topic at once, and completes when the brokers have acknowledged them all. */
+export class KafkaSinkTask implements SinkTask {
+  private readonly connection: KafkaConnection
+  private readonly writer: KafkaWriter<StreamRecord>
+  private readonly doing: string
+  /** Where records name their topics. */
+  private readonly named: NamedTopics | undefined
+
+  constructor(
+    private readonly settings: KafkaSinkSettings,
+    private readonly context: SinkContext,
+  ) {
+    const { topic, partitions, create } = settings
+    const { flow, stage, clock } = context
+    const place = { flow, stage }
+    this.connection = context.connection<KafkaConnection>('kafka', settings.connection)
+    this.doing = `writing ${typeof topic === 'string' ? `topic '${topic}'` : 'topics'} of flow '${flow}'`
+    const request = { partitions, create, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place } as const
+    if (typeof topic !== 'string') this.named = new NamedTopics(this.connection.topics, request, () => clock.now())
+    this.writer = new KafkaWriter(this.connection, {
+      deliveryTimeoutMs: settings.deliveryTimeout,
+      compression: settings.compression,
+      lingerMs: settings.linger,
+      doing: this.doing,
+      place,
+      namesTopics: this.named !== undefined,
+      keeps: context.replays !== true,
+      refused: (record, error) => this.reject(record, error),
+    })
+  }
+
+  open(): Observable<never> {
+    const { topic, partitions, create } = this.settings
+    const ready$ = this.context.joins === true ? EMPTY : this.writer.ready$
+    if (typeof topic !== 'string') return ready$
+    const request = {
+      topic,
+      partitions,
+      create,
+      doing: this.doing,
+      unreachable: 'WEIR_SINK_UNREACHABLE',
+      place: this.place,
+    } as const
+    return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), ready$)
+  }
+
+  /** In the transaction of the epoch where the flow asks for it: only the commit waits, the writing does not. */
+  write(records$: Observable<StreamRecord>): Observable<never> {
+    const transaction = this.context.transaction(this.connection)
+    if (transaction instanceof KafkaTransaction) return this.join(records$, transaction)
+    const write: Write = (message, record) => this.writer.write(message, record)
+    return concat(this.writer.ready$, this.sending(records$, write), this.writer.flush$)
+  }
+
+  close(): Observable<never> {
+    return this.writer.close()
+  }
+
+  private join(records$: Observable<StreamRecord>, transaction: KafkaTransaction): Observable<never> {
+    const write: Write = (message, record) => transaction.write(message, record, (error) => this.refuse(record, error))
+    return concat(transaction.join$, this.sending(records$, write), transaction.flush$)
+  }
+
+  private sending(records$: Observable<StreamRecord>, write: Write): Observable<never> {
+    const { named } = this
+    if (named === undefined) {
+      return records$.pipe(
+        tap((record) => this.each(record, write)),
+        ignoreElements(),
+      )
+    }
+    return this.messages(records$).pipe(
+      concatMap((send) => {
+        const [{ topic }] = send
+        if (named.verdict(topic) !== undefined) return this.sendNamed(send, named, write)
+        return concat(
+          from(named.find(topic)).pipe(ignoreElements()),
+          defer(() => this.sendNamed(send, named, write)),
+        )
+      }),
+    )
+  }
+
+  private sendNamed([message, record]: Send, named: NamedTopics, write: Write): Observable<never> {
+    const verdict = named.verdict(message.topic)
+    if (verdict === undefined || verdict === 'there') write(message, record)
+    else this.context.reject(record, verdict)
+    return EMPTY
+  }
+
+  private messages(records$: Observable<StreamRecord>): Observable<Send> {
+    return operate<StreamRecord, Send>((output) => ({
+      next: (record) => this.each(record, (message, member) => output.next([message, member])),
+    }))(records$)
+  }
+
+  /** Hands on the message of a record, or of each record of a batch, unless there can be none. */
+  private each(record: StreamRecord, take: Write): void {
+    if (!(record.value instanceof Batch)) return this.one(record, take)
+    for (const member of record.value.records) this.one(member, take)
+  }
+
+  private one(record: StreamRecord, take: Write): void {
+    let message: OutgoingMessage
+    try {
+      message = messageOf(this.settings, record)
+    } catch (error) {
+      return this.context.reject(record, recordFault(error, this.doing))
+    }
+    take(message, record)
+  }
+
+  /** What a transaction was refused for: of a topic that no record has named it is no record's fault. */
+  private refuse(record: StreamRecord, error: ClientError): void {
+    if (refusalOf(error, this.named !== undefined) === undefined)
+      throw kafkaError('WEIR_SINK_FAILED', this.doing, error, this.place)
+    this.reject(record, kafkaRefusal(this.doing, error, this.place))
+  }
+
+  private reject(record: StreamRecord, error: WeirError): void {
+    const { code } = error.cause as ClientError
+    if (code === codes.unknownTopic) this.named?.clear()
+    this.context.reject(record, error)
+  }
+
+  private get place() {
+    return { flow: this.context.flow, stage: this.context.stage }
+  }
+}
