@@ -1,6 +1,4 @@
-import { UnencodableError } from '../model/index.js'
 import type { ClientError } from './client.js'
-import type { OutgoingMessage } from './producer.js'
 
 /**
  * What brokers, and the client, refuse a message with for what it is. A broker refuses a request as a whole, so all
@@ -29,9 +27,6 @@ const ofTopics: Readonly<Record<number, string | undefined>> = {
 const inBadCompany = -138
 
 const tooLarge: readonly number[] = [4, 10, 18]
-const [longestName, name] = [249, /^[\w.-]+$/]
-/** Brokers keep these for themselves; a transaction that asks for one of them is told no reason. */
-const ofBrokers = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata']
 
 /** Why a message is refused for what it is; undefined when that is not why it failed. `names` is whether records name topics. */
 export function refusalOf({ code }: ClientError, names: boolean): string | undefined {
@@ -51,29 +46,4 @@ export function isTooLarge({ code }: ClientError): boolean {
 /** Whether the brokers refuse a topic for its name, or this user's rights, and would again. */
 export function isRefusedTopic(error: ClientError): boolean {
   return [17, 29, 31, 44].includes(error.code)
-}
-
-/**
- * Refuses what no message can be made of, before the client sees it: that one throws only after it has sent the message,
- * or sends another one. Errors: `UnencodableError`.
- */
-export function checked(message: OutgoingMessage): OutgoingMessage {
-  const { topic, key, timestamp } = message
-  if (!isTopicName(topic))
-    throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`, 'topic')
-  if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
-    throw unencodable(`a ${typeof key} is no key: give it as text or bytes`, 'key')
-  if (!Number.isSafeInteger(Math.trunc(timestamp)))
-    throw unencodable(`${String(timestamp)} is no time in ms`, 'timestamp')
-  return message
-}
-
-/** As Kafka has it; its own are none that anybody may write to. */
-function isTopicName(topic: unknown): topic is string {
-  if (typeof topic !== 'string' || topic.length > longestName || ofBrokers.includes(topic)) return false
-  return name.test(topic) && topic !== '.' && topic !== '..'
-}
-
-function unencodable(text: string, field: string): UnencodableError {
-  return new UnencodableError(new TypeError(text), field)
 }

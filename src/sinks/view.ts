@@ -11,10 +11,11 @@ import {
   type StreamRecord,
 } from '../model/index.js'
 import type { AnswerOf, ReadTable, ViewAnswer } from './view/answers.js'
-import { type EntriesOf, type ViewEntry, ViewTask } from './view/task.js'
+import type { EntriesOf, ViewEntry } from './view/entries.js'
+import { ViewTask } from './view/task.js'
 
 export type { ReadTable, ViewAnswer } from './view/answers.js'
-export type { ViewEntry } from './view/task.js'
+export type { ViewEntry } from './view/entries.js'
 
 const schema = z.custom<StandardSchemaV1>(
   (value) => typeof (value as StandardSchemaV1 | undefined)?.['~standard']?.validate === 'function',

@@ -8,7 +8,8 @@ import {
   type ViewStorage,
   type ViewWrite,
 } from '../../src/model/index.js'
-import { type ViewEntry, ViewTask } from '../../src/sinks/view/task.js'
+import type { ViewEntry } from '../../src/sinks/view/entries.js'
+import { ViewTask } from '../../src/sinks/view/task.js'
 import { MemoryViews, TaskStores } from '../../src/state/index.js'
 
 const here = { topic: 't', partition: 0 }

@@ -1,6 +1,6 @@
 import { bytesOf } from '../../kafka/bytes.js'
-import { checked } from '../../kafka/faults.js'
 import { checkedHeaders } from '../../kafka/headers.js'
+import { checked } from '../../kafka/outgoing.js'
 import type { OutgoingMessage } from '../../kafka/producer.js'
 import {
   correlationHeader,

@@ -1,5 +1,20 @@
-import { UnencodableError } from '../../model/index.js'
-import type { ViewEntry } from './task.js'
+import { type StreamRecord, UnencodableError } from '../../model/index.js'
+
+/** A value for a key of a table in a view. */
+export interface ViewEntry<T = unknown> {
+  /** The name of the table: any text without the character 0. */
+  readonly table: string
+  readonly key: string
+  /** Absolute, and something that JSON can carry; undefined removes the key. */
+  readonly value: T | undefined
+  /**
+   * When the value is no longer shown: a time of the stream (ms, or a date). The watermark reaches it, in flows that have
+   * an `eventTime`.
+   */
+  readonly expires?: number | Date | undefined
+}
+
+export type EntriesOf = (value: never, record: StreamRecord) => ViewEntry | readonly ViewEntry[]
 
 /** What a value has made, as a list of entries. Errors: `UnencodableError` where one of them can't be kept or shown. */
 export function checkedEntries(made: unknown): readonly ViewEntry[] {

@@ -28,7 +28,7 @@ import {
   type ViewWrite,
 } from '../../model/index.js'
 import type { AnswerOf } from './answers.js'
-import { checkedEntries } from './entries.js'
+import { checkedEntries, type EntriesOf, type ViewEntry } from './entries.js'
 import { type Change, KeptView, type Outcome } from './kept-view.js'
 import { Recent } from './recent.js'
 import { viewRoutes } from './routes.js'
@@ -41,22 +41,6 @@ const restMs = 1_000
 const verifyMs = 5_000
 /** After how long without an epoch a process has to learn from others what there is, ms. */
 const idleMs = 5_000
-
-/** A value for a key of a table in a view. */
-export interface ViewEntry<T = unknown> {
-  /** The name of the table: any text without the character 0. */
-  readonly table: string
-  readonly key: string
-  /** Absolute, and something that JSON can carry; undefined removes the key. */
-  readonly value: T | undefined
-  /**
-   * When the value is no longer shown: a time of the stream (ms, or a date). The watermark reaches it, in flows that have
-   * an `eventTime`.
-   */
-  readonly expires?: number | Date | undefined
-}
-
-export type EntriesOf = (value: never, record: StreamRecord) => ViewEntry | readonly ViewEntry[]
 
 /** The options of a view, validated. */
 export interface ViewSettings {

@@ -1,0 +1,31 @@
+import { UnencodableError } from '../model/index.js'
+import type { OutgoingMessage } from './producer.js'
+
+const [longestName, name] = [249, /^[\w.-]+$/]
+/** Brokers keep these for themselves; a transaction that asks for one of them is told no reason. */
+const ofBrokers = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata']
+
+/**
+ * Refuses what no message can be made of, before the client sees it: that one throws only after it has sent the message,
+ * or sends another one. Errors: `UnencodableError`.
+ */
+export function checked(message: OutgoingMessage): OutgoingMessage {
+  const { topic, key, timestamp } = message
+  if (!isTopicName(topic))
+    throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`, 'topic')
+  if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
+    throw unencodable(`a ${typeof key} is no key: give it as text or bytes`, 'key')
+  if (!Number.isSafeInteger(Math.trunc(timestamp)))
+    throw unencodable(`${String(timestamp)} is no time in ms`, 'timestamp')
+  return message
+}
+
+/** As Kafka has it; its own are none that anybody may write to. */
+function isTopicName(topic: unknown): topic is string {
+  if (typeof topic !== 'string' || topic.length > longestName || ofBrokers.includes(topic)) return false
+  return name.test(topic) && topic !== '.' && topic !== '..'
+}
+
+function unencodable(text: string, field: string): UnencodableError {
+  return new UnencodableError(new TypeError(text), field)
+}
