@@ -47,7 +47,10 @@ export async function startingPoints(
   }
 
   const kept = partitions.flatMap((partition) => chosen(partition, given, group, options) ?? [])
-  const [starts, ends] = await Promise.all([topics.offsets(partitions, 'earliest'), endsOf(partitions, kept, topics)])
+  const [starts, ends] = await Promise.all([
+    topics.offsets(partitions, 'earliest'),
+    endsOf(partitions, ofThese(kept, seen), topics),
+  ])
   const nowOf = ({ topic, partition }: TopicPartition): PartitionNow => ({
     ...(seen.get(topic) ?? { id: undefined, partitions: 0 }),
     topic,
@@ -153,6 +156,11 @@ function isAdded(
   if (known.length === 0) return others.length > 0 && others.every((position) => position.partition < partition)
   if (now !== undefined && known.every((one) => isAnother(one, now))) return true
   return known.every(({ partitions }) => partition >= partitions)
+}
+
+/** The positions that are in the topics that there are, and not in others of their names. */
+function ofThese(kept: readonly Position[], seen: ReadonlyMap<string, SeenTopic>): readonly Position[] {
+  return kept.filter(({ topic, facts }) => facts === undefined || !isAnother(facts, seen.get(topic) as SeenTopic))
 }
 
 function thoseThere(described: ReadonlyMap<string, SeenTopic | undefined>): Map<string, SeenTopic> {
