@@ -10,6 +10,7 @@ import {
   type Position,
   type SourceTask,
   type StreamRecord,
+  type WeirError,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
 import { KafkaReader, type KafkaValue } from './reader.js'
@@ -150,6 +151,10 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
         return EMPTY
       }),
     )
+  }
+
+  trouble(): WeirError | undefined {
+    return this.reader.trouble()
   }
 
   ends(): Observable<readonly PartitionEnd[]> {

@@ -61,5 +61,6 @@ function gapless(source: SourceTask, log: Logger): SourceTask {
     commit: (positions) => source.commit(positions),
     ends: () => source.ends(),
     failed: (error) => source.failed?.(error),
+    trouble: () => source.trouble?.(),
   }
 }
