@@ -33,11 +33,11 @@ async function begin({ now, logs = [], given = [], group = [], assigned, remembe
     return ends[Math.min(times, ends.length - 1)]!
   }
   const topics = {
-    describe: async () => new Map([[topic, now]]),
-    offsets: async (partitions: readonly Position[], spot: Spot) =>
-      partitions.map(({ partition }) => ({ topic, partition, offset: offsetAt(partition, spot) })),
+    describe: () => Promise.resolve(new Map([[topic, now]])),
+    offsets: (partitions: readonly Position[], spot: Spot) =>
+      Promise.resolve(partitions.map(({ partition }) => ({ topic, partition, offset: offsetAt(partition, spot) }))),
   } as unknown as TopicAdmin
-  const consumer = { committedPositions: async () => group } as unknown as GroupConsumer
+  const consumer = { committedPositions: () => Promise.resolve(group) } as unknown as GroupConsumer
   const all: ReaderOptions = {
     topics: [topic],
     group: 'g',
