@@ -9,6 +9,7 @@
  *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
  *   packing              how values are packed so that the same comes back, and which can't be
  *   stored-state         what a checkpoint store holds, read without taking it over
+ *   unlike               what a restore would bring otherwise than it is in memory: for tests
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
  *   memory-views         views in the memory of the process
  *   replicated-views     views in the memory of every replica, joined by a topic

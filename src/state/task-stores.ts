@@ -16,6 +16,7 @@ import {
 import { type DeclaredStore, PartitionState } from './partition-state.js'
 import type { Losses, PartitionStore } from './partition-store.js'
 import type { Bounds } from './recency.js'
+import { type Unlike, unlikeOf } from './unlike.js'
 
 /** All stores of a task, by source partition: they are assigned, restored, committed and dropped together. */
 export class TaskStores {
@@ -80,6 +81,19 @@ export class TaskStores {
     const state = this.state(topic, partition)
     state.restored(this.givenUp)
     return [...state.stores.values()].reduce((keys, store) => keys + store.size, 0)
+  }
+
+  /** What the log of a partition would bring back otherwise than it is in memory, right after a commit: for tests. */
+  unlike({ topic, partition }: TopicPartition, log: readonly StoredChunk[]): Unlike | undefined {
+    const live = this.states.get(topic, partition)
+    if (live === undefined) return undefined
+    const restored = new PartitionState({ topic, partition }, live.generation, live.sequence, this.declared)
+    for (const chunk of log) restored.restore(chunk)
+    for (const [name, store] of live.stores) {
+      const found = unlikeOf(store, restored.stores.get(name) as PartitionStore<unknown>)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
 
   /** What the epoch changed in one partition, as its part of the commit. What it packed counts as committed. */

@@ -6,6 +6,7 @@
  *   virtual-flow   a whole flow in virtual time without diagrams: for property tests
  *   log-source     what stands in place of its sources
  *   virtual-clock  its time, with a wall clock that can be set
+ *   restore-check  whether its state would come back after a crash
  *   simulation/    a whole flow through crashes, rebalances and losses, from a seed
  */
 export { at, type FlowRun } from './flow-run.js'

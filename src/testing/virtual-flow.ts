@@ -20,6 +20,7 @@ import {
 } from '../model/index.js'
 import { MemoryCheckpoints } from '../state/index.js'
 import { LogSource } from './log-source.js'
+import { RestoreCheck } from './restore-check.js'
 import { asRead, withStandIns } from './stand-ins.js'
 import { VirtualClock } from './virtual-clock.js'
 
@@ -78,6 +79,8 @@ export class VirtualFlow {
   private readonly settled = new Set<Written>()
   private engine: Engine | undefined
   private running: Subscription | undefined
+  /** What a restore would not bring back. */
+  private lossy: string | undefined
 
   constructor(
     declared: Flow,
@@ -139,22 +142,35 @@ export class VirtualFlow {
       dataDirectory: '.',
       checkpoints: this.checkpoints,
       observer: {
+        epoch: ({ part }) => {
+          this.lossy ??= check.committed(part)
+        },
         state: ({ error }) => {
           this.lastError = error ?? this.lastError
         },
       },
     })
+    const check = new RestoreCheck(this.engine, this.checkpoints, 'test')
     this.running = this.engine.run().subscribe()
   }
 
-  /** Ends the process at this very moment: nothing is drained, nothing committed. */
+  /**
+   * Ends the process at this very moment: nothing is drained, nothing committed.
+   * Errors: what a restore would bring otherwise than it was in memory after one of its commits.
+   */
   crash(): void {
     this.running?.unsubscribe()
+    this.refuseLossy()
   }
 
   /** Drains, commits and ends. */
   stop(): void {
     this.engine?.stop()
+  }
+
+  /** What is lost at a restart looks right until then, so the kit fails a test for it. */
+  private refuseLossy(): void {
+    if (this.lossy !== undefined) throw new Error(this.lossy)
   }
 
   status(): FlowStatus | undefined {
