@@ -21,8 +21,10 @@ import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
+import { repartitionSink } from './repartition/repartition-sink.js'
 import { shortLivedFaults } from './short-lived.js'
 import { joinSummaries, summarize } from './summary.js'
+import { timeFaults, withTimes } from './time-stages.js'
 import {
   type BranchNode,
   type Chain,
@@ -122,18 +124,20 @@ class FlowCompiler {
   ) {}
 
   compile(flow: Flow): FlowTopology {
-    const inputs = flow.inputs.map(
+    const declared = flow.inputs.map(
       (input): InputNode => ({
         source: this.stage(input.source),
         stages: this.operators(input.stages, false),
       }),
     )
-    this.refuseShared(inputs)
+    this.refuseShared(declared)
     const chain = this.chain(
       flow.stages,
       flow.end,
-      inputs.some(({ stages }) => stages.some(rekeys)),
+      declared.some(({ stages }) => stages.some(rekeys)),
     )
+    this.faults.push(...timeFaults(this.name, declared, chain))
+    const inputs = withTimes(declared, chain, this.ownPolicy(), (name) => this.unique(name))
     const parts = { inputs, ...chain }
     const stores = this.stores([...operatorsOf(parts), ...sinksOf(parts)])
     this.refuseNested(
@@ -189,12 +193,15 @@ class FlowCompiler {
   private part(part: Part, flow: Flow, joins: readonly SinkNode[]): SubTopology {
     const operators = [...operatorsOf(part)]
     const keepsState = [...operators, ...sinksOf(part)].some((stage) => storesOf(stage).length > 0)
+    // Who goes on behind an internal topic goes by the time that is known here.
+    const keepsTime = isSentOn(part) && operators.some(({ definition }) => definition.times === true)
     const keepsPositions = part.inputs.some(({ source }) => source.definition.positions === 'store')
     return {
       ...part,
       summary: summarize(part),
       keeps: keptBy(part),
-      checkpointed: keepsState || keepsPositions || [...sinksOf(part)].some((sink) => joins.includes(sink)),
+      checkpointed:
+        keepsState || keepsTime || keepsPositions || [...sinksOf(part)].some((sink) => joins.includes(sink)),
       global: operators.some(isGlobal),
       limits: this.limits(flow, part.inputs),
     }
@@ -368,6 +375,12 @@ class FlowCompiler {
     return undefined
   }
 
+  /** What becomes of a record that a stage of the compiler's own can't take. */
+  private ownPolicy(): RejectionPolicy {
+    const takes = [...this.connections.values()].some(({ definition }) => definition.deadLetters !== undefined)
+    return takes ? 'dead-letter' : 'skip'
+  }
+
   private deadLetterConnection(inputs: readonly InputNode[]): string | undefined {
     const able = [...this.connections].filter(([, { definition }]) => definition.deadLetters !== undefined)
     const names = able.map(([name]) => name)
@@ -399,6 +412,11 @@ function keptBy(part: Part): Keeps {
   if (stateful.length === 0) return 'nothing'
   if (operators.some(isGlobal)) return 'state'
   return stateful.some(({ definition }) => !isCombining(definition)) ? 'state by key' : 'state'
+}
+
+/** Whether it hands its records to another part of the flow. */
+function isSentOn(part: Part): boolean {
+  return [...sinksOf(part)].some(({ definition }) => definition.name === repartitionSink.name)
 }
 
 function isGlobal({ definition }: OperatorNode): boolean {

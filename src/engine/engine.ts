@@ -2,7 +2,7 @@ import { defer, EMPTY, from, ignoreElements, lastValueFrom, mergeMap, type Obser
 import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
-import { EventTime } from './event-time.js'
+import { EventTime, type TimeScope } from './event-time.js'
 import { Inputs } from './inputs.js'
 import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
@@ -91,7 +91,7 @@ export class Engine {
     const { clock, http, instance, observer = {} } = this.parts
     const log = this.parts.log.child({ flow: flow.name })
     const stores = new TaskStores(flow.givesUp)
-    const time = new EventTime(clock, part.timeScope, new Inputs(part.inputs.length))
+    const time = new EventTime(clock, timeScopesOf(part), new Inputs(part.inputs.length))
     const rejections = new Rejections(flow.name, log, observer, this.deadLetters(flow, part))
     const checkpoints = part.checkpointed ? this.checkpointStore(flow.checkpoints) : undefined
     // The contexts need the task's transactions, and the task its pipeline.
@@ -210,4 +210,9 @@ export class Engine {
       log: this.parts.log.child({ connection: name }),
     }
   }
+}
+
+/** An input whose own stages take all partitions goes by the watermark of the task, whatever those beside it do. */
+function timeScopesOf({ inputs, timeScope }: SubTopology): readonly TimeScope[] {
+  return inputs.map(({ stages }) => (stages.some(({ definition }) => definition.global === true) ? 'task' : timeScope))
 }

@@ -6,17 +6,28 @@ import {
   type PartitionTold,
   type Position,
   type StreamTime,
+  type TimeOptions,
   type TopicFacts,
   type TopicPartition,
 } from '../model/index.js'
+import { InputTime } from './input-time.js'
 import { Inputs } from './inputs.js'
 
-type Told = Parameters<StreamTime['follow']>[0]
+/** What the stages of an input have said of its time. */
+interface Settings extends TimeOptions {
+  /** Partitions go by what other tasks told, where there are such. */
+  readonly others: Follow | undefined
+}
 
-const nothing: ReturnType<Told> = { watermark: Number.NEGATIVE_INFINITY, idle: false }
+type Follow = Parameters<StreamTime['follow']>[0]
+type Told = ReturnType<Follow>
+
+const never = Number.NEGATIVE_INFINITY
+const nothing: Told = { watermark: never, idle: false }
 
 /** What is known of the time of one partition. */
 interface PartitionTime {
+  readonly input: number
   readonly generation: number
   /** The highest event time seen, ms; -Infinity before the first record. */
   streamTime: number
@@ -25,14 +36,18 @@ interface PartitionTime {
   /** Whether a record came since the last epoch ended. */
   isFresh: boolean
   idle: boolean
-  /** From which watermark and since when it moves on at the pace at which time passes, and until when it has, ms. */
-  pace: { readonly from: number; readonly since: number; readonly until: number } | undefined
+  /** Whether it was read to its end when the last epoch ended. */
+  isRead: boolean
+  /** By how much its watermark had moved on when it began to do so in this life, and from when to when it has since, ms. */
+  pace: { readonly before: number; readonly since: number; readonly until: number } | undefined
+  /** By how much it had moved on when that was last committed, ms. */
+  keptMs: number
   /** The next offset to read when the last epoch ended. */
   position: number
   /** Its watermark as it was committed. */
   closed: number
   /** What others had told when the last epoch ended. How long that holds is a question of time: a commit may take longer. */
-  told: ReturnType<Told>
+  told: Told
 }
 
 /**
@@ -41,41 +56,55 @@ interface PartitionTime {
  */
 export type TimeScope = 'task' | 'partition'
 
+/** What idle partitions have moved on by is committed in steps of a twentieth of it, within these limits, ms. */
+const [leastStepMs, mostStepMs] = [1_000, 10_000]
+
 /**
  * Event time of one task. Each partition has a stream time, the highest event time seen on it, and a watermark, which
- * is that less the allowed out-of-orderness and never goes back. The watermark of the task is the minimum over the
- * partitions that are awaited.
+ * is that less the allowed out-of-orderness of its input. The watermark of the task is the minimum over the partitions
+ * that are awaited, and never goes back; nothing is known of it before each input has had its first assignment.
  *
  * A partition that brought nothing for `idleAfter` and is read to its end, as its broker just confirmed, is idle: it is
- * not awaited, and its own watermark moves on at the pace of the wall clock from where it stood. When none is awaited the
- * task's watermark goes to the highest of them (as Flink's status watermark valve has it) and from there on at that pace
- * too: it never jumps to now, which would turn a replay of last year's records late.
+ * not awaited, and its own watermark moves on at the pace at which time passes from where it stood: it never jumps to now,
+ * which would turn a replay of last year's records late. When none is awaited the task's watermark is the minimum of
+ * these, so that none of them loses what it brings next; a partition that never brought anything has no say
+ * (docs/adr/0015).
  */
 export class EventTime implements StreamTime {
-  outOfOrderMs = 0
-  closed = Number.NEGATIVE_INFINITY
+  closed = never
+  private readonly settings: Settings[]
+  private readonly scopes: readonly TimeScope[]
+  private readonly times = new PartitionMap<PartitionTime>()
   /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
   private whole: boolean | undefined
-  private idleAfterMs = 30_000
-  private readonly times = new PartitionMap<PartitionTime>()
   private readonly facts = new PartitionMap<TopicFacts>()
-  private others: Told | undefined
-  /** When all partitions went idle: the watermark of that moment and the time it moves on from. */
-  private allIdle: { watermark: number; since: number; until: number } | undefined
 
   constructor(
     private readonly clock: Clock,
-    private readonly scope: TimeScope = 'task',
+    /** Of all inputs, or of each. */
+    scope: TimeScope | readonly TimeScope[] = 'task',
     readonly inputs = new Inputs(),
-  ) {}
-
-  configure({ outOfOrderMs, idleAfterMs }: { outOfOrderMs: number; idleAfterMs: number }): void {
-    this.outOfOrderMs = outOfOrderMs
-    this.idleAfterMs = idleAfterMs
+  ) {
+    const each = Array.from({ length: inputs.count }, (_, input) => input)
+    this.scopes = each.map((input) => (typeof scope === 'string' ? scope : (scope[input] ?? 'task')))
+    this.settings = each.map(() => ({ outOfOrderMs: 0, idleAfterMs: 30_000, movesOn: true, others: undefined }))
   }
 
-  follow(told: Told): void {
-    this.others = told
+  /** As the stages on the way of one input have it: what they say of time holds for that input alone. */
+  ofInput(input: number): StreamTime {
+    return this.inputs.count === 1 ? this : new InputTime(this, input)
+  }
+
+  configure(options: TimeOptions, only?: number): void {
+    for (const input of this.chosen(only)) this.settings[input] = { ...this.of(input), ...options }
+  }
+
+  follow(others: Follow, only?: number): void {
+    for (const input of this.chosen(only)) this.settings[input] = { ...this.of(input), others }
+  }
+
+  outOfOrderMsOf(topic: string): number {
+    return this.of(this.settings.length === 1 ? 0 : this.inputs.of(topic)).outOfOrderMs
   }
 
   /** An input was given partitions, of so many in all: each of them is then assigned. */
@@ -88,21 +117,26 @@ export class EventTime implements StreamTime {
     { topic, partition, generation = 0 }: TopicPartition & { readonly generation?: number },
     progress: PartitionProgress | undefined,
   ): void {
-    const closed = progress?.watermark ?? Number.NEGATIVE_INFINITY
+    const input = this.inputs.of(topic)
+    const closed = progress?.watermark ?? never
+    const before = progress?.movedOnMs ?? 0
+    const now = this.passed()
     this.times.set(topic, partition, {
+      input,
       generation,
-      streamTime: progress?.streamTime ?? Number.NEGATIVE_INFINITY,
-      activeAt: this.passed(),
+      streamTime: progress?.streamTime ?? never,
+      activeAt: now,
       isFresh: false,
       idle: false,
-      pace: undefined,
+      isRead: false,
+      pace: before > 0 ? { before, since: now, until: now } : undefined,
+      keptMs: before,
       position: progress?.position ?? 0,
       closed,
       told: nothing,
     })
     this.whole = undefined
-    if (this.scope === 'task') this.closed = Math.max(this.closed, closed)
-    this.allIdle = undefined
+    if (this.scopes[input] === 'task') this.closed = Math.max(this.closed, closed)
   }
 
   /** Reading begins at these positions, which may be in topics that have taken the place of others. */
@@ -113,7 +147,7 @@ export class EventTime implements StreamTime {
   release(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) this.times.delete(topic, partition)
     this.whole = undefined
-    if (this.times.size === 0) this.closed = Number.NEGATIVE_INFINITY
+    if (this.times.size === 0) this.closed = never
   }
 
   observe(topic: string, partition: number, timestamp: number): number {
@@ -129,7 +163,7 @@ export class EventTime implements StreamTime {
 
   streamTime({ topic, partition }: TopicPartition): number | undefined {
     const streamTime = this.times.get(topic, partition)?.streamTime
-    return streamTime === Number.NEGATIVE_INFINITY ? undefined : streamTime
+    return streamTime === never ? undefined : streamTime
   }
 
   get isWhole(): boolean {
@@ -137,37 +171,30 @@ export class EventTime implements StreamTime {
   }
 
   watermark(): number {
-    let awaited = Number.POSITIVE_INFINITY
-    let highest = Number.NEGATIVE_INFINITY
-    for (const time of this.times.values()) {
-      const { watermark, idle } = this.base(time)
-      highest = Math.max(highest, watermark)
-      // A record that came in this epoch makes its partition awaited again, at once.
-      if (!idle) awaited = Math.min(awaited, watermark)
-    }
-    if (awaited !== Number.POSITIVE_INFINITY) return Math.max(this.closed, awaited)
-    if (this.allIdle === undefined) return Math.max(this.closed, highest)
-    return Math.max(this.closed, this.allIdle.watermark + this.allIdle.until - this.allIdle.since)
+    // An input that may still get partitions has to be waited for, whatever the others have brought.
+    return this.inputs.areKnown || this.inputs.count === 1 ? Math.max(this.closed, this.lowest()) : this.closed
   }
 
   watermarkOf(partition: TopicPartition): number {
     const time = this.times.get(partition.topic, partition.partition)
-    if (time === undefined) return Number.NEGATIVE_INFINITY
-    const { watermark, idle } = this.base(time)
-    const paced = idle && time.pace !== undefined ? time.pace.until - time.pace.since : 0
-    return Math.max(time.closed, watermark + paced)
+    return time === undefined ? never : Math.max(time.closed, this.standing(time))
   }
 
   closedOf(topic: string, partition: number): number {
-    return this.times.get(topic, partition)?.closed ?? Number.NEGATIVE_INFINITY
+    return this.times.get(topic, partition)?.closed ?? never
+  }
+
+  isRead(topic: string, partition: number): boolean {
+    return this.times.get(topic, partition)?.isRead === true
   }
 
   told(): readonly PartitionTold[] {
     return [...this.times.entries()].map(([partition, time]) => {
-      const { generation, position } = time
-      const total = this.inputs.totalOf(this.inputs.of(partition.topic))
+      const { generation, position, input } = time
+      const total = this.inputs.totalOf(input)
       const { before = 0, partitions } = this.facts.get(partition.topic, partition.partition) ?? {}
-      return { ...partition, generation, position, before, partitions, total, ...this.base(time) }
+      const [watermark, idle, movedOnMs] = [this.base(time), this.isIdle(time), movedOn(time)]
+      return { ...partition, generation, position, before, partitions, total, watermark, idle, movedOnMs }
     })
   }
 
@@ -177,47 +204,125 @@ export class EventTime implements StreamTime {
    */
   advance(ends: readonly PartitionEnd[], positions: readonly Position[] = ends): void {
     const now = this.passed()
-    const before = this.watermark()
     const read = new PartitionMap<boolean>()
     for (const { topic, partition, offset, end } of ends) read.set(topic, partition, offset >= end)
     for (const { topic, partition, offset } of positions) {
       const time = this.times.get(topic, partition)
       if (time !== undefined) time.position = offset
     }
-    let idle = this.times.size > 0
     for (const [partition, time] of this.times.entries()) {
-      time.told = this.others?.(partition) ?? nothing
-      const { isFresh } = time
-      this.judge(time, read.get(partition.topic, partition.partition) === true, now)
-      const { watermark, idle: isIdle } = this.base(time)
-      // It may have been awaited meanwhile, and have gone on from elsewhere.
-      const since = time.pace?.from === watermark ? time.pace.since : now
-      if (isIdle) time.pace = { from: watermark, since, until: now }
-      // What is not read yet may only repeat that nothing comes.
-      else if (isFresh || !time.told.idle) time.pace = undefined
-      idle &&= isIdle
+      time.told = this.of(time.input).others?.(partition) ?? nothing
+      time.isRead = read.get(partition.topic, partition.partition) === true
+      this.judge(time, now)
     }
-    this.allIdle = idle ? this.moveOn(before, now) : undefined
   }
 
-  /** The last thing of an epoch that has been committed. */
-  committed(): void {
-    if (this.scope === 'task' && this.isWhole) this.closed = this.watermark()
-    for (const [partition, time] of this.times.entries()) time.closed = this.watermarkOf(partition)
+  /** The last thing of an epoch that has been committed; `isKept` is whether there was anything to commit. */
+  committed(isKept = true): void {
+    if (this.isWhole) this.closed = this.watermark()
+    for (const [partition, time] of this.times.entries()) {
+      time.closed = this.watermarkOf(partition)
+      if (isKept) time.keptMs = movedOn(time)
+    }
+  }
+
+  /**
+   * Whether idle partitions have moved on by so much since the last commit that it should be kept; before the partitions
+   * are given up, by anything at all.
+   */
+  hasMovedOn(isLast: boolean): boolean {
+    for (const time of this.times.values()) {
+      const moved = movedOn(time)
+      const step = isLast ? 1 : Math.min(Math.max(moved / 20, leastStepMs), mostStepMs)
+      if (moved - time.keptMs >= step) return true
+    }
+    return false
   }
 
   /** What is to be committed of a partition's time. */
   progressOf(partition: TopicPartition): Omit<PartitionProgress, 'position'> {
-    const ofTask = this.isWhole ? this.watermark() : this.closed
-    const watermark = this.scope === 'task' ? ofTask : this.watermarkOf(partition)
-    return { streamTime: this.streamTime(partition), watermark: Number.isFinite(watermark) ? watermark : undefined }
+    const time = this.times.get(partition.topic, partition.partition)
+    const watermark = time === undefined ? never : this.final(partition, time)
+    const movedOnMs = time === undefined ? 0 : movedOn(time)
+    return {
+      streamTime: this.streamTime(partition),
+      watermark: Number.isFinite(watermark) ? watermark : undefined,
+      ...(movedOnMs > 0 ? { movedOnMs } : {}),
+    }
   }
 
   /** Up to where the results of all that is here are out; undefined before the first. */
   get reached(): number | undefined {
-    const closed = [...this.times.values()].map((time) => time.closed)
-    const reached = this.scope === 'task' ? this.closed : Math.min(...closed)
+    const closed = [...this.times.values()].map((time) =>
+      this.scopes[time.input] === 'task' ? this.closed : time.closed,
+    )
+    const reached = Math.min(...closed)
     return Number.isFinite(reached) ? reached : undefined
+  }
+
+  /** Up to where the results that a partition has a part in are final. */
+  private final(partition: TopicPartition, { input }: PartitionTime): number {
+    if (this.scopes[input] === 'partition') return this.watermarkOf(partition)
+    return this.isWhole ? this.watermark() : this.closed
+  }
+
+  /** The minimum over the partitions that are awaited, or where none is, over all that ever brought anything. */
+  private lowest(): number {
+    let awaited = Number.POSITIVE_INFINITY
+    let idle = Number.POSITIVE_INFINITY
+    for (const time of this.times.values()) {
+      const standing = this.standing(time)
+      if (!this.isIdle(time)) awaited = Math.min(awaited, standing)
+      else if (standing !== never) idle = Math.min(idle, standing)
+    }
+    if (awaited !== Number.POSITIVE_INFINITY) return awaited
+    return idle === Number.POSITIVE_INFINITY ? never : idle
+  }
+
+  /** Where a partition stands by itself. */
+  private standing(time: PartitionTime): number {
+    return this.base(time) + movedOn(time)
+  }
+
+  /** Where its records, or what others told of it, have brought it. */
+  private base(time: PartitionTime): number {
+    const { others, outOfOrderMs } = this.of(time.input)
+    return others === undefined ? time.streamTime - outOfOrderMs : time.told.watermark
+  }
+
+  /** Whether others need not wait for it. A record that came in this epoch makes it awaited again, at once. */
+  private isIdle(time: PartitionTime): boolean {
+    return this.of(time.input).others === undefined ? time.idle && !time.isFresh : time.told.idle && time.idle
+  }
+
+  private judge(time: PartitionTime, now: number): void {
+    const { others, idleAfterMs, movesOn } = this.of(time.input)
+    const { isFresh, isRead } = time
+    time.isFresh = false
+    if (others !== undefined) {
+      // They have waited for `idleAfter` already, and have moved on what is idle.
+      time.idle = isRead
+      return
+    }
+    if (isFresh) {
+      time.activeAt = now
+      time.idle = false
+      time.pace = undefined
+      return
+    }
+    const wasIdle = time.idle
+    if (now - time.activeAt >= idleAfterMs) time.idle = isRead
+    if (!time.idle || !movesOn || time.streamTime === never) return
+    const { before, since } = wasIdle && time.pace !== undefined ? time.pace : { before: movedOn(time), since: now }
+    time.pace = { before, since, until: now }
+  }
+
+  private of(input: number): Settings {
+    return this.settings[input] as Settings
+  }
+
+  private chosen(only: number | undefined): Iterable<number> {
+    return only === undefined ? this.settings.keys() : [only]
   }
 
   private *partitions(): Generator<TopicPartition> {
@@ -228,32 +333,9 @@ export class EventTime implements StreamTime {
   private passed(): number {
     return this.clock.scheduler.now()
   }
+}
 
-  /** Where a partition stands by itself, and whether others need not wait for it. */
-  private base(time: PartitionTime): { watermark: number; idle: boolean } {
-    if (this.others === undefined)
-      return { watermark: time.streamTime - this.outOfOrderMs, idle: time.idle && !time.isFresh }
-    const { watermark, idle } = time.told
-    return { watermark, idle: idle && time.idle }
-  }
-
-  private judge(time: PartitionTime, readToEnd: boolean, now: number): void {
-    if (time.isFresh) {
-      time.activeAt = now
-      time.idle = false
-    } else if (this.others !== undefined) {
-      // They have waited for `idleAfter` already.
-      time.idle = readToEnd
-    } else if (now - time.activeAt >= this.idleAfterMs) {
-      time.idle = readToEnd
-    }
-    time.isFresh = false
-  }
-
-  private moveOn(before: number, now: number): { watermark: number; since: number; until: number } {
-    if (this.allIdle !== undefined) return { ...this.allIdle, until: now }
-    let highest = before
-    for (const time of this.times.values()) highest = Math.max(highest, this.base(time).watermark)
-    return { watermark: highest, since: now, until: now }
-  }
+/** By how much its watermark is ahead of its records because none come, ms. */
+function movedOn({ isFresh, pace }: PartitionTime): number {
+  return pace === undefined || isFresh ? 0 : pace.before + pace.until - pace.since
 }

@@ -33,6 +33,11 @@ export class Inputs {
     return this.totals.get(input) ?? Number.POSITIVE_INFINITY
   }
 
+  /** Whether every input has had its first assignment, were it of nothing. */
+  get areKnown(): boolean {
+    return this.totals.size === this.count
+  }
+
   /** How many partitions there are in all; Infinity before every input has had its first assignment. */
   get total(): number {
     let total = 0

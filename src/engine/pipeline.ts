@@ -23,9 +23,9 @@ export interface Pipeline {
 /** Builds the stages of a flow and wires them. */
 export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipeline {
   const sinks: SinkTask[] = []
-  const inputs = flow.inputs.map(({ source, stages }) => ({
+  const inputs = flow.inputs.map(({ source, stages }, input) => ({
     task: source.definition.build(source.options as never, contexts.source(source)),
-    through: operators(stages, source.name, contexts),
+    through: operators(stages, source.name, contexts, input),
     last: stages.at(-1)?.name ?? source.name,
   }))
   const single = inputs.length === 1 ? inputs[0]?.last : undefined
@@ -77,9 +77,14 @@ function unreadError(): WeirError {
 }
 
 /** Operators in a row as one. */
-function operators(nodes: readonly OperatorNode[], from: string | undefined, contexts: StageContexts): Operate {
+function operators(
+  nodes: readonly OperatorNode[],
+  from: string | undefined,
+  contexts: StageContexts,
+  input?: number,
+): Operate {
   const built = nodes.map((node, index): Operate => {
-    const through = node.definition.build(node.options, contexts.operator(node)) as Operate
+    const through = node.definition.build(node.options, contexts.operator(node, input)) as Operate
     const before = index === 0 ? from : nodes[index - 1]?.name
     const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name))
     return (records$) => through(into(records$))

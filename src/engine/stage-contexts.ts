@@ -104,8 +104,10 @@ export class StageContexts {
     }
   }
 
-  operator(node: OperatorNode): OperatorContext {
-    const { time, stores } = this.around
+  /** Of a stage on the way of one input, or behind all of them. */
+  operator(node: OperatorNode, input?: number): OperatorContext {
+    const { stores } = this.around
+    const time = input === undefined ? this.around.time : this.around.time.ofInput(input)
     const counts = this.counts(node.name)
     return {
       ...this.common(node),

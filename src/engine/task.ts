@@ -96,6 +96,8 @@ export class FlowTask {
   /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
+  /** Whether the running epoch has anything to commit. */
+  private isKept = false
   /** Offsets that the sources are given on the side. */
   private readonly mirrors = new Subject<Observable<never>>()
   private readonly ends: PartitionEnds
@@ -402,7 +404,8 @@ export class FlowTask {
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    return isUnchanged && !contexts.hasWritten() ? this.rollback() : transaction.commit({ task, partitions })
+    this.isKept = !isUnchanged || contexts.hasWritten() || time.hasMovedOn(this.interrupted)
+    return this.isKept ? transaction.commit({ task, partitions }) : this.rollback()
   }
 
   /**
@@ -427,7 +430,7 @@ export class FlowTask {
       const { offset, facts } = position
       this.assignment.commit(position, { position: offset, ...time.progressOf(position), facts })
     }
-    time.committed()
+    time.committed(this.isKept)
     rejections.committed()
     contexts.committed()
     this.losses.committed()

@@ -362,7 +362,7 @@ class Session {
         new StreamRecord(
           message.key ?? null,
           message.value,
-          message.timestamp ?? 0,
+          message.timestamp ?? -1,
           message.headers ?? noHeaders,
           origin,
         ),

@@ -13,6 +13,8 @@ export interface PartitionProgress {
   readonly watermark?: number | undefined
   /** What the topic was then. */
   readonly facts?: TopicFacts | undefined
+  /** By how much the partition's own watermark has moved on while it was idle, ms; absent where it has not. */
+  readonly movedOnMs?: number | undefined
 }
 
 export interface PartitionCommit extends TopicPartition {

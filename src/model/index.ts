@@ -13,7 +13,7 @@
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors, fault       codes, remedies, places; whose fault an error is
- *   clock, duration, log, nesting
+ *   clock, duration, time, log, nesting
  */
 export * from './batch.js'
 export * from './channel.js'
@@ -37,5 +37,6 @@ export * from './setting.js'
 export * from './source.js'
 export * from './stage.js'
 export * from './store.js'
+export * from './time.js'
 export * from './trace-parent.js'
 export * from './view-storage.js'

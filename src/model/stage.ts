@@ -40,12 +40,25 @@ export interface Rejecting {
   reject(record: StreamRecord, error: unknown): void
 }
 
-/** Event time as a task knows it. */
-export interface StreamTime {
-  /** Says what `eventTime` was told. Without such a stage it is the source's timestamps, in order. */
-  configure(options: { outOfOrderMs: number; idleAfterMs: number }): void
+/** How the time of partitions goes. */
+export interface TimeOptions {
   /** How far a record may trail its partition's stream time before windows can have closed without it. */
   readonly outOfOrderMs: number
+  /** After how long without a record a partition that is read to its end is not awaited. */
+  readonly idleAfterMs: number
+  /** Whether the time of such a partition moves on as time passes. Default true. */
+  readonly movesOn?: boolean
+}
+
+/**
+ * Event time as a stage knows it. Each input has its own out-of-orderness and idleness: what a stage on the way of one
+ * input says of them holds for that input, and what one behind a merge says for all.
+ */
+export interface StreamTime {
+  /** Says what `eventTime` was told. Without such a stage it is the source's timestamps, in order. */
+  configure(options: TimeOptions): void
+  /** How far a record of this topic may trail its partition's stream time before windows can have closed without it. */
+  outOfOrderMsOf(topic: string): number
   /** Moves a partition's stream time; returns by how many ms this time trails it. */
   observe(topic: string, partition: number, timestamp: number): number
   /** No record at or before this time is awaited from any partition, ms. Changes only between epochs' records. */
@@ -56,6 +69,8 @@ export interface StreamTime {
   watermarkOf(partition: TopicPartition): number
   /** Up to where results of one partition alone are out, or -Infinity. */
   closedOf(topic: string, partition: number): number
+  /** Whether a partition was read to its end when the last epoch ended. */
+  isRead(topic: string, partition: number): boolean
   /** Whether all partitions of the topics are here: only then does `closed` speak for all of them. */
   readonly isWhole: boolean
   /** How far each partition has come, as other tasks are told it. */
@@ -73,9 +88,11 @@ export interface PartitionTold extends TopicPartition {
   readonly before: number
   /** How many partitions its topic has; undefined where that is not known. */
   readonly partitions?: number | undefined
-  /** ms; -Infinity before the first record. */
+  /** Where its records have brought it, ms; -Infinity before the first. */
   readonly watermark: number
   readonly idle: boolean
+  /** By how much it has moved on beyond that while it was idle, ms. */
+  readonly movedOnMs: number
   /** How many partitions the topics of its input have, all tasks together. */
   readonly total: number
 }
@@ -187,6 +204,10 @@ export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extend
   readonly rekeys?: boolean
   /** Its options as they are declared, where a stage before it gives records another key. */
   behindKey?(declared: object): object
+  /** Whether it says what time records have: one such stage at the most is on the way of each. */
+  readonly times?: boolean
+  /** Whether it goes by the time of records, which is then the source's timestamps where no stage says another. */
+  timed?(options: z.output<Schema>): boolean
   /** Whether records of one partition may leave it in another order than they came in. */
   reorders?(options: z.output<Schema>): boolean
   build: BuildOperator<z.output<Schema>>

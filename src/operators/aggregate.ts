@@ -86,6 +86,7 @@ export const aggregateDefinition = defineOperator({
   // Other results are told at the end of the epoch, window by window.
   reorders: (given) => emitOf(given) !== 'changes',
   behindKey: (declared) => ('by' in declared && declared.by !== undefined ? declared : { ...declared, by: recordKey }),
+  timed: ({ window }) => window !== undefined,
   stores: ({ name }) => [name],
   detail: ({ window }) => (window === undefined ? 'all time' : windowText(window)),
   build: (given, context) => aggregating(given, context, 'task'),

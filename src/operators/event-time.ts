@@ -6,9 +6,12 @@ import {
   defineOperator,
   duration,
   fn,
+  isTime,
+  isTimestamp,
   type Operator,
   operate,
   type StreamRecord,
+  timeText,
   WeirError,
 } from '../model/index.js'
 import { isoReader } from './internal/iso-time.js'
@@ -17,14 +20,16 @@ import { type RejectingStage, rejectingStage } from './internal/stage-options.js
 type Time = Date | string | number
 type Selector<V> = (value: V, record: StreamRecord<V>) => Time
 
-/** The furthest that a `Date` reaches, ms. */
-const lastTime = 8.64e15
-
 export interface EventTimeOptions extends RejectingStage {
   /** How far a record may trail the latest one before windows can have closed without it. Default `'0s'`. */
   readonly outOfOrder?: Duration
   /** After how long a partition that is read to its end no longer holds windows open. Default `'30s'`. */
   readonly idleAfter?: Duration
+  /**
+   * How far the time of a record may lie ahead of the record's own timestamp (or, without one, of the clock); what is
+   * beyond is rejected with WEIR_RECORD_AHEAD and moves nothing. Default `'1h'`; `false` allows any time.
+   */
+  readonly maxAhead?: Duration | false
 }
 
 export const eventTimeDefinition = defineOperator({
@@ -37,10 +42,18 @@ export const eventTimeDefinition = defineOperator({
     idleAfter: duration
       .default(30_000)
       .describe('After how long a partition that is read to its end no longer holds windows open.'),
+    maxAhead: z
+      .union([duration, z.literal(false)])
+      .default(3_600_000)
+      .describe(
+        'How far the time of a record may lie ahead of its own timestamp, or of the clock; false: as far as it likes.',
+      ),
     ...rejectingStage,
   }),
-  build: ({ selector, outOfOrder, idleAfter }, context) => {
-    const { time } = context
+  times: true,
+  build: ({ selector, outOfOrder, idleAfter, maxAhead }, context) => {
+    const { time, clock } = context
+    const aheadMs = maxAhead === false ? Number.POSITIVE_INFINITY : maxAhead
     time.configure({ outOfOrderMs: outOfOrder, idleAfterMs: idleAfter })
     const readMs = timeReader()
     return operate<StreamRecord, StreamRecord>((output) => ({
@@ -51,7 +64,9 @@ export const eventTimeDefinition = defineOperator({
         } catch (error) {
           return context.reject(record, asWeirError(error, 'WEIR_RECORD_NO_TIME'))
         }
-        const { topic, partition } = record.origin
+        const { topic, partition, timestamp } = record.origin
+        const own = timestamp !== undefined && isTimestamp(timestamp) ? timestamp : clock.now()
+        if (ms - own > aheadMs) return context.reject(record, aheadError(ms, own))
         output.next(record.at(ms, time.observe(topic, partition, ms)))
       },
     }))
@@ -62,7 +77,10 @@ export const eventTimeDefinition = defineOperator({
  * Sets the event time of each record and moves the stream time of its partition; windows close by it.
  *
  * `selector` gives a Date, a text in ISO 8601 (UTC where it names no zone) or ms since the Unix epoch. A record from
- * which no time can be read is rejected with WEIR_RECORD_NO_TIME; by default it goes to the dead letters.
+ * which no time can be read is rejected with WEIR_RECORD_NO_TIME, and one whose time lies more than `maxAhead` in the
+ * future with WEIR_RECORD_AHEAD; by default they go to the dead letters, and move no time.
+ *
+ * Each input of a `merge` may have an `eventTime` of its own, or all have one behind it; two on one way are refused.
  */
 export function eventTime<V>(selector: Selector<V>, options: Configurable<EventTimeOptions> = {}): Operator<V, V> {
   return eventTimeDefinition.declare({ ...options, selector })
@@ -72,7 +90,7 @@ function timeReader(): (time: Time) => number {
   const isoMs = isoReader()
   return (time) => {
     const ms = typeof time === 'string' ? isoMs(time) : time instanceof Date ? time.getTime() : time
-    if (typeof ms === 'number' && ms >= -lastTime && ms <= lastTime) return Math.floor(ms)
+    if (isTime(ms)) return Math.floor(ms)
     throw new WeirError('WEIR_RECORD_NO_TIME', `reading the event time: ${shown(time)} is no time`, {
       hint: 'Return a Date, a text in ISO 8601, or ms since the Unix epoch.',
     })
@@ -82,4 +100,11 @@ function timeReader(): (time: Time) => number {
 function shown(time: unknown): string {
   if (typeof time === 'string') return `'${time.slice(0, 40)}'`
   return typeof time === 'number' || time === undefined || time === null ? String(time) : `this ${typeof time}`
+}
+
+function aheadError(ms: number, own: number): WeirError {
+  const message = `reading the event time: ${timeText(ms)} is ahead of the record's own timestamp, ${timeText(own)}`
+  return new WeirError('WEIR_RECORD_AHEAD', message, {
+    hint: 'Is it in ms? Raise maxAhead, or set it to false, if such times are meant.',
+  })
 }

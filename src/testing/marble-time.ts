@@ -1,16 +1,26 @@
-import { PartitionMap, type PartitionTold, type StreamTime, type TopicPartition } from '../model/index.js'
+import {
+  PartitionMap,
+  type PartitionTold,
+  type StreamTime,
+  type TimeOptions,
+  type TopicPartition,
+} from '../model/index.js'
 
 /** Stream time as a single stage sees it in a marble test. */
 export class MarbleTime implements StreamTime {
   private readonly latest = new PartitionMap<number>()
-  outOfOrderMs = 0
+  private outOfOrderMs = 0
   idleAfterMs = 0
   closed = Number.NEGATIVE_INFINITY
   readonly isWhole = true
 
-  configure(options: { outOfOrderMs: number; idleAfterMs: number }): void {
+  configure(options: TimeOptions): void {
     this.outOfOrderMs = options.outOfOrderMs
     this.idleAfterMs = options.idleAfterMs
+  }
+
+  outOfOrderMsOf(): number {
+    return this.outOfOrderMs
   }
 
   observe(topic: string, partition: number, timestamp: number): number {
@@ -32,6 +42,10 @@ export class MarbleTime implements StreamTime {
     return this.closed
   }
 
+  isRead(): boolean {
+    return true
+  }
+
   told(): readonly PartitionTold[] {
     return [...this.latest.entries()].map(([partition]) => ({
       ...partition,
@@ -40,6 +54,7 @@ export class MarbleTime implements StreamTime {
       before: 0,
       watermark: this.watermarkOf(partition),
       idle: false,
+      movedOnMs: 0,
       total: this.latest.size,
     }))
   }

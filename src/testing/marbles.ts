@@ -80,9 +80,9 @@ export function testRecord<V>(
   value: V,
   fields: Partial<StreamRecord> & { offset?: number; partition?: number } = {},
 ): StreamRecord<V> {
-  const { key = null, timestamp = 0, headers = noHeaders, behindMs = 0, offset = 0, partition = 0 } = fields
+  const { key = null, timestamp, headers = noHeaders, behindMs = 0, offset = 0, partition = 0 } = fields
   const origin = fields.origin ?? { topic: 'test', partition, offset, key, value, timestamp, headers }
-  return new StreamRecord(key, value, timestamp, headers, origin, behindMs)
+  return new StreamRecord(key, value, timestamp ?? 0, headers, origin, behindMs)
 }
 
 /**
@@ -247,8 +247,10 @@ class MarbleBench {
   /** Virtual time, and a watch on timers: one that fires when nothing waits for it has leaked. */
   private clockWhile(isRunning: () => boolean): Clock {
     const { scheduler, leaks } = this
+    const today = Date.now()
     return {
-      now: () => this.clock.now(),
+      // So that no record of today claims to be of the future.
+      now: () => today + this.clock.now(),
       scheduler: {
         now: () => scheduler.now(),
         schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number, state?: T) {

@@ -54,6 +54,7 @@ export interface Written {
 export interface Placed {
   readonly partition?: number
   readonly key?: string | Buffer | null
+  /** The timestamp that it brings, ms. Without one it has none of its own, and that of its moment stands in. */
   readonly timestamp?: number
 }
 
@@ -88,6 +89,8 @@ export class VirtualFlow {
     private readonly options: VirtualFlowOptions = {},
   ) {
     this.clock = new VirtualClock(scheduler)
+    // So that no record of today claims to be of the future.
+    this.clock.jump(Date.now())
     const { maxRecords = 1, everyMs = 10 } = options.epoch ?? {}
     this.flow = withStandIns(
       declared,
@@ -102,7 +105,7 @@ export class VirtualFlow {
   }
 
   /** Writes a value into the log of a source, at a virtual time. Objects become JSON where the source reads bytes. */
-  append(at: number, value: unknown, { partition = 0, key = null, timestamp = at }: Placed = {}, source = 0): void {
+  append(at: number, value: unknown, { partition = 0, key = null, timestamp }: Placed = {}, source = 0): void {
     const log = this.sources[source] as LogSource
     const bytes = asRead(this.declaredSources[source] as Source<unknown>, value)
     const origin = {
@@ -114,7 +117,7 @@ export class VirtualFlow {
       timestamp,
       headers: [],
     }
-    log.append(at, new StreamRecord(key, bytes, timestamp, [], origin))
+    log.append(at, new StreamRecord(key, bytes, timestamp ?? at, [], origin))
   }
 
   /** Gives the topic of a source a partition that may stay empty. */

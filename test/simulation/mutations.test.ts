@@ -227,7 +227,7 @@ describe('the engine itself', busy, () => {
       for (const time of (
         this as unknown as { times: { values(): Iterable<{ streamTime: number }> } }
       ).times.values()) {
-        highest = Math.max(highest, time.streamTime - this.outOfOrderMs)
+        highest = Math.max(highest, time.streamTime - this.outOfOrderMsOf('topic'))
       }
       return highest
     })

@@ -26,7 +26,7 @@ export function singleStage(stage: string, scope: TimeScope, reject?: (error: We
       reject(asWeirError(error))
     },
   } as unknown as OperatorContext
-  return { stores, time, context }
+  return { stores, time, context, scheduler }
 }
 
 /** The values that an operator makes of an epoch of records. */

@@ -447,9 +447,11 @@ describe('a topology', () => {
 
       flow flow: at-least-once, set by kafka.sink (Writes records to a Kafka topic, idempotently and in the order of each key.)
         ▶ kafka.source  orders
-        │ json           ← kafka.source
+        │ recordTime     ← kafka.source
+        │ json           ← recordTime
         ▶ http.post     POST /orders
-        │ wanted         ← json, http.post
+        │ recordTime-2   ← http.post
+        │ wanted         ← json, recordTime-2
         │ per-window    tumbling 30000 ms [store per-window] ← wanted
         ■ postgres.sink rows ← per-window
         ■ kafka.sink    rest ← wanted"

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { VirtualTimeScheduler } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import { EventTime, type TimeScope } from '../../src/engine/event-time.js'
+import { Inputs } from '../../src/engine/inputs.js'
+import type { TopicPartition } from '../../src/model/index.js'
 
 const never = Number.NEGATIVE_INFINITY
 
@@ -258,42 +260,31 @@ test('a wall clock that is set makes no partition idle, and no idle one move on'
   expect(epoch(10, [])).toBe(72)
 })
 
-test('a partition that others told went on while it was not looked at is idle anew, and from where it stands now', () => {
-  const { time, epoch } = setUp(1, { scope: 'partition' })
-  let told = { watermark: 50, idle: true }
-  time.follow(() => told)
-  const watermarkAfter = (ms: number) => {
-    epoch(ms, [])
-    return time.watermarkOf({ topic: 't', partition: 0 })
+describe('a partition that others tell of', () => {
+  const followed = () => {
+    const { time, epoch, all } = setUp(1, { scope: 'partition' })
+    return (told: { watermark: number; idle: boolean }, ms: number, end = 0) => {
+      time.follow(() => told)
+      const ends = all.map((partition) => ({ ...partition, offset: 0, end }))
+      epoch(ms, [], ends)
+      return { is: time.watermarkOf({ topic: 't', partition: 0 }), awaited: time.told()[0]?.idle === false }
+    }
   }
-  expect(watermarkAfter(10)).toBe(50)
-  expect(watermarkAfter(1_000)).toBe(1_050)
-  told = { watermark: 1_700, idle: true }
-  expect(watermarkAfter(2_000)).toBe(1_700)
-  expect(watermarkAfter(30)).toBe(1_730)
-})
 
-test('a partition that others told to be idle goes on as before when it is not read to its end for a while', () => {
-  const { time, epoch, all } = setUp(1, { scope: 'partition' })
-  let told = { watermark: 50, idle: true }
-  time.follow(() => told)
-  const watermarkAfter = (ms: number, end = 0) => {
-    epoch(
-      ms,
-      [],
-      all.map((partition) => ({ ...partition, offset: 0, end })),
-    )
-    return time.watermarkOf({ topic: 't', partition: 0 })
-  }
-  expect(watermarkAfter(10)).toBe(50)
-  expect(watermarkAfter(1_000)).toBe(1_050)
-  expect(watermarkAfter(1_000, 1)).toBe(1_050)
-  expect(watermarkAfter(500)).toBe(2_550)
-  told = { watermark: 50, idle: false }
-  watermarkAfter(500, 1)
-  told = { watermark: 50, idle: true }
-  expect(watermarkAfter(500)).toBe(2_550)
-  expect(watermarkAfter(2_600)).toBe(2_650)
+  test('stands where they say, and moves on only as they tell it', () => {
+    const after = followed()
+    expect(after({ watermark: 50, idle: true }, 10).is).toBe(50)
+    expect(after({ watermark: 50, idle: true }, 1_000).is).toBe(50)
+    expect(after({ watermark: 1_700, idle: true }, 1_000).is).toBe(1_700)
+    expect(after({ watermark: 1_600, idle: true }, 1_000).is).toBe(1_700)
+  })
+
+  test('is not idle while something of what they tell is not read yet', () => {
+    const after = followed()
+    expect(after({ watermark: 50, idle: true }, 10).awaited).toBe(false)
+    expect(after({ watermark: 50, idle: true }, 1_000, 1).awaited).toBe(true)
+    expect(after({ watermark: 50, idle: true }, 1_000).awaited).toBe(false)
+  })
 })
 
 test('what others told counts as it was when the epoch ended, however long its commit takes', () => {
@@ -311,17 +302,50 @@ test('what others told counts as it was when the epoch ended, however long its c
 })
 
 describe('when all partitions are idle', () => {
-  test('the watermark goes to the highest stream time and on at the pace of the wall clock', () => {
-    const { epoch } = setUp(2, { outOfOrderMs: 5 })
-    expect(
-      epoch(10, [
-        [0, 50],
-        [1, 20],
-      ]),
-    ).toBe(15)
-    expect(epoch(100, [])).toBe(45)
-    expect(epoch(30, [])).toBe(75)
-    expect(epoch(1_000, [])).toBe(1_075)
+  test('each moves on at the pace at which time passes from where it stood, and the watermark is the lowest', () => {
+    const { time, epoch } = setUp(2, { outOfOrderMs: 5 })
+    const apart = [
+      [0, 50],
+      [1, 20],
+    ] as const
+    expect(epoch(10, apart)).toBe(15)
+    expect(epoch(100, [])).toBe(15)
+    expect(epoch(30, [])).toBe(45)
+    expect(time.watermarkOf({ topic: 't', partition: 0 })).toBe(75)
+    expect(epoch(1_000, [])).toBe(1_045)
+  })
+
+  test('one that was passed over catches up at its own pace, and the watermark waits for it', () => {
+    const { epoch } = setUp(2)
+    const apart = [
+      [0, 500],
+      [1, 20],
+    ] as const
+    epoch(10, apart)
+    expect(epoch(100, [[0, 540]])).toBe(540)
+    expect(epoch(100, [])).toBe(540)
+    expect(epoch(300, [])).toBe(540)
+    expect(epoch(600, [])).toBe(1_020)
+  })
+
+  test('one that never brought anything has no say', () => {
+    const { epoch } = setUp(2)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    expect(epoch(30, [])).toBe(80)
+  })
+
+  test('what it brings then counts, and the watermark waits where it is', () => {
+    const { time, epoch } = setUp(2)
+    const apart = [
+      [0, 5_000],
+      [1, 20],
+    ] as const
+    epoch(10, apart)
+    epoch(100, [])
+    expect(epoch(30, [])).toBe(50)
+    expect(time.observe('t', 1, 60)).toBe(0)
+    expect(time.watermark()).toBe(60)
   })
 
   test('it moves only at the ends of epochs', () => {
@@ -349,16 +373,52 @@ describe('when all partitions are idle', () => {
     expect(epoch(10, [[0, 90]])).toBe(90)
   })
 
-  test('it goes on from where it stood after a replay, and not before idleAfter', () => {
-    const { time, epoch } = setUp(1)
+  test('what it has moved on by is kept over a restart, from where it goes on, and not before idleAfter', () => {
+    const { time, epoch, all } = setUp(1)
+    const [partition] = all as [{ topic: string; partition: number }]
     epoch(10, [[0, 50]])
     epoch(100, [])
     expect(epoch(30, [])).toBe(80)
-    time.assign({ topic: 't', partition: 0 }, { position: 5, streamTime: 50, watermark: 50 })
+    const progress = { position: 5, ...time.progressOf(partition) }
+    expect(progress).toEqual({ position: 5, streamTime: 50, watermark: 80, movedOnMs: 30 })
+    time.release(all)
+    time.assign(partition, progress)
     expect(time.watermark()).toBe(80)
     expect(epoch(99, [])).toBe(80)
     expect(epoch(1, [])).toBe(80)
     expect(epoch(40, [])).toBe(120)
+    expect(time.progressOf(partition).movedOnMs).toBe(70)
+  })
+
+  test('a record ends it: nothing of it is kept', () => {
+    const { time, epoch, all } = setUp(1)
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    epoch(30, [])
+    epoch(10, [[0, 60]])
+    expect(time.progressOf(all[0] as never).movedOnMs).toBeUndefined()
+  })
+
+  test('it is worth a commit by the second, later by the twentieth of it, and by any ms before it is given up', () => {
+    const { time, epoch } = setUp(1)
+    const asked = (ms: number, isKept: boolean) => {
+      epoch(ms, [])
+      const worth = [time.hasMovedOn(false), time.hasMovedOn(true)]
+      if (isKept) time.committed(true)
+      return worth
+    }
+    const { committed } = time
+    time.committed = () => undefined
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    time.committed = committed.bind(time)
+    expect(time.hasMovedOn(true)).toBe(false)
+    time.committed = (isKept = false) => committed.call(time, isKept)
+    expect(asked(999, false)).toEqual([false, true])
+    expect(asked(1, true)).toEqual([true, true])
+    expect(asked(99_000, true)).toEqual([true, true])
+    expect(asked(4_999, false)).toEqual([false, true])
+    expect(asked(301, true)).toEqual([true, true])
   })
 
   test('a new partition ends it', () => {
@@ -367,5 +427,109 @@ describe('when all partitions are idle', () => {
     epoch(100, [])
     time.assign({ topic: 't', partition: 1 }, undefined)
     expect(epoch(30, [])).toBe(50)
+  })
+})
+
+describe('inputs', () => {
+  /** One partition of each of two inputs, told of in their order. */
+  function merged(of: readonly { outOfOrderMs: number; idleAfterMs: number }[]) {
+    const clock = { at: 0 }
+    const scheduler = Object.assign(new VirtualTimeScheduler(), { now: () => clock.at })
+    const time = new EventTime({ now: () => clock.at, scheduler }, 'task', new Inputs(of.length))
+    const all = of.map((_, input) => ({ topic: `t${input}`, partition: 0 }))
+    for (const [input, options] of of.entries()) time.ofInput(input).configure(options)
+    const assign = (input: number) => {
+      time.assigned(input, [all[input] as TopicPartition], 1)
+      time.assign(all[input] as TopicPartition, undefined)
+    }
+    const epoch = (ms: number, ...records: (readonly [input: number, at: number])[]) => {
+      for (const [input, at] of records) time.observe(`t${input}`, 0, at)
+      clock.at += ms
+      time.advance(all.map((partition) => ({ ...partition, offset: 1, end: 1 })))
+      const watermark = time.watermark()
+      time.committed()
+      return watermark
+    }
+    return { time, assign, epoch }
+  }
+
+  test('have their own out-of-orderness, whichever is declared last', () => {
+    const { time, assign, epoch } = merged([
+      { outOfOrderMs: 20, idleAfterMs: 100 },
+      { outOfOrderMs: 0, idleAfterMs: 100 },
+    ])
+    assign(0)
+    assign(1)
+    expect(epoch(1, [0, 50], [1, 40])).toBe(30)
+    expect(epoch(1, [0, 90], [1, 60])).toBe(60)
+    expect([time.outOfOrderMsOf('t0'), time.outOfOrderMsOf('t1')]).toEqual([20, 0])
+  })
+
+  test('have their own idleness', () => {
+    const { assign, epoch } = merged([
+      { outOfOrderMs: 0, idleAfterMs: 1_000 },
+      { outOfOrderMs: 0, idleAfterMs: 100 },
+    ])
+    assign(0)
+    assign(1)
+    expect(epoch(1, [0, 50], [1, 40])).toBe(40)
+    expect(epoch(150)).toBe(50)
+    expect(epoch(150, [1, 45])).toBe(50)
+    expect(epoch(99, [0, 60])).toBe(50)
+    expect(epoch(1, [0, 70])).toBe(70)
+  })
+
+  test('are configured alike by what stands behind their merge', () => {
+    const { time } = merged([
+      { outOfOrderMs: 20, idleAfterMs: 1 },
+      { outOfOrderMs: 0, idleAfterMs: 1 },
+    ])
+    time.configure({ outOfOrderMs: 7, idleAfterMs: 1 })
+    expect([time.outOfOrderMsOf('t0'), time.outOfOrderMsOf('t1')]).toEqual([7, 7])
+  })
+
+  test('that others tell of stand beside one that reads for itself', () => {
+    const { time, assign, epoch } = merged([
+      { outOfOrderMs: 0, idleAfterMs: 1_000 },
+      { outOfOrderMs: 0, idleAfterMs: 1_000 },
+    ])
+    time.ofInput(1).follow(() => ({ watermark: 33, idle: false }))
+    assign(0)
+    assign(1)
+    expect(epoch(1, [0, 50])).toBe(33)
+    expect(time.watermarkOf({ topic: 't0', partition: 0 })).toBe(50)
+  })
+
+  test('that were not given anything yet are waited for, and then those of nothing are not', () => {
+    const { time, assign, epoch } = merged([
+      { outOfOrderMs: 0, idleAfterMs: 100 },
+      { outOfOrderMs: 0, idleAfterMs: 100 },
+    ])
+    assign(0)
+    expect(epoch(1_000, [0, 50])).toBe(never)
+    time.assigned(1, [], 3)
+    expect(epoch(1, [0, 60])).toBe(60)
+    expect(time.isWhole).toBe(false)
+  })
+
+  test('never let the watermark go back, whatever their options and whenever their groups answer', () => {
+    const options = fc.record({ outOfOrderMs: fc.nat(50), idleAfterMs: fc.nat(200) })
+    const records = fc.array(fc.tuple(fc.nat(1), fc.nat(1_000)), { maxLength: 3 })
+    const epochs = fc.array(fc.tuple(fc.nat(80), records), { maxLength: 30 })
+    fc.assert(
+      fc.property(options, options, fc.nat(10), epochs, (one, other, late, given) => {
+        const { time, assign, epoch } = merged([one, other])
+        assign(0)
+        let last = never
+        for (const [index, [ms, brought]] of given.entries()) {
+          if (index === late) assign(1)
+          const watermark = epoch(ms, ...brought)
+          expect(watermark).toBeGreaterThanOrEqual(last)
+          if (index < late) expect(watermark).toBe(never)
+          last = watermark
+        }
+        expect(time.outOfOrderMsOf('t1')).toBe(given.length > late ? other.outOfOrderMs : one.outOfOrderMs)
+      }),
+    )
   })
 })

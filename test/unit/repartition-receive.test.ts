@@ -14,7 +14,7 @@ const internal = { topic: 'internal', partition: 0 }
 
 /** What a task makes of what another one sent it; it begins with the state that these chunks hold. */
 function receiving(chunks: readonly Uint8Array[] = [], inputs: string[][] = [['source']]) {
-  const { stores, time, context } = singleStage('receive', 'partition')
+  const { stores, time, context, scheduler } = singleStage('receive', 'partition')
   const operate = receive.build({ store: 'sources', idleForMs: 3_000, inputs }, context)
   stores.assign({ ...internal, generation: 1, sequence: 0 })
   for (const bytes of chunks) stores.restore(internal, { sequence: 1, bytes })
@@ -31,7 +31,13 @@ function receiving(chunks: readonly Uint8Array[] = [], inputs: string[][] = [['s
     },
     watermark(): number {
       time.advance([{ ...internal, offset, end: offset }])
-      return time.watermarkOf(internal)
+      const watermark = time.watermarkOf(internal)
+      time.committed()
+      return watermark
+    },
+    /** So many ms pass. */
+    pass(ms: number): void {
+      scheduler.frame += ms
     },
     chunks: () => stores.commit({ ...internal, offset }, {}).chunks,
   }
@@ -45,7 +51,7 @@ function record(offset: number, index: number, { partition = 0, generation = 1 }
 
 function told(partition: number, watermark: number, given: Partial<ToldMessage> = {}): ToldMessage {
   const sent = { topic: 'source', partition, generation: 2, position: 10, before: 0 }
-  return { kind: 'told', ...sent, watermark, idle: false, total: 2, ...given }
+  return { kind: 'told', ...sent, watermark, idle: false, movedOnMs: 0, total: 2, ...given }
 }
 
 describe('records under a new key', () => {
@@ -110,8 +116,69 @@ describe('how far source partitions have come', () => {
   ])('as %s tells it', (_, given, expected) => {
     const { values, watermark } = receiving()
     values(told(0, 100), told(1, 500))
+    watermark()
     values(told(0, 100, { ...given, idle: true }))
     expect(watermark()).toBe(expected)
+  })
+
+  test('is not known before one partition of every input has told', () => {
+    const { values, watermark } = receiving([], [['source'], ['other', 'third']])
+    values(told(0, 100), told(1, 500))
+    expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
+    values(told(0, 300, { topic: 'third', total: 1 }))
+    expect(watermark()).toBe(100)
+  })
+
+  test('counts the partitions of each input by itself', () => {
+    const { values, watermark } = receiving([], [['source'], ['other']])
+    for (const partition of [0, 1, 2]) values(told(partition, 100))
+    values(told(0, 200, { topic: 'other', total: 2 }))
+    expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
+  })
+
+  test('does not wait for a topic that is no longer read', () => {
+    const before = receiving([], [['old']])
+    before.values(told(0, 100, { topic: 'old' }))
+    const { values, watermark } = receiving(before.chunks())
+    values(told(0, 300), told(1, 500))
+    expect(watermark()).toBe(300)
+  })
+
+  test('is where the slowest has moved on to when all are idle; what never brought anything has no say', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100), told(1, Number.NEGATIVE_INFINITY))
+    watermark()
+    const idle = { idle: true, position: 11 }
+    values(told(0, 100, { ...idle, movedOnMs: 40 }), told(1, Number.NEGATIVE_INFINITY, idle))
+    expect(watermark()).toBe(140)
+    values(told(0, 100, { ...idle, movedOnMs: 70 }), told(1, 20, { ...idle, movedOnMs: 3 }))
+    expect(watermark()).toBe(140)
+    values(told(1, 160, { ...idle, movedOnMs: 3 }))
+    expect(watermark()).toBe(163)
+  })
+
+  test('is not told to be idle by a message that may be old: one that was there before this task had read to the end', () => {
+    const { values, watermark } = receiving()
+    const idle = told(0, 100, { idle: true })
+    values(idle, told(1, 500))
+    expect(watermark()).toBe(100)
+    values(idle)
+    expect(watermark()).toBe(500)
+  })
+
+  test('is idle by the clock of whoever hears it: what time messages bear does not count', () => {
+    const { values, watermark, pass } = receiving()
+    values(told(0, 100), told(1, 500))
+    watermark()
+    pass(3_600_000)
+    values(told(0, 100, { idle: true }))
+    expect(watermark()).toBe(500)
+    values(told(1, 600))
+    pass(3_001)
+    values(told(1, 700))
+    expect(watermark()).toBe(500)
+    values(told(0, 650, { idle: false }), told(1, 800))
+    expect(watermark()).toBe(650)
   })
 
   test('never goes back', () => {

@@ -85,6 +85,7 @@ test('how far a partition has come is told once, and again when the topic had to
     before: 0,
     watermark: 10,
     idle: false,
+    movedOnMs: 0,
     total: 1,
   }
   const { failing, written, epoch } = setUp([far])
@@ -108,6 +109,7 @@ test('that a topic took the place of another is told before what it has sent', (
     before: 501,
     watermark: 10,
     idle: false,
+    movedOnMs: 0,
     total: 1,
   }
   const { written, epoch } = setUp([far])
@@ -124,6 +126,7 @@ test('how far a partition has come is told behind what it has sent, and the next
     before: 0,
     watermark: 10,
     idle: false,
+    movedOnMs: 0,
     total: 1,
   }
   const { epoch } = setUp([far])

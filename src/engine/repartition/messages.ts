@@ -43,6 +43,7 @@ export interface ToldMessage extends Sent {
   /** -Infinity before the first record. */
   readonly watermark: number
   readonly idle: boolean
+  readonly movedOnMs: number
   readonly total: number
   readonly before: number
   readonly partitions?: number | undefined
@@ -65,9 +66,9 @@ export function pack(message: Message): Buffer {
       return packed([...head, offset, index, timestamp, behindMs, key, headers, value])
     }
     case 'told': {
-      const { position, watermark, idle, total, before, partitions } = message
+      const { position, watermark, idle, movedOnMs, total, before, partitions } = message
       const told = Number.isFinite(watermark) ? watermark : null
-      return packed([...head, position, told, idle, total, before, partitions ?? null])
+      return packed([...head, position, told, idle, total, before, partitions ?? null, movedOnMs])
     }
   }
 }
@@ -88,6 +89,7 @@ type Packed =
       total: number,
       before?: number,
       partitions?: number | null,
+      movedOnMs?: number,
     ]
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
@@ -105,9 +107,9 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
     }
     case kinds.told: {
-      const [, , , , position, told, idle, total, before = 0, partitions] = fields
-      const watermark = told ?? Number.NEGATIVE_INFINITY
-      return { kind: 'told', ...sent, position, watermark, idle, total, before, partitions: partitions ?? undefined }
+      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0] = fields
+      const [watermark, partitions] = [far ?? Number.NEGATIVE_INFINITY, count ?? undefined]
+      return { kind: 'told', ...sent, position, watermark, idle, movedOnMs, total, before, partitions }
     }
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)

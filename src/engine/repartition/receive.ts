@@ -21,7 +21,9 @@ interface Source {
   position: number
   watermark: number
   idle: boolean
-  /** When that was told, wall-clock ms. */
+  /** By how much it has moved on while it was idle, ms. */
+  movedOnMs: number
+  /** When that was heard, ms that have passed in this process; -Infinity when it may have been sent long before. */
   at: number
   total: number
   /** All before this position was sent by the time that it was told to be idle. */
@@ -35,12 +37,15 @@ interface Source {
   piecesBy: number
 }
 
+const never = Number.NEGATIVE_INFINITY
+
 const codec: StoreCodec<Source> = {
   version: 1,
-  save: ({ watermark, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
+  // Another life has another clock.
+  save: ({ watermark, at: _, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
   load(saved) {
     const source = saved as Source & { watermark: number | null }
-    return { ...unknown(), ...source, watermark: source.watermark ?? Number.NEGATIVE_INFINITY }
+    return { ...unknown(), ...source, at: never, watermark: source.watermark ?? never }
   },
 }
 
@@ -63,10 +68,12 @@ export const receive = defineOperator({
   stores: ({ store }) => [store],
   build: ({ store: name, idleForMs, inputs }, context) => {
     const store = context.store(name, codec)
+    const { time, clock } = context
+    const passed = () => clock.scheduler.now()
     const inputOf = new Map(inputs.flatMap((topics, input) => topics.map((topic) => [topic, input] as const)))
-    context.time.follow(({ topic, partition }) => {
+    time.follow(({ topic, partition }) => {
       const sources = awaitedOf(store.of(topic, partition), inputOf, inputs.length)
-      return toldOf(sources, context.clock.now() - idleForMs)
+      return toldOf(sources, passed() - idleForMs)
     })
     return operate<StreamRecord, StreamRecord>((output) => ({
       next(message) {
@@ -77,14 +84,21 @@ export const receive = defineOperator({
         } catch (error) {
           return context.reject(message, asWeirError(error, 'WEIR_RECORD_MALFORMED'))
         }
-        const record = received(store.of(topic, partition), read, message)
+        // Before that it may be an old message, from somebody who is gone: its own time is that of another clock.
+        const at = time.isRead(topic, partition) ? passed() : never
+        const record = received(store.of(topic, partition), read, message, at)
         if (record !== undefined) output.next(record)
       },
     }))
   },
 })
 
-function received(part: StorePartition<Source>, read: Message, message: StreamRecord): StreamRecord | undefined {
+function received(
+  part: StorePartition<Source>,
+  read: Message,
+  message: StreamRecord,
+  at: number,
+): StreamRecord | undefined {
   const name = partitionName(read)
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
   const source = entry.value
@@ -94,22 +108,22 @@ function received(part: StorePartition<Source>, read: Message, message: StreamRe
     if (read.count > 1) part.touch(entry)
     return whole === undefined ? undefined : partialRecord(read, whole, source, message)
   }
-  const isNew = read.kind === 'told' ? heard(source, read, message.timestamp) : isBeyond(source, read)
+  const isNew = read.kind === 'told' ? heard(source, read, at) : isBeyond(source, read)
   if (!isNew) return undefined
   part.touch(entry)
   return read.kind === 'told' ? undefined : rekeyed(source, read, message)
 }
 
 function unknown(): Source {
-  const watermark = Number.NEGATIVE_INFINITY
   // Not yet told of: `total` keeps everything waiting.
   return {
     generation: -1,
     before: 0,
     position: -1,
-    watermark,
+    watermark: never,
     idle: false,
-    at: 0,
+    movedOnMs: 0,
+    at: never,
     total: Infinity,
     sentTo: 0,
     offset: -1,
@@ -127,7 +141,7 @@ function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
 function heard(source: Source, told: ToldMessage, at: number): boolean {
-  const { generation, position, watermark, idle, total, before } = told
+  const { generation, position, watermark, idle, movedOnMs, total, before } = told
   // Another topic of that name: its offsets begin again, and what comes of them is no repeat.
   if (before < source.before) return false
   if (before > source.before) Object.assign(source, { ...unknown(), before, watermark: source.watermark })
@@ -138,6 +152,7 @@ function heard(source: Source, told: ToldMessage, at: number): boolean {
   source.generation = generation
   source.position = position
   source.idle = idle
+  source.movedOnMs = movedOnMs
   source.at = at
   source.total = total
   return true
@@ -203,14 +218,17 @@ function topicOf(name: string): string {
 }
 
 /**
- * The minimum over all source partitions that are awaited; nothing is known before each of them was told of. That one
- * is idle holds only when it was told since `idleSince`: whoever watched it may be gone, and nobody see what comes.
+ * The minimum over all source partitions that are awaited, and where none is, over all that ever brought anything, each
+ * where it has moved on to; nothing is known before each of them was told of. That one is idle holds only when it was told since `idleSince`: whoever watched it may be gone, and nobody see what comes.
  */
 function toldOf(sources: readonly Source[] | undefined, idleSince: number): { watermark: number; idle: boolean } {
-  if (sources === undefined) return { watermark: Number.NEGATIVE_INFINITY, idle: false }
+  if (sources === undefined) return { watermark: never, idle: false }
   const awaited = sources.filter(({ idle, at }) => !idle || at < idleSince)
-  const watermarks = (some: readonly Source[]) => some.map(({ watermark }) => watermark)
-  return awaited.length > 0
-    ? { watermark: Math.min(...watermarks(awaited)), idle: false }
-    : { watermark: Math.max(...watermarks(sources)), idle: true }
+  if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false }
+  const moving = sources.filter(({ watermark }) => watermark !== never)
+  return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true }
+}
+
+function lowestOf(sources: readonly Source[]): number {
+  return sources.reduce((lowest, { watermark, movedOnMs }) => Math.min(lowest, watermark + movedOnMs), Infinity)
 }

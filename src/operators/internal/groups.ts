@@ -8,6 +8,7 @@ import {
   type StorePartition,
   type StreamRecord,
   storeKeyOf,
+  timeText,
   WeirError,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
@@ -136,10 +137,10 @@ export class Place<V> {
    * when all its windows have closed, or their results are out.
    */
   private choose(record: StreamRecord, slices: Slices): boolean {
-    const { timestamp } = record
+    const { timestamp, origin } = record
     if (timestamp < this.from || timestamp >= this.until) this.enter(timestamp, slices)
-    const own = timestamp + record.behindMs - this.context.time.outOfOrderMs
-    const watermark = Math.max(own, this.closedFor(record.origin.topic, record.origin.partition))
+    const own = timestamp + record.behindMs - this.context.time.outOfOrderMsOf(origin.topic)
+    const watermark = Math.max(own, this.closedFor(origin.topic, origin.partition))
     const end = slices.closesAt(this.last)
     if (end <= watermark) {
       this.context.reject(record, lateError(this.last + slices.size, watermark))
@@ -180,8 +181,8 @@ export function failure(error: unknown, { origin }: StreamRecord, { stage }: Ope
 }
 
 export function lateError(end: number, watermark: number): WeirError {
-  const [closed, now] = [new Date(end).toISOString(), new Date(watermark).toISOString()]
-  return new WeirError('WEIR_RECORD_LATE', `adding to a window: it ended at ${closed}, the watermark is ${now}`, {
+  const message = `adding to a window: it ended at ${timeText(end)}, the watermark is ${timeText(watermark)}`
+  return new WeirError('WEIR_RECORD_LATE', message, {
     hint: 'Raise outOfOrder or grace to wait longer for late records.',
   })
 }
