@@ -29,6 +29,8 @@ export const activityMetrics = flow(
     topic: env('KAFKA_TOPIC').default('incoming.user_activity'),
     group: env('KAFKA_GROUP_ID').default('user-activity-consumer-group'),
     partitions: 3,
+    // Whichever flow of the system comes first makes the topic.
+    create: true,
   }),
   json(Activity),
   eventTime((activity) => activity.timestamp, {

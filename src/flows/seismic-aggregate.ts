@@ -30,7 +30,7 @@ function keyed(event: SeismicEvent, { key }: { readonly key: Key }): SeismicEven
  * commit in one transaction of Kafka, so that a reader of committed records sees each result once.
  */
 export const seismicAggregate = flow(
-  kafka.source({ topic: eventsTopic, group, partitions: 3 }),
+  kafka.source({ topic: eventsTopic, group, partitions: 3, create: true }),
   jsonSchema.decode(SeismicEvent),
   map(keyed, { name: 'keyed', onError: 'dead-letter' }),
   aggregate('by-sensor', { by: recordKey, of: gathered, emit: 'epoch' }),

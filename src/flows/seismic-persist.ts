@@ -49,11 +49,11 @@ const sensorRow = (sensor: SensorEvents, record: StreamRecord) => {
 export const seismicPersist = flow(
   merge(
     from(
-      kafka.source({ topic: eventsTopic, group: 'seismic-persist-events', partitions: 3 }),
+      kafka.source({ topic: eventsTopic, group: 'seismic-persist-events', partitions: 3, create: true }),
       jsonSchema.decode(SeismicEvent),
     ),
     from(
-      kafka.source({ topic: sensorsTopic, group: 'seismic-persist-sensors', partitions: 3 }),
+      kafka.source({ topic: sensorsTopic, group: 'seismic-persist-sensors', partitions: 3, create: true }),
       jsonSchema.decode(SensorEvents),
     ),
   ),

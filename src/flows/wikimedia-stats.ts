@@ -141,6 +141,8 @@ export const wikimediaStats = flow(
     topic: changesTopic,
     group: env('WIKIPEDIA_GROUP_ID').default('wikimedia-stats'),
     partitions: 3,
+    // Whichever flow of the system comes first makes the topic.
+    create: true,
   }),
   json(Change),
   eventTime(({ meta }, { timestamp }) => meta.dt ?? timestamp, { outOfOrder: '2s', idleAfter: '5s' }),
