@@ -12,10 +12,30 @@ export function optionsOf(schema, prefix = '') {
   const shape = inner.shape ?? {}
   return Object.entries(shape).flatMap(([name, field]) => {
     const { inner: type, fallback, optional, description } = unwrap(field)
-    const nested = type.shape === undefined ? [] : optionsOf(type, `${prefix}${name}.`)
+    const nested = merged(shapesIn(type).map((shaped) => optionsOf(shaped, `${prefix}${name}.`)))
     const row = { name: `${prefix}${name}`, type: typeOf(type), optional, description }
     return [fallback === undefined ? row : { ...row, fallback: shown(fallback, row.type) }, ...nested]
   })
+}
+
+/** The objects that a type may be: itself, or some of the choices of a union. */
+function shapesIn(type) {
+  if (type.shape !== undefined) return [type]
+  if (type.def.type !== 'union') return []
+  return type.def.options.flatMap((option) => shapesIn(unwrap(option).inner))
+}
+
+/** Choices may share options: `mechanism` is told once, with all that it can be, and what only some have is optional. */
+function merged(choices) {
+  const byName = new Map()
+  for (const given of choices.flat()) {
+    const isEverywhere = choices.every((rows) => rows.some(({ name }) => name === given.name))
+    const row = isEverywhere ? given : { ...given, optional: true }
+    const known = byName.get(row.name)
+    if (known === undefined) byName.set(row.name, row)
+    else if (!known.type.includes(row.type)) byName.set(row.name, { ...known, type: `${known.type} or ${row.type}` })
+  }
+  return [...byName.values()]
 }
 
 /** Takes off what zod wraps round a type, remembering the default and the outermost description. */

@@ -1,9 +1,17 @@
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import type { DseClientOptions } from 'cassandra-driver'
 import { z } from 'zod'
 import { clientDuration } from '../model/index.js'
 import { definedOnly, tlsOptions } from '../sql/index.js'
 
 const usualPort = 9_042
+
+const tls = tlsOptions.extend({
+  servername: z
+    .string()
+    .optional()
+    .describe('The name that the certificates must bear, if neither the address of the node nor a contact point.'),
+})
 
 export const consistency = z.enum([
   'any',
@@ -38,7 +46,7 @@ export const connectionOptions = z
       .describe('Creates the keyspace when it is missing, with so many replicas in the data centre.'),
     username: z.string().optional().describe('The user, where the cluster wants one.'),
     password: z.string().optional().describe('The password of `username`.'),
-    ssl: z.union([z.boolean(), tlsOptions]).optional().describe('Whether to use TLS, or how.'),
+    ssl: z.union([z.boolean(), tls]).optional().describe('Whether to use TLS, or how.'),
     consistency: consistency
       .default('localQuorum')
       .describe('How many replicas have to confirm a write or a read, unless a stage says otherwise.'),
@@ -62,7 +70,24 @@ export function clientOptions(options: ConnectionOptions, app: string): DseClien
     protocolOptions: { port: portOf(contactPoints[0] ?? '') },
     socketOptions: { connectTimeout: 10_000, readTimeout: timeout },
     ...(username === undefined || password === undefined ? {} : { credentials: { username, password } }),
-    ...(ssl === undefined || ssl === false ? {} : { sslOptions: ssl === true ? {} : definedOnly(ssl) }),
+    ...(ssl === undefined || ssl === false ? {} : { sslOptions: sslOptions(ssl, contactPoints) }),
+  }
+}
+
+type SslOptions = NonNullable<DseClientOptions['sslOptions']>
+
+/** The driver would take any certificate, and knows nodes by their addresses alone, which few certificates bear. */
+function sslOptions(ssl: true | z.output<typeof tls>, contactPoints: readonly string[]): SslOptions {
+  const given = ssl === true ? {} : definedOnly<z.output<typeof tls>>(ssl)
+  const named = contactPoints.map((point) => point.replace(/:\d+$/, ''))
+  const names = given.servername === undefined ? named : [given.servername]
+  return {
+    ...(given as SslOptions),
+    rejectUnauthorized: given.rejectUnauthorized !== false,
+    checkServerIdentity: (host: string, certificate: PeerCertificate) => {
+      const isNamed = names.some((name) => checkServerIdentity(name, certificate) === undefined)
+      return isNamed ? undefined : checkServerIdentity(host, certificate)
+    },
   }
 }
 

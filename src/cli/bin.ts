@@ -1,18 +1,30 @@
-import { fromEvent, map, merge } from 'rxjs'
+import { fromEvent, map, merge, takeUntil, tap } from 'rxjs'
 import { ownWorker, startWorker } from './cluster.js'
 import { exitCodes, type Signal } from './io.js'
 import { main } from './main.js'
+import { orphaned, ownAncestry } from './parent.js'
 
 const signals: readonly Signal[] = ['SIGTERM', 'SIGINT']
 const on = (signal: Signal) => fromEvent(process, signal).pipe(map(() => signal))
 
+// Whatever is written, by whichever library, is for this user alone.
+process.umask(0o077)
+// What started this process may have taken the terminal with it; the flows drain all the same.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
+
+const told$ = merge(...signals.map(on))
+const alone$ = orphaned(ownAncestry).pipe(
+  takeUntil(told$),
+  tap(() => process.stderr.write('what started this process has ended, and so it stops\n')),
+  map((): Signal => 'SIGTERM'),
+)
 const own = ownWorker()
 const code = await main(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
-  signals$: own?.signals$ ?? merge(...signals.map(on)),
+  signals$: own?.signals$ ?? merge(told$, alone$),
   worker: own?.worker,
   startWorker,
 })

@@ -1,6 +1,6 @@
 import type * as Registry from '@confluentinc/schemaregistry'
 import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
-import { catchError, defer, map, type Observable, throwError } from 'rxjs'
+import { catchError, defer, finalize, map, type Observable, share, tap, throwError } from 'rxjs'
 import { z } from 'zod'
 import { type Connection, clientDuration, defineConnection, messageOf, WeirError } from '../model/index.js'
 import { loadPeer } from '../model/optional-peer.js'
@@ -35,12 +35,20 @@ export const schemaRegistry = defineConnection({
   open: (settings) => new SchemaRegistry(settings),
 })
 
-/** One registry. What it has once answered is never asked again. */
+/** How long a registry is not asked again for a schema that it did not have, ms. */
+const unknownForMs = 10_000
+/** How many ids that it did not have are remembered. */
+const mostUnknown = 1_000
+
+/** One registry. What it has once answered is never asked again, and what it has not, not for some seconds. */
 export class SchemaRegistry implements Connection {
   readonly address: string
   /** Whether there is a registry at all. */
   readonly isNamed: boolean
   private client: Client | undefined
+  private readonly asking = new Map<number, Observable<RegisteredSchema>>()
+  /** Until when ids count as unknown, by `performance.now()`. */
+  private readonly unknown = new Map<number, number>()
 
   constructor(private readonly settings: Options) {
     this.isNamed = settings.url !== ''
@@ -52,12 +60,24 @@ export class SchemaRegistry implements Connection {
    * Errors: WEIR_RECORD_MALFORMED when the registry has none, WEIR_REGISTRY_UNREACHABLE.
    */
   schema(id: number): Observable<RegisteredSchema> {
+    return defer(() => {
+      if (performance.now() < (this.unknown.get(id) ?? 0)) return throwError(() => unknownId(id))
+      let asking$ = this.asking.get(id)
+      if (asking$ === undefined) this.asking.set(id, (asking$ = this.ask(id)))
+      return asking$
+    })
+  }
+
+  private ask(id: number): Observable<RegisteredSchema> {
     const doing = `reading schema ${id}`
     return defer(() => this.opened.getBySubjectAndId('', id)).pipe(
       map(({ schema, schemaType = 'AVRO' }) => ({ schema, type: schemaType })),
       catchError((error: unknown) =>
         throwError(() => (statusOf(error) === 404 ? unknownId(id) : this.fault(error, doing))),
       ),
+      tap({ error: (error: WeirError) => this.note(id, error) }),
+      finalize(() => this.asking.delete(id)),
+      share(),
     )
   }
 
@@ -80,6 +100,12 @@ export class SchemaRegistry implements Connection {
 
   async close(): Promise<void> {
     await (this.client?.close() as unknown as Promise<void> | undefined)
+  }
+
+  private note(id: number, { code }: WeirError): void {
+    if (code !== 'WEIR_RECORD_MALFORMED') return
+    if (this.unknown.size >= mostUnknown) this.unknown.clear()
+    this.unknown.set(id, performance.now() + unknownForMs)
   }
 
   private get opened(): Client {

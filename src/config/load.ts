@@ -7,6 +7,7 @@ import { type Environment, messageOf, WeirError } from '../model/index.js'
 import { checkConfig } from './check.js'
 import { withDotenv } from './dotenv.js'
 import { LoadError } from './load-error.js'
+import { privateFolder } from './private-folder.js'
 import { placeOf, type SourcePlace } from './source-place.js'
 
 const fileNames = ['flows.config.ts', 'flows.config.mts', 'flows.config.js']
@@ -50,6 +51,7 @@ function find(cwd: string, file: string | undefined): string {
 async function importConfig(path: string, cwd: string, modules: Readonly<Record<string, unknown>>): Promise<unknown> {
   const jiti = createJiti(pathToFileURL(join(dirname(path), 'weir')).href, {
     virtualModules: { ...modules },
+    fsCache: cacheOf(dirname(path)),
     interopDefault: false,
   })
   try {
@@ -57,6 +59,13 @@ async function importConfig(path: string, cwd: string, modules: Readonly<Record<
   } catch (error) {
     throw loadError(error, relative(cwd, path), path)
   }
+}
+
+/** What is compiled is executed, so it lies where nobody else can put anything; or nowhere. */
+function cacheOf(directory: string): string | false {
+  return privateFolder(join(directory, '.weir')) === undefined
+    ? false
+    : (privateFolder(join(directory, '.weir', 'compiled')) ?? false)
 }
 
 function loadError(error: unknown, shown: string, path: string): LoadError {

@@ -1,15 +1,19 @@
 import { z } from 'zod'
 
+/** How long names may be: they are keys of state and of rows. */
+const name = z.string().min(1).max(256)
+const address = z.string().max(8_192).nullish()
+
 /** One thing that a user did. Fields that are not named here pass through. */
 export const Activity = z.looseObject({
-  user_id: z.string().min(1),
-  activity_type: z.string().min(1),
+  user_id: name,
+  activity_type: name,
   /** ISO 8601; without a zone it is UTC. */
-  timestamp: z.iso.datetime({ offset: true, local: true }),
+  timestamp: z.iso.datetime({ offset: true, local: true }).max(64),
   metadata: z
     .looseObject({
-      page_url: z.string().nullish(),
-      referrer: z.string().nullish(),
+      page_url: address,
+      referrer: address,
     })
     .nullish(),
 })

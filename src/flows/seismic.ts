@@ -1,11 +1,13 @@
 import { env } from 'weirflow'
 import { z } from 'zod'
 
+const name = z.string().min(1).max(256)
+
 /** One shock as one sensor recorded it. */
 export const SeismicEvent = z.strictObject({
-  eventid: z.string().min(1),
-  sensorid: z.string().min(1),
-  time: z.iso.datetime({ offset: true }).describe('ISO 8601'),
+  eventid: name,
+  sensorid: name,
+  time: z.iso.datetime({ offset: true }).max(64).describe('ISO 8601'),
   magnitude: z.number(),
   depth: z.number().describe('km'),
   latitude: z.number().min(-90).max(90),
@@ -16,7 +18,7 @@ export type SeismicEvent = z.infer<typeof SeismicEvent>
 
 /** What a sensor has recorded: how much in all, and the newest of it. */
 export const SensorEvents = z.strictObject({
-  sensorid: z.string().min(1),
+  sensorid: name,
   total: z.int().min(0),
   events: z.array(SeismicEvent).describe('newest last'),
 })

@@ -9,7 +9,8 @@ import {
   nativeClient,
   type Producer,
 } from './client.js'
-import { isRefusal, kafkaError } from './errors.js'
+import { connectClient } from './connecting.js'
+import { kafkaError } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
@@ -268,18 +269,11 @@ export class TopicAdmin {
   private async connect(): Promise<Clients> {
     const client = new (nativeClient().Producer)(await this.settings())
     client.on('error' as never, (() => undefined) as never)
-    let refused: ClientError | undefined
-    const refusal = new Promise<never>((_, reject) =>
-      client.on('event.error', (error) => {
-        if (isRefusal(error)) reject((refused = error))
-      }),
-    )
-    refusal.catch(() => undefined)
     try {
-      await Promise.race([refusal, call((done) => client.connect({ timeout: answerMs, allTopics: false }, done))])
+      await connectClient(client, answerMs)
     } catch (error) {
       void disconnect(client)
-      throw refused ?? error
+      throw error
     }
     // Now, while the client does nothing else: an admin client gets a copy of its lock, and a copy that was made while
     // a call held the lock stays locked for ever, and with it one of the four threads that all calls share.

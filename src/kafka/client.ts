@@ -40,6 +40,8 @@ export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
 }
 
 export const codes = {
+  /** Weir's own. */
+  hungUp: -10_000,
   transport: -195,
   messageTimedOut: -192,
   allBrokersDown: -187,

@@ -9,7 +9,7 @@ import {
   type Message,
   nativeClient,
 } from './client.js'
-import { isRefusal } from './errors.js'
+import { coded, connectClient } from './connecting.js'
 import { factsText, type GroupPosition, groupPosition } from './topic-facts.js'
 
 /** How long brokers may take to answer, ms. */
@@ -27,12 +27,15 @@ export interface ConsumerEvents {
 /** The client's consumer as a member of a group, with promises in place of callbacks. */
 export class GroupConsumer {
   private readonly client: KafkaConsumer
+  /** Whether the group knows this member by a name of its own. */
+  private readonly isStatic: boolean
   private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
 
   constructor(
     settings: ClientSettings,
     private readonly events: ConsumerEvents,
   ) {
+    this.isStatic = settings['group.instance.id'] !== undefined
     this.client = new (nativeClient().KafkaConsumer)({
       'enable.auto.commit': false,
       'enable.auto.offset.store': false,
@@ -54,32 +57,27 @@ export class GroupConsumer {
       // ticks of the pump find what has arrived.
       queue_non_empty_cb: () => events.wake(),
     } as object)
-    this.client.on('event.error', (error) => events.error(error))
+    this.client.on('event.error', (error) => events.error(this.meant(error)))
     this.client.on('error' as never, (() => undefined) as never)
   }
 
   /** Errors with what the client says when no broker answers in 5 s, or one refuses the login. */
   async connect(topics: readonly string[]): Promise<void> {
-    let refused: ClientError | undefined
-    const refusal = new Promise<never>((_, reject) =>
-      this.client.on('event.error', (error) => {
-        if (isRefusal(error)) reject((refused = error))
-      }),
-    )
-    refusal.catch(() => undefined)
-    try {
-      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false }, done))])
-    } catch (error) {
-      throw refused ?? error
-    }
+    await connectClient(this.client, connectMs)
     this.client.subscribe([...topics])
+  }
+
+  /** The client says no more of a fatal error; a member with a name is thrown out by another of that name. */
+  private meant(error: ClientError): ClientError {
+    const isTwin = this.isStatic && (error.isFatal === true || error.code === codes.fatal)
+    return isTwin ? { code: codes.fencedInstance, message: error.message } : coded(error)
   }
 
   /** Takes at most `count` messages that are there already. */
   consume(count: number, done: (error: ClientError | undefined, messages: readonly Message[]) => void): void {
     // What lies around it emits each message as an event, besides: 1.5 % of all that a record of `bench/windows` costs.
     const client = this.client.getClient() as NativeConsumer
-    client.consume(0, count, false, (error, messages) => done(error ?? undefined, messages))
+    client.consume(0, count, false, (error, messages) => done(error ? this.meant(error) : undefined, messages))
   }
 
   /** Starts to read partitions, as the answer to `assigned`. */

@@ -9,7 +9,8 @@ const absences: readonly number[] = [codes.transport, codes.allBrokersDown, code
 
 /** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
 export function isHopeless(error: ClientError): boolean {
-  return error.isFatal === true || error.code === codes.fatal || isRefusal(error)
+  const isGone = error.isFatal === true || error.code === codes.fatal || error.code === codes.fencedInstance
+  return isGone || isRefusal(error)
 }
 
 /** Whether the broker refused a login, a certificate or a right. */
@@ -66,6 +67,15 @@ export function searchError(doing: string, error: ClientError, place: ErrorPlace
   )
 }
 
+function tlsHint(message: string): string {
+  if (/certificate verify failed/i.test(message))
+    return "The certificate is not trusted: give the authority that signed it as the ca of the connection's ssl option."
+  if (/connecting to a PLAINTEXT/i.test(message))
+    return "This port speaks no TLS: leave the connection's ssl option out."
+  if (/connecting to a SSL/i.test(message)) return "This port wants TLS: set the connection's ssl option."
+  return "Check the connection's ssl option."
+}
+
 function explain(error: ClientError, address: string | undefined): { what: string; hint: string } {
   const brokers = address === undefined ? 'the broker' : `broker ${address}`
   if (logins.includes(error.code)) {
@@ -77,7 +87,19 @@ function explain(error: ClientError, address: string | undefined): { what: strin
   if (error.code === codes.ssl) {
     return {
       what: `${brokers} and this process could not agree on TLS (${error.message})`,
-      hint: "Check the connection's ssl option.",
+      hint: tlsHint(error.message),
+    }
+  }
+  if (error.code === codes.fencedInstance) {
+    return {
+      what: `another process of the same name joined the group, and took this one's place (${error.message})`,
+      hint: 'Give each process a WEIR_INSTANCE_ID of its own, or none.',
+    }
+  }
+  if (error.code === codes.hungUp) {
+    return {
+      what: `${brokers} hung up at the first word (${error.message})`,
+      hint: "A port that wants TLS does that: set the connection's ssl option; or else see whether the broker runs.",
     }
   }
   if (rights.includes(error.code)) {

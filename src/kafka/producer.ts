@@ -8,7 +8,7 @@ import {
   nativeClient,
   type Producer,
 } from './client.js'
-import { isRefusal } from './errors.js'
+import { connectClient } from './connecting.js'
 import { refusalOf } from './faults.js'
 
 export interface ProducerOptions {
@@ -105,18 +105,11 @@ export class KafkaProducer<T> {
 
   /** Errors with what the client says when no broker answers in 5 s, or one refuses the login. */
   async connect(): Promise<void> {
-    let refused: ClientError | undefined
-    const refusal = new Promise<never>((_, reject) =>
-      this.client.on('event.error', (error) => {
-        if (isRefusal(error)) reject((refused = error))
-      }),
-    )
-    refusal.catch(() => undefined)
     try {
-      await Promise.race([refusal, call((done) => this.client.connect({ timeout: connectMs, allTopics: false }, done))])
+      await connectClient(this.client, connectMs)
     } catch (error) {
       void this.close()
-      throw refused ?? error
+      throw error
     }
     this.client.setPollInBackground(true)
   }

@@ -193,7 +193,8 @@ class Session {
       await this.pump.hearing(consumer.commit(own))
     } catch (error) {
       const { doing, place } = this.options
-      const gone: readonly number[] = [codes.illegalGeneration, codes.unknownMember, codes.fencedInstance]
+      if ((error as ClientError).code === codes.fencedInstance) throw this.asError(error)
+      const gone: readonly number[] = [codes.illegalGeneration, codes.unknownMember]
       const code = gone.includes((error as ClientError).code) ? 'WEIR_CHECKPOINT_FENCED' : 'WEIR_CHECKPOINT_UNREACHABLE'
       throw kafkaError(code, `${doing}: committing to group '${this.options.group}'`, error as ClientError, {
         ...place,
@@ -425,7 +426,9 @@ class Session {
   private asError(error: unknown): WeirError {
     if (error instanceof WeirError) return error
     const { doing, place } = this.options
-    return kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, {
+    // The other process would be thrown out in its turn, and so on for ever.
+    const isTwin = (error as ClientError).code === codes.fencedInstance
+    return kafkaError(isTwin ? 'WEIR_SOURCE_REFUSED' : 'WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, {
       ...place,
       address: this.connection.address,
     })

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
@@ -20,7 +20,9 @@ export class EmbeddedServer {
 
   /** Errors: WEIR_CONFIG_INVALID when another process has the directory. */
   static async start(directory: string): Promise<EmbeddedServer> {
-    await mkdir(directory, { recursive: true })
+    // What is kept here is for nobody else to read.
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await chmod(directory, 0o700)
     const lock = await DirectoryLock.take(directory)
     try {
       // Large, and needed by nobody who has a server.
@@ -81,7 +83,7 @@ class DirectoryLock {
       })
     }
     if (holder > 0) await rm(file, { force: true })
-    await writeFile(file, String(port), { flag: 'wx' })
+    await writeFile(file, String(port), { flag: 'wx', mode: 0o600 })
   }
 
   async release(): Promise<void> {

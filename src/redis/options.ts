@@ -43,6 +43,10 @@ export const connectionOptions = z
     ({ url, cluster, sentinel }) => [url, cluster, sentinel].filter((place) => place !== undefined).length === 1,
     'expected one of `url`, `cluster` and `sentinel`',
   )
+  .refine(({ url, ssl }) => ssl !== false || url?.startsWith('rediss:') !== true, {
+    path: ['ssl'],
+    message: '`url` says rediss://, which is TLS, and `ssl` says false: leave one of them out',
+  })
   .refine(({ cluster, database }) => cluster === undefined || (database ?? 0) === 0, {
     path: ['database'],
     message: 'a cluster has database 0 only',

@@ -51,6 +51,8 @@ export interface FeedOptions<V, W = V> {
   readonly every?: Duration
   /** How long an answer may take. Default `'30s'`. */
   readonly timeout?: Duration
+  /** How large the document may be, unpacked, in bytes; a larger one counts as no answer. Default 64 MiB. */
+  readonly maxBytes?: number
   /** After how many items it idles. Default: never. */
   readonly count?: number
   /** Names the stage in graphs, logs and metrics. Default `feed`. */
@@ -74,6 +76,11 @@ const schema = z.strictObject({
   onError: rejectionPolicy.optional().describe('What becomes of an item of which a function throws.'),
   every: duration.default(60_000).describe('How often it is asked for; a server that wants more time gets it.'),
   timeout: duration.default(30_000).describe('How long an answer may take.'),
+  maxBytes: z
+    .int()
+    .min(1)
+    .default(64 * 1024 * 1024)
+    .describe('How large the document may be, unpacked, in bytes; a larger one counts as no answer.'),
   count: z.int().min(0).default(Number.MAX_SAFE_INTEGER).describe('After how many items it idles.'),
   name: z
     .string()
@@ -142,11 +149,11 @@ class FeedTask implements SourceTask {
     private readonly options: Options,
     private readonly context: SourceContext,
   ) {
-    const { url, every, timeout } = options
+    const { url, every, timeout, maxBytes } = options
     this.partition = { topic: `feed:${context.stage}`, partition: 0 }
     this.log = new ReplayLog(this.partition)
     this.known = new KnownItems(context.store(context.stage, knownCodec), this.partition)
-    this.poller = new Poller({ url, everyMs: every, timeoutMs: timeout, clock: context.clock })
+    this.poller = new Poller({ url, everyMs: every, timeoutMs: timeout, maxBytes, clock: context.clock })
   }
 
   get assignments$(): Observable<Assigned> {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { concat, firstValueFrom, NEVER, type Observable, of, Subject, take, takeUntil, timer, toArray } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -295,4 +296,16 @@ describe('an item that changes', () => {
     if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 1 }]), of(1)))
     expect(await told(second, 9)).toEqual([['us1', 5]])
   })
+test('a document that unpacks to more than maxBytes is given up, and the next one is taken', async () => {
+  let held = 0
+  server.answer = (response) => {
+    server.answer = undefined
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(64 << 20, ' ')))
+    response.on('close', () => (held = process.memoryUsage().arrayBuffers))
+  }
+  server.items = [a]
+  const before = process.memoryUsage().arrayBuffers
+  expect(await ids(open({ maxBytes: 1 << 20 }), 1)).toEqual(['a0'])
+  expect(server.asked).toHaveLength(2)
+  expect(held - before).toBeLessThan(32 << 20)
 })

@@ -13,6 +13,9 @@ export { requireKafka } from './kafka-install.js'
 export interface KafkaCluster {
   /** `host:port,…` of all brokers, those that are down too. */
   readonly bootstrap: string
+  /** `host:port` where one that is secured speaks TLS, and where it asks for the login `weir` with the password `right`. */
+  readonly tls: string
+  readonly login: string
   /** Ends a broker at once, as a power cut would. */
   kill(broker: number): Promise<void>
   /** Lets a broker end in its own way. */
@@ -37,15 +40,24 @@ interface ClusterOptions {
   readonly brokers?: 1 | 3
   readonly optimized?: boolean
   readonly proxied?: boolean
+  /** The key and the certificate, in PEM, with which a broker speaks TLS on one more port, and asks for a login on another. */
+  readonly secured?: string
 }
 
-async function start({ brokers = 1, optimized = false, proxied = false }: ClusterOptions = {}): Promise<KafkaCluster> {
+async function start({
+  brokers = 1,
+  optimized = false,
+  proxied = false,
+  secured,
+}: ClusterOptions = {}): Promise<KafkaCluster> {
   const kafka = installKafka()
   const home = mkdtempSync(join(tmpdir(), 'weir-kafka-'))
   const [ports, controllers] = [await freePorts(brokers), await freePorts(brokers)]
   const proxies = proxied ? await Promise.all(ports.map((port) => TcpProxy.start(port))) : []
   const advertised = proxied ? proxies.map(({ port }) => port) : ports
-  const cluster = { id: kafkaId(), ports, controllers, advertised }
+  const [tls = 0, login = 0] = secured === undefined ? [] : await freePorts(2)
+  const security = secured === undefined ? undefined : { tls, login, pem: secured }
+  const cluster = { id: kafkaId(), ports, controllers, advertised, security }
   const nodes = ports.map((_, index) => new Node({ index, home, cluster, kafka, optimized }))
   const close = async () => {
     await Promise.all([...nodes.map((node) => node.end('SIGKILL')), ...proxies.map((proxy) => proxy.close())])
@@ -59,6 +71,8 @@ async function start({ brokers = 1, optimized = false, proxied = false }: Cluste
   }
   return {
     bootstrap: advertised.map((port) => `127.0.0.1:${port}`).join(','),
+    tls: `127.0.0.1:${tls}`,
+    login: `127.0.0.1:${login}`,
     kill: (broker) => nodes[broker]!.end('SIGKILL'),
     stop: (broker) => nodes[broker]!.end('SIGTERM'),
     restart: (broker) => nodes[broker]!.start(),
@@ -73,6 +87,7 @@ interface ClusterParts {
   readonly ports: readonly number[]
   readonly controllers: readonly number[]
   readonly advertised: readonly number[]
+  readonly security: { readonly tls: number; readonly login: number; readonly pem: string } | undefined
 }
 
 interface NodeParts {
@@ -94,7 +109,10 @@ class Node {
     this.config = join(directory, 'broker.properties')
     mkdirSync(directory)
     kafka.format(data, index, cluster.id)
-    writeFileSync(this.config, propertiesOf({ ...settingsOf(index, cluster), 'log.dirs': data }))
+    writeFileSync(
+      this.config,
+      propertiesOf({ ...settingsOf(index, cluster), ...securityOf(cluster, directory), 'log.dirs': data }),
+    )
     this.process = new ServerProcess({ directory })
   }
 
@@ -116,6 +134,28 @@ class Node {
 
 const quickStart = ['-Xms128M', '-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 const fullSpeed = ['-Xms512M', '-Xmx1G']
+
+function securityOf({ ports: [port], controllers: [controller], security }: ClusterParts, directory: string) {
+  if (security === undefined) return {}
+  const keystore = join(directory, 'keystore.pem')
+  writeFileSync(keystore, security.pem)
+  const named = [
+    `PLAINTEXT://127.0.0.1:${port}`,
+    `SSL://127.0.0.1:${security.tls}`,
+    `SASL_PLAINTEXT://127.0.0.1:${security.login}`,
+  ].join(',')
+  return {
+    listeners: `${named},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': named,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': keystore,
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.sasl_plaintext.plain.sasl.jaas.config':
+      'org.apache.kafka.common.security.plain.PlainLoginModule required user_weir="right";',
+  }
+}
 
 function settingsOf(index: number, { ports, controllers, advertised }: ClusterParts) {
   const count = ports.length

@@ -170,6 +170,15 @@ test('an unknown id is the record’s fault', async () => {
   })
 })
 
+test('an unknown id is asked for once, however many records bear it', async () => {
+  const registry = open()
+  const ask = () => firstValueFrom(registry.schema(4_711)).catch((error: unknown) => error)
+  const errors = [...(await Promise.all([ask(), ask(), ask()])), await ask()]
+  for (const error of errors) expect(error).toMatchObject({ code: 'WEIR_RECORD_MALFORMED' })
+  expect(server.requests).toEqual(['GET /schemas/ids/4711'])
+  await registry.close()
+})
+
 test('a client that is not installed is named with the line that installs it', () => {
   expect(() => loadPeer('weir-no-such-package', 'Avro')).toThrow(
     expect.objectContaining({ code: 'WEIR_CONFIG_INVALID', hint: 'Install it: npm install weir-no-such-package' }),

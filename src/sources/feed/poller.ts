@@ -1,10 +1,13 @@
 import type { Clock } from '../../model/index.js'
+import { boundedText } from '../internal/bounded-text.js'
 import { retryAfterMs } from '../internal/retry-after.js'
 
 interface PollerOptions {
   readonly url: string
   readonly everyMs: number
   readonly timeoutMs: number
+  /** How large the document may be, bytes. */
+  readonly maxBytes: number
   readonly clock: Clock
 }
 
@@ -32,7 +35,7 @@ export class Poller {
   }
 
   private async ask(signal: AbortSignal): Promise<{ readonly body: unknown } | undefined> {
-    const { url, everyMs, clock } = this.options
+    const { url, everyMs, maxBytes, clock } = this.options
     const response = await fetch(url, { headers: this.headers(), signal })
     const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.now())
     if (pauseMs > everyMs) this.dueAt = clock.scheduler.now() + pauseMs
@@ -41,7 +44,7 @@ export class Poller {
       if (response.status === 304) return undefined
       throw new Error(`it answered ${response.status}`)
     }
-    const body: unknown = await response.json()
+    const body: unknown = JSON.parse(await boundedText(response, maxBytes))
     // Only now: a document that was cut off is asked for in full again.
     this.etag = response.headers.get('etag') ?? undefined
     this.modified = response.headers.get('last-modified') ?? undefined

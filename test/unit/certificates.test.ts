@@ -1,0 +1,165 @@
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { firstValueFrom, type Observable } from 'rxjs'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { cassandra, mysql, postgres, redis } from '../../src/index.js'
+import { type Connection, type DeclaredConnection, silentLogger, systemClock } from '../../src/model/index.js'
+import { clientConfig, connectionOptions } from '../../src/postgres/options.js'
+import { withoutTls } from '../../src/postgres/url-tls.js'
+import { type Certificate, selfSigned } from '../support/certificates.js'
+
+/** Speaks TLS, and notes whether a client that saw the certificate went on to say something. */
+class TlsServer {
+  said = 0
+  private readonly server: Server
+  private readonly sockets = new Set<Socket>()
+
+  constructor(
+    private readonly certificate: Certificate,
+    asksFirst: boolean,
+  ) {
+    this.server = createServer((socket) => {
+      this.sockets.add(socket)
+      socket.on('error', () => undefined)
+      if (!asksFirst) return this.secure(socket)
+      // PostgreSQL asks first whether it may.
+      socket.once('data', () => {
+        socket.write('S')
+        this.secure(socket)
+      })
+    })
+  }
+
+  private secure(socket: Socket): void {
+    const { cert, key } = this.certificate
+    const secured = new TLSSocket(socket, { isServer: true, cert, key })
+    secured.on('error', () => undefined)
+    secured.on('data', () => {
+      this.said++
+      secured.destroy()
+    })
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve))
+    return (this.server.address() as AddressInfo).port
+  }
+
+  close(): void {
+    for (const socket of this.sockets) socket.destroy()
+    this.server.close()
+  }
+}
+
+let certificate: Certificate
+beforeAll(() => {
+  certificate = selfSigned()
+})
+
+const open: Connection[] = []
+const servers: TlsServer[] = []
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((connection) => connection.close()))
+  for (const server of servers.splice(0)) server.close()
+})
+
+interface Runs extends Connection {
+  run(work: (client: never) => Promise<unknown>): Observable<unknown>
+}
+
+/** What comes of using a connection once. */
+async function use({ definition, options }: DeclaredConnection): Promise<unknown> {
+  const context = { app: 'a', name: 'c', clock: systemClock, log: silentLogger, production: false, dataDirectory: '.' }
+  const connection = definition.open(definition.options.parse(options), context) as Runs
+  open.push(connection)
+  const work = async (client: { query?(text: string): unknown; ping?(): unknown }) =>
+    client.query?.('SELECT 1') ?? client.ping?.()
+  return firstValueFrom(connection.run(work as never)).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+}
+
+type Ssl = true | { ca?: string; rejectUnauthorized?: boolean }
+const clients = {
+  postgres: (port: number, ssl: Ssl) => postgres({ url: `postgres://u:p@localhost:${port}/d`, ssl }),
+  redis: (port: number, ssl: Ssl) => redis({ url: `rediss://127.0.0.1:${port}`, ssl, timeout: '3s' }),
+  cassandra: (port: number, ssl: Ssl) =>
+    cassandra({ contactPoints: [`localhost:${port}`], keyspace: 'k', ssl, timeout: '3s' }),
+}
+
+describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', { timeout: 60_000 }, (kind) => {
+  async function said(ssl: Ssl): Promise<{ count: number; error: unknown }> {
+    const server = new TlsServer(certificate, kind === 'postgres')
+    servers.push(server)
+    const error = await use(clients[kind](await server.listen(), ssl))
+    return { count: server.said, error }
+  }
+
+  test.each([
+    ['nobody has signed', true],
+    ['another authority has signed', { ca: selfSigned().cert }],
+  ] as const)('says nothing to a server whose certificate %s, and tells why', async (_, ssl) => {
+    const { count, error } = await said(ssl)
+    expect(count).toBe(0)
+    expect(
+      JSON.stringify([
+        String(error),
+        Object.values((error as { innerErrors?: object })?.innerErrors ?? {}).map(String),
+      ]),
+    ).toMatch(/self-signed certificate|unable to verify/)
+  })
+
+  test('speaks with a server whose certificate it is given', async () => {
+    const { count } = await said({ ca: certificate.cert })
+    expect(count).toBeGreaterThan(0)
+  })
+})
+
+describe('what a URL of postgres says about TLS', () => {
+  const at = 'postgres://u:p@db/x'
+  const configOf = (url: string, more: object = {}) => clientConfig(connectionOptions.parse({ url, ...more }))
+
+  test.each([
+    ['sslmode=disable', true],
+    ['sslmode=no-verify', true],
+    ['sslmode=require', { ca: 'x' }],
+    ['ssl=true', false],
+  ])('is refused beside the option ssl: %s', (said, ssl) => {
+    const { error } = connectionOptions.safeParse({ url: `${at}?${said}`, ssl })
+    expect(error?.issues).toMatchObject([{ path: ['ssl'], message: expect.stringContaining(said) }])
+  })
+
+  test.each(['sslmode=allow', 'uselibpqcompat=true&sslmode=require', 'ssl=perhaps', 'sslmode=require&ssl=true'])(
+    'is refused where it is not clear: %s',
+    (said) => expect(connectionOptions.safeParse({ url: `${at}?${said}` }).error?.issues).toHaveLength(1),
+  )
+
+  test('holds by itself, and whoever asks for TLS has the certificate verified', () => {
+    for (const mode of ['prefer', 'require', 'verify-ca', 'verify-full']) {
+      expect(configOf(`${at}?sslmode=${mode}&application_name=a`)).toEqual({
+        connectionString: `${at}?application_name=a`,
+        ssl: {},
+      })
+    }
+    expect(configOf(`${at}?sslmode=disable`).ssl).toBe(false)
+    expect(configOf(`${at}?sslmode=no-verify`).ssl).toEqual({ rejectUnauthorized: false })
+    expect(configOf(`${at}?ssl=1`).ssl).toEqual({})
+    expect(configOf(at, { ssl: true })).toEqual({ connectionString: at, ssl: true })
+    expect(configOf(at)).toEqual({ connectionString: at })
+    expect(withoutTls(`${at}?a=b`)).toBe(`${at}?a=b`)
+  })
+
+  test('looks for an address in the certificate where the host is one', () => {
+    expect(configOf('postgres://u:p@10.0.0.1/x', { ssl: true }).ssl).toEqual({ host: '10.0.0.1' })
+  })
+})
+
+test('a URL of redis that says TLS is refused beside an option that says none', () => {
+  const { definition } = redis
+  expect(definition.options.safeParse({ url: 'rediss://h', ssl: false }).error?.issues).toMatchObject([
+    { path: ['ssl'] },
+  ])
+  expect(mysql.definition.options.safeParse({ url: 'mysql://h/d?ssl=x' }).success).toBe(false)
+})
