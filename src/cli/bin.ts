@@ -14,9 +14,10 @@ for (const output of [process.stdout, process.stderr]) output.on('error', () => 
 
 const told$ = merge(...signals.map(on))
 const alone$ = orphaned(ownAncestry).pipe(
-  takeUntil(told$),
   tap(() => process.stderr.write('what started this process has ended, and so it stops\n')),
   map((): Signal => 'SIGTERM'),
+  // Told twice, it would not drain.
+  takeUntil(told$),
 )
 const own = ownWorker()
 const code = await main(process.argv.slice(2), {

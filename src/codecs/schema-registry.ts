@@ -75,7 +75,7 @@ export class SchemaRegistry implements Connection {
       catchError((error: unknown) =>
         throwError(() => (statusOf(error) === 404 ? unknownId(id) : this.fault(error, doing))),
       ),
-      tap({ error: (error: WeirError) => this.note(id, error) }),
+      tap({ error: (error: unknown) => this.note(id, error) }),
       finalize(() => this.asking.delete(id)),
       share(),
     )
@@ -102,8 +102,8 @@ export class SchemaRegistry implements Connection {
     await (this.client?.close() as unknown as Promise<void> | undefined)
   }
 
-  private note(id: number, { code }: WeirError): void {
-    if (code !== 'WEIR_RECORD_MALFORMED') return
+  private note(id: number, error: unknown): void {
+    if (!(error instanceof WeirError) || error.code !== 'WEIR_RECORD_MALFORMED') return
     if (this.unknown.size >= mostUnknown) this.unknown.clear()
     this.unknown.set(id, performance.now() + unknownForMs)
   }

@@ -2,7 +2,6 @@ import type { Header, Key } from '../model/index.js'
 import {
   type ClientError,
   type ClientSettings,
-  call,
   codes,
   disconnect,
   nativeClient,

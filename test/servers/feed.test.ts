@@ -297,15 +297,15 @@ describe('an item that changes', () => {
     expect(await told(second, 9)).toEqual([['us1', 5]])
   })
 test('a document that unpacks to more than maxBytes is given up, and the next one is taken', async () => {
-  let held = 0
+  let isCut = false
   server.answer = (response) => {
     server.answer = undefined
-    response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(64 << 20, ' ')))
-    response.on('close', () => (held = process.memoryUsage().arrayBuffers))
+    // The rest of it never comes, so only who gives it up goes on.
+    response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync(Buffer.alloc(8 << 20, ' ')))
+    response.on('close', () => (isCut = true))
   }
   server.items = [a]
-  const before = process.memoryUsage().arrayBuffers
-  expect(await ids(open({ maxBytes: 1 << 20 }), 1)).toEqual(['a0'])
+  expect(await ids(open({ maxBytes: 1 << 20 }), 1)).toEqual(['a1'])
   expect(server.asked).toHaveLength(2)
-  expect(held - before).toBeLessThan(32 << 20)
+  expect(isCut).toBe(true)
 })

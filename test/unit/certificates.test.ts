@@ -73,8 +73,8 @@ async function use({ definition, options }: DeclaredConnection): Promise<unknown
   const context = { app: 'a', name: 'c', clock: systemClock, log: silentLogger, production: false, dataDirectory: '.' }
   const connection = definition.open(definition.options.parse(options), context) as Runs
   open.push(connection)
-  const work = async (client: { query?(text: string): unknown; ping?(): unknown }) =>
-    client.query?.('SELECT 1') ?? client.ping?.()
+  const work = (client: { query?(text: string): unknown; ping?(): unknown }) =>
+    Promise.resolve(client.query?.('SELECT 1') ?? client.ping?.())
   return firstValueFrom(connection.run(work as never)).then(
     () => undefined,
     (error: unknown) => error,
