@@ -1,12 +1,5 @@
 import type { Header, Key } from '../model/index.js'
-import {
-  type ClientError,
-  type ClientSettings,
-  codes,
-  disconnect,
-  nativeClient,
-  type Producer,
-} from './client.js'
+import { type ClientError, type ClientSettings, codes, disconnect, nativeClient, type Producer } from './client.js'
 import { connectClient } from './connecting.js'
 import { refusalOf } from './faults.js'
 

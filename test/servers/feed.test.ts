@@ -296,6 +296,8 @@ describe('an item that changes', () => {
     if (change.kind === 'assigned') await firstValueFrom(concat(change.start([{ ...partition, offset: 1 }]), of(1)))
     expect(await told(second, 9)).toEqual([['us1', 5]])
   })
+})
+
 test('a document that unpacks to more than maxBytes is given up, and the next one is taken', async () => {
   let isCut = false
   server.answer = (response) => {
