@@ -2,6 +2,8 @@ import { concat, concatMap, defer, EMPTY, filter, map, mergeMap, NEVER, Observab
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { EpochBudget } from '../../src/engine/epoch.js'
 import { EventTime } from '../../src/engine/event-time.js'
+import { Inputs } from '../../src/engine/inputs.js'
+import { Rejections } from '../../src/engine/rejections.js'
 import { StageContexts } from '../../src/engine/stage-contexts.js'
 import { FlowTask } from '../../src/engine/task.js'
 import {
@@ -87,6 +89,8 @@ function releasingEarly(source: SourceTask): SourceTask {
     ),
   })
 }
+
+const stranger = { topic: 'of somebody else', partition: 0, offset: 1 }
 
 /** Flows that are one task, and count once. */
 const oneTask = /^(copies|doubles|counts|windows|totals).*exactly once/
@@ -185,7 +189,29 @@ describe('the surroundings, or what the engine does with them', busy, () => {
       },
       /^what is revoked is given back/,
     ],
-    ['generations stay the same', oneTask, { kept: withoutGenerations }, /^no effect counts after fencing/],
+    [
+      'a group is told of topics that are not its own',
+      /two topics/,
+      { source: (source) => sourceOf(source, { commit: (positions) => source.commit([...positions, stranger]) }) },
+      /^a group is told of its own topics only/,
+    ],
+    [
+      'binary keys are taken for text',
+      /^late records by key/,
+      {
+        source: (source) =>
+          sourceOf(source, {
+            read: (epoch) => source.read(epoch).pipe(map((record) => record.keyed(record.key && String(record.key)))),
+          }),
+      },
+      /^groups are told apart/,
+    ],
+    [
+      'generations stay the same',
+      oneTask,
+      { kept: withoutGenerations },
+      /^(no effect counts after fencing|positions do not go back)/,
+    ],
   ])('%s', (_, named, sabotage, promise) => {
     expect(firstBroken(named, sabotage)).toMatch(promise)
   })
@@ -258,6 +284,16 @@ describe('the engine itself', busy, () => {
       return { ...context, instance: context.instance?.split('.')[0] }
     })
     expect(firstBroken(/two topics/)).toMatch(/^each source is a member of its own/)
+  })
+
+  test('the partitions of one input are taken for all', () => {
+    vi.spyOn(Inputs.prototype, 'areAll').mockReturnValue(true)
+    expect(firstBroken(/^windows of two topics/)).toMatch(results)
+  })
+
+  test('a record that is rejected is forgotten', () => {
+    vi.spyOn(Rejections.prototype, 'reject').mockImplementation(() => undefined)
+    expect(firstBroken(/^refused/)).toMatch(/is nowhere/)
   })
 
   test('an epoch is not cut', () => {

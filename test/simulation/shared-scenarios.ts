@@ -7,7 +7,9 @@ import {
   flow,
   json,
   type Key,
+  kafka,
   keyBy,
+  merge,
   type Operator,
   recordKey,
   tumbling,
@@ -48,6 +50,13 @@ const byKey: Operator<Visit, Windowed<number, Key>> = aggregate('windows', {
 /** Records of a user in any partition. */
 function scattered(random: Random): SimulatedInput<Visit>[] {
   return visits(random).map((visit) => ({ ...visit, partition: random.between(0, 2) }))
+}
+
+/** The same of two topics, each of which brings late times at last. */
+function closedVisitsOfTwo(random: Random): SimulatedInput<Visit>[] {
+  return closedVisits(random).flatMap((visit) =>
+    visit.value.id < 0 ? [0, 1].map((one) => ({ ...visit, source: one })) : { ...visit, source: random.between(0, 1) },
+  )
 }
 
 /** Records of a user in one partition, and then a late time in each. */
@@ -170,6 +179,13 @@ export const sharedScenarios: readonly Scenario[] = [
     allWindows,
     sparseVisits,
     { ...several, faults: allButClock, every: '500ms' },
+  ),
+  scenario(
+    'windows of two topics, exactly once',
+    flow(merge(source, kafka.source({ topic: 'more' })), json(Visit), timed, windows, table()),
+    byWindow,
+    closedVisitsOfTwo,
+    several,
   ),
   scenario('transactions, exactly once', flow(source, json(Visit), topic()).with(exactlyOnce), copies, visits, several),
   scenario(

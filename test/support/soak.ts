@@ -1,4 +1,4 @@
-import type { Chaos, Fault } from './chaos.js'
+import type { Fault } from './chaos.js'
 
 /** What became of all that a system was given. */
 export interface Balance {
@@ -20,7 +20,7 @@ export interface Soaked {
   /** What goes wrong with it, by the hands that deal at the same time. */
   readonly hands: readonly (readonly Fault[])[]
   /** Ends the load, waits for what is on its way, ends all processes, and says what became of it. */
-  settle(tell: Chaos['tell']): Promise<Balance>
+  settle(): Promise<Balance>
 }
 
 /** The report of a soak, and whether everything is accounted for. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Position, partitionName } from '../../model/index.js'
 import type { PlacedInput } from './inputs.js'
+import type { LoggedInput } from './models.js'
 import type { World } from './world.js'
 
 /** How the records of the input are found again in what comes out. */
@@ -9,11 +10,18 @@ export interface Accounting<In = never> {
   readonly idOf: (value: In) => string
   /** The records that a value which was written is made of. */
   readonly idsOf: (output: never) => readonly string[]
+  /** Of windows: which records belong together, and of which window a value is. Each group has one result a window. */
+  readonly groups?: {
+    readonly of: (value: In, input: LoggedInput<In>) => string
+    readonly window: (output: never) => string
+  }
 }
 
 /** Each record is in the results or in the dead letters, as itself: never in both, never in neither. */
 export class Accounts {
   private readonly ids = new Map<string, { readonly id: string; readonly bytes: unknown }>()
+  private readonly groups = new Map<string, string>()
+  private readonly windows = new Set<string>()
   private readonly open: Set<string>
   private readonly results = new Set<string>()
   private readonly letters = new Set<string>()
@@ -23,12 +31,18 @@ export class Accounts {
     private readonly accounting: Accounting,
     input: readonly PlacedInput[],
   ) {
-    for (const { logged, bytes } of input) this.ids.set(placeOf(logged), { id: accounting.idOf(logged.value), bytes })
+    for (const { logged, bytes } of input) {
+      const id = accounting.idOf(logged.value)
+      this.ids.set(placeOf(logged), { id, bytes })
+      this.groups.set(id, accounting.groups?.of(logged.value, logged) ?? '')
+    }
     this.open = new Set([...this.ids.values()].map(({ id }) => id))
   }
 
   counted(output: unknown, once: boolean): void {
-    for (const id of this.accounting.idsOf(output as never)) {
+    const ids = this.accounting.idsOf(output as never)
+    this.tellApart(ids, output as never, once)
+    for (const id of ids) {
       this.open.delete(id)
       if (once && this.results.has(id)) this.world.breaks(`each record counts once: ${id} counts again`)
       this.results.add(id)
@@ -51,6 +65,16 @@ export class Accounts {
   /** What is in neither. */
   missing(): string[] {
     return [...this.open].map((id) => `${id} is nowhere`)
+  }
+
+  private tellApart(ids: readonly string[], output: never, once: boolean): void {
+    const { groups } = this.accounting
+    if (groups === undefined) return
+    const [group, other] = [...new Set(ids.map((id) => this.groups.get(id)))]
+    if (other !== undefined) this.world.breaks(`groups are told apart: ${group} and ${other} have one result`)
+    const name = `${groups.window(output)} of ${group}`
+    if (once && this.windows.has(name)) this.world.breaks(`each group has one result a window: ${name} has two`)
+    this.windows.add(name)
   }
 
   private compare(id: string): void {

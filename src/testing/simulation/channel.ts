@@ -177,7 +177,14 @@ class SimulatedChannelReader implements SourceTask {
     const { cluster, limit } = around
     const { topic, group, instance } = request
     const committed = () => undefined
-    this.reader = new SimulatedReader(cluster, actor, { topics: [topic], group, instance, limit, committed })
+    this.reader = new SimulatedReader(cluster, actor, {
+      topics: [topic],
+      group,
+      instance,
+      limit,
+      committed,
+      answersAfterMs: 0,
+    })
     this.assignments$ = concat(made(cluster, actor, request).pipe(ignoreElements()), this.reader.assignments$)
   }
 

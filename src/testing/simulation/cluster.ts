@@ -147,8 +147,9 @@ function endOf({ start, entries }: Log): number {
 }
 
 /** Spreads keys over partitions. */
-export function hash(key: string): number {
+export function hash(key: string | Buffer): number {
   let sum = 7
-  for (const letter of key) sum = (Math.imul(sum, 31) + (letter.codePointAt(0) ?? 0)) >>> 0
+  for (const letter of typeof key === 'string' ? key : key.toString('latin1'))
+    sum = (Math.imul(sum, 31) + (letter.codePointAt(0) ?? 0)) >>> 0
   return sum
 }

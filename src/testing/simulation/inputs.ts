@@ -1,6 +1,6 @@
 import type { Flow, Topology } from '../../engine/index.js'
 import type { InputNode } from '../../engine/topology.js'
-import type { Source } from '../../model/index.js'
+import type { Key, Source } from '../../model/index.js'
 import { asRead } from '../stand-ins.js'
 import { type Cluster, hash } from './cluster.js'
 import type { LoggedInput } from './models.js'
@@ -10,7 +10,7 @@ import type { Random } from './random.js'
 export interface SimulatedInput<V = unknown> {
   /** Objects become JSON where the source reads bytes. */
   readonly value: V
-  readonly key?: string | null
+  readonly key?: Key
   /** Default: by the key, or at random. */
   readonly partition?: number
   /** ms. Default 0. */

@@ -1,8 +1,8 @@
-import type { Position } from '../../model/index.js'
+import type { Key, Position } from '../../model/index.js'
 
 /** A record that a simulation writes to a source's topic, as its place in the log tells. */
 export interface LoggedInput<V = unknown> extends Position {
-  readonly key: string | null
+  readonly key: Key
   readonly value: V
   readonly timestamp: number
 }

@@ -24,6 +24,8 @@ export interface ReaderOptions {
   readonly instance: string | undefined
   /** How many records an epoch takes at the most. */
   readonly limit: number
+  /** How long the group takes to answer who joins it, ms. */
+  readonly answersAfterMs: number
   /** The group has taken these positions. */
   readonly committed: (member: string, positions: readonly Position[]) => void
 }
@@ -120,7 +122,7 @@ class Session {
   ) {
     this.group = cluster.group(options.group)
     this.unlisten = cluster.listen(() => this.fetch())
-    this.actor.after(cluster.link.latency(), () => this.join())
+    this.actor.after(cluster.link.latency() + options.answersAfterMs, () => this.join())
   }
 
   close(): void {

@@ -92,6 +92,8 @@ interface Plan {
 /** How long it may take until all is done once nothing goes wrong any more, ms. */
 const recoveryMs = 600_000
 const stopMs = 60_000
+const usualSkewMs = 5_000
+const slowestGroupMs = 8_000
 /** The brokers abort what nobody has ended before. */
 const longestTransactionMs = 70_000
 
@@ -99,6 +101,9 @@ const longestTransactionMs = 70_000
 export class Simulation {
   readonly world: World
   private readonly random: Random
+  /** Chances of their own, so that a seed keeps what else it has in store. */
+  private readonly odds: Random
+  private readonly faults: readonly Fault[]
   private readonly plan: Plan
   private readonly cluster: Cluster
   private readonly server: CheckpointServer
@@ -119,6 +124,8 @@ export class Simulation {
     private readonly sabotage: Sabotage = {},
   ) {
     this.random = new Random(options.seed)
+    this.odds = new Random(options.seed + 1)
+    this.faults = options.faults ?? (Object.keys(faults) as Fault[])
     this.world = new World(this.random)
     this.plan = planOf(this.random, options)
     this.world.note('plan', JSON.stringify(this.plan))
@@ -159,7 +166,7 @@ export class Simulation {
     const links = this.isTransactional ? [this.cluster.link] : [this.cluster.link, this.server.link, this.sinks]
     const scene = { world, fleet, cluster: this.cluster, links, sessionMs: plan.sessionMs }
     fleet.scale(this.random.between(1, fleet.size))
-    const storm = new Storm(scene, this.options.faults ?? (Object.keys(faults) as Fault[]), plan.gapMs)
+    const storm = new Storm(scene, this.faults, plan.gapMs)
     this.goOn(plan.stormMs, () => false)
     storm.end()
     fleet.scale(this.random.between(1, fleet.size))
@@ -201,6 +208,8 @@ export class Simulation {
 
   private launch(name: string, slot: number, ended: () => void): SimulatedProcess {
     const connection = this.connectionOf(this.world.actor(name))
+    // The clocks of two machines differ before any of them jumps.
+    if (this.faults.includes('clock')) connection.actor.skewMs = this.odds.between(-usualSkewMs, usualSkewMs)
     const instance = this.plan.isStatic ? `instance-${slot}` : undefined
     const making = { topology: this.compiled(connection), instance, readers: connection.readers }
     return new SimulatedProcess(connection.actor, this.cluster, making, ended)
@@ -274,6 +283,7 @@ export class Simulation {
         group,
         instance,
         limit: this.plan.maxRecords,
+        answersAfterMs: this.answersAfterMs(),
         committed: (_, positions) => {
           if (topics.every((topic) => this.inGroups.has(topic))) this.judge.committed(positions)
         },
@@ -284,6 +294,12 @@ export class Simulation {
     const { reads, ...definition } = source.definition
     const partitioned = this.options.repartition === false || reads === undefined ? {} : { reads }
     return { ...source, definition: { ...definition, ...partitioned, connection: 'simulated', build } }
+  }
+
+  /** The groups of several inputs answer at different times. */
+  private answersAfterMs(): number {
+    const { odds, flow } = this
+    return flow.inputs.length > 1 && odds.chance(0.4) ? odds.between(0, slowestGroupMs) : 0
   }
 
   private writing(sink: Sink<never>): Sink<never> {
