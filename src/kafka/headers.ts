@@ -27,5 +27,5 @@ function single(header: unknown): Header[] {
 }
 
 function refused(text: string): UnencodableError {
-  return new UnencodableError(new TypeError(text), 'headers')
+  return new UnencodableError(new TypeError(text))
 }

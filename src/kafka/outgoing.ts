@@ -12,11 +12,10 @@ const ofBrokers = ['__consumer_offsets', '__transaction_state', '__share_group_s
 export function checked(message: OutgoingMessage): OutgoingMessage {
   const { topic, key, timestamp } = message
   if (!isTopicName(topic))
-    throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`, 'topic')
+    throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`)
   if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
-    throw unencodable(`a ${typeof key} is no key: give it as text or bytes`, 'key')
-  if (!Number.isSafeInteger(Math.trunc(timestamp)))
-    throw unencodable(`${String(timestamp)} is no time in ms`, 'timestamp')
+    throw unencodable(`a ${typeof key} is no key: give it as text or bytes`)
+  if (!Number.isSafeInteger(Math.trunc(timestamp))) throw unencodable(`${String(timestamp)} is no time in ms`)
   return message
 }
 
@@ -26,6 +25,6 @@ function isTopicName(topic: unknown): topic is string {
   return name.test(topic) && topic !== '.' && topic !== '..'
 }
 
-function unencodable(text: string, field: string): UnencodableError {
-  return new UnencodableError(new TypeError(text), field)
+function unencodable(text: string): UnencodableError {
+  return new UnencodableError(new TypeError(text))
 }

@@ -27,6 +27,6 @@ export function recordFault(error: unknown, doing: string): WeirError {
     throw error
   }
   const code: ErrorCode = error instanceof UnencodableError ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
-  const column = error instanceof UnencodableError && error.column !== undefined ? ` (${error.column})` : ''
+  const column = error instanceof UnencodableError && error.column !== undefined ? ` (column ${error.column})` : ''
   return new WeirError(code, `${doing}: ${messageOf(error)}${column}`, { cause: error })
 }

@@ -1,6 +1,7 @@
 import { Cluster, Redis } from 'ioredis'
 import { defer, type Observable } from 'rxjs'
 import { type Connection, type ConnectionContext, messageOf } from '../model/index.js'
+import { isReadOnly } from './faults.js'
 import { addressOf, type ConnectionOptions, clientOptions, nodesOf, sentinelOptions } from './options.js'
 
 const connectTimeoutMs = 10_000
@@ -97,7 +98,7 @@ export class RedisConnection implements Connection {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 1,
       // A server that became a replica: a new connection may lead to the new primary.
-      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+      reconnectOnError: isReadOnly,
     }
     if (cluster !== undefined) return new Cluster(nodesOf(cluster), { ...clusterOptions, redisOptions: options })
     const given = { ...options, retryStrategy: pauseMs }

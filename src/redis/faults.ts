@@ -64,8 +64,15 @@ function faultOf(text: string): Fault {
   return answers[wordOf(text)]?.fault ?? general.find(([pattern]) => pattern.test(text))?.[1] ?? 'record'
 }
 
+/** Whether the server is a replica: a new connection may lead to the primary. */
+export function isReadOnly(error: unknown): boolean {
+  return wordOf(error) === 'READONLY'
+}
+
+/** Before version 7, what a command in a script was answered with stands behind an ERR of the script's own. */
 function wordOf(error: unknown): string {
-  return /^-?([A-Z]+) /.exec(messageOf(error))?.[1] ?? ''
+  const text = messageOf(error)
+  return /^-?ERR Error running script.*? -([A-Z]+) /s.exec(text)?.[1] ?? /^-?([A-Z]+) /.exec(text)?.[1] ?? ''
 }
 
 function isAnswer(error: unknown): boolean {

@@ -152,6 +152,37 @@ describe('an answer', () => {
       epoch$.subscribe()
     }))
 
+  test('of 4xx is given for the events that a stage could not take, and of 202 for the others of the epoch', () =>
+    source(({ expectObservable, cold, post, task, epoch }) => {
+      const read = { topic: 'http:/events', partition: 0 }
+      const refuse = (offset: number, isTooLarge: boolean) =>
+        task.rejected?.({ ...read, offset }, new WeirError('WEIR_RECORD_REFUSED', 'writing: no', { isTooLarge }))
+      const epoch$ = concat(
+        task.read(epoch()),
+        defer(() => {
+          refuse(0, true)
+          refuse(2, false)
+          refuse(4, false)
+          task.rejected?.({ topic: 'another', partition: 0, offset: 1 }, new WeirError('WEIR_RECORD_LATE', 'late'))
+          return task.commit(task.positions())
+        }),
+      )
+      const bodies = { a: { user: 'a' }, b: { user: 'b' }, c: { user: 'c' }, d: [{ user: 'd' }, { user: 'e' }] }
+      const replies$ = cold('(abcd)', bodies).pipe(mergeMap((body) => post(body), 10))
+      const error = 'some events could not be taken'
+      const code = 'WEIR_RECORD_REFUSED'
+      const refused = (accepted: number, index: number) => {
+        return { error, accepted, rejected: [{ index, code }], correlationId: 'c1' }
+      }
+      expectObservable(replies$, '---------!').toBe('--(abcd)', {
+        a: { status: 413, body: refused(0, 0) },
+        b: { status: 202, body: { accepted: 1 } },
+        c: { status: 422, body: refused(0, 0) },
+        d: { status: 422, body: refused(1, 1) },
+      })
+      epoch$.subscribe()
+    }))
+
   test('of 400 names every fault', () =>
     source(({ expectObservable, post }) => {
       const bodies$ = post([{ user: 'a' }, { user: 1, nested: { size: 'x' } }, {}])

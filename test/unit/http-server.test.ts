@@ -188,6 +188,23 @@ describe('a body', () => {
     expect((await post(new Uint8Array([0x22, 0xff, 0x22]))).status).toBe(400)
   })
 
+  test.each([
+    { depthLimit: undefined, depth: 100 },
+    { depthLimit: 10, depth: 10 },
+  ])('that nests deeper than its route takes is 400, and $depth levels are not', async ({ depthLimit, depth }) => {
+    const deep = { ...echo, path: '/deep', bodyLimit: 100_000, ...(depthLimit === undefined ? {} : { depthLimit }) }
+    server.serve(deep).subscribe()
+    const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
+    const json = { 'content-type': 'application/json' }
+    for (const levels of [depth + 1, 5_000]) {
+      expect(await post(nested(levels), json, '/deep')).toMatchObject({
+        status: 400,
+        body: { error: `the body nests deeper than ${depth} levels` },
+      })
+    }
+    expect((await post(nested(depth), json, '/deep')).status).toBe(200)
+  })
+
   test('above the limit is 413, whether its length is announced or not', async () => {
     const text = JSON.stringify('x'.repeat(3_000_000))
     expect(await post(text)).toMatchObject({ status: 413, body: { error: 'the body is larger than 100 bytes' } })
