@@ -23,8 +23,6 @@ interface Source {
   idle: boolean
   /** By how much it has moved on while it was idle, ms. */
   movedOnMs: number
-  /** When that was heard, ms that have passed in this process; -Infinity when it may have been sent long before. */
-  at: number
   total: number
   /** All before this position was sent by the time that it was told to be idle. */
   sentTo: number
@@ -41,11 +39,10 @@ const never = Number.NEGATIVE_INFINITY
 
 const codec: StoreCodec<Source> = {
   version: 1,
-  // Another life has another clock.
-  save: ({ watermark, at: _, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
+  save: ({ watermark, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
   load(saved) {
     const source = saved as Source & { watermark: number | null }
-    return { ...unknown(), ...source, at: never, watermark: source.watermark ?? never }
+    return { ...unknown(), ...source, watermark: source.watermark ?? never }
   },
 }
 
@@ -70,10 +67,13 @@ export const receive = defineOperator({
     const store = context.store(name, codec)
     const { time, clock } = context
     const passed = () => clock.scheduler.now()
+    // When it was last heard of a source, ms that have passed: nothing to be stored, for another life has another clock.
+    const heardAt = new WeakMap<Source, number>()
     const inputOf = new Map(inputs.flatMap((topics, input) => topics.map((topic) => [topic, input] as const)))
     time.follow(({ topic, partition }) => {
       const sources = awaitedOf(store.of(topic, partition), inputOf, inputs.length)
-      return toldOf(sources, passed() - idleForMs)
+      const idleSince = passed() - idleForMs
+      return toldOf(sources, (source) => (heardAt.get(source) ?? never) < idleSince)
     })
     return operate<StreamRecord, StreamRecord>((output) => ({
       next(message) {
@@ -86,7 +86,7 @@ export const receive = defineOperator({
         }
         // Before that it may be an old message, from somebody who is gone: its own time is that of another clock.
         const at = time.isRead(topic, partition) ? passed() : never
-        const record = received(store.of(topic, partition), read, message, at)
+        const record = received(store.of(topic, partition), read, message, (source) => heardAt.set(source, at))
         if (record !== undefined) output.next(record)
       },
     }))
@@ -97,7 +97,7 @@ function received(
   part: StorePartition<Source>,
   read: Message,
   message: StreamRecord,
-  at: number,
+  noted: (source: Source) => void,
 ): StreamRecord | undefined {
   const name = partitionName(read)
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
@@ -108,10 +108,12 @@ function received(
     if (read.count > 1) part.touch(entry)
     return whole === undefined ? undefined : partialRecord(read, whole, source, message)
   }
-  const isNew = read.kind === 'told' ? heard(source, read, at) : isBeyond(source, read)
+  const isNew = read.kind === 'told' ? heard(source, read) : isBeyond(source, read)
   if (!isNew) return undefined
   part.touch(entry)
-  return read.kind === 'told' ? undefined : rekeyed(source, read, message)
+  if (read.kind !== 'told') return rekeyed(source, read, message)
+  noted(source)
+  return undefined
 }
 
 function unknown(): Source {
@@ -123,7 +125,6 @@ function unknown(): Source {
     watermark: never,
     idle: false,
     movedOnMs: 0,
-    at: never,
     total: Infinity,
     sentTo: 0,
     offset: -1,
@@ -140,7 +141,7 @@ function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity
 }
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
-function heard(source: Source, told: ToldMessage, at: number): boolean {
+function heard(source: Source, told: ToldMessage): boolean {
   const { generation, position, watermark, idle, movedOnMs, total, before } = told
   // Another topic of that name: its offsets begin again, and what comes of them is no repeat.
   if (before < source.before) return false
@@ -153,7 +154,6 @@ function heard(source: Source, told: ToldMessage, at: number): boolean {
   source.position = position
   source.idle = idle
   source.movedOnMs = movedOnMs
-  source.at = at
   source.total = total
   return true
 }
@@ -219,11 +219,15 @@ function topicOf(name: string): string {
 
 /**
  * The minimum over all source partitions that are awaited, and where none is, over all that ever brought anything, each
- * where it has moved on to; nothing is known before each of them was told of. That one is idle holds only when it was told since `idleSince`: whoever watched it may be gone, and nobody see what comes.
+ * where it has moved on to; nothing is known before each of them was told of. That one is idle holds only where that was
+ * heard of late: whoever watched it may be gone, and nobody see what comes.
  */
-function toldOf(sources: readonly Source[] | undefined, idleSince: number): { watermark: number; idle: boolean } {
+function toldOf(
+  sources: readonly Source[] | undefined,
+  isLongAgo: (source: Source) => boolean,
+): { watermark: number; idle: boolean } {
   if (sources === undefined) return { watermark: never, idle: false }
-  const awaited = sources.filter(({ idle, at }) => !idle || at < idleSince)
+  const awaited = sources.filter((source) => !source.idle || isLongAgo(source))
   if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false }
   const moving = sources.filter(({ watermark }) => watermark !== never)
   return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true }

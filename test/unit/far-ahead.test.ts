@@ -1,0 +1,56 @@
+import { VirtualTimeScheduler } from 'rxjs'
+import { expect, test } from 'vitest'
+import { aggregate, count, eventTime, flow, json, kafka, tumbling } from '../../src/index.js'
+import { lateError } from '../../src/operators/internal/groups.js'
+import type { Windowed } from '../../src/operators/windows.js'
+import { VirtualFlow } from '../../src/testing/virtual-flow.js'
+import { listSink } from '../support/list-sink.js'
+
+const hour = 3_600_000
+const start = Date.UTC(2024, 0)
+
+/** Records of these times, each with that timestamp of its own. */
+function played(times: readonly number[], timestamp: number | undefined, options: object = {}) {
+  const declared = flow(
+    kafka.source({ topic: 't' }),
+    json<{ t: number }>(),
+    eventTime(({ t }) => t, options),
+    aggregate('n', { window: tumbling(10), of: count(), late: 'dead-letter' }),
+    listSink(),
+  )
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(declared, scheduler, { epoch: { maxRecords: 5, everyMs: 50 } })
+  for (const [index, t] of times.entries()) virtual.append(index, { t }, timestamp === undefined ? {} : { timestamp })
+  scheduler.schedule(() => virtual.start(), 0)
+  scheduler.schedule(() => virtual.stop(), 1_000)
+  scheduler.schedule(() => virtual.crash(), 1_001)
+  scheduler.flush()
+  const starts = virtual.committed.map(({ value }) => (value as Windowed<number, null>).window.start.getTime())
+  return { starts, rejected: virtual.deadLetters.map(({ error }) => error.code) }
+}
+
+test.each([
+  ['of 2999', Date.UTC(2999, 0)],
+  ['in µs', start * 1_000],
+  ['just beyond the hour', start + hour + 1],
+])('one record %s is rejected, and makes no other late', (_, ahead) => {
+  const told = played([start, ahead, start + 5, start + 20], start)
+  expect(told).toEqual({ starts: [start], rejected: ['WEIR_RECORD_AHEAD'] })
+})
+
+test('within the hour it counts, and so it does without a bound', () => {
+  expect(played([start, start + hour], start).rejected).toEqual([])
+  expect(played([start, Date.UTC(2999, 0)], start, { maxAhead: false }).rejected).toEqual([])
+  expect(played([start, start + 11], start, { maxAhead: '10ms' }).rejected).toEqual(['WEIR_RECORD_AHEAD'])
+})
+
+test.each([[undefined], [-1]])('with the timestamp %s the clock counts', (timestamp) => {
+  expect(played([start, Date.UTC(2999, 0), start + 20], timestamp)).toEqual({
+    starts: [start],
+    rejected: ['WEIR_RECORD_AHEAD'],
+  })
+})
+
+test.each([[Number.NEGATIVE_INFINITY], [8.64e15 + 1], [Number.NaN]])('a lateness error tells %s as well', (time) => {
+  expect(lateError(time, time).message).toContain(`${time} ms`)
+})
