@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { messageOf, WeirError } from '../model/index.js'
+import { type JsonLimits, messageOf, parseJson, WeirError } from '../model/index.js'
 import { issuePath } from './issue-path.js'
 
 /** Makes the function that reads JSON, from bytes or text, and validates it where there is a schema. */
-export function jsonReader(schema?: StandardSchemaV1): (encoded: unknown) => unknown {
-  if (schema === undefined) return decodeJson
+export function jsonReader(schema?: StandardSchemaV1, limits?: JsonLimits): (encoded: unknown) => unknown {
+  if (schema === undefined) return (encoded) => decodeJson(encoded, limits)
   const validate = validator(schema)
   return (encoded) => {
-    if (encoded !== null) return validate(decodeJson(encoded))
+    if (encoded !== null) return validate(decodeJson(encoded, limits))
     try {
       return validate(null)
     } catch (error) {
@@ -31,11 +31,11 @@ export function validator<T>(schema: StandardSchemaV1<unknown, T>): (value: unkn
   }
 }
 
-/** Reads JSON from bytes (UTF-8) or text. Errors: WEIR_RECORD_MALFORMED. */
-export function decodeJson(encoded: unknown): unknown {
+/** Reads JSON from bytes (UTF-8) or text, as `parseJson` does. Errors: WEIR_RECORD_MALFORMED. */
+export function decodeJson(encoded: unknown, limits?: JsonLimits): unknown {
   const text = textOf(encoded)
   try {
-    return JSON.parse(text)
+    return parseJson(text, limits)
   } catch (error) {
     throw malformed(messageOf(error))
   }

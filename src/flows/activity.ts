@@ -1,3 +1,4 @@
+import { time } from 'weirflow'
 import { z } from 'zod'
 
 /** How long names may be: they are keys of state and of rows. */
@@ -9,7 +10,7 @@ export const Activity = z.looseObject({
   user_id: name,
   activity_type: name,
   /** ISO 8601; without a zone it is UTC. */
-  timestamp: z.iso.datetime({ offset: true, local: true }).max(64),
+  timestamp: time().max(64),
   metadata: z
     .looseObject({
       page_url: address,

@@ -1,8 +1,8 @@
-import { UnencodableError } from '../model/index.js'
+import { jsonText, UnencodableError } from '../model/index.js'
 
 /**
- * What a value is on the wire: bytes and text as they are, nothing as null, all else as JSON.
- * Errors: `UnencodableError` for what JSON does not have: bigints, circles, functions, nesting beyond the stack.
+ * What a value is on the wire: bytes and text as they are, nothing as null, all else as JSON, bigint as an integer.
+ * Errors: `UnencodableError` for what JSON does not have: circles, functions, nesting beyond the stack.
  */
 export function bytesOf(value: unknown): Buffer | null {
   if (value === null || value === undefined) return null
@@ -13,7 +13,7 @@ export function bytesOf(value: unknown): Buffer | null {
 
 function jsonOf(value: unknown): string {
   try {
-    const text = JSON.stringify(value) as string | undefined
+    const text = jsonText(value)
     if (text !== undefined) return text
   } catch (error) {
     throw new UnencodableError(error)

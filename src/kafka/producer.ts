@@ -153,7 +153,9 @@ export class KafkaProducer<T> {
 
   /** Whether the queue had room, or the message was refused. */
   private enqueue(message: OutgoingMessage, subject: T): boolean {
-    const { topic, partition = null, key, value, timestamp, headers } = message
+    const { topic, partition = null, timestamp, headers } = message
+    const key = message.key?.length === 0 ? nothing : message.key
+    const value = message.value?.length === 0 ? nothing : message.value
     // Only reports free what is passed on with a message, so without a report of each nothing may be passed.
     const opaque = this.options.singly ? subject : undefined
     try {
@@ -164,7 +166,7 @@ export class KafkaProducer<T> {
         key,
         timestamp,
         opaque,
-        headers.length > 0 ? (headers as never) : undefined,
+        headers.length > 0 ? (withoutEmptyBuffers(headers) as never) : undefined,
       )
       return true
     } catch (error) {
@@ -207,6 +209,24 @@ export class KafkaProducer<T> {
   private throwFailure(): void {
     if (this.failure !== undefined) throw this.failure as unknown as Error
   }
+}
+
+/**
+ * No bytes, as a part of some: the client writes a buffer that is empty in itself as null, and null as a value is a
+ * tombstone, as a key it is none.
+ */
+const nothing = Buffer.alloc(1).subarray(0, 0)
+
+/** In headers only text may be empty. */
+function withoutEmptyBuffers(headers: readonly Header[]): readonly Header[] {
+  return headers.some(isEmpty)
+    ? headers.map((header) => (isEmpty(header) ? { [Object.keys(header)[0] as string]: '' } : header))
+    : headers
+}
+
+function isEmpty(header: Header): boolean {
+  for (const name in header) return header[name]?.length === 0
+  return false
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -13,7 +13,7 @@
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors, fault       codes, remedies, places; whose fault an error is
- *   clock, duration, time, log, nesting
+ *   clock, duration, time, log, nesting, json-text
  */
 export * from './batch.js'
 export * from './channel.js'
@@ -25,6 +25,7 @@ export * from './duration.js'
 export * from './errors.js'
 export * from './fault.js'
 export * from './http-port.js'
+export * from './json-text.js'
 export * from './key.js'
 export * from './log.js'
 export * from './nesting.js'

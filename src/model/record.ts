@@ -24,7 +24,10 @@ export class StreamRecord<V = unknown> {
   constructor(
     readonly key: Key,
     readonly value: V,
-    /** Event time, ms since the Unix epoch. */
+    /**
+     * Event time, ms since the Unix epoch. A record of Kafka that has none says -1, as the broker does: it is no time, and
+     * is written to Kafka as none again.
+     */
     readonly timestamp: number,
     readonly headers: readonly Header[],
     readonly origin: Origin,

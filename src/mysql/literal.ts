@@ -43,8 +43,9 @@ function objectLiteral(value: object, column: Column, escape: Escape): string {
 }
 
 /** UTC, as the session is; only the part that the column is for, because the rest would be rounded into it. */
-function dateText(date: Date, { kind }: Column): string {
-  const text = date.toISOString().replace('T', ' ').replace('Z', '')
+function dateText(date: Date, { kind, digits = 3 }: Column): string {
+  const [whole = '', ms = ''] = date.toISOString().replace('T', ' ').replace('Z', '').split('.')
+  const text = digits === 0 ? whole : `${whole}.${ms.slice(0, digits)}`
   if (kind === 'date') return text.slice(0, text.indexOf(' '))
   if (kind === 'time') return text.slice(text.indexOf(' ') + 1)
   if (kind === 'year') return String(date.getUTCFullYear())

@@ -5,6 +5,8 @@ export interface Column {
   readonly name: string
   /** How a value is written when it says too little itself. */
   readonly kind: 'json' | 'date' | 'time' | 'year' | 'other'
+  /** How many digits of a second it keeps, where it is for times; the server would round what is more. */
+  readonly digits?: number | undefined
 }
 
 interface ColumnRow {
@@ -41,9 +43,15 @@ export async function readTable(client: MysqlClient, table: string): Promise<Tab
   const documents = jsonColumns(definition)
   const columns = rows.map(({ Field: name, Type: type }): [string, Column] => {
     const kind = documents.has(name) ? 'json' : (kinds.find(([pattern]) => pattern.test(type))?.[1] ?? 'other')
-    return [name, { name, kind }]
+    return [name, { name, kind, digits: digitsOf(type) }]
   })
   return { columns: new Map(columns), engine: /\n\).* ENGINE=(\w+)/.exec(definition)?.[1] }
+}
+
+/** Undefined for what is no time. */
+function digitsOf(type: string): number | undefined {
+  const time = /^(?:datetime|timestamp|time)(?:\((\d)\))?/i.exec(type)
+  return time === null ? undefined : Number(time[1] ?? 0)
 }
 
 /** MariaDB's JSON is text that a check keeps valid. */

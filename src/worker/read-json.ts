@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { messageOf, nestsDeeper, usualDepth } from '../model/index.js'
+import { messageOf, nestsDeeper, parseJson, usualDepth } from '../model/index.js'
 import type { Budget } from './budget.js'
 
 /** Why a body was not taken, with the status that says so. */
@@ -73,7 +73,8 @@ function checkType({ headers }: IncomingMessage): void {
 function parse(bytes: Buffer, depth: number): unknown {
   if (nestsDeeper(bytes, depth)) throw new BodyError(400, `the body nests deeper than ${depth} levels`)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    // A schema decides on what a number can't hold, and sinks write it as it came.
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes), { depth, bigIntegers: 'bigint' })
   } catch (error) {
     throw new BodyError(400, `the body is no JSON: ${messageOf(error)}`)
   }

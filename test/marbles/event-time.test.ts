@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { eventTime } from '../../src/operators/event-time.js'
-import { isoReader } from '../../src/operators/internal/iso-time.js'
+import { isoReader, time } from '../../src/operators/internal/iso-time.js'
 import { marbles, testRecord } from '../../src/testing/marbles.js'
 
 const noon = Date.UTC(2024, 4, 17, 12)
@@ -115,6 +115,9 @@ describe('ISO 8601', () => {
     ['2024-05-17T12:00:00.5Z', noon + 500],
     ['2024-05-17T12:00:00,25Z', noon + 250],
     ['2024-05-17T12:00:00.123456789Z', noon + 123],
+    ['2024-05-17T12:00:00.1234567891Z', noon + 123],
+    ['2024-05-17T12:00:00.12345678901234567890+00:00', noon + 123],
+    ['2024-05-17T12:00:00+0000', noon],
     ['2024-05-17T23:59:59.999Z', noon + 43_199_999],
     ['2024-05-17T24:00:00Z', noon + 43_200_000],
     ['2024-05-17', noon - 43_200_000],
@@ -124,6 +127,7 @@ describe('ISO 8601', () => {
     const read = isoReader()
     expect(read(text)).toBe(ms)
     expect(read(text)).toBe(ms)
+    expect(time().safeParse(text).success).toBe(true)
   })
 
   test.each([
@@ -139,6 +143,10 @@ describe('ISO 8601', () => {
     '2024-05-17T12:60:00Z',
     '2024-05-17T12:00:61Z',
     '2024-05-17T24:00:01Z',
+    '2024-05-17T12:00:00+99:99',
+    '2024-05-17T12:00:00+24:00',
+    '2024-05-17T12:00:00-01:60',
+    '2024-05-17T12:00:00+2500',
     '2024-05-17T1x:00:00Z',
     '2024-05-17T12:00:00!000Z',
     '2024-05-17T12:00:00.00xZ',
@@ -149,6 +157,7 @@ describe('ISO 8601', () => {
     const read = isoReader()
     read('2024-05-17T12:00:00Z')
     expect(read(text)).toBeNaN()
+    expect(time().safeParse(text).success).toBe(false)
   })
 
   test('agrees with Date on every day of four years', () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { kafkaConnection } from '../../src/kafka/definition.js'
 import { KafkaWriter } from '../../src/kafka/writer.js'
-import { type ChannelKind, type ChannelRequest, silentLogger } from '../../src/model/index.js'
+import { type ChannelKind, type ChannelRequest, type Key, silentLogger } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, Member, sourceOf, text } from './kafka-support.js'
 
@@ -53,7 +53,10 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     const writer = channel.writer(connection, request)
     onTestFinished(() => void done(writer.close()))
     await firstValueFrom(writer.open())
-    for (let index = 0; index < 60; index++) writer.write({ key: `k${index % 6}`, value: Buffer.from(String(index)) })
+    // Bytes that are no text, and such that are none, are keys as well.
+    const keys = ['k0', 'k1', 'k2', '', Buffer.from([0, 200]), Buffer.from([0, 201])]
+    for (let index = 0; index < 60; index++)
+      writer.write({ key: keys[index % 6] as Key, value: Buffer.from(String(index)) })
     for (let partition = 0; partition < 3; partition++)
       writer.write({ key: null, partition, value: Buffer.from('end') })
     await done(writer.flush())
@@ -70,10 +73,11 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
       const numbers = values.slice(0, -1).map(Number)
       expect(numbers).toEqual(numbers.toSorted((one, other) => one - other))
     }
-    const placeOf = new Map(records.map(({ key, origin }) => [key?.toString(), origin.partition]))
-    expect(records.every(({ key, origin }) => key === null || placeOf.get(key.toString()) === origin.partition)).toBe(
-      true,
-    )
+    const placeOf = new Map(records.map(({ key, origin }) => [key?.toString('hex'), origin.partition]))
+    expect(placeOf.size).toBe(7)
+    expect(
+      records.every(({ key, origin }) => key === null || placeOf.get(key.toString('hex')) === origin.partition),
+    ).toBe(true)
 
     const positions = member.task.positions()
     await expect

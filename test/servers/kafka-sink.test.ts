@@ -102,6 +102,43 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     )
   })
 
+  test.skipIf(skip)('what is empty stays empty: written, copied and as a dead letter', async () => {
+    const [topic, copies, letters] = [fresh('topic'), fresh('copies'), fresh('letters')]
+    const sink = sinkOf(connection, { topic })
+    await openSink(sink)
+    const headers: Header[] = [{ none: Buffer.alloc(0) }, { text: '' }, { some: 'x' }]
+    await writeAll(sink, [
+      recordOf('', 'text', { headers }),
+      recordOf(Buffer.alloc(0), 'bytes'),
+      recordOf('keyed by nothing', ''),
+      recordOf('keyed by no bytes').keyed(Buffer.alloc(0)),
+      recordOf(null, 'tombstone', { timestamp: -1 }),
+    ])
+    const read = await readAll(connection, topic, 5)
+    const copy = sinkOf(connection, { topic: copies })
+    await openSink(copy)
+    await writeAll(copy, read)
+    const dead = kafka.definition.deadLetters?.(connection, letters, connection.context) as DeadLetterSink
+    await lastValueFrom(dead.open(), { defaultValue: undefined })
+    const error = new WeirError('WEIR_RECORD_INVALID', 'no')
+    for (const record of read) dead.write({ record, error, flow: 'f', stage: 's', attempts: 1 })
+    await lastValueFrom(dead.flush(), { defaultValue: undefined })
+    const [empty, none] = [Buffer.alloc(0), null]
+    const expected: Record<string, unknown> = { text: empty, bytes: empty, tombstone: none }
+    for (const [from, records] of [
+      [topic, read],
+      [copies, await readAll(connection, copies, 5)],
+      [letters, await readAll(connection, letters, 5)],
+    ] as const) {
+      const keys = records.map(({ key }) => (key === null ? 'no key' : String(key))).sort()
+      expect(keys, from).toEqual(['', '', 'bytes', 'text', 'tombstone'])
+      for (const { key, value } of records) if (String(key) !== '') expect(value, from).toEqual(expected[String(key)])
+      const names = records.find(({ key }) => String(key) === 'text')?.headers.slice(0, 3)
+      expect(names, from).toEqual([{ none: empty }, { text: empty }, { some: Buffer.from('x') }])
+    }
+    expect(read.find(({ key }) => String(key) === 'tombstone')?.timestamp).toBe(-1)
+  })
+
   test.skipIf(skip)('a record that is too large for the client is rejected, and the others are written', async () => {
     const topic = fresh('topic')
     const narrow = connect(await connection.bootstrap(), { client: { 'message.max.bytes': 1_000_000 } })

@@ -83,6 +83,8 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
       ['TEXT', '', ''],
       ['VARCHAR(3)', 'abc', 'abc'],
       ['DATETIME(3)', instant, '2024-03-10 23:30:00.789'],
+      ['DATETIME', instant, '2024-03-10 23:30:00'],
+      ['TIME(1)', instant, '23:30:00.7'],
       ['TIMESTAMP(3)', instant, '2024-03-11 05:15:00.789'],
       ['DATE', instant, '2024-03-10'],
       ['TIME(3)', instant, '23:30:00.789'],

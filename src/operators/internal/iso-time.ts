@@ -1,5 +1,7 @@
+import { z } from 'zod'
+
 const dayMs = 86_400_000
-const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?$/i
+const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?$/i
 
 /**
  * Reads ISO 8601 dates and times, in ms since the Unix epoch; NaN when a text is none. Without a zone it is UTC, so
@@ -29,6 +31,12 @@ export function isoReader(): (text: string) => number {
   }
 }
 
+/** A text that `eventTime` reads a time from, and any such text: ISO 8601, without a zone it is UTC. */
+export function time(): z.ZodString {
+  const read = isoReader()
+  return z.string().refine((text) => !Number.isNaN(read(text)), 'Invalid ISO datetime')
+}
+
 /** The time of day of a text that ends in `T10:03:21Z` or `T10:03:21.250Z`; NaN for any other. */
 function plainTime(text: string): number {
   const { length } = text
@@ -55,6 +63,7 @@ function digit(text: string, at: number): number {
 function anyTime(parts: readonly (string | undefined)[]): number {
   const [hours = '0', minutes = '0', seconds = '0', fraction = '', , sign, zoneHours = '0', zoneMinutes = '0'] = parts
   const ms = Number(fraction.padEnd(3, '0').slice(0, 3))
+  if (Number(zoneHours) > 23 || Number(zoneMinutes) > 59) return Number.NaN
   const zone = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000
   return timeOfDay(Number(hours), Number(minutes), Number(seconds)) + ms - (sign === '-' ? -zone : zone)
 }
