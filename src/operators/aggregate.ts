@@ -197,6 +197,9 @@ function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: G
  * Groups by the key of the record itself: what its topic is partitioned by, or what `keyBy` gave it. Where it is the
  * topic's own key, all records of a group lie in one partition, so that no internal topic is needed.
  *
+ * Records without a key are one group of the partitions that a process has: where several processes share a topic of such
+ * records, give them a key by `keyBy`, or group by `'all'`.
+ *
  * Keys that are UTF-8 are told as text, and others as the bytes that they are; `Buffer.from(key)` makes bytes of either.
  */
 export function recordKey(_value: unknown, { key }: StreamRecord): Key {

@@ -19,6 +19,20 @@ const long = (value: number) => {
 }
 
 test(
+  'records without a key are one group, with one final result a window',
+  marbles(({ flow: run }) => {
+    const flowed = run(declared, { repartition: true })
+    flowed.source('(abcd)', {
+      a: at({ t: 1 }, { partition: 0 }),
+      b: at({ t: 2 }, { partition: 1 }),
+      c: at({ t: 20 }, { partition: 0 }),
+      d: at({ t: 20 }, { partition: 1 }),
+    })
+    flowed.sink('r', { r: { key: null, window, value: 2 } })
+  }),
+)
+
+test(
   'keys of Java’s LongSerializer are told apart',
   marbles(({ flow: run }) => {
     const flowed = run(declared, { repartition: true, epoch: { maxRecords: 4, everyMs: 5 } })

@@ -12,6 +12,7 @@ import {
   WeirError,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
+import { hasKeyless, PartByKey } from './keyless.js'
 import type { Slices } from './slices.js'
 import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
@@ -61,7 +62,8 @@ export class Groups {
     const { topic, partition } = origin
     const { segment, entry } = this.place
     const key = this.place.key as StoreKey
-    const parts = () => (this.scope === 'task' ? [...this.store.partitions()] : [this.store.of(topic, partition)])
+    const isTogether = this.scope === 'task' || key === null
+    const parts = () => (isTogether ? [...this.store.partitions()] : [this.store.of(topic, partition)])
     const when = { timestamp, origin, behindMs }
     // A bounded store may have let go of it by the time that it is told.
     const known = this.settings.isBounded ? entry : undefined
@@ -73,11 +75,20 @@ export class Groups {
     const { time } = this.context
     const parts = [...this.store.partitions()]
     if (this.scope === 'task') yield* this.closing(parts, time.closed, time.watermark())
-    else
-      for (const part of parts) {
-        const { topic, partition } = part.partition
-        yield* this.closing([part], time.closedOf(topic, partition), time.watermarkOf(part.partition))
-      }
+    else yield* this.closingEach(parts)
+  }
+
+  /** Each partition has all records of its keys, and tells them by itself; those without a key lie in all of them. */
+  private *closingEach(parts: readonly StorePartition<unknown>[]): Generator<StreamRecord> {
+    const { time } = this.context
+    const keyless = parts.length > 1 ? parts.filter(hasKeyless) : []
+    for (const part of parts) {
+      const { topic, partition } = part.partition
+      const keyed = keyless.includes(part) ? new PartByKey(part, true) : part
+      yield* this.closing([keyed], time.closedOf(topic, partition), time.watermarkOf(part.partition))
+    }
+    const without = keyless.map((part) => new PartByKey(part, false))
+    yield* this.closing(without, Number.NEGATIVE_INFINITY, time.watermark())
   }
 
   private *closing(
