@@ -8,9 +8,11 @@ import {
   type InputNode,
   isBranches,
   type OperatorNode,
+  operatorsOf,
   type SinkNode,
   type SourceNode,
   type SubTopology,
+  sinksOf,
   type TopologyConnection,
 } from './topology.js'
 
@@ -74,17 +76,19 @@ export class FlowCutter {
   ) {}
 
   cut(whole: Whole, name = this.flow): Part[] {
-    const inputs = whole.inputs.map((input) => this.input(input))
+    const behind = [...operatorsOf({ stages: whole.stages, end: whole.end }), ...sinksOf(whole)]
+    const inputs = whole.inputs.map((input) => this.input(input, behind))
     const head = this.chain(whole, this.beginning(inputs))
     const { timeScope, heads, tails } = this
     return [...heads, { name, inputs, ...head, timeScope }, ...tails]
   }
 
   /** An input whose own stages have to be cut becomes one that takes up behind the cut. */
-  private input(input: InputNode): InputNode {
+  private input(input: InputNode, behind: readonly (OperatorNode | SinkNode)[]): InputNode {
     const stages = this.torn(input.stages, this.beginning([{ ...input, stages: [] }]))
     if (Array.isArray(stages)) return { ...input, stages }
-    const { head, sink, source, rest, name } = stages as Torn
+    const { head, rest, name, ...torn } = stages as Torn
+    const { sink, source } = joined(torn, [...rest, ...behind])
     const first = this.another()
     const whole = { inputs: [{ source: input.source, stages: head }], stages: [], end: sink }
     this.heads.push(...first.cut(whole, `${this.flow}.${name}`))
@@ -95,7 +99,8 @@ export class FlowCutter {
   private chain(chain: Chain, before: Before): Chain {
     const stages = this.torn(chain.stages, before)
     if (Array.isArray(stages)) return { stages, end: this.end(chain.end, { ...before, ...marksOf(stages, before) }) }
-    const { head, sink, source, rest, name } = stages as Torn
+    const { head, rest, name, ...torn } = stages as Torn
+    const { sink, source } = joined(torn, [...rest, ...operatorsOf({ stages: [], end: chain.end }), ...sinksOf(chain)])
     const behind = this.another()
     behind.timeScope = 'partition'
     this.tails.push(
@@ -187,6 +192,7 @@ export class FlowCutter {
       topic: `${name}.repartition`,
       group: name,
       like: isSingle ? 'single' : carrier.reads,
+      keepsBytes: false,
     }
     const { declaredAt } = stage
     const { connection } = carrier
@@ -197,10 +203,12 @@ export class FlowCutter {
       options: { store: `${stage.name}.sources`, idleForMs: 3 * this.everyMs, inputs: carrier.reads.map(topicsOf) },
       connection: undefined,
       policy: 'skip',
+      partOf: stage.name,
       declaredAt,
     }
     const meeting = stage.definition.spread === undefined ? stage : spreading(stage, 'alone')
-    const merging = way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge` } : meeting
+    const merging =
+      way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge`, partOf: stage.name } : meeting
     return {
       name: stage.name,
       head: way === 'combine' ? [...head, spreading(stage, 'combine')] : head,
@@ -221,6 +229,16 @@ export class FlowCutter {
     if (connection === undefined || definition?.channel === undefined || known.length < inputs.length) return undefined
     return { connection, kind: definition.kind, channel: definition.channel, reads: known }
   }
+}
+
+/** Both ends of an internal topic, which brings what the stages behind it may need for dead letters. */
+function joined(
+  { sink, source }: Pick<Torn, 'sink' | 'source'>,
+  behind: readonly (OperatorNode | SinkNode)[],
+): Pick<Torn, 'sink' | 'source'> {
+  const keepsBytes = behind.some(({ policy }) => policy === 'dead-letter')
+  const options = { ...(sink.options as Joint), keepsBytes }
+  return { sink: { ...sink, options }, source: { ...source, options } }
 }
 
 /** What stages do to the records, and those before them. */

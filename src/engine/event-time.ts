@@ -36,6 +36,8 @@ interface PartitionTime {
   /** Whether a record came since the last epoch ended. */
   isFresh: boolean
   idle: boolean
+  /** Whether it may be told to be idle, and to have moved on: from the commit after. */
+  toldIdle: 'no' | 'soon' | 'yes'
   /** Whether it was read to its end when the last epoch ended. */
   isRead: boolean
   /** By how much its watermark had moved on when it began to do so in this life, and from when to when it has since, ms. */
@@ -78,6 +80,7 @@ export class EventTime implements StreamTime {
   /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
   private whole: boolean | undefined
   private readonly facts = new PartitionMap<TopicFacts>()
+  private isTelling = false
 
   constructor(
     private readonly clock: Clock,
@@ -131,6 +134,7 @@ export class EventTime implements StreamTime {
       isRead: false,
       pace: before > 0 ? { before, since: now, until: now } : undefined,
       keptMs: before,
+      toldIdle: progress?.toldIdle === true ? 'yes' : 'no',
       position: progress?.position ?? 0,
       closed,
       told: nothing,
@@ -188,12 +192,27 @@ export class EventTime implements StreamTime {
     return this.times.get(topic, partition)?.isRead === true
   }
 
+  tells(): void {
+    this.isTelling = true
+  }
+
+  toldIdle(topic: string, partition: number): boolean {
+    return this.times.get(topic, partition)?.toldIdle === 'yes'
+  }
+
+  /** Whether something is to be committed before it is told. */
+  get hasNews(): boolean {
+    return this.isTelling && [...this.times.values()].some(({ toldIdle }) => toldIdle === 'soon')
+  }
+
   told(): readonly PartitionTold[] {
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position, input } = time
       const total = this.inputs.totalOf(input)
       const { before = 0, partitions } = this.facts.get(partition.topic, partition.partition) ?? {}
-      const [watermark, idle, movedOnMs] = [this.base(time), this.isIdle(time), movedOn(time)]
+      const isTold = time.toldIdle === 'yes'
+      const [watermark, idle] = [this.base(time), isTold && this.isIdle(time)]
+      const movedOnMs = isTold ? movedOn(time) : 0
       return { ...partition, generation, position, before, partitions, total, watermark, idle, movedOnMs }
     })
   }
@@ -214,6 +233,7 @@ export class EventTime implements StreamTime {
       time.told = this.of(time.input).others?.(partition) ?? nothing
       time.isRead = read.get(partition.topic, partition.partition) === true
       this.judge(time, now)
+      if (time.toldIdle === 'no' && this.isIdle(time)) time.toldIdle = 'soon'
     }
   }
 
@@ -222,6 +242,7 @@ export class EventTime implements StreamTime {
     if (this.isWhole) this.closed = this.watermark()
     for (const [partition, time] of this.times.entries()) {
       time.closed = this.watermarkOf(partition)
+      if (time.toldIdle === 'soon') time.toldIdle = 'yes'
       if (isKept) time.keptMs = movedOn(time)
     }
   }
@@ -248,6 +269,7 @@ export class EventTime implements StreamTime {
       streamTime: this.streamTime(partition),
       watermark: Number.isFinite(watermark) ? watermark : undefined,
       ...(movedOnMs > 0 ? { movedOnMs } : {}),
+      ...(this.isTelling && time !== undefined && time.toldIdle !== 'no' ? { toldIdle: true } : {}),
     }
   }
 

@@ -53,6 +53,14 @@ export class InputTime implements StreamTime {
     return this.all.isWhole
   }
 
+  tells(): void {
+    this.all.tells()
+  }
+
+  toldIdle(topic: string, partition: number): boolean {
+    return this.all.toldIdle(topic, partition)
+  }
+
   told(): readonly PartitionTold[] {
     return this.all.told()
   }

@@ -8,7 +8,7 @@ import {
   place,
   type RejectionPolicy,
   type SourceTask,
-  type StreamRecord,
+  StreamRecord,
   type WeirError,
 } from '../model/index.js'
 import type { Observer, StageCounts } from './status.js'
@@ -33,19 +33,29 @@ export class Rejections {
     this.sources = sources
   }
 
-  /** Returns when the record was taken care of; throws the error when the policy is to fail. */
-  reject(counts: StageCounts, policy: RejectionPolicy, record: StreamRecord, cause: unknown): void {
-    const error = this.locate(counts.stage, record, cause)
+  /**
+   * Returns when the record was taken care of; throws the error when the policy is to fail. What an internal topic has
+   * brought is named and kept as its source read it.
+   */
+  reject(
+    counts: StageCounts,
+    policy: RejectionPolicy,
+    given: StreamRecord,
+    cause: unknown,
+    stage = counts.stage,
+  ): void {
+    const record = asRead(given)
+    const error = this.locate(stage, record, cause)
     if (policy === 'fail') throw error
     counts.rejected++
     this.pending++
     const at = place(record.origin)
     const correlationId = correlationOf(record)
-    this.log.warn({ stage: counts.stage, code: error.code, at, correlationId, policy }, describeError(error))
-    this.observer.rejected?.({ flow: this.flow, stage: counts.stage, error, at, correlationId })
-    for (const source of this.sources) source.rejected?.(record.origin, error)
+    this.log.warn({ stage, code: error.code, at, correlationId, policy }, describeError(error))
+    this.observer.rejected?.({ flow: this.flow, stage, error, at, correlationId })
+    for (const source of this.sources) source.rejected?.(given.origin, error)
     if (policy === 'dead-letter') {
-      this.sink?.write({ record, error, flow: this.flow, stage: counts.stage, attempts: this.failures + 1 })
+      this.sink?.write({ record, error, flow: this.flow, stage, attempts: this.failures + 1 })
     }
   }
 
@@ -70,4 +80,9 @@ export class Rejections {
     const { topic, partition, offset } = origin
     return asWeirError(cause, 'WEIR_STAGE_FAILED', { flow: this.flow, stage, partition: { topic, partition }, offset })
   }
+}
+
+function asRead(record: StreamRecord): StreamRecord {
+  const { key, value, timestamp, headers, origin, behindMs } = record
+  return origin.from === undefined ? record : new StreamRecord(key, value, timestamp, headers, origin.from, behindMs)
 }

@@ -140,7 +140,8 @@ export class StageContexts {
 
   private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
     const counts = this.counts(node.name)
-    return (record, error) => this.around.rejections.reject(counts, node.policy, record, error)
+    const { partOf = node.name } = node
+    return (record, error) => this.around.rejections.reject(counts, node.policy, record, error, partOf)
   }
 
   private common(node: SourceNode | OperatorNode | SinkNode): StageContext {

@@ -404,7 +404,7 @@ export class FlowTask {
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    this.isKept = !isUnchanged || contexts.hasWritten() || time.hasMovedOn(this.interrupted)
+    this.isKept = !isUnchanged || contexts.hasWritten() || time.hasNews || time.hasMovedOn(this.interrupted)
     return this.isKept ? transaction.commit({ task, partitions }) : this.rollback()
   }
 

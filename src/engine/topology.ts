@@ -14,6 +14,8 @@ import type { TimeScope } from './event-time.js'
 interface StageNode<D> {
   /** Unique in its flow. */
   readonly name: string
+  /** The stage that the user declared, where this is a part of it. */
+  readonly partOf?: string
   readonly definition: D
   /** Validated, settings resolved. */
   readonly options: unknown

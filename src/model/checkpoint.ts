@@ -15,6 +15,8 @@ export interface PartitionProgress {
   readonly facts?: TopicFacts | undefined
   /** By how much the partition's own watermark has moved on while it was idle, ms; absent where it has not. */
   readonly movedOnMs?: number | undefined
+  /** Whether other tasks may have been told that it is idle, and have gone on without it. */
+  readonly toldIdle?: boolean | undefined
 }
 
 export interface PartitionCommit extends TopicPartition {

@@ -14,6 +14,8 @@ export interface Origin {
   readonly value?: unknown
   readonly timestamp?: number | undefined
   readonly headers?: readonly Header[] | undefined
+  /** Where an internal topic brought it: the record that it was made of, as its source read that. */
+  readonly from?: Origin | undefined
 }
 
 /**
@@ -69,7 +71,7 @@ export function headerOf(headers: readonly Header[], name: string): string | und
 
 /** The id that follows a record through logs and systems: the header's, or else where the record was read. */
 export function correlationOf(record: StreamRecord): string {
-  return headerOf(record.headers, correlationHeader) ?? place(record.origin)
+  return headerOf(record.headers, correlationHeader) ?? place(record.origin.from ?? record.origin)
 }
 
 /** `topic-partition@offset`, as logs, errors and dead letters name a record. */

@@ -73,8 +73,12 @@ export interface StreamTime {
   isRead(topic: string, partition: number): boolean
   /** Whether all partitions of the topics are here: only then does `closed` speak for all of them. */
   readonly isWhole: boolean
+  /** Says that other tasks are told how far partitions have come: that one is idle is committed before it is told. */
+  tells(): void
   /** How far each partition has come, as other tasks are told it. */
   told(): readonly PartitionTold[]
+  /** Whether other tasks may have been told that a partition is idle: its records can come too late there. */
+  toldIdle(topic: string, partition: number): boolean
   /** Has partitions go by what other tasks told, in place of the times of their records. */
   follow(told: (partition: TopicPartition) => { readonly watermark: number; readonly idle: boolean }): void
 }

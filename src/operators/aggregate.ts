@@ -2,6 +2,7 @@ import type { Subscriber } from 'rxjs'
 import { z } from 'zod'
 import { type Aggregates, combine, type Results } from '../aggregates/index.js'
 import {
+  type CombinedRecord,
   type Configurable,
   type Duration,
   defineOperator,
@@ -101,7 +102,10 @@ export const aggregateDefinition = defineOperator({
       return operate<StreamRecord, StreamRecord>((output) => {
         const combining = new Combining(aggregate, store, sent, settingsOf(given), context)
         return {
-          next: (record) => combining.add(record),
+          next(record) {
+            const ahead = combining.add(record)
+            if (ahead !== undefined) output.next(ahead)
+          },
           complete: () => {
             for (const partial of combining.due()) output.next(partial)
           },
@@ -112,7 +116,7 @@ export const aggregateDefinition = defineOperator({
       const aggregate = combine(given.of)
       const store = context.store(given.name, slotsCodec(aggregate.codec))
       const settings = settingsOf(given)
-      return operate<StreamRecord<PartialResult>, StreamRecord>((output) => {
+      return operate<StreamRecord<PartialResult | CombinedRecord>, StreamRecord>((output) => {
         return telling(output, new Merging(aggregate, store, settings, context), given)
       }) as never
     },

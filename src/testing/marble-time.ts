@@ -46,6 +46,12 @@ export class MarbleTime implements StreamTime {
     return true
   }
 
+  tells(): void {}
+
+  toldIdle(): boolean {
+    return false
+  }
+
   told(): readonly PartitionTold[] {
     return [...this.latest.entries()].map(([partition]) => ({
       ...partition,

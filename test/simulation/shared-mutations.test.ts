@@ -1,15 +1,18 @@
 import { concat, defer, EMPTY, type Observable, of, map as rxMap, tap } from 'rxjs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { EventTime } from '../../src/engine/event-time.js'
 import { type Message, pack, unpack } from '../../src/engine/repartition/messages.js'
 import { FlowTask } from '../../src/engine/task.js'
 import {
   type ChannelMessage,
   type ChannelWriter,
   type CheckpointStore,
+  type OperatorContext,
   type Position,
   type SourceTask,
   StreamRecord,
 } from '../../src/model/index.js'
+import { Place } from '../../src/operators/internal/groups.js'
 import { Slots } from '../../src/operators/internal/merging.js'
 import { TaskStores } from '../../src/state/index.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
@@ -173,11 +176,11 @@ describe('the engine itself, with internal topics', busy, () => {
       inside.fresh.add(source)
       return true
     })
-    expect(firstBroken(/of idle partitions/, { writer: haunted }, 42)).toMatch(results)
+    expect(firstBroken(/of idle partitions/, { writer: haunted })).toMatch(results)
   })
 
   test('what is still written of old partials changes nothing', () => {
-    expect(firstBroken(/of idle partitions/, { writer: haunted }, 42)).toBeUndefined()
+    expect(firstBroken(/of idle partitions/, { writer: haunted })).toBeUndefined()
   })
 
   test('a partial is added to those before it', () => {
@@ -187,6 +190,23 @@ describe('the engine itself, with internal topics', busy, () => {
       return original.call(this, `${source}.${count++}`, slot)
     })
     expect(firstBroken(/^(shared|keyed) windows/)).toMatch(results)
+  })
+
+  test('nothing is sent ahead by partitions that wake up', () => {
+    vi.spyOn(EventTime.prototype, 'toldIdle').mockReturnValue(false)
+    expect(firstBroken(/dead letters of trailing/)).toMatch(/^(no task errs by itself|everything is done)/)
+  })
+
+  test('what is late is judged by the time of a task that has all partitions', () => {
+    const original = Place.prototype.of
+    vi.spyOn(Place.prototype, 'of').mockImplementation(function (this: Place<unknown>, record, part) {
+      const { context } = this as unknown as { context: OperatorContext }
+      const { time } = context
+      const inside = this as unknown as { closedFor: () => number }
+      if (context.stage === 'windows') inside.closedFor = () => (time.isWhole ? time.closed : Number.NEGATIVE_INFINITY)
+      return original.call(this, record, part)
+    })
+    expect(firstBroken(/dead letters of trailing/)).toMatch(/^what is rejected does not come out/)
   })
 
   test('state of partitions that were given back stays', () => {

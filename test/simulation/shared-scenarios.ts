@@ -1,9 +1,11 @@
 import {
   aggregate,
   batch,
+  collect,
   count,
   countDistinct,
   eventTime,
+  flatMap,
   flow,
   json,
   type Key,
@@ -105,6 +107,37 @@ const allWindows: Model = {
   },
 }
 
+/** Partitions of which two trail behind the first by far: what wakes them up is too late, or not, for windows elsewhere. */
+function trailingVisits(random: Random): SimulatedInput<Visit>[] {
+  const trail = [0, random.between(1_000, 20_000), random.between(5_000, 120_000)]
+  return sparseVisits(random).map(({ partition = 0, at = 0, value }) => {
+    return { value: { ...value, at: at + 120_000 - (trail[partition] ?? 0) }, partition, at }
+  })
+}
+
+const window = tumbling('3s')
+const ids = collect(({ id }: Visit) => id, { max: 1_000 })
+const collected: Operator<Visit, Windowed<number[]>> = aggregate('windows', { window, of: ids, late: 'dead-letter' })
+const collectedByUser: Operator<Visit, Windowed<number[], string>> = aggregate('windows', {
+  window,
+  of: ids,
+  late: 'dead-letter',
+  by: ({ user }) => user,
+})
+const eachVisit: Operator<Windowed<number[], string | null>, { id: number }> = flatMap(({ value }) =>
+  value.map((id) => ({ id })),
+)
+
+/** Every record is in a result or a dead letter, and there as itself: with the place and the bytes that were read. */
+const accounted: Model = {
+  *expected(input) {
+    for (const { value } of input as readonly { value: Visit }[])
+      yield { id: `visit ${value.id}`, value: { id: value.id } }
+  },
+  identify: (output) => ({ id: `visit ${(output as Visit).id}`, value: output }),
+  rejected: ({ origin }) => `visit ${(JSON.parse(String(origin.value)) as Visit).id}`,
+}
+
 const allButClock = (Object.keys(faults) as Fault[]).filter((fault) => fault !== 'clock')
 
 /** Flows of which several processes share the source: they are cut, and an internal topic leads from one part to the next. */
@@ -186,6 +219,20 @@ export const sharedScenarios: readonly Scenario[] = [
     byWindow,
     closedVisitsOfTwo,
     several,
+  ),
+  scenario(
+    'windows and dead letters of trailing partitions, exactly once',
+    flow(source, json(Visit), idling, collected, eachVisit, table()),
+    accounted,
+    trailingVisits,
+    { ...several, faults: allButClock, every: '500ms' },
+  ),
+  scenario(
+    'windows by user and dead letters of trailing partitions, exactly once',
+    flow(source, json(Visit), idling, collectedByUser, eachVisit, table()),
+    accounted,
+    trailingVisits,
+    { ...several, faults: allButClock, every: '500ms' },
   ),
   scenario('transactions, exactly once', flow(source, json(Visit), topic()).with(exactlyOnce), copies, visits, several),
   scenario(

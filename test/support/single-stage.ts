@@ -31,9 +31,14 @@ export function singleStage(stage: string, scope: TimeScope, reject?: (error: We
 
 /** The values that an operator makes of an epoch of records. */
 export function valuesOf<V>(records: readonly StreamRecord[], operate: unknown): V[] {
-  const values: V[] = []
+  return recordsOf<V>(records, operate).map(({ value }) => value)
+}
+
+/** The records that an operator makes of an epoch of records. */
+export function recordsOf<V>(records: readonly StreamRecord[], operate: unknown): StreamRecord<V>[] {
+  const made: StreamRecord<V>[] = []
   from(records)
     .pipe(operate as never)
-    .subscribe((record) => values.push((record as StreamRecord<V>).value))
-  return values
+    .subscribe((record) => made.push(record as StreamRecord<V>))
+  return made
 }

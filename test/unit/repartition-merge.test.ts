@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { count, tumbling } from '../../src/index.js'
-import { PartialResult, StreamRecord } from '../../src/model/index.js'
+import { CombinedRecord, PartialResult, StreamRecord, type ToldBefore } from '../../src/model/index.js'
 import { aggregateDefinition } from '../../src/operators/aggregate.js'
 import { singleStage, valuesOf } from '../support/single-stage.js'
 
@@ -20,7 +20,7 @@ function merging() {
   stores.assign({ ...internal, generation: 1, sequence: 0 })
   time.assigned(0, [internal], 1)
   time.assign({ ...internal, generation: 1 }, undefined)
-  const epoch = (until: number, ...partials: PartialResult[]) => {
+  const epoch = (until: number, ...partials: (PartialResult | CombinedRecord)[]) => {
     watermark = until
     time.advance([end])
     const records = partials.map((partial) => new StreamRecord(null, partial, 0, [], { ...internal, offset: 0 }))
@@ -32,9 +32,13 @@ function merging() {
 }
 
 /** What a source partition has of the window at 0, and what it had told before it was sent. */
-function partial(saved: number, last: number, { source = 0, generation = 1, watermark = -1, sentTo = 0 } = {}) {
+function partial(
+  saved: number,
+  last: number,
+  { source = 0, generation = 1, watermark = -1, sentTo = 0, position = last + 1, ahead = -1 } = {},
+) {
   const from = { topic: 'source', partition: source }
-  return new PartialResult(from, generation, last, 0, null, saved, 1, { watermark, sentTo })
+  return new PartialResult(from, generation, last, 0, null, saved, 1, { position, watermark, sentTo, ahead })
 }
 
 test('partials of several source partitions are added up, and the latest of each counts', () => {
@@ -55,6 +59,21 @@ test('what is sent again of a window whose result is out is no result, and not l
   expect(epoch(12, partial(3, 5))).toEqual([3])
   expect(epoch(13, partial(3, 5, { watermark: 10 }), partial(3, 5, { sentTo: 6 }))).toEqual([])
   expect(rejected).toEqual([])
+})
+
+test('a record of a window whose result is out is late as itself, unless it comes again', () => {
+  const { epoch, rejected } = merging()
+  const ahead = (offset: number, told: Partial<ToldBefore> = {}) => {
+    const origin = { topic: 'source', partition: 0, offset }
+    const before = { position: 5, watermark: -1, sentTo: 5, ahead: -1, ...told }
+    return new CombinedRecord(new StreamRecord(null, 'as read', 0, [], origin), 0, null, before)
+  }
+  expect(epoch(5, ahead(5), partial(3, 5))).toEqual([])
+  expect(epoch(12)).toEqual([3])
+  expect(epoch(13, ahead(5, { sentTo: 6 }), ahead(5, { position: 6, watermark: 10 }))).toEqual([])
+  expect(rejected).toEqual([])
+  expect(epoch(13, ahead(6, { sentTo: 6 }), partial(4, 6, { sentTo: 6, ahead: 6 }))).toEqual([])
+  expect(rejected).toEqual(['WEIR_RECORD_LATE'])
 })
 
 test('what is new of a window whose result is out is late', () => {

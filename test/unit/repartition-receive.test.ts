@@ -2,13 +2,15 @@ import { describe, expect, test } from 'vitest'
 import {
   type Message,
   pack,
+  packed,
   piecesOf,
   type RecordMessage,
   type ToldMessage,
+  unpack,
 } from '../../src/engine/repartition/messages.js'
 import { receive } from '../../src/engine/repartition/receive.js'
-import { PartialResult, StreamRecord } from '../../src/model/index.js'
-import { singleStage, valuesOf } from '../support/single-stage.js'
+import { type CombinedRecord, PartialResult, StreamRecord } from '../../src/model/index.js'
+import { recordsOf, singleStage } from '../support/single-stage.js'
 
 const internal = { topic: 'internal', partition: 0 }
 
@@ -21,14 +23,16 @@ function receiving(chunks: readonly Uint8Array[] = [], inputs: string[][] = [['s
   time.assigned(0, [internal], 1)
   time.assign({ ...internal, generation: 1 }, undefined)
   let offset = 0
+  const records = (...messages: Message[]): StreamRecord[] => {
+    const given = messages.map(
+      (message) => new StreamRecord<unknown>(null, pack(message), 0, [], { ...internal, offset: offset++ }),
+    )
+    return recordsOf(given, operate)
+  }
   return {
+    records,
     /** The values that these messages give. */
-    values(...messages: Message[]): unknown[] {
-      const records = messages.map(
-        (message) => new StreamRecord<unknown>(null, pack(message), 0, [], { ...internal, offset: offset++ }),
-      )
-      return valuesOf(records, operate)
-    },
+    values: (...messages: Message[]): unknown[] => records(...messages).map(({ value }) => value),
     watermark(): number {
       time.advance([{ ...internal, offset, end: offset }])
       const watermark = time.watermarkOf(internal)
@@ -187,6 +191,50 @@ describe('how far source partitions have come', () => {
     values(told(0, 60, { generation: 3, position: 0 }))
     expect(watermark()).toBe(100)
   })
+})
+
+describe('a record ahead of its partial result', () => {
+  const asRead = { key: Buffer.from('k'), value: Buffer.from('{}'), timestamp: 7, headers: [{ id: '1' }] }
+  const ahead = (offset: number): Message => {
+    const sent = { topic: 'source', partition: 0, generation: 2, offset, segment: 0, key: 'ann' }
+    return { kind: 'ahead', ...sent, headers: asRead.headers, asRead }
+  }
+
+  test('comes as its source read it, with what was told before', () => {
+    const { values } = receiving()
+    const [come] = values(told(0, 100, { idle: true }), told(1, 500), ahead(10)) as CombinedRecord[]
+    expect(come).toMatchObject({ segment: 0, key: 'ann', told: { position: 10, watermark: 100, sentTo: 10 } })
+    expect(come?.record).toMatchObject({ key: asRead.key, value: asRead.value, headers: asRead.headers })
+    expect(come?.record.origin).toEqual({ topic: 'source', partition: 0, offset: 10, ...asRead })
+  })
+
+  test('has its partition waited for until that is told to be idle behind it', () => {
+    const { values, watermark } = receiving()
+    // Only what comes once all is read is taken for new.
+    watermark()
+    values(told(0, 100, { idle: true }), told(1, 500))
+    expect(watermark()).toBe(500)
+    values(ahead(10), told(1, 600, { position: 12 }))
+    expect(watermark()).toBe(500)
+    values(told(0, 100, { idle: true, position: 11 }))
+    expect(watermark()).toBe(600)
+  })
+})
+
+test('a record behind an internal topic stays where its message is, and knows where it was read', () => {
+  const asRead = { key: null, value: Buffer.from('1'), timestamp: 7, headers: [] }
+  const [come] = receiving().records({ ...record(5, 0), asRead })
+  expect(come?.origin).toMatchObject({ ...internal, from: { topic: 'source', partition: 0, offset: 5, ...asRead } })
+})
+
+test('a large record is put together of its pieces', () => {
+  const value = Buffer.alloc(1_200_000, 'x')
+  const large = { ...record(5, 0), value: 'small', asRead: { key: 'k', value, timestamp: 0, headers: [] } }
+  const pieces = packed(large).map(unpack)
+  expect(pieces.map(({ kind }) => kind)).toEqual(['piece', 'piece', 'piece'])
+  const [come] = receiving().records(...pieces)
+  expect(come?.value).toBe('small')
+  expect(value.equals(come?.origin.from?.value as Buffer)).toBe(true)
 })
 
 test('a large partial is put together of the pieces of one task, in their order', () => {

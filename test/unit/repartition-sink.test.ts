@@ -39,10 +39,17 @@ function setUp(told: readonly PartitionTold[] = []) {
     flow: 'flow',
     stage: 'stage',
     log: silentLogger,
-    time: { told: () => told },
+    time: { told: () => told, tells: () => undefined },
     connection: () => ({}),
   } as unknown as SinkContext
-  const joint = { connectionKind: 'test', channel, topic: 'internal', group: 'internal', like: 'single' } as const
+  const joint = {
+    connectionKind: 'test',
+    channel,
+    topic: 'internal',
+    group: 'internal',
+    like: 'single',
+    keepsBytes: true,
+  } as const
   const sink = repartitionSink.build(joint, context)
   /** What one epoch calls, and how it ends, with a record of each of these places. */
   const epoch = (...places: (readonly [partition: number, offset: number])[]) => {

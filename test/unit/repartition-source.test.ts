@@ -26,7 +26,14 @@ function setUp() {
   const channel = { writer: () => NEVER as never, source: () => inner }
   const log = { ...silentLogger, warn: (_: unknown, text?: string) => void warnings.push(text ?? '') }
   const context = { flow: 'flow', stage: 'stage', log, connection: () => ({}) } as unknown as SourceContext
-  const joint = { connectionKind: 'test', channel, topic: 'internal', group: 'internal', like: 'single' } as const
+  const joint = {
+    connectionKind: 'test',
+    channel,
+    topic: 'internal',
+    group: 'internal',
+    like: 'single',
+    keepsBytes: true,
+  } as const
   const source = repartitionSource.build(joint, context)
   const epoch = (position: number, offsets: readonly number[]) => {
     next = { position, offsets }

@@ -1,5 +1,5 @@
-import type { CodecVersion, Header, Key, StoreKey } from '../../model/index.js'
-import { pack as packed, unpack as unpacked } from '../../state/index.js'
+import { type CodecVersion, type Header, type Key, noHeaders, type Origin, type StoreKey } from '../../model/index.js'
+import { pack as packValue, unpack as unpackValue } from '../../state/index.js'
 
 /** Stays below the size of a message that brokers take as they come. */
 const maxBytes = 512 << 10
@@ -23,6 +23,27 @@ export interface PartialMessage extends Sent {
   readonly payload: Uint8Array
 }
 
+/** A piece of any other message that is too large for one. */
+export interface PieceMessage extends Sent {
+  readonly kind: 'piece'
+  readonly index: number
+  readonly count: number
+  readonly payload: Uint8Array
+}
+
+/** What the source read of a record, where it may have to become a dead letter. */
+export type AsRead = Pick<Origin, 'key' | 'value' | 'timestamp' | 'headers'>
+
+/** A record ahead of the partial result that it will be in. */
+export interface AheadMessage extends Sent {
+  readonly kind: 'ahead'
+  readonly offset: number
+  readonly segment: number
+  readonly key: StoreKey
+  readonly headers: readonly Header[]
+  readonly asRead: AsRead | undefined
+}
+
 /** A record under its new key. */
 export interface RecordMessage extends Sent {
   readonly kind: 'record'
@@ -34,6 +55,7 @@ export interface RecordMessage extends Sent {
   readonly key: Key
   readonly headers: readonly Header[]
   readonly value: unknown
+  readonly asRead?: AsRead | undefined
 }
 
 /** How far a source partition has come. */
@@ -49,9 +71,20 @@ export interface ToldMessage extends Sent {
   readonly partitions?: number | undefined
 }
 
-export type Message = PartialMessage | RecordMessage | ToldMessage
+export type Message = PartialMessage | AheadMessage | RecordMessage | ToldMessage | PieceMessage
 
-const kinds = { partial: 1, record: 2, told: 3 } as const
+const kinds = { partial: 1, record: 2, told: 3, ahead: 4, piece: 5 } as const
+
+/** A message, cut into pieces that a broker takes. */
+export function packed(message: AheadMessage | RecordMessage): Buffer[] {
+  const bytes = pack(message)
+  if (bytes.length <= maxBytes) return [bytes]
+  const { topic, partition, generation } = message
+  const pieces = cut(bytes)
+  return pieces.map((payload, index) =>
+    pack({ kind: 'piece', topic, partition, generation, index, count: pieces.length, payload }),
+  )
+}
 
 export function pack(message: Message): Buffer {
   const { topic, partition, generation } = message
@@ -59,18 +92,38 @@ export function pack(message: Message): Buffer {
   switch (message.kind) {
     case 'partial': {
       const { last, segment, key, version, index, count, payload } = message
-      return packed([...head, last, segment, key, version, index, count, payload])
+      return packValue([...head, last, segment, key, version, index, count, payload])
+    }
+    case 'ahead': {
+      const { offset, segment, key, headers, asRead } = message
+      return packValue([...head, offset, segment, key, headers, fieldsOf(asRead, headers)])
     }
     case 'record': {
-      const { offset, index, timestamp, behindMs, key, headers, value } = message
-      return packed([...head, offset, index, timestamp, behindMs, key, headers, value])
+      const { offset, index, timestamp, behindMs, key, headers, value, asRead } = message
+      return packValue([...head, offset, index, timestamp, behindMs, key, headers, value, fieldsOf(asRead, headers)])
     }
+    case 'piece':
+      return packValue([...head, message.index, message.count, message.payload])
     case 'told': {
       const { position, watermark, idle, movedOnMs, total, before, partitions } = message
       const told = Number.isFinite(watermark) ? watermark : null
-      return packed([...head, position, told, idle, total, before, partitions ?? null, movedOnMs])
+      return packValue([...head, position, told, idle, total, before, partitions ?? null, movedOnMs])
     }
   }
+}
+
+type AsReadFields = readonly [key: unknown, value: unknown, timestamp: unknown, headers: unknown]
+
+/** Headers that are those of the record are written once. */
+function fieldsOf(asRead: AsRead | undefined, headers: readonly Header[]): AsReadFields | null {
+  if (asRead === undefined) return null
+  return [asRead.key, asRead.value, asRead.timestamp, asRead.headers === headers ? null : (asRead.headers ?? noHeaders)]
+}
+
+function asReadOf(fields: AsReadFields | null | undefined, headers: readonly Header[]): AsRead | undefined {
+  if (!fields) return undefined
+  const [key, value, timestamp, own] = fields
+  return { key, value, timestamp, headers: own ?? headers } as AsRead
 }
 
 type Head<K extends Message['kind']> = [kind: (typeof kinds)[K], topic: string, partition: number, generation: number]
@@ -80,7 +133,10 @@ type Packed =
   | [
       ...Head<'record'>,
       ...Fields<RecordMessage, ['offset', 'index', 'timestamp', 'behindMs', 'key', 'headers', 'value']>,
+      asRead: AsReadFields | null | undefined,
     ]
+  | [...Head<'ahead'>, ...Fields<AheadMessage, ['offset', 'segment', 'key', 'headers']>, asRead: AsReadFields | null]
+  | [...Head<'piece'>, ...Fields<PieceMessage, ['index', 'count', 'payload']>]
   | [
       ...Head<'told'>,
       position: number,
@@ -94,7 +150,7 @@ type Packed =
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
 export function unpack(bytes: Uint8Array): Message {
-  const fields = unpacked(bytes) as Packed
+  const fields = unpackValue(bytes) as Packed
   const [kind, topic, partition, generation] = fields
   const sent = { topic, partition, generation }
   switch (kind) {
@@ -103,8 +159,17 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
     }
     case kinds.record: {
-      const [, , , , offset, index, timestamp, behindMs, key, headers, value] = fields
-      return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value }
+      const [, , , , offset, index, timestamp, behindMs, key, headers, value, read] = fields
+      const asRead = asReadOf(read, headers)
+      return { kind: 'record', ...sent, offset, index, timestamp, behindMs, key, headers, value, asRead }
+    }
+    case kinds.ahead: {
+      const [, , , , offset, segment, key, headers, read] = fields
+      return { kind: 'ahead', ...sent, offset, segment, key, headers, asRead: asReadOf(read, headers) }
+    }
+    case kinds.piece: {
+      const [, , , , index, count, payload] = fields
+      return { kind: 'piece', ...sent, index, count, payload }
     }
     case kinds.told: {
       const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0] = fields
@@ -118,12 +183,20 @@ export function unpack(bytes: Uint8Array): Message {
 
 /** What was combined, packed and cut into pieces that a broker takes. */
 export function piecesOf(saved: unknown): Uint8Array[] {
-  const bytes = packed(saved)
+  return cut(packValue(saved))
+}
+
+function cut(bytes: Uint8Array): Uint8Array[] {
   const pieces: Uint8Array[] = []
   for (let from = 0; from < bytes.length; from += maxBytes) pieces.push(bytes.subarray(from, from + maxBytes))
   return pieces
 }
 
-export function joined(pieces: readonly Uint8Array[]): unknown {
-  return unpacked(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces))
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
+}
+
+/** What was combined, of the pieces that `piecesOf` made of it. */
+export function savedOf(bytes: Uint8Array): unknown {
+  return unpackValue(bytes)
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import {
   asWeirError,
+  CombinedRecord,
   defineOperator,
   noHeaders,
+  type Origin,
   operate,
   PartialResult,
   partitionName,
@@ -10,8 +12,19 @@ import {
   type StoreCodec,
   type StorePartition,
   StreamRecord,
+  type ToldBefore,
 } from '../../model/index.js'
-import { joined, type Message, type PartialMessage, type RecordMessage, type ToldMessage, unpack } from './messages.js'
+import {
+  type AheadMessage,
+  joined,
+  type Message,
+  type PartialMessage,
+  type PieceMessage,
+  type RecordMessage,
+  savedOf,
+  type ToldMessage,
+  unpack,
+} from './messages.js'
 
 /** What is known of a source partition in one partition of the internal topic. */
 interface Source {
@@ -26,6 +39,11 @@ interface Source {
   total: number
   /** All before this position was sent by the time that it was told to be idle. */
   sentTo: number
+  /** The highest position told, by whoever: the watermark is that of all before it. */
+  reached: number
+  /** The highest offset of the records in partial results, or ahead of them, and of the latter alone. */
+  combined: number
+  ahead: number
   /** The last record under a new key. */
   offset: number
   index: number
@@ -42,7 +60,8 @@ const codec: StoreCodec<Source> = {
   save: ({ watermark, ...source }) => ({ ...source, watermark: Number.isFinite(watermark) ? watermark : null }),
   load(saved) {
     const source = saved as Source & { watermark: number | null }
-    return { ...unknown(), ...source, watermark: source.watermark ?? never }
+    const { reached = source.position, watermark } = source
+    return { ...unknown(), ...source, reached, watermark: watermark ?? never }
   },
 }
 
@@ -103,10 +122,22 @@ function received(
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
   const source = entry.value
   if (read.kind === 'told' && read.before > source.before) forgetGone(part, read)
+  if (read.kind === 'piece') {
+    const whole = put(source, read)
+    part.touch(entry)
+    return whole === undefined ? undefined : received(part, unpack(whole), message, noted)
+  }
   if (read.kind === 'partial') {
     const whole = put(source, read)
-    if (read.count > 1) part.touch(entry)
-    return whole === undefined ? undefined : partialRecord(read, whole, source, message)
+    if (whole !== undefined) source.combined = Math.max(source.combined, read.last)
+    part.touch(entry)
+    return whole === undefined ? undefined : partialRecord(read, savedOf(whole), source, message)
+  }
+  if (read.kind === 'ahead') {
+    source.ahead = Math.max(source.ahead, read.offset)
+    source.combined = Math.max(source.combined, read.offset)
+    part.touch(entry)
+    return aheadRecord(read, source, message)
   }
   const isNew = read.kind === 'told' ? heard(source, read) : isBeyond(source, read)
   if (!isNew) return undefined
@@ -127,6 +158,9 @@ function unknown(): Source {
     movedOnMs: 0,
     total: Infinity,
     sentTo: 0,
+    reached: 0,
+    combined: -1,
+    ahead: -1,
     offset: -1,
     index: 0,
     pieces: [],
@@ -149,7 +183,8 @@ function heard(source: Source, told: ToldMessage): boolean {
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
   // What was promised once stays true: which records lie before a position does not change.
   source.watermark = Math.max(source.watermark, watermark)
-  if (idle) source.sentTo = Math.max(source.sentTo, position)
+  source.reached = Math.max(source.reached, position)
+  if (idle || movedOnMs > 0) source.sentTo = Math.max(source.sentTo, position)
   source.generation = generation
   source.position = position
   source.idle = idle
@@ -159,8 +194,11 @@ function heard(source: Source, told: ToldMessage): boolean {
 }
 
 /** Adds a piece; returns the whole once it is complete. An older task that still sends must not come in between. */
-function put(source: Source, { generation, index, count, payload }: PartialMessage): unknown {
-  if (count === 1) return joined([payload])
+function put(
+  source: Source,
+  { generation, index, count, payload }: PartialMessage | PieceMessage,
+): Uint8Array | undefined {
+  if (count === 1) return payload
   if (generation < source.piecesBy) return undefined
   if (index === 0) source.pieces = []
   source.piecesBy = generation
@@ -174,10 +212,26 @@ function put(source: Source, { generation, index, count, payload }: PartialMessa
 
 function partialRecord(read: PartialMessage, saved: unknown, source: Source, message: StreamRecord): StreamRecord {
   const { topic, partition, generation, last, segment, key, version } = read
-  const { watermark, sentTo } = source
   const from = { topic, partition }
-  const result = new PartialResult(from, generation, last, segment, key, saved, version, { watermark, sentTo })
+  const result = new PartialResult(from, generation, last, segment, key, saved, version, toldBefore(source))
   return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, message.origin)
+}
+
+function aheadRecord(read: AheadMessage, source: Source, { origin }: StreamRecord): StreamRecord {
+  const { segment, key, headers } = read
+  const from = originOf(read)
+  const record = new StreamRecord(from.key ?? null, from.value, from.timestamp ?? segment, headers, from)
+  const combined = new CombinedRecord(record, segment, key, toldBefore(source))
+  return new StreamRecord(recordKeyOf(key), combined, segment, noHeaders, origin)
+}
+
+function toldBefore({ reached, watermark, sentTo, ahead }: Source): ToldBefore {
+  return { position: reached, watermark, sentTo, ahead }
+}
+
+/** The record as its source read it. */
+function originOf({ topic, partition, offset, asRead }: AheadMessage | RecordMessage): Origin {
+  return { topic, partition, offset, ...asRead }
 }
 
 function isBeyond({ offset, index }: Source, read: RecordMessage): boolean {
@@ -187,7 +241,10 @@ function isBeyond({ offset, index }: Source, read: RecordMessage): boolean {
 function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord): StreamRecord {
   source.offset = read.offset
   source.index = read.index
-  return new StreamRecord(read.key, read.value, read.timestamp, read.headers, origin, read.behindMs)
+  const { topic, partition, offset } = origin
+  // State is where the message is; a dead letter is the record itself.
+  const at = { topic, partition, offset, from: originOf(read) }
+  return new StreamRecord(read.key, read.value, read.timestamp, read.headers, at, read.behindMs)
 }
 
 /**
@@ -220,19 +277,29 @@ function topicOf(name: string): string {
 /**
  * The minimum over all source partitions that are awaited, and where none is, over all that ever brought anything, each
  * where it has moved on to; nothing is known before each of them was told of. That one is idle holds only where that was
- * heard of late: whoever watched it may be gone, and nobody see what comes.
+ * heard of late, for whoever watched it may be gone, and nobody see what comes; and only while nothing has come that lies
+ * behind it: what is in a window when it closes was sent before its source was told to be idle.
  */
 function toldOf(
   sources: readonly Source[] | undefined,
   isLongAgo: (source: Source) => boolean,
 ): { watermark: number; idle: boolean } {
   if (sources === undefined) return { watermark: never, idle: false }
-  const awaited = sources.filter((source) => !source.idle || isLongAgo(source))
+  const awaited = sources.filter((source) => !source.idle || isLongAgo(source) || isAwake(source))
   if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false }
   const moving = sources.filter(({ watermark }) => watermark !== never)
   return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true }
 }
 
+/** Whether something has come that lies behind what was told. */
+function isAwake({ position, combined }: Source): boolean {
+  return combined >= position
+}
+
 function lowestOf(sources: readonly Source[]): number {
-  return sources.reduce((lowest, { watermark, movedOnMs }) => Math.min(lowest, watermark + movedOnMs), Infinity)
+  return sources.reduce((lowest, source) => Math.min(lowest, standingOf(source)), Infinity)
+}
+
+function standingOf(source: Source): number {
+  return isAwake(source) ? source.watermark : source.watermark + source.movedOnMs
 }

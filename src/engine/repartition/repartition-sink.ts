@@ -3,8 +3,10 @@ import { z } from 'zod'
 import {
   type ChannelKind,
   type ChannelWriter,
+  CombinedRecord,
   type Connection,
   defineSink,
+  type Origin,
   PartialResult,
   PartitionMap,
   type PartitionTold,
@@ -17,7 +19,7 @@ import {
   WeirError,
 } from '../../model/index.js'
 import { UnkeepableError } from '../../state/index.js'
-import { pack, piecesOf } from './messages.js'
+import { type AheadMessage, pack, packed, piecesOf, type RecordMessage } from './messages.js'
 
 /** What joins two tasks of a flow; the compiler makes it. */
 export interface Joint {
@@ -27,6 +29,8 @@ export interface Joint {
   readonly topic: string
   readonly group: string
   readonly like: readonly TopicsRead[] | 'single'
+  /** Whether a stage behind it writes dead letters: they are the bytes that the source read. */
+  readonly keepsBytes: boolean
 }
 
 export const jointOptions = z.custom<Joint>()
@@ -57,10 +61,11 @@ class RepartitionSink implements SinkTask {
   private readonly before = new PartitionMap<{ offset: number; index: number }>()
 
   constructor(
-    joint: Joint,
+    private readonly joint: Joint,
     private readonly context: SinkContext,
   ) {
-    const { flow, stage, log } = context
+    const { flow, stage, log, time } = context
+    time.tells()
     this.writer = joint.channel.writer(context.connection(joint.connectionKind), {
       ...joint,
       instance: undefined,
@@ -118,11 +123,29 @@ class RepartitionSink implements SinkTask {
   private send(record: StreamRecord): void {
     try {
       if (record.value instanceof PartialResult) this.sendPartial(record.key, record.value)
+      else if (record.value instanceof CombinedRecord) this.sendAhead(record.key, record.value)
       else this.sendRecord(record)
     } catch (error) {
       if (!(error instanceof UnkeepableError)) throw error
       this.context.reject(record, unkeepable(record, error))
     }
+  }
+
+  private sendAhead(messageKey: StreamRecord['key'], { record, segment, key }: CombinedRecord): void {
+    const { origin, headers } = record
+    const { topic, partition, offset } = origin
+    const generation = this.generations.get(topic, partition) ?? 0
+    const asRead = this.asRead(origin)
+    const message = { kind: 'ahead', topic, partition, generation, offset, segment, key, headers, asRead } as const
+    this.writeAll(messageKey, message)
+  }
+
+  private writeAll(key: StreamRecord['key'], message: AheadMessage | RecordMessage): void {
+    for (const value of packed(message)) this.writer.write({ key, value })
+  }
+
+  private asRead(origin: Origin): Origin | undefined {
+    return this.joint.keepsBytes ? origin : undefined
   }
 
   private sendPartial(messageKey: StreamRecord['key'], partial: PartialResult): void {
@@ -162,8 +185,9 @@ class RepartitionSink implements SinkTask {
       key,
       headers,
       value,
+      asRead: this.asRead(origin),
     } as const
-    this.writer.write({ key, value: pack(message) })
+    this.writeAll(key, message)
   }
 
   /** Errors, and the flow stops, when records come in another order than they were read in. */

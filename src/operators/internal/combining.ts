@@ -1,4 +1,5 @@
 import {
+  CombinedRecord,
   noHeaders,
   type OperatorContext,
   PartialResult,
@@ -90,16 +91,20 @@ export class Combining {
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
   ) {
-    const { time } = context
     const init = () => new Combination(aggregate.init())
-    this.place = new Place(settings, context, init, () => (time.isWhole ? time.closed : Number.NEGATIVE_INFINITY))
+    // What is late is decided by what every process knows: whoever has the partition next must decide the same.
+    this.place = new Place(settings, context, init, () => Number.NEGATIVE_INFINITY)
   }
 
-  add(record: StreamRecord): void {
+  /**
+   * Takes a record in, or rejects it. Returns what has to be sent ahead of it, where others may have gone on without its
+   * partition.
+   */
+  add(record: StreamRecord): StreamRecord<CombinedRecord> | undefined {
     const { topic, partition, offset } = record.origin
     const part = this.store.of(topic, partition)
     const entry = this.place.of(record, part)
-    if (entry === undefined) return
+    if (entry === undefined) return undefined
     const combination = entry.value
     try {
       combination.state = this.aggregate.add(combination.state, record.value, record, this.context.skipped)
@@ -116,6 +121,9 @@ export class Combining {
       this.touched = part
       this.sent.delete(part)
     }
+    return this.settings.slices !== undefined && this.context.time.toldIdle(topic, partition)
+      ? this.ahead(record)
+      : undefined
   }
 
   /** What has to be sent at the end of an epoch. */
@@ -134,6 +142,13 @@ export class Combining {
     }
   }
 
+  private ahead(record: StreamRecord): StreamRecord<CombinedRecord> {
+    const key = this.place.key as StoreKey
+    const { segment } = this.place
+    const combined = new CombinedRecord(record, segment, key)
+    return new StreamRecord(key === null ? null : String(key), combined, segment, noHeaders, record.origin)
+  }
+
   private queue(part: Part, combination: Combination): void {
     if (combination.queued) return
     combination.queued = true
@@ -149,7 +164,7 @@ export class Combining {
   }
 
   private *flushIdle(part: Part, told: PartitionTold): Generator<StreamRecord<PartialResult>> {
-    if (!told.idle || this.sent.has(part)) return
+    if (!(told.idle || told.movedOnMs > 0) || this.sent.has(part)) return
     for (const segment of sorted(part.segments())) yield* this.unsentOf(part, told, segment)
     this.sent.add(part)
   }

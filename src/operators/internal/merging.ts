@@ -1,15 +1,21 @@
 import {
   byPartition,
+  CombinedRecord,
+  noHeaders,
   type OperatorContext,
+  type Origin,
   type PartialResult,
   partitionName,
   type Store,
   type StoreCodec,
   type StoreKey,
-  type StreamRecord,
+  StreamRecord,
+  type ToldBefore,
+  type WeirError,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
+import type { Slices } from './slices.js'
 import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
 interface Slot {
@@ -90,10 +96,20 @@ export class Merging {
   }
 
   /** Takes a partial result in. Returns false when it changed nothing: a repeat, an older one, or late and rejected. */
-  add(record: StreamRecord<PartialResult>): boolean {
-    const { value: partial, origin } = record
+  add({ value, origin }: StreamRecord<PartialResult | CombinedRecord>): boolean {
+    if (value instanceof CombinedRecord) {
+      this.judge(value, origin)
+      return false
+    }
+    return this.merge(value, origin)
+  }
+
+  private merge(partial: PartialResult, origin: Origin): boolean {
     const { source, generation, last, segment, key } = partial
-    if (this.isClosed(record)) return false
+    if (this.isDone(segment, origin)) {
+      this.check(partial, origin)
+      return false
+    }
     const part = this.store.of(origin.topic, origin.partition)
     const entry = part.get(segment, key) ?? part.add(segment, key, new Slots())
     const slot = { generation, last, partial: this.aggregate.codec.load(partial.saved, partial.version) }
@@ -126,17 +142,45 @@ export class Merging {
     }
   }
 
-  private isClosed(record: StreamRecord<PartialResult>): boolean {
+  /**
+   * Rejects a record whose slice is done, unless it comes again and is in the results. One whose slice is not done will be
+   * in a partial result, and its partition is waited for until that has come.
+   */
+  private judge({ record, segment, told }: CombinedRecord, origin: Origin): void {
     const { slices } = this.settings
-    if (slices === undefined) return false
-    const { segment, last, told } = record.value
-    const closed = this.context.time.closedOf(record.origin.topic, record.origin.partition)
-    if (!slices.isDone(segment, closed)) return false
-    // What its source has sent before it told that the slice is complete, or that it is idle, is in the results already.
-    const isRepeat = told !== undefined && (slices.isComplete(segment, told.watermark) || last < told.sentTo)
-    if (!isRepeat) this.context.reject(record, lateError(slices.last(segment) + slices.size, closed))
-    return true
+    if (slices === undefined || !this.isDone(segment, origin)) return
+    if (!isRepeat(record.origin.offset, segment, slices, told)) this.context.reject(record, this.late(segment, origin))
   }
+
+  /** What comes of a slice that is done is a repeat, or was judged record by record. It never is anything else. */
+  private check(partial: PartialResult, origin: Origin): void {
+    const { last, segment, told } = partial
+    const { slices } = this.settings
+    if (slices === undefined || isRepeat(last, segment, slices, told) || last <= (told?.ahead ?? -1)) return
+    const { topic, partition, offset } = origin
+    const record = new StreamRecord(null, partial, segment, noHeaders, { topic, partition, offset })
+    this.context.reject(record, this.late(segment, origin))
+  }
+
+  private late(segment: number, origin: Origin): WeirError {
+    const slices = this.settings.slices as Slices
+    return lateError(slices.last(segment) + slices.size, this.closedAt(origin))
+  }
+
+  /** Whether all windows of a slice have closed. */
+  private isDone(segment: number, origin: Origin): boolean {
+    return this.settings.slices?.isDone(segment, this.closedAt(origin)) === true
+  }
+
+  private closedAt({ topic, partition }: Origin): number {
+    return this.context.time.closedOf(topic, partition)
+  }
+}
+
+/** Whether its source had told, before this came, that all up to this record was sent. */
+function isRepeat(offset: number, segment: number, slices: Slices, told: ToldBefore | undefined): boolean {
+  if (told === undefined) return false
+  return offset < told.sentTo || (offset < told.position && slices.isComplete(segment, told.watermark))
 }
 
 function isLater(known: Slot, other: Slot): boolean {

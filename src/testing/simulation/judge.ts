@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type DeadLetter, type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import {
+  type DeadLetter,
+  type Position,
+  partitionName,
+  type StreamRecord,
+  type TopicPartition,
+} from '../../model/index.js'
 import type { Accounts } from './accounts.js'
 import type { Model } from './models.js'
 import type { World } from './world.js'
@@ -11,6 +17,7 @@ interface Awaited {
   /** When each instance of it has to be durable: these tell from what has been committed. */
   readonly dues: ((state: Committed) => boolean)[]
   done: number
+  isRejected: boolean
 }
 
 /** What was committed of a partition: the next offset to read, and the watermark up to which results are out. */
@@ -47,7 +54,7 @@ export class Judge {
     private readonly accounts?: Accounts,
   ) {
     for (const { id, value, due } of model?.expected(input) ?? []) {
-      const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0 }
+      const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0, isRejected: false }
       this.awaited.set(id, known)
       known.dues.push((state) => {
         if (due === undefined) return false
@@ -69,6 +76,7 @@ export class Judge {
       const [is, must] = [value, expected.value].map((shown) => JSON.stringify(shown))
       this.world.breaks(`results are those of the model: ${id} is ${is}, must be ${must}`)
     }
+    if (expected.isRejected) this.world.breaks(`what is rejected does not come out: ${id}`)
     expected.done++
     if (expected.done >= expected.dues.length) this.open.delete(expected)
     if (once && expected.done > expected.dues.length) this.world.breaks(`each result comes out once: ${id}`)
@@ -79,6 +87,17 @@ export class Judge {
     const { topic, partition, offset, value } = record.origin
     this.world.note(who, `dead letter of ${topic}-${partition}@${offset} is durable: ${error.code}`)
     this.accounts?.lettered({ topic, partition, offset }, value)
+  }
+
+  /** A record is a dead letter: what would have come of it is not awaited any more. */
+  rejected(record: StreamRecord): void {
+    const id = this.model?.rejected?.(record)
+    if (id === undefined) return
+    const expected = this.awaited.get(id)
+    if (expected === undefined) return this.world.breaks(`what is rejected was read: ${id}`)
+    if (expected.done > 0) this.world.breaks(`what is rejected does not come out: ${id}`)
+    expected.isRejected = true
+    this.open.delete(expected)
   }
 
   /** Positions, and the watermarks up to which results are out, were committed. */

@@ -1,4 +1,4 @@
-import type { Key, Position } from '../../model/index.js'
+import type { Key, Position, StreamRecord } from '../../model/index.js'
 
 /** A record that a simulation writes to a source's topic, as its place in the log tells. */
 export interface LoggedInput<V = unknown> extends Position {
@@ -24,6 +24,8 @@ export interface Model {
   expected(input: readonly LoggedInput<never>[]): Iterable<Expected>
   /** Tells which of the expected results a value is that reached a sink (an element of it, if it is an array). */
   identify(output: unknown): { readonly id: string; readonly value: unknown }
+  /** Tells which of the expected results is none any more when this record is a dead letter. */
+  rejected?(record: StreamRecord): string
 }
 
 /** A flow without state: each record gives results of its own, told apart by `idOf`. */

@@ -125,6 +125,7 @@ export function simulatedDeadLetters({ link, actor, judge }: Outlet): DeadLetter
     write: (letter) => {
       waiting.push(letter)
       const { record, error } = letter
+      judge.rejected(record)
       actor.note(`dead letter ${record.origin.topic}-${record.origin.partition}@${record.origin.offset} ${error.code}`)
     },
     flush: () =>
