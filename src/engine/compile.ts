@@ -1,6 +1,4 @@
-import type { z } from 'zod'
 import {
-  type DeclaredConnection,
   durationMs,
   type Environment,
   type EpochOptions,
@@ -8,7 +6,6 @@ import {
   messageOf,
   type OperatorDefinition,
   type RejectionPolicy,
-  resolveSettings,
   type SinkDefinition,
   type SourceDefinition,
   WeirError,
@@ -23,6 +20,7 @@ import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
 import { repartitionSink } from './repartition/repartition-sink.js'
 import { shortLivedFaults } from './short-lived.js'
+import { doubledStores, isGlobal, nestedAggregates } from './stage-faults.js'
 import { joinSummaries, summarize } from './summary.js'
 import { timeFaults, withTimes } from './time-stages.js'
 import {
@@ -30,7 +28,6 @@ import {
   type Chain,
   type FlowTopology,
   type InputNode,
-  isBranches,
   type OperatorNode,
   operatorsOf,
   type SinkNode,
@@ -41,6 +38,7 @@ import {
   type Topology,
   type TopologyConnection,
 } from './topology.js'
+import { validate } from './validate.js'
 
 interface DeclaredStage {
   readonly definition: SourceDefinition | OperatorDefinition | SinkDefinition
@@ -139,11 +137,8 @@ class FlowCompiler {
     this.faults.push(...timeFaults(this.name, declared, chain))
     const inputs = withTimes(declared, chain, this.ownPolicy(), (name) => this.unique(name))
     const parts = { inputs, ...chain }
-    const stores = this.stores([...operatorsOf(parts), ...sinksOf(parts)])
-    this.refuseNested(
-      parts,
-      inputs.some(({ stages }) => stages.some(isGlobal)),
-    )
+    const stores = [...operatorsOf(parts), ...sinksOf(parts)].flatMap(storesOf)
+    this.faults.push(...doubledStores(this.name, parts), ...nestedAggregates(this.name, parts))
     const isAsked = flow.options.guarantee === 'exactly-once'
     const sinks = [...sinksOf(chain)]
     const checkpoints = isAsked && stores.length === 0 ? this.beside(sinks, flow) : this.checkpoints
@@ -314,40 +309,6 @@ class FlowCompiler {
     return options.checkpoints === undefined && places.size === 1 && place !== undefined ? place : this.checkpoints
   }
 
-  /** The names of all stores; every one that is taken already is a fault. */
-  private stores(stages: readonly (OperatorNode | SinkNode)[]): string[] {
-    const names: string[] = []
-    for (const stage of stages) {
-      const { declaredAt } = stage
-      for (const name of storesOf(stage)) {
-        if (names.includes(name)) {
-          this.faults.push({
-            message: `flow '${this.name}' has two stateful stages named '${name}'`,
-            hint: 'Give each a name of its own: state is found again by it.',
-            declaredAt,
-          })
-        }
-        names.push(name)
-      }
-    }
-    return names
-  }
-
-  /** The result of an aggregate stems from several partitions: a second one would have none to keep it under. */
-  private refuseNested({ stages, end }: Chain, isBehind: boolean): void {
-    const aggregates = stages.filter(isGlobal)
-    const nested = isBehind ? aggregates[0] : aggregates[1]
-    if (nested !== undefined) {
-      this.faults.push({
-        message: `flow '${this.name}': '${nested.name}' aggregates what another aggregate makes`,
-        hint: 'Write the results of the first to a topic, and read that in a flow of its own.',
-        declaredAt: nested.declaredAt,
-      })
-    } else if (isBranches(end)) {
-      for (const branch of end) this.refuseNested(branch, isBehind || aggregates.length > 0)
-    }
-  }
-
   private limits({ options: { epoch, guarantee } }: Flow, inputs: readonly InputNode[]): EpochLimits {
     const suited = inputs.reduce<EpochOptions>((all, { source }) => ({ ...all, ...source.definition.epoch }), {})
     return {
@@ -419,33 +380,8 @@ function isSentOn(part: Part): boolean {
   return [...sinksOf(part)].some(({ definition }) => definition.name === repartitionSink.name)
 }
 
-function isGlobal({ definition }: OperatorNode): boolean {
-  return definition.global === true
-}
-
 function policyOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
   if (definition.onError === undefined) return 'fail'
   if (typeof definition.onError !== 'function') return definition.onError
   return options === undefined ? 'fail' : definition.onError(options)
-}
-
-function validate(
-  what: string,
-  declared: Pick<DeclaredConnection, 'options' | 'declaredAt'> & { definition: { options: z.ZodType } },
-  environment: Environment,
-  faults: ConfigFault[],
-): unknown {
-  const { definition, declaredAt } = declared
-  try {
-    const parsed = definition.options.safeParse(resolveSettings(declared.options, environment))
-    if (parsed.success) return parsed.data
-    for (const issue of parsed.error.issues) {
-      const path = issue.path.length > 0 ? ` option '${issue.path.join('.')}'` : ''
-      faults.push({ message: `${what}:${path} ${issue.message}`, declaredAt })
-    }
-  } catch (error) {
-    const hint = error instanceof WeirError ? error.hint : undefined
-    faults.push({ message: `${what}: ${messageOf(error)}`, hint, declaredAt })
-  }
-  return undefined
 }
