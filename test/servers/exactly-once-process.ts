@@ -56,7 +56,7 @@ const flows: Readonly<Record<string, () => Flow>> = {
       eventTime((_, { timestamp }) => timestamp, { idleAfter: '1s' }),
       keyBy((_, { key }) => `group-${Number(String(key).slice(1)) % 3}`),
       aggregate('by-group', { by: recordKey, window: tumbling('1s'), of: { n: count() } }),
-      map(({ key, window, value }) => `${key}@${window.start.getTime()} ${value.n}`),
+      map(({ key, window, value }) => `${String(key)}@${window.start.getTime()} ${value.n}`),
       sink,
     ),
 }
