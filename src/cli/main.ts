@@ -9,6 +9,7 @@ import { type PlanOptions, plan } from './plan.js'
 import { run } from './run.js'
 import type { RunOptions } from './run-options.js'
 import { type SetPositionOptions, setPosition } from './set-position.js'
+import { type SetTimeOptions, setTime } from './set-time.js'
 import { start } from './start.js'
 import { type StateOptions, state } from './state.js'
 
@@ -75,6 +76,15 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     // The command above takes an option that both know.
     .action(async (flow: string, topic: string, _: SetPositionOptions, own: Command) =>
       ended(await setPosition(flow, topic, own.optsWithGlobals(), io)),
+    )
+  stateCommand
+    .command('set-time')
+    .description('Sets the event time of a flow back that a record has moved too far ahead; positions and state stay.')
+    .argument('<flow>', 'of which flow')
+    .requiredOption('--to <time>', 'the latest time that it may have seen, such as 2026-01-31T12:00:00Z')
+    .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
+    .action(async (flow: string, _: SetTimeOptions, own: Command) =>
+      ended(await setTime(flow, own.optsWithGlobals(), io)),
     )
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),

@@ -1,5 +1,26 @@
 import { concat, defer, lastValueFrom } from 'rxjs'
+import { type Engine, flowOf } from '../engine/index.js'
 import type { CheckpointStore, HeldPartition, PartitionProgress } from '../model/index.js'
+import type { Prepared } from './prepare.js'
+import { storesOf } from './stored.js'
+
+/** A partition, and what keeps it. */
+export interface Kept {
+  readonly held: HeldPartition
+  readonly checkpoints: CheckpointStore
+}
+
+/** All that checkpoint stores have of partitions, of one flow or of all. Errors: WEIR_CHECKPOINT_UNREACHABLE and others. */
+export async function keptOf(engine: Engine, prepared: Prepared, flow?: string): Promise<Kept[]> {
+  const { topology } = prepared
+  const all: Kept[] = []
+  for (const name of storesOf(prepared)) {
+    const checkpoints = engine.checkpointStore(name)
+    for (const held of await lastValueFrom(concat(checkpoints.open(), checkpoints.list(topology.app))))
+      if (flow === undefined || flowOf(held.task, topology) === flow) all.push({ held, checkpoints })
+  }
+  return all
+}
 
 /**
  * Changes what is known of a partition, as a task of a later generation would: whoever runs it begins anew with that.

@@ -1,9 +1,8 @@
-import { concat, lastValueFrom } from 'rxjs'
-import { type HeldPartition, type PartitionProgress, partitionName } from '../model/index.js'
+import { type PartitionProgress, partitionName } from '../model/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { prepare } from './prepare.js'
-import { changeProgress } from './progress.js'
+import { changeProgress, keptOf } from './progress.js'
 import { withEngine } from './stored.js'
 
 export interface SetPositionOptions {
@@ -27,14 +26,10 @@ export async function setPosition(
   const prepared = await prepare(config === undefined ? {} : { config }, io)
   await withEngine(prepared, async (engine) => {
     const rows: string[][] = []
-    for (const { task, where } of engine.kept.filter((kept) => kept.flow === flow && kept.where !== 'memory')) {
-      const checkpoints = engine.checkpointStore(where)
-      const all$ = concat(checkpoints.open(), checkpoints.list(prepared.topology.app))
-      for (const held of await lastValueFrom(all$)) {
-        if (!isMeant(held, { task, topic, only })) continue
-        const before = await changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
-        rows.push([partitionName(held), String(before?.position ?? '–'), '→', String(offset)])
-      }
+    for (const { held, checkpoints } of await keptOf(engine, prepared, flow)) {
+      if (held.topic !== topic || (only !== undefined && held.partition !== only)) continue
+      const before = await changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
+      rows.push([partitionName(held), String(before?.position ?? '–'), '→', String(offset)])
     }
     if (rows.length === 0) throw nothingHeld(flow, topic)
     io.stdout.write(`${table(rows).join('\n')}\nState stays as it is: what is read again counts again.\n`)
@@ -47,13 +42,6 @@ function movedTo(progress: PartitionProgress | undefined, position: number): Par
   const { id: _, ...facts } = progress?.facts ?? { partitions: 0 }
   const before = (facts.before ?? 0) + Math.max(progress?.position ?? 0, 1)
   return { ...progress, position, facts: facts.partitions === 0 ? undefined : { ...facts, before } }
-}
-
-function isMeant(
-  held: HeldPartition,
-  { task, topic, only }: { task: string; topic: string; only: number | undefined },
-): boolean {
-  return held.task === task && held.topic === topic && (only === undefined || held.partition === only)
 }
 
 function nothingHeld(flow: string, topic: string): UsageError {

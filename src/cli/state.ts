@@ -1,10 +1,12 @@
 import { concatMap, filter, from, lastValueFrom, mergeAll, reduce } from 'rxjs'
 import { flowOf } from '../engine/index.js'
-import { groupKeyOf, type StoreKey } from '../model/index.js'
+import { groupKeyOf, type HeldPartition, partitionName, type StoreKey } from '../model/index.js'
 import { readStored, type StoredStore } from '../state/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
+import { keptOf } from './progress.js'
+import { shownTime } from './set-time.js'
 import { type Stored, sizeText, storesOf, withStored } from './stored.js'
 
 export interface StateOptions {
@@ -24,7 +26,7 @@ interface FoundEntry {
   readonly value: unknown
 }
 
-/** `weir state [flow [store [key]]]`: what is stored, or the entries of a key in all windows. */
+/** `weir state [flow [store [key]]]`: what is stored and how far partitions have come, or the entries of a key in all windows. */
 export async function state(asked: readonly (string | undefined)[], options: StateOptions, io: Io): Promise<number> {
   const prepared = await prepare(options, io)
   const [flow, store, key] = asked
@@ -32,7 +34,7 @@ export async function state(asked: readonly (string | undefined)[], options: Sta
     if (flow !== undefined) checkAsked(flow, store, stored, prepared)
     const lines =
       flow === undefined || store === undefined || key === undefined
-        ? listed(stored, prepared, [flow, store], options, io)
+        ? listed(stored, await progressOf(stored, prepared, flow), prepared, [flow, store], options, io)
         : found(await entriesOf(flow, store, key, stored, prepared), key, options)
     io.stdout.write(prepared.redact(`${lines.join('\n')}\n`))
   })
@@ -51,6 +53,7 @@ function checkAsked(flow: string, store: string | undefined, { engine, states }:
 
 function listed(
   { states }: Stored,
+  held: readonly HeldPartition[],
   prepared: Prepared,
   [flow, store]: readonly (string | undefined)[],
   { json }: StateOptions,
@@ -61,10 +64,12 @@ function listed(
     (one) =>
       (flow === undefined || flowOf(one.task, topology) === flow) && (store === undefined || one.store === store),
   )
-  if (json) return [JSON.stringify({ app: topology.app, states: shown }, undefined, 2)]
+  if (json) return [JSON.stringify({ app: topology.app, states: shown, partitions: held }, undefined, 2)]
   const where = storesOf(prepared)
   if (where.length === 0) return [`app ${topology.app} keeps its state in memory: it ends with its process`]
-  if (shown.length === 0) return [`no state is kept in ${where.join(', ')}`]
+  if (shown.length === 0 && held.length === 0) return [`no state is kept in ${where.join(', ')}`]
+  const paint = painter(io.stdout, io)
+  const headed = ([heading = '', ...lines]: readonly string[]) => [paint('dim', heading), ...lines]
   const rows = shown.map(({ task, store: name, where: keeper, partitions, keys, bytes, versions }) => [
     task.slice(topology.app.length + 1),
     name,
@@ -74,8 +79,29 @@ function listed(
     sizeText(bytes),
     versions.map((version) => JSON.stringify(version)).join(', '),
   ])
-  const [heading = '', ...lines] = table([['task', 'store', 'in', 'partitions', 'keys', 'log', 'codec'], ...rows])
-  return [painter(io.stdout, io)('dim', heading), ...lines]
+  const partitions = held.map(({ task, progress, ...partition }) => [
+    task.slice(topology.app.length + 1),
+    partitionName(partition),
+    String(progress?.position ?? '–'),
+    shownTime(progress?.streamTime),
+    shownTime(progress?.watermark),
+  ])
+  return [
+    ...headed(table([['task', 'store', 'in', 'partitions', 'keys', 'log', 'codec'], ...rows])),
+    '',
+    ...headed(table([['task', 'partition', 'position', 'stream time', 'watermark'], ...partitions])),
+  ]
+}
+
+async function progressOf({ engine }: Stored, prepared: Prepared, flow: string | undefined): Promise<HeldPartition[]> {
+  const kept = await keptOf(engine, prepared, flow)
+  return kept
+    .map(({ held }) => held)
+    .sort((one, other) => orderOf(one).localeCompare(orderOf(other), 'en', { numeric: true }))
+}
+
+function orderOf({ task, topic, partition }: HeldPartition): string {
+  return `${task} ${topic} ${partition}`
 }
 
 async function entriesOf(

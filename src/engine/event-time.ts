@@ -23,7 +23,7 @@ type Follow = Parameters<StreamTime['follow']>[0]
 type Told = ReturnType<Follow>
 
 const never = Number.NEGATIVE_INFINITY
-const nothing: Told = { watermark: never, idle: false }
+const nothing: Told = { watermark: never, idle: false, timeSets: 0 }
 
 /** What is known of the time of one partition. */
 interface PartitionTime {
@@ -50,6 +50,8 @@ interface PartitionTime {
   closed: number
   /** What others had told when the last epoch ended. How long that holds is a question of time: a commit may take longer. */
   told: Told
+  /** How often time was set back. */
+  readonly timeSets: number
 }
 
 /**
@@ -138,6 +140,7 @@ export class EventTime implements StreamTime {
       position: progress?.position ?? 0,
       closed,
       told: nothing,
+      timeSets: progress?.timeSets ?? 0,
     })
     this.whole = undefined
     if (this.scopes[input] === 'task') this.closed = Math.max(this.closed, closed)
@@ -207,13 +210,13 @@ export class EventTime implements StreamTime {
 
   told(): readonly PartitionTold[] {
     return [...this.times.entries()].map(([partition, time]) => {
-      const { generation, position, input } = time
+      const { generation, position, input, timeSets } = time
       const total = this.inputs.totalOf(input)
       const { before = 0, partitions } = this.facts.get(partition.topic, partition.partition) ?? {}
       const isTold = time.toldIdle === 'yes'
       const [watermark, idle] = [this.base(time), isTold && this.isIdle(time)]
       const movedOnMs = isTold ? movedOn(time) : 0
-      return { ...partition, generation, position, before, partitions, total, watermark, idle, movedOnMs }
+      return { ...partition, generation, position, before, partitions, total, watermark, idle, movedOnMs, timeSets }
     })
   }
 
@@ -230,7 +233,8 @@ export class EventTime implements StreamTime {
       if (time !== undefined) time.position = offset
     }
     for (const [partition, time] of this.times.entries()) {
-      time.told = this.of(time.input).others?.(partition) ?? nothing
+      const told = this.of(time.input).others?.(partition) ?? nothing
+      time.told = (told.timeSets ?? 0) < time.timeSets ? nothing : told
       time.isRead = read.get(partition.topic, partition.partition) === true
       this.judge(time, now)
       if (time.toldIdle === 'no' && this.isIdle(time)) time.toldIdle = 'soon'
@@ -270,6 +274,7 @@ export class EventTime implements StreamTime {
       watermark: Number.isFinite(watermark) ? watermark : undefined,
       ...(movedOnMs > 0 ? { movedOnMs } : {}),
       ...(this.isTelling && time !== undefined && time.toldIdle !== 'no' ? { toldIdle: true } : {}),
+      ...(time !== undefined && time.timeSets > 0 ? { timeSets: time.timeSets } : {}),
     }
   }
 

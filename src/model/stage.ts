@@ -80,7 +80,15 @@ export interface StreamTime {
   /** Whether other tasks may have been told that a partition is idle: its records can come too late there. */
   toldIdle(topic: string, partition: number): boolean
   /** Has partitions go by what other tasks told, in place of the times of their records. */
-  follow(told: (partition: TopicPartition) => { readonly watermark: number; readonly idle: boolean }): void
+  follow(told: (partition: TopicPartition) => FollowedTime): void
+}
+
+/** What a partition goes by in place of the times of its records. */
+export interface FollowedTime {
+  readonly watermark: number
+  readonly idle: boolean
+  /** How often time was set back when that was told: see `PartitionProgress`. Default 0. */
+  readonly timeSets?: number | undefined
 }
 
 /** How far a source partition has come. */
@@ -99,6 +107,8 @@ export interface PartitionTold extends TopicPartition {
   readonly movedOnMs: number
   /** How many partitions the topics of its input have, all tasks together. */
   readonly total: number
+  /** How often time was set back: see `PartitionProgress`. Default 0. */
+  readonly timeSets?: number | undefined
 }
 
 export interface OperatorContext extends StageContext, Rejecting {

@@ -168,6 +168,7 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
       expect(stdout).toMatch(
         /task +store +in +partitions +keys +log +codec\norders +old +db +1 +1 .*\norders +sums +db +1 +3 /,
       )
+      expect(stdout).toMatch(/task +partition +position +stream time +watermark\norders +orders-2 +8 +– +–\n/)
       output.stdout = ''
       expect((await weir('state', 'orders', 'old')).stdout).not.toContain('sums')
     })
@@ -179,6 +180,7 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
           { task: 'shop.orders', store: 'old', keys: 1 },
           { store: 'sums', keys: 3, versions: [1], bytes: expect.any(Number) },
         ],
+        partitions: [{ task: 'shop.orders', topic: 'orders', partition: 2, progress: { position: 8 } }],
       })
     })
 
@@ -230,6 +232,50 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
       [['orders', 'orders'], '--to <offset>'],
     ])('of %j ends with 2', async (asked, message) => {
       expect(await weir('state', 'set-position', ...asked)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(message),
+      })
+    })
+  })
+
+  describe('weir state set-time', () => {
+    beforeEach(() => configure(['sums'], ".with({ givesUp: ['old'] })"))
+
+    test('sets back the time of every partition that is ahead, and what was told before no longer holds', async () => {
+      const connection = openRedis({ url: server.url })
+      const checkpoints = new RedisCheckpoints(connection, silentLogger)
+      const of = (partition: number) => ({ topic: 'orders', partition })
+      const taken = await lastValueFrom(checkpoints.acquire('shop.orders', [of(2), of(3)]))
+      const ahead = Date.parse('2999-01-01')
+      const behind = Date.parse('2026-01-01')
+      const times = [
+        { streamTime: ahead, watermark: ahead, movedOnMs: 5 },
+        { streamTime: behind, watermark: behind - 1 },
+      ]
+      const partitions = taken.map((one, index) => ({ ...one, chunks: [], progress: { position: 8, ...times[index] } }))
+      await done(checkpoints.begin().commit({ task: 'shop.orders', partitions }))
+      const { code, stdout } = await weir('state', 'set-time', 'orders', '--to', '2026-01-31T12:00:00Z')
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/orders-2 +2999-01-01T00:00:00.000Z +→ +2026-01-31T12:00:00.000Z\n/)
+      const held = await lastValueFrom(checkpoints.list('shop'))
+      const to = Date.parse('2026-01-31T12:00:00Z')
+      expect([...held].sort((one, other) => one.partition - other.partition).map(({ progress }) => progress)).toEqual([
+        { position: 8, streamTime: to, watermark: to, timeSets: 1 },
+        { position: 8, streamTime: behind, watermark: behind - 1, timeSets: 1 },
+      ])
+      await connection.close()
+      output.stdout = ''
+      expect((await weir('state', 'orders')).stdout).toMatch(
+        /orders-2 +8 +2026-01-31T12:00:00.000Z +2026-01-31T12:00:00.000Z/,
+      )
+    })
+
+    test.each([
+      [['orders', '--to', 'soon'], "--to: 'soon' is no time"],
+      [['orders'], '--to <time>'],
+      [['payments', '--to', '2026-01-01'], "flow 'payments' has no time"],
+    ])('of %j ends with 2', async (asked, message) => {
+      expect(await weir('state', 'set-time', ...asked)).toMatchObject({
         code: 2,
         stderr: expect.stringContaining(message),
       })

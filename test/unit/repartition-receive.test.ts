@@ -9,19 +9,23 @@ import {
   unpack,
 } from '../../src/engine/repartition/messages.js'
 import { receive } from '../../src/engine/repartition/receive.js'
-import { type CombinedRecord, PartialResult, StreamRecord } from '../../src/model/index.js'
+import { type CombinedRecord, PartialResult, type PartitionProgress, StreamRecord } from '../../src/model/index.js'
 import { recordsOf, singleStage } from '../support/single-stage.js'
 
 const internal = { topic: 'internal', partition: 0 }
 
 /** What a task makes of what another one sent it; it begins with the state that these chunks hold. */
-function receiving(chunks: readonly Uint8Array[] = [], inputs: string[][] = [['source']]) {
+function receiving(
+  chunks: readonly Uint8Array[] = [],
+  inputs: string[][] = [['source']],
+  progress?: Omit<PartitionProgress, 'position'>,
+) {
   const { stores, time, context, scheduler } = singleStage('receive', 'partition')
   const operate = receive.build({ store: 'sources', idleForMs: 3_000, inputs }, context)
   stores.assign({ ...internal, generation: 1, sequence: 0 })
   for (const bytes of chunks) stores.restore(internal, { sequence: 1, bytes })
   time.assigned(0, [internal], 1)
-  time.assign({ ...internal, generation: 1 }, undefined)
+  time.assign({ ...internal, generation: 1 }, progress && { position: 0, ...progress })
   let offset = 0
   const records = (...messages: Message[]): StreamRecord[] => {
     const given = messages.map(
@@ -123,6 +127,19 @@ describe('how far source partitions have come', () => {
     watermark()
     values(told(0, 100, { ...given, idle: true }))
     expect(watermark()).toBe(expected)
+  })
+
+  test('is as it is told after time was set back, and what was told before no longer holds', () => {
+    const before = receiving()
+    before.values(told(0, 90_000), told(1, 90_000))
+    const { values, watermark } = receiving(before.chunks(), undefined, { watermark: 70, timeSets: 1 })
+    expect(watermark()).toBe(70)
+    values(told(0, 100, { generation: 3, timeSets: 1 }))
+    expect(watermark()).toBe(70)
+    values(told(1, 80, { generation: 3, timeSets: 1 }), told(1, 90_000, { generation: 3, position: 11 }))
+    expect(watermark()).toBe(80)
+    values(told(1, 100, { generation: 3, position: 12, timeSets: 1 }))
+    expect(watermark()).toBe(100)
   })
 
   test('is not known before one partition of every input has told', () => {

@@ -69,6 +69,7 @@ export interface ToldMessage extends Sent {
   readonly total: number
   readonly before: number
   readonly partitions?: number | undefined
+  readonly timeSets?: number | undefined
 }
 
 export type Message = PartialMessage | AheadMessage | RecordMessage | ToldMessage | PieceMessage
@@ -105,9 +106,9 @@ export function pack(message: Message): Buffer {
     case 'piece':
       return packValue([...head, message.index, message.count, message.payload])
     case 'told': {
-      const { position, watermark, idle, movedOnMs, total, before, partitions } = message
+      const { position, watermark, idle, movedOnMs, total, before, partitions, timeSets } = message
       const told = Number.isFinite(watermark) ? watermark : null
-      return packValue([...head, position, told, idle, total, before, partitions ?? null, movedOnMs])
+      return packValue([...head, position, told, idle, total, before, partitions ?? null, movedOnMs, timeSets ?? 0])
     }
   }
 }
@@ -146,6 +147,7 @@ type Packed =
       before?: number,
       partitions?: number | null,
       movedOnMs?: number,
+      timeSets?: number,
     ]
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
@@ -172,9 +174,9 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'piece', ...sent, index, count, payload }
     }
     case kinds.told: {
-      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0] = fields
+      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0, timeSets = 0] = fields
       const [watermark, partitions] = [far ?? Number.NEGATIVE_INFINITY, count ?? undefined]
-      return { kind: 'told', ...sent, position, watermark, idle, movedOnMs, total, before, partitions }
+      return { kind: 'told', ...sent, position, watermark, idle, movedOnMs, total, before, partitions, timeSets }
     }
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)

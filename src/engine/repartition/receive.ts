@@ -3,6 +3,7 @@ import {
   asWeirError,
   CombinedRecord,
   defineOperator,
+  type FollowedTime,
   noHeaders,
   type Origin,
   operate,
@@ -36,6 +37,8 @@ interface Source {
   idle: boolean
   /** By how much it has moved on while it was idle, ms. */
   movedOnMs: number
+  /** How often its time had been set back when that was told. */
+  timeSets: number
   total: number
   /** All before this position was sent by the time that it was told to be idle. */
   sentTo: number
@@ -156,6 +159,7 @@ function unknown(): Source {
     watermark: never,
     idle: false,
     movedOnMs: 0,
+    timeSets: 0,
     total: Infinity,
     sentTo: 0,
     reached: 0,
@@ -176,13 +180,16 @@ function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
 function heard(source: Source, told: ToldMessage): boolean {
-  const { generation, position, watermark, idle, movedOnMs, total, before } = told
+  const { generation, position, watermark, idle, movedOnMs, total, before, timeSets = 0 } = told
   // Another topic of that name: its offsets begin again, and what comes of them is no repeat.
   if (before < source.before) return false
-  if (before > source.before) Object.assign(source, { ...unknown(), before, watermark: source.watermark })
+  if (before > source.before)
+    Object.assign(source, { ...unknown(), before, watermark: source.watermark, timeSets: source.timeSets })
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
-  // What was promised once stays true: which records lie before a position does not change.
-  source.watermark = Math.max(source.watermark, watermark)
+  if (timeSets < source.timeSets) return false
+  // What was promised once stays true, for which records lie before a position does not change: until time is set back.
+  source.watermark = timeSets > source.timeSets ? watermark : Math.max(source.watermark, watermark)
+  source.timeSets = timeSets
   source.reached = Math.max(source.reached, position)
   if (idle || movedOnMs > 0) source.sentTo = Math.max(source.sentTo, position)
   source.generation = generation
@@ -280,15 +287,13 @@ function topicOf(name: string): string {
  * heard of late, for whoever watched it may be gone, and nobody see what comes; and only while nothing has come that lies
  * behind it: what is in a window when it closes was sent before its source was told to be idle.
  */
-function toldOf(
-  sources: readonly Source[] | undefined,
-  isLongAgo: (source: Source) => boolean,
-): { watermark: number; idle: boolean } {
-  if (sources === undefined) return { watermark: never, idle: false }
+function toldOf(sources: readonly Source[] | undefined, isLongAgo: (source: Source) => boolean): FollowedTime {
+  if (sources === undefined) return { watermark: never, idle: false, timeSets: 0 }
+  const timeSets = Math.min(...sources.map((source) => source.timeSets))
   const awaited = sources.filter((source) => !source.idle || isLongAgo(source) || isAwake(source))
-  if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false }
+  if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false, timeSets }
   const moving = sources.filter(({ watermark }) => watermark !== never)
-  return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true }
+  return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true, timeSets }
 }
 
 /** Whether something has come that lies behind what was told. */
