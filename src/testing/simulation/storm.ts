@@ -51,6 +51,8 @@ export class Storm {
     for (const process of this.scene.fleet.running) process.spare()
     // Afterwards: who was replaced while it stood still has to end.
     for (const heal of this.healing) heal()
+    // Also who was to end already, and was spared.
+    for (const process of this.scene.fleet.running) if (this.scene.fleet.isReplaced(process)) process.crashIn(30)
     for (const link of this.scene.links) link.clear()
     for (const group of this.scene.cluster.allGroups()) group.retarget()
   }
