@@ -121,7 +121,8 @@ describeJob('the activity job', (servers) => {
     const account = new Account(worker.url)
     for (let from = 0; from < events.length; from += 100)
       expect(await account.post(events.slice(from, from + 100))).toBe(202)
-    const { deadLetters } = await settle(job, account)
+    // One partition ends 68 s of event time before the others, and moves on at the pace at which time passes.
+    const { deadLetters } = await settle(job, account, 150_000)
     expect(deadLetters).toEqual([])
     const starts = events.map(({ timestamp }) => Math.floor(Date.parse(timestamp) / 10_000) * 10_000)
     const expected = [...new Set(starts)].map((start) => {
@@ -136,7 +137,7 @@ describeJob('the activity job', (servers) => {
   test('a flow that can never work stops and says why, and the other goes on', async () => {
     const job = await Job.create(servers)
     await job.query(
-      'CREATE TABLE user_activity_metrics (id serial primary key, timestamp timestamp not null, visitors int)',
+      'CREATE TABLE user_activity_metrics (timestamp timestamp, page_view_count int, unique_users int GENERATED ALWAYS AS (0) STORED)',
     )
     const worker = await job.worker()
     worker.start()

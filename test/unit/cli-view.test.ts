@@ -8,7 +8,7 @@ import { type Activity, mulberry32, traffic, visit } from '../../src/cli/traffic
 import { type Picture, render } from '../../src/cli/view.js'
 import { viewTables } from '../../src/cli/view-tables.js'
 import type { FlowStatus, Topology } from '../../src/engine/index.js'
-import { WeirError } from '../../src/model/index.js'
+import { Batch, StreamRecord, WeirError } from '../../src/model/index.js'
 
 const stage = (name: string, kind: string, definition: string, detail?: string) => ({
   name,
@@ -94,6 +94,7 @@ describe('the view', () => {
   })
 
   test('has the last five rows of flows that aggregate', () => {
+    const nowhere = { topic: 'count', partition: 0, offset: 0 }
     const dashboard = new Dashboard(topology)
     const window = (second: number) => ({ start: at + second * 1_000, end: at + (second + 5) * 1_000 })
     const rows = [0, 5, 10, 15, 20, 25].map((second) => ({
@@ -101,7 +102,8 @@ describe('the view', () => {
       window: window(second),
       value: { users: second },
     }))
-    dashboard.observer.written?.({ flow: 'count', stage: 'out', value: rows.slice(0, 2) })
+    const records = rows.slice(0, 2).map((value) => new StreamRecord(null, value, 0, [], nowhere))
+    dashboard.observer.written?.({ flow: 'count', stage: 'out', value: new Batch(records) })
     for (const value of rows.slice(2)) dashboard.observer.written?.({ flow: 'count', stage: 'out', value })
     dashboard.observer.written?.({ flow: 'ingest', stage: 'kafka.sink', value: { user: 'ann' } })
     const text = draw(dashboard, [status('ingest', 1), status('count', 1)])
