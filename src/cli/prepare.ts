@@ -39,7 +39,7 @@ export async function prepare(
   const flows = system === undefined ? named : flowsOf(system, loaded.config)
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
-  const topology = compile(loaded.config, { environment, only })
+  const topology = compile(loaded.config, { environment, only, isLasting: true })
   return { ...loaded, environment, topology, redact, http }
 }
 

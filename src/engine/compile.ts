@@ -46,14 +46,19 @@ interface DeclaredStage {
   readonly declaredAt: Error
 }
 
+export interface CompileOptions {
+  readonly environment: Environment
+  /** The flows that are meant. Default: all. */
+  readonly only?: readonly string[]
+  /** Whether state that ends with its process is a mistake where nobody has said that it may. */
+  readonly isLasting?: boolean
+}
+
 /**
  * Compiles a configuration: reads its settings, validates every option and names every stage.
  * Errors: a `ConfigError` with all mistakes at once.
  */
-export function compile(
-  config: WeirConfig,
-  { environment, only }: { environment: Environment; only?: readonly string[] },
-): Topology {
+export function compile(config: WeirConfig, { environment, only, isLasting = false }: CompileOptions): Topology {
   const faults: ConfigFault[] = []
   const app = config.app ?? (environment['WEIR_APP'] || 'weir')
   const connections = compileConnections(config, environment, faults)
@@ -69,6 +74,7 @@ export function compile(
         ownCheckpoints(name, flow, environment, connections, faults) ?? checkpoints,
         environment,
         faults,
+        isLasting,
       ).compile(flow),
     )
   if (faults.length > 0) throw new ConfigError(faults)
@@ -119,6 +125,7 @@ class FlowCompiler {
     private readonly checkpoints: string,
     private readonly environment: Environment,
     private readonly faults: ConfigFault[],
+    private readonly isLasting: boolean,
   ) {}
 
   compile(flow: Flow): FlowTopology {
@@ -146,7 +153,7 @@ class FlowCompiler {
     const joins = isJoinable(place) ? sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked)) : []
     const facts = { ...parts, stores, joins, checkpoints }
     if (isAsked) this.faults.push(...exactlyOnceFaults(this.name, facts))
-    if (checkpoints === 'memory' && this.isUnspoken(flow))
+    if (this.isLasting && checkpoints === 'memory' && this.isUnspoken(flow))
       this.faults.push(...shortLivedFaults(this.name, parts, this.connections))
     const everyMs = Math.max(usualLimits.everyMs, this.limits(flow, inputs).everyMs)
     const cut = new FlowCutter(this.app, this.name, this.connections, everyMs, (fault) => this.faults.push(fault)).cut(

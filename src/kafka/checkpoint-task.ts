@@ -78,12 +78,13 @@ export class CheckpointTask {
     }
   }
 
-  /** The producer of the transactions. Errors when there is none any more: partitions have to be acquired first. */
+  /** The producer of the next transaction. Errors when there is none any more: partitions have to be acquired first. */
   async producer(): Promise<TransactionalProducer> {
     if (this.isSlow) await this.quicken()
     this.notice()
     const { fault } = this.protocol
     if (fault !== undefined) throw fault
+    this.search.restart()
     return this.current as TransactionalProducer
   }
 

@@ -102,7 +102,6 @@ export class KafkaTransaction implements EpochTransaction {
     }
     this.producer = producer
     this.search = task.search
-    task.search.restart()
   }
 
   private async flush(): Promise<void> {

@@ -14,7 +14,8 @@ export const config = (declared: Flow, more: Partial<WeirConfig> = {}): WeirConf
   ...more,
 })
 
-export const compiled = (given: WeirConfig, environment: Environment = {}) => compile(given, { environment })
+export const compiled = (given: WeirConfig, environment: Environment = {}) =>
+  compile(given, { environment, isLasting: true })
 
 export const flowOf = (given: WeirConfig) => {
   const [only] = compiled(given).flows

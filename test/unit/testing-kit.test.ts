@@ -83,7 +83,7 @@ describe('a diagram', () => {
       const { virtual } = flowed
       const { stop } = virtual
       virtual.stop = () => {
-        endedAt = virtual.clock.now()
+        endedAt = virtual.clock.scheduler.now()
         stop.call(virtual)
       }
     })()
