@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import type { HttpReply } from '../model/index.js'
 
 export interface GateOptions {
@@ -11,21 +12,31 @@ export interface GateOptions {
 
 /** Why somebody is not let in. */
 export interface Refusal extends HttpReply {
-  readonly refused: 'token' | 'origin'
+  readonly refused: 'token' | 'origin' | 'host'
 }
 
 /** Decides who may call the port: whoever shows the token, and from pages those of known origins. */
 export class Gate {
   private readonly token: Buffer | undefined
   private readonly origins: ReadonlySet<string>
+  private isLocal = false
 
   constructor({ token, origins = [] }: GateOptions) {
     this.token = token === undefined ? undefined : digest(token)
     this.origins = new Set(origins)
   }
 
+  /**
+   * Only this machine reaches the port, so that whoever calls is trusted where no token is asked for. A page of anywhere can
+   * have its own name lead to this machine, and then it calls under that name.
+   */
+  keepLocal(): void {
+    this.isLocal = this.token === undefined
+  }
+
   /** Whether a caller may not do what it asks for. @param isOpen Whether that takes no token. */
   refusal(request: IncomingMessage, isOpen: boolean): Refusal | undefined {
+    if (this.isLocal && !this.isOwn(request)) return misled
     if (!this.isWelcome(request)) return forbidden
     return isOpen || this.isKnown(request) ? undefined : unauthorized
   }
@@ -65,6 +76,14 @@ export class Gate {
     return URL.canParse(origin) && new URL(origin).host === host
   }
 
+  /** Whether a caller names this machine, or one that is listed. */
+  private isOwn({ headers: { host } }: IncomingMessage): boolean {
+    if (host === undefined || this.origins.has('*')) return true
+    if (this.origins.has(`http://${host}`) || this.origins.has(`https://${host}`)) return true
+    const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : ''
+    return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0
+  }
+
   private isListed(origin: string): boolean {
     return this.origins.has(origin) || this.origins.has('*')
   }
@@ -85,6 +104,12 @@ const forbidden: Refusal = {
   status: 403,
   body: { error: 'pages of this origin may not call here' },
   refused: 'origin',
+}
+
+const misled: Refusal = {
+  status: 403,
+  body: { error: 'this port is called as localhost, under another name when `origins` lists that, or with a token' },
+  refused: 'host',
 }
 
 const unauthorized: Refusal = {

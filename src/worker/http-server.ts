@@ -17,7 +17,9 @@ import { correlationIdOf } from './correlation.js'
 import { Gate, type GateOptions } from './gate.js'
 import { type HttpLimits, httpLimits } from './http-limits.js'
 import { Outbox } from './outbox.js'
+import { type Address, reachOf } from './reach.js'
 import { Body, BodyError } from './read-json.js'
+import { Turns } from './turns.js'
 
 /** A route, and who serves it. */
 interface Served {
@@ -25,11 +27,6 @@ interface Served {
   holders: number
   /** Ends the streams that it answers. */
   readonly streams: Set<() => void>
-}
-
-export interface Address {
-  readonly host: string
-  readonly port: number
 }
 
 /** A certificate and its key, in PEM. */
@@ -78,7 +75,9 @@ export class WorkerHttpServer implements HttpServer {
     this.outbox = new Outbox(limits, () => performance.now())
     this.fastify = makeServer(limits, options.tls)
     this.watch(this.fastify.server, limits)
+    const turns = new Turns(() => this.refuse('requests ahead'))
     this.fastify.addHook('onRequest', async (request, reply) => {
+      await turns.take(request.raw, reply.raw)
       reply.header('x-correlation-id', request.id).headers(this.gate.headers(request.raw))
     })
     this.fastify.removeAllContentTypeParsers()
@@ -128,6 +127,7 @@ export class WorkerHttpServer implements HttpServer {
       })
     }
     const { port: taken } = this.fastify.server.address() as AddressInfo
+    if (reachOf({ host, port }, false).reach === 'loopback') this.gate.keepLocal()
     return { host, port: taken }
   }
 
@@ -204,6 +204,8 @@ export class WorkerHttpServer implements HttpServer {
     { status, headers = {} }: HttpReply,
     messages$: Observable<StreamMessage>,
   ): FastifyReply {
+    // Its caller left while it was made ready.
+    if (reply.raw.closed) return reply.hijack()
     const { outgoing, tell } = this.outbox.stream(reply.raw)
     const end = () => {
       subscription.unsubscribe()

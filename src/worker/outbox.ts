@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { StreamMessage } from '../model/index.js'
 import { Budget } from './budget.js'
+import { whenClosed } from './closed.js'
 import { Outgoing, pieceBytes } from './outgoing.js'
 
 export interface OutboxLimits {
@@ -92,7 +93,7 @@ export class Outbox {
     const delivery: Delivery = { response, held: [], unread, since: now, tookAt: now, bytes: 0, left: 0 }
     if (!this.hold(delivery, parts)) return undefined
     this.deliveries.set(response, delivery)
-    response.once('close', () => {
+    whenClosed(response, () => {
       this.deliveries.delete(response)
       this.release(delivery)
     })
@@ -113,8 +114,7 @@ export class Outbox {
 
   private isSlow(delivery: Delivery): boolean {
     this.settle(delivery)
-    // Answers to requests that were sent ahead wait for the one before them.
-    if (delivery.left === 0 || delivery.response.socket === null) return false
+    if (delivery.left === 0) return false
     const { stalledMs, behindMs, bytesPerMs } = this.limits
     const now = this.now()
     return now - delivery.tookAt > stalledMs || now - delivery.since > behindMs + delivery.bytes / bytesPerMs

@@ -1,4 +1,7 @@
-import type { Address } from './http-server.js'
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
 
 /** From where a port is reached. */
 export type Reach = 'loopback' | 'all' | 'address'

@@ -21,10 +21,10 @@ import {
 import type { FlowStatus, Observer } from '../engine/status.js'
 import type { Clock, HttpServer, Logger } from '../model/index.js'
 import type { Crew } from './crew.js'
-import { type Address, type PortOptions, WorkerHttpServer } from './http-server.js'
+import { type PortOptions, WorkerHttpServer } from './http-server.js'
 import { createMetrics } from './metrics.js'
 import { stateLog, together } from './observers.js'
-import { reachOf } from './reach.js'
+import { type Address, reachOf } from './reach.js'
 import { workerAnswers, workerRoutes } from './routes.js'
 
 /** What a worker needs of the engine. */

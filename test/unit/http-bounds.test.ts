@@ -5,9 +5,9 @@ import { request as secureRequest } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NEVER, of, startWith } from 'rxjs'
+import { defer, map, NEVER, of, Subject, startWith } from 'rxjs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type HttpRoute, type HttpServer, silentLogger, traceParentOf } from '../../src/model/index.js'
+import { type HttpReply, type HttpRoute, type HttpServer, silentLogger, traceParentOf } from '../../src/model/index.js'
 import { Answers } from '../../src/sinks/view/answers.js'
 import { type PortOptions, WorkerHttpServer } from '../../src/worker/http-server.js'
 import { createMetrics } from '../../src/worker/metrics.js'
@@ -56,11 +56,11 @@ function socketTo(port: number, text = ''): { readonly socket: Socket; isOver: b
   return about
 }
 
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 
 describe('bodies', () => {
   const half = (bytes: number) =>
-    `POST /events HTTP/1.1\r\nhost: a\r\ncontent-length: ${mebibyte}\r\n\r\n"${'x'.repeat(bytes)}`
+    `POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${mebibyte}\r\n\r\n"${'x'.repeat(bytes)}`
 
   test('that are half sent take no more than their share together, and callers are told to come again', async () => {
     const { server, port, url, refusals } = await listening({ limits: { bodyBytes: 4 * mebibyte } }, taking)
@@ -146,6 +146,66 @@ describe('answers that nobody reads', () => {
     const { url } = await listening({}, showing('x'.repeat(mebibyte)))
     const head = await fetch(`${url}/large`, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(mebibyte)])
+  })
+})
+
+describe('callers that', () => {
+  const stream$ = NEVER.pipe(startWith('x'.repeat(mebibyte)))
+
+  test('send requests ahead wait for one answer after the other, behind a stream for as long as it lasts', async () => {
+    const streams: HttpRoute = { ...showing(undefined, '/stream'), handle: () => of({ status: 200, stream$ }) }
+    const { server, port, url } = await listening({}, streams, showing(Buffer.alloc(mebibyte)))
+    const { socket } = socketTo(port, get('/stream') + get('/large').repeat(50))
+    await expect.poll(() => socket.bytesRead, patience).toBeGreaterThan(mebibyte)
+    await expect.poll(() => server.status().unreadBytes, patience).toBe(0)
+    socket.destroy()
+    expect((await fetch(`${url}/large`)).status).toBe(200)
+    await expect.poll(() => server.status(), patience).toMatchObject({ unreadBytes: 0 })
+  })
+
+  test('send them ahead are all answered, in their order', async () => {
+    const { port } = await listening({}, showing('first', '/1'), showing('second', '/2'))
+    const { socket } = socketTo(port, get('/1') + get('/2').repeat(20) + get('/1'))
+    let heard = ''
+    socket.on('data', (bytes) => (heard += String(bytes)))
+    await expect
+      .poll(() => heard.match(/first|second/g), patience)
+      .toEqual(['first', ...Array(20).fill('second'), 'first'])
+  })
+
+  test('send too many ahead are cut off, and leave nothing behind', async () => {
+    const { server, port, url, refusals } = await listening({}, showing(Buffer.alloc(60_000)))
+    const { socket } = socketTo(port, get('/large').repeat(2_000))
+    socket.pause()
+    await expect.poll(() => refusals('requests ahead'), patience).toBe(1)
+    await expect.poll(() => server.status(), patience).toMatchObject({ connections: 0, unreadBytes: 0 })
+    expect((await fetch(`${url}/large`)).status).toBe(200)
+  })
+
+  test('leave before they are answered take nothing with them', async () => {
+    const ready = new Subject<void>()
+    let asked = 0
+    const answered = (reply: HttpReply) => () => {
+      asked++
+      return ready.pipe(map(() => reply))
+    }
+    let isHeard = false
+    const told$ = defer(() => {
+      isHeard = true
+      return stream$
+    })
+    const { server, port } = await listening(
+      {},
+      { ...showing(undefined, '/stream'), handle: answered({ status: 200, stream$: told$ }) },
+      { ...showing(undefined), handle: answered({ status: 200, body: Buffer.alloc(mebibyte) }) },
+    )
+    const leaving = ['/stream', '/large'].map((path) => socketTo(port, get(path)))
+    await expect.poll(() => asked, patience).toBe(2)
+    for (const { socket } of leaving) socket.destroy()
+    await expect.poll(() => server.status().connections, patience).toBe(0)
+    ready.next()
+    await new Promise(setImmediate)
+    expect([server.status().unreadBytes, isHeard]).toEqual([0, false])
   })
 })
 
@@ -271,6 +331,28 @@ describe('the port', () => {
     const post = (headers: Record<string, string>) => fetch(`${url}/events`, { method: 'POST', body: '1', headers })
     expect((await post({ origin: 'https://evil.example' })).status).toBe(403)
     expect((await post({})).status).toBe(202)
+  })
+
+  test('of this machine alone is closed to pages whose name leads here', async () => {
+    const asked = async (options: PortOptions, host: string) => {
+      const { port } = await listening(options, open)
+      return new Promise<number | undefined>((resolve, reject) => {
+        const headers = {
+          host: host.replace('PORT', String(port)),
+          origin: `http://${host.replace('PORT', String(port))}`,
+        }
+        const sent = request({ host: '127.0.0.1', port, path: '/health', headers, agent: false }, (response) => {
+          resolve(response.resume().statusCode)
+        })
+        sent.on('error', reject).end()
+      })
+    }
+    expect(await asked({}, 'evil.example:PORT')).toBe(403)
+    expect(await asked({}, 'localhost.evil.example')).toBe(403)
+    for (const own of ['localhost:PORT', '127.0.0.1:PORT', '[::1]:PORT', 'a.localhost'])
+      expect(await asked({}, own)).toBe(200)
+    expect(await asked({ origins: ['http://shop.example'] }, 'shop.example')).toBe(200)
+    expect(await asked({ token: 'a token of some length' }, 'shop.example')).toBe(200)
   })
 
   test('speaks TLS with a certificate', async () => {
