@@ -1,6 +1,17 @@
-import { defer, EMPTY, from, ignoreElements, lastValueFrom, mergeMap, type Observable } from 'rxjs'
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  mergeMap,
+  type Observable,
+  timeout,
+} from 'rxjs'
 import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
-import { WeirError } from '../model/index.js'
+import { messageOf, WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { EventTime, type TimeScope } from './event-time.js'
 import { Inputs } from './inputs.js'
@@ -28,6 +39,9 @@ export interface EngineParts {
   /** Keeps checkpoints in place of what the topology names: tests let them outlive an engine. */
   readonly checkpoints?: CheckpointStore
 }
+
+/** How long a flow without state waits to hear whether it had some, ms. */
+const lookMs = 5_000
 
 /** Runs the flows of a topology in this process, each as a task of its own. */
 export class Engine {
@@ -128,7 +142,7 @@ export class Engine {
       time,
       rejections,
       checkpoints,
-      claims$: checkpoints === undefined ? EMPTY : this.claims(flow, name, checkpoints),
+      claims$: checkpoints === undefined ? this.leftovers(flow, part) : this.claims(flow, name, checkpoints),
       clock,
       log,
       observer,
@@ -144,6 +158,32 @@ export class Engine {
       const isFirst = first !== undefined && task === `${this.topology.app}.${first.name}`
       return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept) : EMPTY
     })
+  }
+
+  /**
+   * A flow that keeps no state may have kept some before, which is refused as any that it would leave behind. It needs its
+   * checkpoint store for nothing else, and does not wait for one that does not answer.
+   */
+  private leftovers(flow: FlowTopology, part: SubTopology): Observable<never> {
+    const { checkpoints: where, parts, name } = flow
+    if (where === 'memory' || part !== parts[0] || parts.some(({ checkpointed }) => checkpointed)) return EMPTY
+    const { definition, options } = this.declared(where)
+    if (definition.isEmbedded?.(options)) return EMPTY
+    return defer(() => {
+      const checkpoints = this.checkpointStore(where)
+      return concat(checkpoints.open(), leavesNothing(checkpoints, this.topology, this.kept, { flow: name, where }))
+    }).pipe(
+      timeout({ first: lookMs, scheduler: this.parts.clock.scheduler }),
+      catchError((error: unknown) => {
+        if (error instanceof WeirError && error.code === 'WEIR_CHECKPOINT_UNKNOWN_STORE') throw error
+        const { log } = this.parts
+        log.warn(
+          { flow: name },
+          `whether ${where} keeps state of earlier stages could not be looked at: ${messageOf(error)}`,
+        )
+        return EMPTY
+      }),
+    )
   }
 
   /**

@@ -175,7 +175,7 @@ export function leavesNothing(
   kept: readonly KeptState[],
   { flow, where }: Pick<KeptState, 'flow' | 'where'>,
 ): Observable<never> {
-  const own = kept.filter((one) => one.flow === flow)
+  const own = kept.filter((one) => one.flow === flow && one.part.checkpointed)
   const isLeft = (task: string) => flowOf(task, topology) === flow && !own.some((one) => one.task === task)
   return checkpoints.list(topology.app).pipe(
     concatMap((held) => {

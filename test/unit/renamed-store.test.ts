@@ -24,11 +24,14 @@ async function leave(stage: string): Promise<MemoryCheckpoints> {
   return checkpoints
 }
 
-function run(stage: string, checkpoints: MemoryCheckpoints, givesUp: readonly string[] = []) {
+function run(stage: string | undefined, checkpoints: MemoryCheckpoints, givesUp: readonly string[] = []) {
   const byUser = keyBy(({ user }: { user: string }) => user)
-  const counted = aggregate(stage, { of: count(), maxKeys: 10 })
-  const declared = flow(orders, json<{ user: string }>(), byUser, counted, consoleSink()).with({ givesUp })
-  const engine = new Engine(compiled(config(declared, { app: 'shop' })), {
+  const parsed = json<{ user: string }>()
+  const declared =
+    stage === undefined
+      ? flow(orders, parsed, byUser, consoleSink())
+      : flow(orders, parsed, byUser, aggregate(stage, { of: count(), maxKeys: 10 }), consoleSink())
+  const engine = new Engine(compiled(config(declared.with({ givesUp }), { app: 'shop' })), {
     clock: systemClock,
     log: silentLogger,
     http: { serve: () => NEVER },
@@ -51,8 +54,20 @@ test('a renamed store behind an internal topic is refused, as it is by weir plan
   await engine.close()
 })
 
+test('a flow whose last stage with state was removed is refused, too', async () => {
+  const { engine, running } = run(undefined, await leave('counts'))
+  await until(() => engine.status()[0]?.state === 'failed', 'it is refused')
+  expect(engine.status()[0]?.error).toMatchObject({
+    code: 'WEIR_CHECKPOINT_UNKNOWN_STORE',
+    message: expect.stringContaining("no longer has the stage 'counts'"),
+  })
+  running.unsubscribe()
+  await engine.close()
+})
+
 test.each([
   ['the same name', 'counts', []],
+  ['no state any more, where it is given up', undefined, ['counts']],
   ['state that is given up', 'visits', ['counts']],
 ])('%s is none', async (_, stage, givesUp) => {
   const { engine, running } = run(stage, await leave('counts'), givesUp)
