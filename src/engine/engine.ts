@@ -6,11 +6,20 @@ import {
   from,
   ignoreElements,
   lastValueFrom,
+  map,
   mergeMap,
   type Observable,
   timeout,
 } from 'rxjs'
-import type { CheckpointStore, Clock, Connection, ConnectionContext, HttpServer, Logger } from '../model/index.js'
+import type {
+  CheckpointStore,
+  Clock,
+  Connection,
+  ConnectionContext,
+  HeldPartition,
+  HttpServer,
+  Logger,
+} from '../model/index.js'
 import { messageOf, WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { EventTime, type TimeScope } from './event-time.js'
@@ -124,6 +133,7 @@ export class Engine {
       rejections,
       transaction: (connection) =>
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
+      held: checkpoints && ((topic) => this.held(topic, checkpoints)),
       views: (sink) => this.views.of(sink, part),
       joins: flow.joins,
       replays: part.inputs.every(({ source }) => source.definition.replayable),
@@ -158,6 +168,16 @@ export class Engine {
       const isFirst = first !== undefined && task === `${this.topology.app}.${first.name}`
       return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept) : EMPTY
     })
+  }
+
+  /** What the task that reads an internal topic has committed of it. */
+  private held(topic: string, checkpoints: CheckpointStore): Observable<readonly HeldPartition[]> {
+    const reads = ({ part }: KeptState) =>
+      part.inputs.some(({ source }) => (source.options as { topic?: unknown }).topic === topic)
+    const reader = this.kept.find(reads)?.task
+    return checkpoints
+      .list(this.topology.app)
+      .pipe(map((all) => all.filter((one) => one.task === reader && one.topic === topic)))
   }
 
   /**

@@ -1,4 +1,5 @@
 import {
+  type AwaitedAgain,
   type Clock,
   type PartitionEnd,
   PartitionMap,
@@ -36,8 +37,10 @@ interface PartitionTime {
   /** Whether a record came since the last epoch ended. */
   isFresh: boolean
   idle: boolean
-  /** Whether it may be told to be idle, and to have moved on: from the commit after. */
-  toldIdle: 'no' | 'soon' | 'yes'
+  /** Whether it may be told to be idle, and to have moved on: from the commit after. That ends with a commit too. */
+  toldIdle: 'no' | 'soon' | 'yes' | 'over'
+  /** Up to where each of those who are told may have closed windows without it, of those who are known to await it again. */
+  readonly missed: Map<AwaitedAgain, number>
   /** Whether it was read to its end when the last epoch ended. */
   isRead: boolean
   /** By how much its watermark had moved on when it began to do so in this life, and from when to when it has since, ms. */
@@ -82,7 +85,7 @@ export class EventTime implements StreamTime {
   /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
   private whole: boolean | undefined
   private readonly facts = new PartitionMap<TopicFacts>()
-  private isTelling = false
+  private tellers = 0
 
   constructor(
     private readonly clock: Clock,
@@ -137,6 +140,7 @@ export class EventTime implements StreamTime {
       pace: before > 0 ? { before, since: now, until: now } : undefined,
       keptMs: before,
       toldIdle: progress?.toldIdle === true ? 'yes' : 'no',
+      missed: new Map(),
       position: progress?.position ?? 0,
       closed,
       told: nothing,
@@ -195,17 +199,25 @@ export class EventTime implements StreamTime {
     return this.times.get(topic, partition)?.isRead === true
   }
 
-  tells(): void {
-    this.isTelling = true
+  tells(): AwaitedAgain {
+    this.tellers++
+    const awaited: AwaitedAgain = ({ topic, partition, generation }, closed) => {
+      const time = this.times.get(topic, partition)
+      if (time?.generation === generation) time.missed.set(awaited, closed)
+    }
+    return awaited
   }
 
   toldIdle(topic: string, partition: number): boolean {
-    return this.times.get(topic, partition)?.toldIdle === 'yes'
+    const told = this.times.get(topic, partition)?.toldIdle
+    return told === 'yes' || told === 'over'
   }
 
   /** Whether something is to be committed before it is told. */
   get hasNews(): boolean {
-    return this.isTelling && [...this.times.values()].some(({ toldIdle }) => toldIdle === 'soon')
+    return (
+      this.tellers > 0 && [...this.times.values()].some(({ toldIdle }) => toldIdle === 'soon' || toldIdle === 'over')
+    )
   }
 
   told(): readonly PartitionTold[] {
@@ -237,7 +249,7 @@ export class EventTime implements StreamTime {
       time.told = (told.timeSets ?? 0) < time.timeSets ? nothing : told
       time.isRead = read.get(partition.topic, partition.partition) === true
       this.judge(time, now)
-      if (time.toldIdle === 'no' && this.isIdle(time)) time.toldIdle = 'soon'
+      this.judgeTold(time)
     }
   }
 
@@ -247,6 +259,7 @@ export class EventTime implements StreamTime {
     for (const [partition, time] of this.times.entries()) {
       time.closed = this.watermarkOf(partition)
       if (time.toldIdle === 'soon') time.toldIdle = 'yes'
+      if (time.toldIdle === 'over') time.toldIdle = 'no'
       if (isKept) time.keptMs = movedOn(time)
     }
   }
@@ -273,7 +286,7 @@ export class EventTime implements StreamTime {
       streamTime: this.streamTime(partition),
       watermark: Number.isFinite(watermark) ? watermark : undefined,
       ...(movedOnMs > 0 ? { movedOnMs } : {}),
-      ...(this.isTelling && time !== undefined && time.toldIdle !== 'no' ? { toldIdle: true } : {}),
+      ...(this.tellers > 0 && (time?.toldIdle === 'soon' || time?.toldIdle === 'yes') ? { toldIdle: true } : {}),
       ...(time !== undefined && time.timeSets > 0 ? { timeSets: time.timeSets } : {}),
     }
   }
@@ -342,6 +355,19 @@ export class EventTime implements StreamTime {
     if (!time.idle || !movesOn || time.streamTime === never) return
     const { before, since } = wasIdle && time.pace !== undefined ? time.pace : { before: movedOn(time), since: now }
     time.pace = { before, since, until: now }
+  }
+
+  /**
+   * What was told ends when its records can't be too late elsewhere and in time here: when all who were told await it again,
+   * and it has itself come to where they may have closed windows without it.
+   */
+  private judgeTold(time: PartitionTime): void {
+    if (this.isIdle(time)) {
+      time.missed.clear()
+      if (time.toldIdle === 'no') time.toldIdle = 'soon'
+    } else if (time.toldIdle === 'yes' && time.missed.size === this.tellers) {
+      if (this.base(time) >= Math.max(never, ...time.missed.values())) time.toldIdle = 'over'
+    }
   }
 
   private of(input: number): Settings {

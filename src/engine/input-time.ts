@@ -1,4 +1,4 @@
-import type { PartitionTold, StreamTime, TimeOptions, TopicPartition } from '../model/index.js'
+import type { AwaitedAgain, PartitionTold, StreamTime, TimeOptions, TopicPartition } from '../model/index.js'
 
 /** Event time of all inputs, of which each can be told of by itself. */
 interface TimeOfAll extends StreamTime {
@@ -53,8 +53,8 @@ export class InputTime implements StreamTime {
     return this.all.isWhole
   }
 
-  tells(): void {
-    this.all.tells()
+  tells(): AwaitedAgain {
+    return this.all.tells()
   }
 
   toldIdle(topic: string, partition: number): boolean {

@@ -1,7 +1,9 @@
+import type { Observable } from 'rxjs'
 import type {
   Clock,
   Connection,
   EpochTransaction,
+  HeldPartition,
   HttpServer,
   Keeps,
   Logger,
@@ -34,6 +36,8 @@ export interface Surroundings {
   readonly rejections: Rejections
   /** The running epoch's transaction, when it is one of that connection. */
   readonly transaction: (connection: Connection) => EpochTransaction | undefined
+  /** What the task of this flow has committed that reads a topic. */
+  readonly held: ((topic: string) => Observable<readonly HeldPartition[]>) | undefined
   /** Keeps the views of a sink. */
   readonly views: (sink: SinkNode) => ViewStorage
   /** The sinks that write in that transaction. */
@@ -121,7 +125,7 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time, http, stores, views, replays } = this.around
+    const { time, http, stores, views, replays, held } = this.around
     const joins = this.around.joins.includes(node)
     return {
       ...this.common(node),
@@ -130,6 +134,7 @@ export class StageContexts {
       transaction: joins ? this.around.transaction : () => undefined,
       joins,
       replays,
+      held,
       store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)

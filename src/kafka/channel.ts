@@ -1,4 +1,16 @@
-import { concat, concatMap, defer, EMPTY, from, ignoreElements, type Observable, of, reduce, switchMap } from 'rxjs'
+import {
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  type Observable,
+  of,
+  reduce,
+  switchMap,
+  tap,
+} from 'rxjs'
 import {
   type AssignmentChange,
   type ChannelMessage,
@@ -10,7 +22,7 @@ import {
   type Position,
   type SourceTask,
   type StreamRecord,
-  type WeirError,
+  WeirError,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
 import { KafkaReader, type KafkaValue } from './reader.js'
@@ -22,6 +34,7 @@ const truncateEveryMs = 10_000
 /** Writes the internal topic of a flow. */
 export class KafkaChannelWriter implements ChannelWriter {
   private readonly writer: KafkaWriter<ChannelMessage>
+  private partitions = 0
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -44,6 +57,7 @@ export class KafkaChannelWriter implements ChannelWriter {
 
   open(): Observable<number> {
     return made$(this.connection, this.request).pipe(
+      tap((partitions) => (this.partitions = partitions)),
       switchMap((partitions) => concat(this.writer.ready$, of(partitions))),
     )
   }
@@ -57,6 +71,17 @@ export class KafkaChannelWriter implements ChannelWriter {
 
   flush(): Observable<never> {
     return this.writer.flush$
+  }
+
+  ends(): Observable<readonly Position[]> {
+    const { topic } = this.request
+    const all = Array.from({ length: this.partitions }, (_, partition) => ({ topic, partition }))
+    return defer(() => this.connection.topics.offsets(all, 'latest')).pipe(
+      tap(({ length }) => {
+        if (length < all.length)
+          throw new WeirError('WEIR_SINK_UNREACHABLE', `${this.doing}: not all its ends are told`)
+      }),
+    )
   }
 
   close(): Observable<never> {

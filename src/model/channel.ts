@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs'
 import type { ErrorPlace } from './errors.js'
 import type { Logger } from './log.js'
 import type { Key } from './record.js'
-import type { SourceTask, TopicFacts } from './source.js'
+import type { Position, SourceTask, TopicFacts } from './source.js'
 
 /** The topics that a source reads, as it would make them where they are missing. */
 export interface TopicsRead {
@@ -46,6 +46,8 @@ export interface ChannelWriter {
   write(message: ChannelMessage): void
   /** Completes when all that was written is acknowledged. */
   flush(): Observable<never>
+  /** Asks where the next message of each partition will be. Errors when one of them is not told. */
+  ends(): Observable<readonly Position[]>
   close(): Observable<never>
 }
 

@@ -1,7 +1,7 @@
 import type { MonoTypeOperatorFunction, Observable, OperatorFunction } from 'rxjs'
 import { z } from 'zod'
 import type { TopicsRead } from './channel.js'
-import type { EpochTransaction } from './checkpoint.js'
+import type { EpochTransaction, HeldPartition } from './checkpoint.js'
 import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
 import type { HttpServer } from './http-port.js'
@@ -73,8 +73,11 @@ export interface StreamTime {
   isRead(topic: string, partition: number): boolean
   /** Whether all partitions of the topics are here: only then does `closed` speak for all of them. */
   readonly isWhole: boolean
-  /** Says that other tasks are told how far partitions have come: that one is idle is committed before it is told. */
-  tells(): void
+  /**
+   * Says that another task is told how far partitions have come: that one is idle is committed before it is told, and holds
+   * until that task is known to await the partition again.
+   */
+  tells(): AwaitedAgain
   /** How far each partition has come, as other tasks are told it. */
   told(): readonly PartitionTold[]
   /** Whether other tasks may have been told that a partition is idle: its records can come too late there. */
@@ -82,6 +85,12 @@ export interface StreamTime {
   /** Has partitions go by what other tasks told, in place of the times of their records. */
   follow(told: (partition: TopicPartition) => FollowedTime): void
 }
+
+/**
+ * Another task awaits a partition again that it was told to be idle, and up to `closed`, ms, it may have closed windows
+ * without it.
+ */
+export type AwaitedAgain = (partition: TopicPartition & { readonly generation: number }, closed: number) => void
 
 /** What a partition goes by in place of the times of its records. */
 export interface FollowedTime {
@@ -151,6 +160,8 @@ export interface SinkContext extends StageContext, Rejecting {
   readonly views: ViewStorage
   /** The transaction of the running epoch, when this connection keeps the flow's checkpoints; else undefined. */
   transaction(connection: Connection): EpochTransaction | undefined
+  /** What the task of this flow has committed that reads a topic; undefined where nothing is kept. */
+  readonly held?: ((topic: string) => Observable<readonly HeldPartition[]>) | undefined
   /** Whether there is such a transaction in every epoch. */
   readonly joins?: boolean
   /** Whether the records of an epoch that failed come again: every source of the flow can be read again. */

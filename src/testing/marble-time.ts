@@ -1,4 +1,5 @@
 import {
+  type AwaitedAgain,
   PartitionMap,
   type PartitionTold,
   type StreamTime,
@@ -46,7 +47,9 @@ export class MarbleTime implements StreamTime {
     return true
   }
 
-  tells(): void {}
+  tells(): AwaitedAgain {
+    return () => undefined
+  }
 
   toldIdle(): boolean {
     return false

@@ -221,6 +221,12 @@ export class VirtualFlow {
         log.append(at, new StreamRecord(key, value, at, [], origin))
       },
       flush: () => EMPTY,
+      ends: () =>
+        of(
+          Array.from({ length: log.partitions }, (_, partition) => {
+            return { topic: log.topic, partition, offset: log.end(partition) }
+          }),
+        ),
       close: () => EMPTY,
     }
   }

@@ -430,6 +430,59 @@ describe('when all partitions are idle', () => {
   })
 })
 
+describe('a partition that others were told to be idle', () => {
+  const part = { topic: 't', partition: 0, generation: 0 }
+
+  /** One that brought a record, was idle for long enough to be told so, and has brought another one. */
+  function woken() {
+    const { time, epoch } = setUp(1)
+    const tellers = [time.tells(), time.tells()]
+    epoch(10, [[0, 50]])
+    epoch(100, [])
+    expect(time.toldIdle('t', 0)).toBe(true)
+    epoch(10, [[0, 60]])
+    return { time, epoch, tellers, told: () => [time.toldIdle('t', 0), time.progressOf(part).toldIdle === true] }
+  }
+
+  test('no longer counts as such when all know, and it is where they may have closed windows without it', () => {
+    const { time, epoch, told, tellers } = woken()
+    tellers[0]?.(part, 70)
+    epoch(10, [[0, 80]])
+    expect(told()).toEqual([true, true])
+    tellers[1]?.(part, 90)
+    epoch(10, [[0, 89]])
+    expect(told()).toEqual([true, true])
+    time.observe('t', 0, 90)
+    time.advance([])
+    expect([...told(), time.hasNews]).toEqual([true, false, true])
+    time.committed()
+    expect([...told(), time.hasNews]).toEqual([false, false, false])
+  })
+
+  test('counts as such until all know that it is awake again, when it was idle meanwhile', () => {
+    const { epoch, told, tellers } = woken()
+    for (const teller of tellers) teller(part, 70)
+    epoch(100, [])
+    epoch(10, [[0, 80]])
+    expect(told()).toEqual([true, true])
+    for (const teller of tellers) teller(part, 70)
+    epoch(10, [])
+    expect(told()).toEqual([false, false])
+  })
+
+  test('counts as such for whoever has it next, until they know', () => {
+    const { time, epoch, told, tellers } = woken()
+    time.release([part])
+    time.assign({ ...part, generation: 1 }, { position: 5, streamTime: 60, toldIdle: true })
+    for (const teller of tellers) teller(part, 50)
+    epoch(10, [])
+    expect(told()).toEqual([true, true])
+    for (const teller of tellers) teller({ ...part, generation: 1 }, 50)
+    epoch(10, [])
+    expect(told()).toEqual([false, false])
+  })
+})
+
 describe('inputs', () => {
   /** One partition of each of two inputs, told of in their order. */
   function merged(of: readonly { outOfOrderMs: number; idleAfterMs: number }[]) {

@@ -1,4 +1,4 @@
-import { defer, EMPTY, from, NEVER, of, throwError } from 'rxjs'
+import { defer, EMPTY, from, NEVER, of, throwError, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
 import { type Message, unpack } from '../../src/engine/repartition/messages.js'
 import { repartitionSink } from '../../src/engine/repartition/repartition-sink.js'
@@ -32,6 +32,7 @@ function setUp(told: readonly PartitionTold[] = []) {
         calls.push('flush')
         return failing.next ? throwError(() => new WeirError('WEIR_SINK_FAILED', 'no answer')) : EMPTY
       }),
+    ends: () => EMPTY,
     close: () => EMPTY,
   }
   const channel: ChannelKind<Connection> = { writer: () => writer, source: () => NEVER as never }
@@ -39,7 +40,8 @@ function setUp(told: readonly PartitionTold[] = []) {
     flow: 'flow',
     stage: 'stage',
     log: silentLogger,
-    time: { told: () => told, tells: () => undefined },
+    time: { told: () => told, tells: () => () => undefined, toldIdle: () => false },
+    clock: { scheduler: new VirtualTimeScheduler() },
     connection: () => ({}),
   } as unknown as SinkContext
   const joint = {

@@ -19,6 +19,7 @@ import {
   WeirError,
 } from '../../model/index.js'
 import { UnkeepableError } from '../../state/index.js'
+import { Awakenings } from './awakenings.js'
 import { type AheadMessage, pack, packed, piecesOf, type RecordMessage } from './messages.js'
 
 /** What joins two tasks of a flow; the compiler makes it. */
@@ -51,6 +52,7 @@ export const repartitionSink = defineSink({
 
 class RepartitionSink implements SinkTask {
   private readonly writer: ChannelWriter
+  private readonly awakenings: Awakenings
   private partitions = 0
   /** After an error the writer has to be opened again. */
   private isOpen = false
@@ -65,13 +67,13 @@ class RepartitionSink implements SinkTask {
     private readonly context: SinkContext,
   ) {
     const { flow, stage, log, time } = context
-    time.tells()
     this.writer = joint.channel.writer(context.connection(joint.connectionKind), {
       ...joint,
       instance: undefined,
       place: { flow, stage },
       log,
     })
+    this.awakenings = new Awakenings(joint.topic, this.writer, time.tells(), context)
   }
 
   open(): Observable<never> {
@@ -80,6 +82,7 @@ class RepartitionSink implements SinkTask {
         this.partitions = partitions
         this.isOpen = true
         this.told.clear()
+        this.awakenings.clear()
       }),
       ignoreElements(),
     )
@@ -96,6 +99,7 @@ class RepartitionSink implements SinkTask {
       ignoreElements(),
     )
     const told$ = defer(() => {
+      this.awakenings.acknowledged()
       for (const told of this.context.time.told()) this.tell(told)
       return EMPTY
     })
@@ -105,6 +109,10 @@ class RepartitionSink implements SinkTask {
         return throwError(() => error)
       }),
     )
+  }
+
+  committed(): Observable<never> {
+    return this.awakenings.ask()
   }
 
   close(): Observable<never> {
@@ -204,6 +212,7 @@ class RepartitionSink implements SinkTask {
   private tell(told: PartitionTold): void {
     const said = JSON.stringify({ ...told, position: undefined })
     const source = partitionName(told)
+    this.awakenings.told(source, told)
     if (this.told.get(source) === said && !told.idle) return
     this.told.set(source, said)
     const value = pack({ kind: 'told', ...told })

@@ -77,6 +77,16 @@ class SimulatedChannelWriter implements ChannelWriter {
     return defer(() => this.producer?.flush() ?? EMPTY)
   }
 
+  ends(): Observable<readonly Position[]> {
+    const { cluster } = this.around
+    const { topic } = this.request
+    return cluster.link.request(this.actor, {
+      what: `ends of ${topic}`,
+      execute: () => cluster.partitionsOf([topic]).map((at) => ({ ...at, offset: cluster.end(at) })),
+      unanswered: (why) => new WeirError('WEIR_SINK_UNREACHABLE', `asking for the ends of '${topic}': ${why}`),
+    })
+  }
+
   close(): Observable<never> {
     return defer(() => {
       this.producer?.close()
