@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
 import { brokerFault, Chaos, type Fault } from '../support/chaos.js'
 import { jobServers, missing as missingForJob } from '../support/job-servers.js'
@@ -32,7 +35,10 @@ describe.skipIf(missing !== undefined)(`soak with seed ${seed} (${missing ?? `${
       await SoakedWikimedia.start(kafka, seconds, seed),
     ]
     const chaos = new Chaos(seed, seconds * 1_000)
-    onTestFailed(() => console.log(chaos.report([])))
+    onTestFailed(() => {
+      console.log(chaos.report([]))
+      keepLogs(systems)
+    })
     const hands = [...systems.flatMap((system) => system.hands), [brokerFault(kafka, 3)]]
     await Promise.all(hands.map((faults, hand) => chaos.deal(hand, faults.map(survived))))
     const balances = new Map<string, Balance>()
@@ -43,6 +49,16 @@ describe.skipIf(missing !== undefined)(`soak with seed ${seed} (${missing ?? `${
     expect(isExact).toBe(true)
   })
 })
+
+/** What the processes logged is too much to print. */
+function keepLogs(systems: readonly Soaked[]): void {
+  const directory = mkdtempSync(join(tmpdir(), 'weir-soak-'))
+  for (const { name, workers } of systems) {
+    for (const [index, { log }] of workers.entries())
+      writeFileSync(join(directory, `${name}-${index}.log`), log.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  }
+  console.log(`what the processes logged is in ${directory}`)
+}
 
 /** What takes long to come back is told, and no reason to stop: the balance says whether anything was lost. */
 function survived(fault: Fault): Fault {

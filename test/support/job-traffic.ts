@@ -32,6 +32,8 @@ export function random(seed: number): () => number {
 export class Account {
   readonly fates = new Map<string, Fate>()
   readonly exchanges: Exchange[] = []
+  /** In which of them each event was sent. */
+  private readonly sentIn = new Map<string, Exchange>()
 
   constructor(private readonly url: string) {}
 
@@ -40,8 +42,12 @@ export class Account {
     for (const { metadata } of events) this.fates.set(metadata.event, 'unknown')
     const began = Date.now()
     const { status, fate } = await this.send(written(JSON.stringify(events.length === 1 ? events[0] : events)))
-    for (const { metadata } of events) this.fates.set(metadata.event, fate)
-    this.exchanges.push({ began, ended: Date.now(), status })
+    const exchange = { began, ended: Date.now(), status }
+    for (const { metadata } of events) {
+      this.fates.set(metadata.event, fate)
+      this.sentIn.set(metadata.event, exchange)
+    }
+    this.exchanges.push(exchange)
     return status
   }
 
@@ -56,8 +62,15 @@ export class Account {
     return [...this.fates].flatMap(([id, fate]) => {
       const count = times.get(id) ?? 0
       const isRight = fate === 'acknowledged' ? count === 1 : fate === 'refused' ? count === 0 : count <= 1
-      return isRight ? [] : [`${id} is ${fate}, and ${count} times in the topic`]
+      return isRight ? [] : [`${id} is ${fate}, and ${count} times in the topic; ${this.exchangeOf(id)}`]
     })
+  }
+
+  private exchangeOf(id: string): string {
+    const exchange = this.sentIn.get(id)
+    if (exchange === undefined) return `sent to ${this.url}, no answer yet`
+    const [began, ended] = [exchange.began, exchange.ended].map((ms) => new Date(ms).toISOString())
+    return `sent to ${this.url} at ${began}, answered ${exchange.status} at ${ended}`
   }
 
   private async send(body: string): Promise<{ status: number; fate: Fate }> {

@@ -53,12 +53,15 @@ export class ReplayServer {
   sent = 0
   /** What was sent in place of JSON. */
   readonly garbage: string[] = []
+  private speed: number
   private readonly server = createServer((request, response) => {
     void this.answer(request, response).catch(() => response.destroy())
   })
   private readonly open = new Set<ServerResponse>()
 
-  private constructor(private readonly options: ReplayOptions) {}
+  private constructor(private readonly options: ReplayOptions) {
+    this.speed = options.speed ?? Number.POSITIVE_INFINITY
+  }
 
   static async start(options: ReplayOptions): Promise<ReplayServer> {
     const server = new ReplayServer(options)
@@ -74,6 +77,12 @@ export class ReplayServer {
   /** Drops every connection. */
   drop(): void {
     for (const response of this.open) response.destroy()
+  }
+
+  /** From now on as fast as it is read. */
+  hurry(): void {
+    this.speed = Number.POSITIVE_INFINITY
+    this.drop()
   }
 
   async close(): Promise<void> {
@@ -109,13 +118,13 @@ export class ReplayServer {
   }
 
   private async stream(out: Out, from: number, random: () => number): Promise<void> {
-    const { retryMs = 20, speed = Number.POSITIVE_INFINITY, faults: { endless = 0 } = {} } = this.options
+    const { retryMs = 20, faults: { endless = 0 } = {} } = this.options
     await this.write(out, `:ok\n\nretry: ${retryMs}\n\n`, random)
     if (random() < endless) await this.write(out, `data: ${'x'.repeat(1_000_000)}\n\n`, random)
     const began = Date.now()
     const firstMs = this.options.events[from]?.atMs ?? 0
     for (const { atMs, text } of this.script(from, random)) {
-      const waitMs = began + (atMs - firstMs) / speed - Date.now()
+      const waitMs = began + (atMs - firstMs) / this.speed - Date.now()
       if (waitMs > 1) await sleep(waitMs)
       await this.write(out, text, random)
     }

@@ -34,7 +34,7 @@ export class SoakedActivity implements Soaked {
 
   private constructor(
     private readonly job: Job,
-    private readonly workers: readonly Worker[],
+    readonly workers: readonly Worker[],
     private readonly connection: KafkaConnection,
     seed: number,
   ) {
@@ -61,18 +61,19 @@ export class SoakedActivity implements Soaked {
     this.isOver = true
     const accounts = await Promise.all(this.traffic.map((each) => each.stop()))
     await this.mischief
-    const messages = await readTopic(this.job.servers.kafka.bootstrap, this.job.topic)
-    const ids = messages.flatMap((message) => eventOf(message)?.metadata?.event ?? [])
-    const contradictions = [...accounts, ...this.accounts].flatMap((account) => account.contradictions(ids))
-    let balance = await this.balance(messages, contradictions)
+    const all = [...accounts, ...this.accounts]
+    let balance = await this.balance(all)
     for (const until = Date.now() + 180_000; Date.now() < until && !isEven(balance); await sleep(2_000))
-      balance = await this.balance(messages, contradictions)
+      balance = await this.balance(all)
     const codes = await Promise.all(this.workers.map((worker) => worker.stop()))
     const odd = codes.flatMap((code, index) => (code === 0 ? [] : [`replica ${index} stopped with ${code}`]))
     return { ...balance, odd: [...balance.odd, ...odd] }
   }
 
-  private async balance(messages: readonly Message[], contradictions: readonly string[]): Promise<Balance> {
+  private async balance(accounts: readonly Account[]): Promise<Balance> {
+    const messages = await readTopic(this.job.servers.kafka.bootstrap, this.job.topic)
+    const ids = messages.flatMap((message) => eventOf(message)?.metadata?.event ?? [])
+    const contradictions = accounts.flatMap((account) => account.contradictions(ids))
     const letters = await readTopic(this.job.servers.kafka.bootstrap, this.job.deadLetterTopic)
     const codes = new Map(letters.map((letter) => [letterPlace(letter), header(letter, 'weir.error.code')]))
     const isLettered = (message: Message) => codes.has(placeOf(message))

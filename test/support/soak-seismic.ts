@@ -19,6 +19,7 @@ const app = 'soak-seismic'
 export class SoakedSeismic implements Soaked {
   readonly name = 'seismic'
   readonly hands: readonly (readonly Fault[])[]
+  readonly workers: readonly Worker[]
   private isOver = false
   private readonly mischief: Promise<void>
 
@@ -30,6 +31,7 @@ export class SoakedSeismic implements Soaked {
     seed: number,
   ) {
     this.mischief = this.writeNonsense(random(seed))
+    this.workers = [producer, ...replicas]
     this.hands = [
       replicaFaults(replicas),
       [databaseFault('MariaDB', mariadb), processFault('the seismic producer', producer)],

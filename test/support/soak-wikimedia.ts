@@ -18,12 +18,13 @@ const rate = 50
 export class SoakedWikimedia implements Soaked {
   readonly name = 'wikimedia'
   readonly hands: readonly (readonly Fault[])[]
+  readonly workers: readonly Worker[]
 
   private constructor(
     private readonly kafka: KafkaCluster,
     private readonly events: readonly Recorded[],
     private readonly server: ReplayServer,
-    private readonly ingest: Worker,
+    ingest: Worker,
     private readonly replicas: readonly Worker[],
   ) {
     const drop: Fault = (_, tell) => {
@@ -31,6 +32,7 @@ export class SoakedWikimedia implements Soaked {
       server.drop()
       return Promise.resolve()
     }
+    this.workers = [ingest, ...replicas]
     this.hands = [replicaFaults(replicas), [processFault('the ingest', ingest), drop]]
   }
 
@@ -62,6 +64,7 @@ export class SoakedWikimedia implements Soaked {
   }
 
   async settle(): Promise<Balance> {
+    this.server.hurry()
     const changes = this.events.map(({ data }) => data).filter((data) => domainOf(data) !== 'canary')
     const read = async () => (await readTopic(this.kafka.bootstrap, topic)).map(({ value }) => String(value))
     const isWritten = async () => (await read()).length >= changes.length
@@ -70,7 +73,7 @@ export class SoakedWikimedia implements Soaked {
     const { lost, doubled } = compared(found, changes)
     const expected = JSON.stringify(sorted(countOf(found)))
     const shown = await Promise.all(this.replicas.map((replica) => this.shownBy(replica, expected)))
-    const codes = await Promise.all([this.ingest, ...this.replicas].map((worker) => worker.stop()))
+    const codes = await Promise.all(this.workers.map((worker) => worker.stop()))
     const told = new Set(
       (await readTopic(this.kafka.bootstrap, `${app}.wikimedia-ingest.dead-letters`)).map(({ value }) => String(value)),
     )

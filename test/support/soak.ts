@@ -1,4 +1,5 @@
 import type { Fault } from './chaos.js'
+import type { Worker } from './job.js'
 
 /** What became of all that a system was given. */
 export interface Balance {
@@ -17,6 +18,8 @@ export interface Balance {
 /** A system under load, until it is settled. */
 export interface Soaked {
   readonly name: string
+  /** Its processes, those that are down too. */
+  readonly workers: readonly Worker[]
   /** What goes wrong with it, by the hands that deal at the same time. */
   readonly hands: readonly (readonly Fault[])[]
   /** Ends the load, waits for what is on its way, ends all processes, and says what became of it. */
@@ -28,14 +31,18 @@ export function reportOf(balances: ReadonlyMap<string, Balance>): { readonly tex
   const lines = [...balances].flatMap(([name, { summary, lost, doubled, odd, late }]) => [
     `${name}: ${summary}`,
     `${name}: ${lost.length} lost, ${doubled.length} doubled, ${late} late, ${odd.length} otherwise wrong`,
-    ...[...lost.map((what) => `lost: ${what}`), ...doubled.map((what) => `doubled: ${what}`), ...odd]
-      .slice(0, 20)
-      .map((what) => `    ${what}`),
+    ...some('lost', lost),
+    ...some('doubled', doubled),
+    ...some('odd', odd),
   ])
   const isExact = [...balances.values()].every(
     ({ lost, doubled, odd }) => lost.length + doubled.length + odd.length === 0,
   )
   return { text: lines.join('\n'), isExact }
+}
+
+function some(how: string, what: readonly string[]): string[] {
+  return what.slice(0, 20).map((each) => `    ${how}: ${each}`)
 }
 
 /** Of two lists of ids what one has more often than the other. */
