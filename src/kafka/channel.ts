@@ -25,11 +25,16 @@ import {
   WeirError,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
+import { partitionOf } from './partitioner.js'
+import type { OutgoingMessage } from './producer.js'
 import { KafkaReader, type KafkaValue } from './reader.js'
+import { usualMessageBytes } from './topic-settings.js'
 import { KafkaWriter } from './writer.js'
 
 const deliveryTimeoutMs = 30_000
 const truncateEveryMs = 10_000
+/** A longer key stays out of the message, which has to be as small as the topic takes; it says only where it goes. */
+const longestKey = 1_024
 
 /** Writes the internal topic of a flow. */
 export class KafkaChannelWriter implements ChannelWriter {
@@ -63,10 +68,17 @@ export class KafkaChannelWriter implements ChannelWriter {
   }
 
   write(message: ChannelMessage): void {
-    const { key, value, partition } = message
-    const where = key === null ? { partition: partition ?? 0 } : {}
     const { topic } = this.request
-    this.writer.write({ topic, ...where, key, value, timestamp: Date.now(), headers: [] }, message)
+    this.writer.write(
+      { topic, ...this.wayOf(message), value: message.value, timestamp: Date.now(), headers: [] },
+      message,
+    )
+  }
+
+  private wayOf({ key, partition = 0 }: ChannelMessage): Pick<OutgoingMessage, 'key' | 'partition'> {
+    if (key === null) return { key, partition }
+    if (key.length <= longestKey) return { key }
+    return { key: null, partition: partitionOf(Buffer.from(key), this.partitions) }
   }
 
   flush(): Observable<never> {
@@ -93,8 +105,13 @@ export class KafkaChannelWriter implements ChannelWriter {
   }
 }
 
-/** Nothing of it may go but what was read, whatever the brokers do with other topics. */
-const internalConfig = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
+/** Nothing of it may go but what was read, and pieces have to fit, whatever the brokers do with other topics. */
+const internalConfig = {
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+  'retention.bytes': '-1',
+  'max.message.bytes': usualMessageBytes,
+}
 
 /** Emits how many partitions the internal topic has; it is made where it is missing, once there is what it has to be like. */
 function made$(connection: KafkaConnection, { topic, like, place, log }: ChannelRequest): Observable<number> {

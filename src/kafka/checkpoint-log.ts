@@ -2,13 +2,18 @@ import { type TopicPartition, WeirError } from '../model/index.js'
 import { decodeEntry, type Entry, encodeEntry, type NewEntry } from '../state/checkpoint-protocol/index.js'
 import type { Message } from './client.js'
 import type { OutgoingMessage } from './producer.js'
+import { usualMessageBytes } from './topic-settings.js'
 
-/** Settings of the logs' topics: nothing goes but what is truncated, in steps small enough that it soon frees space. */
+/**
+ * Settings of the logs' topics: nothing goes but what is truncated, in steps small enough that it soon frees space, and
+ * chunks fit.
+ */
 export const logConfig = {
   'cleanup.policy': 'delete',
   'retention.ms': '-1',
   'retention.bytes': '-1',
   'segment.bytes': String(16 * 1024 * 1024),
+  'max.message.bytes': usualMessageBytes,
 }
 
 export function logTopic(task: string, topic: string): string {

@@ -9,6 +9,7 @@ import {
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
 import { LogReader } from './log-reader.js'
+import { usualMessageBytes } from './topic-settings.js'
 import { KafkaWriter } from './writer.js'
 
 const deliveryTimeoutMs = 30_000
@@ -116,7 +117,7 @@ export class KafkaTable implements TableChannel {
       doing: `making internal topic '${topic}'`,
       unreachable: 'WEIR_SINK_UNREACHABLE',
       place,
-      config: { 'cleanup.policy': 'compact' },
+      config: { 'cleanup.policy': 'compact', 'max.message.bytes': usualMessageBytes },
     })
   }
 }

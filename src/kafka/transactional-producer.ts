@@ -24,6 +24,9 @@ const transactionTimeoutMs = 60_000
  * id finds out, and aborts what was open.
  */
 export class TransactionalProducer extends KafkaProducer<Refused> {
+  private isClosing = false
+  private underWay: Promise<unknown> = Promise.resolve()
+
   constructor(settings: ClientSettings, id: string, { singly, batchBytes } = new Search()) {
     super(
       { 'transactional.id': id, 'transaction.timeout.ms': transactionTimeoutMs, ...settings },
@@ -68,12 +71,26 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     throw this.failure as unknown as Error
   }
 
+  /** The client ends the process where a step of the protocol meets its end: one that is under way comes first. */
+  override async close(): Promise<void> {
+    this.isClosing = true
+    await this.underWay
+    await super.close()
+  }
+
   private async step(start: (done: (error: ClientError | null | undefined) => void) => void): Promise<void> {
     if (this.failure !== undefined) throw this.failure as unknown as Error
+    if (this.isClosing) throw closedError()
     try {
-      await call<unknown>((done) => start((error) => done(error, undefined)))
+      const step = call<unknown>((done) => start((error) => done(error, undefined)))
+      this.underWay = Promise.allSettled([this.underWay, step])
+      await step
     } catch (error) {
       await this.throwReason(error as ClientError)
     }
   }
+}
+
+function closedError(): ClientError {
+  return Object.assign(new Error('the producer is closed'), { code: codes.wrongState })
 }

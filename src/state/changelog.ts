@@ -1,6 +1,7 @@
 import { groupKeyOf, messageOf, type StoreKey, type TopicPartition, WeirError } from '../model/index.js'
 import {
   applySection,
+  ChunkReader,
   corruptError,
   isEmpty,
   type Line,
@@ -8,7 +9,6 @@ import {
   packSection,
   type Section,
   sectionBytes,
-  unpackSection,
 } from './chunk.js'
 import { LogSpan, type StoredEntry } from './log-span.js'
 import { sizeOf, tagged } from './packing.js'
@@ -43,6 +43,7 @@ export class Changelog {
   private sequence = 0
   /** There is nothing in the log before this. */
   private truncatedBefore = 0
+  private readonly reader = new ChunkReader()
 
   constructor(private readonly stores: readonly PartitionStore<unknown>[]) {}
 
@@ -71,7 +72,8 @@ export class Changelog {
     storeOf: (name: string) => PartitionStore<unknown>,
   ): void {
     try {
-      const section = unpackSection(bytes)
+      const section = this.reader.next(bytes)
+      if (section === undefined) return
       const store = storeOf(section[0])
       const index = this.stores.indexOf(store)
       const span = this.open(sequence)

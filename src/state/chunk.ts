@@ -11,8 +11,9 @@ import { packedSizeOf, packTagged, sizeOf, unpack } from './packing.js'
 import type { PartitionStore } from './partition-store.js'
 import { DatedEntry } from './recency.js'
 
-const format = 1
-const maxChunkBytes = 1 << 20
+const formats = { section: 1, piece: 2 } as const
+/** With what is written beside it a chunk stays below what brokers take as they come, 1 MiB. */
+const maxChunkBytes = 1_000_000
 
 /** Of a bounded store it also says how the entry was last touched. */
 export type Line = [segment: number, key: StoreKey, saved: unknown, touchedAt?: number, turn?: number]
@@ -36,12 +37,16 @@ export function isEmpty([, , ...lists]: Section): boolean {
   return lists.every(({ length }) => length === 0)
 }
 
-/** Packs a section, in halves where it would make too large a chunk: removals, then all changes, then whole values. */
+/**
+ * Packs a section, in halves where it would make too large a chunk: removals, then all changes, then whole values. What
+ * is too large by itself is cut into pieces, which follow each other in the log.
+ */
 export function packSection(section: Section): Uint8Array[] {
-  const bytes = packTagged([format, section])
+  const bytes = packTagged([formats.section, section])
   const [store, version, dropped, deleted, whole, changed] = section
   const lines = whole.length + changed.length
-  if (bytes.length <= maxChunkBytes || deleted.length + lines < 2) return [bytes]
+  if (bytes.length <= maxChunkBytes) return [bytes]
+  if (deleted.length + lines < 2) return piecesOf(bytes)
   if (deleted.length > 0) {
     const [gone, goneToo] = lines > 0 ? [deleted, []] : halves(deleted)
     return [
@@ -57,10 +62,39 @@ export function packSection(section: Section): Uint8Array[] {
   ]
 }
 
-/** Errors: a `TypeError`, or what msgpackr finds, when it is no chunk. */
-export function unpackSection(bytes: Uint8Array): Section {
-  const [version, section] = unpack(bytes) as [number, unknown]
-  if (version !== format) throw new TypeError(`format ${version} is not known`)
+function piecesOf(bytes: Uint8Array): Uint8Array[] {
+  const count = Math.ceil(bytes.length / maxChunkBytes)
+  return Array.from({ length: count }, (_, index) =>
+    packTagged([formats.piece, index, count, bytes.subarray(index * maxChunkBytes, (index + 1) * maxChunkBytes)]),
+  )
+}
+
+type Chunk = [typeof formats.section, unknown] | [typeof formats.piece, number, number, Uint8Array]
+
+/** Reads the chunks of a log, one after another. */
+export class ChunkReader {
+  private pieces: Uint8Array[] = []
+
+  /**
+   * The section that a chunk holds, or completes; undefined where more of it is to come.
+   * Errors: a `TypeError`, or what msgpackr finds, when it is no chunk, or a piece is missing.
+   */
+  next(bytes: Uint8Array): Section | undefined {
+    const chunk = unpack(bytes) as Chunk
+    const pieces = this.pieces
+    this.pieces = []
+    if (chunk[0] === formats.section && pieces.length === 0) return sectionOf(chunk[1])
+    if (chunk[0] !== formats.piece) throw new TypeError(`format ${String(chunk[0])} is not known here`)
+    const [, index, count, piece] = chunk
+    if (index !== pieces.length) throw new TypeError(`piece ${index} of ${count} follows ${pieces.length} others`)
+    pieces.push(piece)
+    if (pieces.length === count) return this.next(Buffer.concat(pieces))
+    this.pieces = pieces
+    return undefined
+  }
+}
+
+function sectionOf(section: unknown): Section {
   if (!isSection(section)) throw new TypeError('it is no section of a store')
   return section
 }

@@ -1,6 +1,6 @@
 import { concatMap, defer, from, type Observable, reduce } from 'rxjs'
 import type { CheckpointStore, CodecVersion, HeldPartition, StoreCodec, StoredChunk } from '../model/index.js'
-import { applySection, corruptError, unpackSection } from './chunk.js'
+import { applySection, ChunkReader, corruptError } from './chunk.js'
 import { PartitionStore } from './partition-store.js'
 
 /** Keeps what is stored as it is: to be counted, not used. Changes are part of it, but can't be told apart. */
@@ -30,20 +30,25 @@ export function readStored(
   held: HeldPartition,
   codecOf: (store: string) => StoreCodec<unknown> | undefined = () => undefined,
 ): Observable<StoredStore> {
-  return defer(() => checkpoints.load(held.task, held)).pipe(
-    reduce((stores, chunk) => read(stores, chunk, held, codecOf), new Map<string, StoredStore>()),
-    concatMap((stores) => from(stores.values())),
-  )
+  return defer(() => {
+    const reader = new ChunkReader()
+    return checkpoints.load(held.task, held).pipe(
+      reduce((stores, chunk) => read(stores, chunk, reader, held, codecOf), new Map<string, StoredStore>()),
+      concatMap((stores) => from(stores.values())),
+    )
+  })
 }
 
 function read(
   stores: Map<string, StoredStore>,
   { bytes }: StoredChunk,
+  reader: ChunkReader,
   held: HeldPartition,
   codecOf: (store: string) => StoreCodec<unknown> | undefined,
 ): Map<string, StoredStore> {
   try {
-    const section = unpackSection(bytes)
+    const section = reader.next(bytes)
+    if (section === undefined) return stores
     const [name, version] = section
     let stored = stores.get(name)
     if (stored === undefined) {

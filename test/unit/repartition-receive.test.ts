@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import {
   type Message,
+  messageBytes,
   pack,
   packed,
-  piecesOf,
   type RecordMessage,
   type ToldMessage,
   unpack,
@@ -247,20 +247,28 @@ test('a record behind an internal topic stays where its message is, and knows wh
 test('a large record is put together of its pieces', () => {
   const value = Buffer.alloc(1_200_000, 'x')
   const large = { ...record(5, 0), value: 'small', asRead: { key: 'k', value, timestamp: 0, headers: [] } }
-  const pieces = packed(large).map(unpack)
+  const pieces = packed(large, messageBytes.usual).map(unpack)
   expect(pieces.map(({ kind }) => kind)).toEqual(['piece', 'piece', 'piece'])
   const [come] = receiving().records(...pieces)
   expect(come?.value).toBe('small')
   expect(value.equals(come?.origin.from?.value as Buffer)).toBe(true)
 })
 
+test('a key that is larger than a message goes in pieces as well', () => {
+  const key = 'k'.repeat(1_500_000)
+  const pieces = packed({ ...record(5, 0), key }, messageBytes.least)
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(messageBytes.least + 100)
+  const [come] = receiving().records(...pieces.map(unpack))
+  expect(come?.key === key).toBe(true)
+})
+
 test('a large partial is put together of the pieces of one task, in their order', () => {
   const whole = '0123456789'.repeat(120_000)
-  const payloads = piecesOf(whole)
-  expect(payloads.length).toBe(3)
   const piece = (index: number, generation: number): Message => {
     const sent = { topic: 'source', partition: 0, generation, last: 5, segment: 0, key: null, version: 1 }
-    return { kind: 'partial', ...sent, index, count: 3, payload: payloads[index] as Uint8Array }
+    const pieces = packed({ kind: 'partial', ...sent, saved: whole }, messageBytes.usual)
+    expect(pieces.length).toBe(3)
+    return unpack(pieces[index] as Buffer)
   }
   const { values } = receiving()
   expect(values(piece(0, 2), piece(2, 2), piece(1, 1))).toEqual([])

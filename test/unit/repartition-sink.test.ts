@@ -20,7 +20,8 @@ const endOf = ({ code, remedy }: WeirError) => (remedy === 'retry' ? code : `${c
 function setUp(told: readonly PartitionTold[] = []) {
   const calls: string[] = []
   const written: Message[] = []
-  const failing = { next: false }
+  const errors: WeirError[] = []
+  const failing: { next: boolean | WeirError } = { next: false }
   const writer: ChannelWriter = {
     open: () => defer(() => (calls.push('open'), of(1))),
     write: ({ value }) => {
@@ -30,7 +31,8 @@ function setUp(told: readonly PartitionTold[] = []) {
     flush: () =>
       defer(() => {
         calls.push('flush')
-        return failing.next ? throwError(() => new WeirError('WEIR_SINK_FAILED', 'no answer')) : EMPTY
+        const { next } = failing
+        return next ? throwError(() => (next === true ? new WeirError('WEIR_SINK_FAILED', 'no answer') : next)) : EMPTY
       }),
     ends: () => EMPTY,
     close: () => EMPTY,
@@ -55,18 +57,24 @@ function setUp(told: readonly PartitionTold[] = []) {
   const sink = repartitionSink.build(joint, context)
   /** What one epoch calls, and how it ends, with a record of each of these places. */
   const epoch = (...places: (readonly [partition: number, offset: number])[]) => {
-    let end = 'open'
-    calls.length = written.length = 0
     const records = (places.length > 0 ? places : [[0, 0] as const]).map(
       ([partition, offset]) => new StreamRecord('key', 1, 0, [], { topic: 'source', partition, offset }),
     )
-    sink
-      .write(from(records))
-      .subscribe({ complete: () => (end = 'complete'), error: (error: unknown) => (end = endOf(asWeirError(error))) })
+    return epochOf(records)
+  }
+  const epochOf = (records: readonly StreamRecord[]) => {
+    let end = 'open'
+    calls.length = written.length = 0
+    const error = (thrown: unknown) => {
+      const failure = asWeirError(thrown)
+      errors.push(failure)
+      end = endOf(failure)
+    }
+    sink.write(from(records)).subscribe({ complete: () => (end = 'complete'), error })
     return [...calls, end]
   }
   sink.open?.().subscribe()
-  return { calls, written, failing, epoch }
+  return { calls, written, errors, failing, epoch, epochOf }
 }
 
 test('a topic that is open is written to, and flushed', () => {
@@ -155,4 +163,19 @@ test('a record that comes after a later one ends the flow: the other task would 
   const { written, epoch } = setUp()
   expect(epoch([0, 5], [1, 1], [0, 4])).toEqual(['write', 'write', 'WEIR_STAGE_FAILED stop'])
   expect(written).toMatchObject([{ offset: 5 }, { partition: 1, offset: 1 }])
+})
+
+test('a topic that does not take a message gets it in smaller pieces, at once, and down to a size', () => {
+  const { failing, errors, written, epochOf } = setUp()
+  failing.next = new WeirError('WEIR_RECORD_REFUSED', 'too large', { isTooLarge: true })
+  const origin = { topic: 'source', partition: 0, offset: 0 }
+  const large = new StreamRecord('key', 'x'.repeat(1_000_000), 0, [], origin)
+  const tries = [0, 1, 2, 3].map(() => (epochOf([large]), [errors.at(-1), written.length] as const))
+  expect(tries.map(([error, count]) => [error?.code, error?.atOnce, count])).toEqual([
+    ['WEIR_SINK_FAILED', true, 2],
+    ['WEIR_SINK_FAILED', true, 16],
+    ['WEIR_SINK_FAILED', true, 123],
+    ['WEIR_SINK_FAILED', false, 489],
+  ])
+  expect(tries.at(-1)?.[0]?.hint).toContain('max.message.bytes')
 })

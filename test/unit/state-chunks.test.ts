@@ -99,10 +99,25 @@ describe('a commit', () => {
     }
   })
 
-  test('is one chunk when a single value is larger than that', () => {
+  test('is cut into pieces when a single value is larger than that, or its key', () => {
     const { stores, parts } = storesOf()
-    parts[0]?.add(0, 'a', 'x'.repeat(3 << 20))
-    expect(commit(stores).chunks).toHaveLength(1)
+    const large = 'x'.repeat(3 << 20)
+    parts[0]?.add(0, 'a', large)
+    parts[0]?.add(0, large, 1)
+    parts[0]?.add(0, 'b', 2)
+    const { chunks, sequence } = commit(stores)
+    expect(chunks.length).toBeGreaterThanOrEqual(8)
+    for (const { length } of chunks) expect(length).toBeLessThan(1 << 20)
+    const again = storesOf()
+    for (const bytes of chunks) again.stores.restore(here, { sequence, bytes })
+    expect(['a', large, 'b'].map((key) => again.parts[0]?.get(0, key)?.value === parts[0]?.get(0, key)?.value)).toEqual(
+      [true, true, true],
+    )
+    const torn = storesOf()
+    const order = chunks.filter((_, index) => index !== 1)
+    expect(caught(() => order.forEach((bytes) => torn.stores.restore(here, { sequence, bytes })))).toMatchObject({
+      code: 'WEIR_CHECKPOINT_CORRUPT',
+    })
   })
 })
 
@@ -111,10 +126,10 @@ describe('a chunk', () => {
     storesOf(codecs).stores.restore(here, { sequence: 1, bytes })
 
   test('of an unknown format is corrupt', () => {
-    expect(caught(restore(packr.pack([2, []])))).toMatchObject({
+    expect(caught(restore(packr.pack([9, []])))).toMatchObject({
       code: 'WEIR_CHECKPOINT_CORRUPT',
       remedy: 'stop',
-      message: 'restoring the state of t-2: format 2 is not known',
+      message: 'restoring the state of t-2: format 9 is not known here',
       place: { partition: here },
     })
   })

@@ -1,8 +1,8 @@
 import { type CodecVersion, type Header, type Key, noHeaders, type Origin, type StoreKey } from '../../model/index.js'
 import { pack as packValue, unpack as unpackValue } from '../../state/index.js'
 
-/** Stays below the size of a message that brokers take as they come. */
-const maxBytes = 512 << 10
+/** How large a message may be, bytes: what brokers take as they come, and the least that it is worth to try. */
+export const messageBytes = { usual: 512 << 10, least: 2 << 10 } as const
 
 interface Sent {
   /** The source partition, and the generation of the task that has it. */
@@ -11,19 +11,17 @@ interface Sent {
   readonly generation: number
 }
 
-/** A piece of what was combined of a source partition and group: `payload` is packed, and cut where it is large. */
+/** What was combined of a source partition and group. */
 export interface PartialMessage extends Sent {
   readonly kind: 'partial'
   readonly last: number
   readonly segment: number
   readonly key: StoreKey
   readonly version: CodecVersion
-  readonly index: number
-  readonly count: number
-  readonly payload: Uint8Array
+  readonly saved: unknown
 }
 
-/** A piece of any other message that is too large for one. */
+/** A piece of a message that is too large for one. */
 export interface PieceMessage extends Sent {
   readonly kind: 'piece'
   readonly index: number
@@ -74,17 +72,18 @@ export interface ToldMessage extends Sent {
 
 export type Message = PartialMessage | AheadMessage | RecordMessage | ToldMessage | PieceMessage
 
-const kinds = { partial: 1, record: 2, told: 3, ahead: 4, piece: 5 } as const
+const kinds = { record: 2, told: 3, ahead: 4, piece: 5, partial: 6 } as const
 
-/** A message, cut into pieces that a broker takes. */
-export function packed(message: AheadMessage | RecordMessage): Buffer[] {
+/** A message, cut into pieces that a broker takes: whatever a source has read goes on, however large it is. */
+export function packed(message: PartialMessage | AheadMessage | RecordMessage, mostBytes: number): Buffer[] {
   const bytes = pack(message)
-  if (bytes.length <= maxBytes) return [bytes]
+  if (bytes.length <= mostBytes) return [bytes]
   const { topic, partition, generation } = message
-  const pieces = cut(bytes)
-  return pieces.map((payload, index) =>
-    pack({ kind: 'piece', topic, partition, generation, index, count: pieces.length, payload }),
-  )
+  const count = Math.ceil(bytes.length / mostBytes)
+  return Array.from({ length: count }, (_, index) => {
+    const payload = bytes.subarray(index * mostBytes, (index + 1) * mostBytes)
+    return pack({ kind: 'piece', topic, partition, generation, index, count, payload })
+  })
 }
 
 export function pack(message: Message): Buffer {
@@ -92,8 +91,8 @@ export function pack(message: Message): Buffer {
   const head = [kinds[message.kind], topic, partition, generation]
   switch (message.kind) {
     case 'partial': {
-      const { last, segment, key, version, index, count, payload } = message
-      return packValue([...head, last, segment, key, version, index, count, payload])
+      const { last, segment, key, version, saved } = message
+      return packValue([...head, last, segment, key, version, saved])
     }
     case 'ahead': {
       const { offset, segment, key, headers, asRead } = message
@@ -130,7 +129,7 @@ function asReadOf(fields: AsReadFields | null | undefined, headers: readonly Hea
 type Head<K extends Message['kind']> = [kind: (typeof kinds)[K], topic: string, partition: number, generation: number]
 type Fields<M, Names extends readonly (keyof M)[]> = { [I in keyof Names]: M[Names[I]] }
 type Packed =
-  | [...Head<'partial'>, ...Fields<PartialMessage, ['last', 'segment', 'key', 'version', 'index', 'count', 'payload']>]
+  | [...Head<'partial'>, ...Fields<PartialMessage, ['last', 'segment', 'key', 'version', 'saved']>]
   | [
       ...Head<'record'>,
       ...Fields<RecordMessage, ['offset', 'index', 'timestamp', 'behindMs', 'key', 'headers', 'value']>,
@@ -157,8 +156,8 @@ export function unpack(bytes: Uint8Array): Message {
   const sent = { topic, partition, generation }
   switch (kind) {
     case kinds.partial: {
-      const [, , , , last, segment, key, version, index, count, payload] = fields
-      return { kind: 'partial', ...sent, last, segment, key, version, index, count, payload }
+      const [, , , , last, segment, key, version, saved] = fields
+      return { kind: 'partial', ...sent, last, segment, key, version, saved }
     }
     case kinds.record: {
       const [, , , , offset, index, timestamp, behindMs, key, headers, value, read] = fields
@@ -181,24 +180,4 @@ export function unpack(bytes: Uint8Array): Message {
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)
   }
-}
-
-/** What was combined, packed and cut into pieces that a broker takes. */
-export function piecesOf(saved: unknown): Uint8Array[] {
-  return cut(packValue(saved))
-}
-
-function cut(bytes: Uint8Array): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let from = 0; from < bytes.length; from += maxBytes) pieces.push(bytes.subarray(from, from + maxBytes))
-  return pieces
-}
-
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
-}
-
-/** What was combined, of the pieces that `piecesOf` made of it. */
-export function savedOf(bytes: Uint8Array): unknown {
-  return unpackValue(bytes)
 }

@@ -17,12 +17,10 @@ import {
 } from '../../model/index.js'
 import {
   type AheadMessage,
-  joined,
   type Message,
   type PartialMessage,
   type PieceMessage,
   type RecordMessage,
-  savedOf,
   type ToldMessage,
   unpack,
 } from './messages.js'
@@ -50,7 +48,7 @@ interface Source {
   /** The last record under a new key. */
   offset: number
   index: number
-  /** The pieces of a large partial result that have come. */
+  /** The pieces of a large message that have come. */
   pieces: Uint8Array[]
   /** The generation that sent them. */
   piecesBy: number
@@ -131,10 +129,9 @@ function received(
     return whole === undefined ? undefined : received(part, unpack(whole), message, noted)
   }
   if (read.kind === 'partial') {
-    const whole = put(source, read)
-    if (whole !== undefined) source.combined = Math.max(source.combined, read.last)
+    source.combined = Math.max(source.combined, read.last)
     part.touch(entry)
-    return whole === undefined ? undefined : partialRecord(read, savedOf(whole), source, message)
+    return partialRecord(read, source, message)
   }
   if (read.kind === 'ahead') {
     source.ahead = Math.max(source.ahead, read.offset)
@@ -201,11 +198,7 @@ function heard(source: Source, told: ToldMessage): boolean {
 }
 
 /** Adds a piece; returns the whole once it is complete. An older task that still sends must not come in between. */
-function put(
-  source: Source,
-  { generation, index, count, payload }: PartialMessage | PieceMessage,
-): Uint8Array | undefined {
-  if (count === 1) return payload
+function put(source: Source, { generation, index, count, payload }: PieceMessage): Uint8Array | undefined {
   if (generation < source.piecesBy) return undefined
   if (index === 0) source.pieces = []
   source.piecesBy = generation
@@ -214,11 +207,11 @@ function put(
   if (source.pieces.length < count) return undefined
   const { pieces } = source
   source.pieces = []
-  return joined(pieces)
+  return Buffer.concat(pieces)
 }
 
-function partialRecord(read: PartialMessage, saved: unknown, source: Source, message: StreamRecord): StreamRecord {
-  const { topic, partition, generation, last, segment, key, version } = read
+function partialRecord(read: PartialMessage, source: Source, message: StreamRecord): StreamRecord {
+  const { topic, partition, generation, last, segment, key, version, saved } = read
   const from = { topic, partition }
   const result = new PartialResult(from, generation, last, segment, key, saved, version, toldBefore(source))
   return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, message.origin)

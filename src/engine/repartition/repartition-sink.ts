@@ -20,7 +20,7 @@ import {
 } from '../../model/index.js'
 import { UnkeepableError } from '../../state/index.js'
 import { Awakenings } from './awakenings.js'
-import { type AheadMessage, pack, packed, piecesOf, type RecordMessage } from './messages.js'
+import { type AheadMessage, messageBytes, type PartialMessage, pack, packed, type RecordMessage } from './messages.js'
 
 /** What joins two tasks of a flow; the compiler makes it. */
 export interface Joint {
@@ -56,6 +56,8 @@ class RepartitionSink implements SinkTask {
   private partitions = 0
   /** After an error the writer has to be opened again. */
   private isOpen = false
+  /** How large a message may be: less than usual once a topic has not taken that. */
+  private mostBytes: number = messageBytes.usual
   /** What was told last of each source partition. */
   private readonly told = new Map<string, string>()
   private readonly generations = new PartitionMap<number>()
@@ -106,7 +108,7 @@ class RepartitionSink implements SinkTask {
     return concat(this.isOpen ? EMPTY : this.open(), this.tellAnew(), written$, this.writer.flush(), told$).pipe(
       catchError((error: unknown) => {
         this.isOpen = false
-        return throwError(() => error)
+        return throwError(() => this.smaller(error))
       }),
     )
   }
@@ -139,6 +141,16 @@ class RepartitionSink implements SinkTask {
     }
   }
 
+  /** A topic that does not take a message takes it in smaller pieces: no record is at fault for that. */
+  private smaller(error: unknown): unknown {
+    if (!(error instanceof WeirError) || !error.isTooLarge) return error
+    const { message, cause } = error
+    const canBe = this.mostBytes > messageBytes.least
+    if (canBe) this.mostBytes = Math.max(messageBytes.least, this.mostBytes / 8)
+    const hint = canBe ? 'It is cut into smaller ones.' : "Raise the topic's max.message.bytes."
+    return new WeirError('WEIR_SINK_FAILED', message, { ...error.place, hint, cause, atOnce: canBe })
+  }
+
   private sendAhead(messageKey: StreamRecord['key'], { record, segment, key }: CombinedRecord): void {
     const { origin, headers } = record
     const { topic, partition, offset } = origin
@@ -148,8 +160,8 @@ class RepartitionSink implements SinkTask {
     this.writeAll(messageKey, message)
   }
 
-  private writeAll(key: StreamRecord['key'], message: AheadMessage | RecordMessage): void {
-    for (const value of packed(message)) this.writer.write({ key, value })
+  private writeAll(key: StreamRecord['key'], message: PartialMessage | AheadMessage | RecordMessage): void {
+    for (const value of packed(message, this.mostBytes)) this.writer.write({ key, value })
   }
 
   private asRead(origin: Origin): Origin | undefined {
@@ -157,24 +169,8 @@ class RepartitionSink implements SinkTask {
   }
 
   private sendPartial(messageKey: StreamRecord['key'], partial: PartialResult): void {
-    const { source, generation, last, segment, key, version } = partial
-    const pieces = piecesOf(partial.saved)
-    for (const [index, payload] of pieces.entries()) {
-      const count = pieces.length
-      const message = {
-        kind: 'partial',
-        ...source,
-        generation,
-        last,
-        segment,
-        key,
-        version,
-        index,
-        count,
-        payload,
-      } as const
-      this.writer.write({ key: messageKey, value: pack(message) })
-    }
+    const { source, generation, last, segment, key, version, saved } = partial
+    this.writeAll(messageKey, { kind: 'partial', ...source, generation, last, segment, key, version, saved })
   }
 
   private sendRecord({ key, value, timestamp, behindMs, headers, origin }: StreamRecord): void {
