@@ -1,4 +1,4 @@
-import { UnencodableError } from '../sql/index.js'
+import { jsonOf, UnencodableError, wellFormed } from '../model/index.js'
 import type { Column, Types } from './client.js'
 
 /** A value as the driver takes it for this column. Errors: `UnencodableError`. */
@@ -45,12 +45,10 @@ function encoders(types: Types): Readonly<Record<number, Encoder | undefined>> {
 }
 
 function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
+  if (typeof value === 'string') return wellFormed(value)
   if (value instanceof Date) return value.toISOString()
   if (typeof value === 'bigint') return String(value)
-  const text = JSON.stringify(value) as string | undefined
-  if (text === undefined) throw new TypeError(`a ${typeof value} is no text`)
-  return text
+  return jsonOf(value)
 }
 
 function bytesOf(value: unknown): Buffer {

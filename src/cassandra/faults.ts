@@ -1,5 +1,5 @@
-import { messageOf } from '../model/index.js'
-import { type Fault, Faults } from '../sql/index.js'
+import { type Fault, messageOf } from '../model/index.js'
+import { Faults } from '../sql/index.js'
 
 /** An error of the driver's; `code` is that of a node's answer. */
 interface DriverError extends Error {

@@ -1,6 +1,6 @@
 import { from, lastValueFrom, mergeMap } from 'rxjs'
-import { WeirError } from '../model/index.js'
-import { columnsOf, type Row, type Table, UnencodableError, type Write } from '../sql/index.js'
+import { UnencodableError, WeirError } from '../model/index.js'
+import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
 import type { CassandraClient, Column, Statement, TableShape } from './client.js'
 import { encode } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'

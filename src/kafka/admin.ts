@@ -19,6 +19,8 @@ const answerMs = 5_000
 const missingEveryMs = 1_000
 /** How long brokers are not asked again for what they did not answer, ms. */
 const idsAgainMs = 60_000
+/** An operation, as Kafka numbers them. */
+const toWrite = 4
 /** The id where there is none. */
 const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -36,6 +38,8 @@ export interface TopicRequest {
   /** The code when no broker answers. */
   readonly unreachable: ErrorCode
   readonly place: ErrorPlace
+  /** Whether it is written to, so that the right to do that is asked for as well. */
+  readonly writes?: boolean
   /** Whether it is Weir's own: only of such a topic records are ever deleted. */
   readonly internal?: boolean
   /** Settings of the topic when it has to be made, as Kafka names them. */
@@ -106,6 +110,7 @@ export class TopicAdmin {
     try {
       const clients = await this.connected()
       const count = await this.count(clients, request.topic)
+      if (count === 0 || request.writes === true) await this.checkRights(clients, request)
       return count > 0 || !request.create ? count : await this.make(clients, request)
     } catch (error) {
       if (error instanceof WeirError) throw error
@@ -197,24 +202,39 @@ export class TopicAdmin {
   }
 
   /** What the broker says of them beyond their metadata; nothing where it can't be asked. */
-  private async idsOf({ admin }: Clients, topics: readonly string[]): Promise<ReadonlyMap<string, SeenTopic>> {
-    if (!this.tellsIds || performance.now() < this.idsAgainAt) return new Map()
+  private async idsOf(clients: Clients, topics: readonly string[]): Promise<ReadonlyMap<string, SeenTopic>> {
+    const described = await this.described(clients, topics)
+    return new Map(
+      described
+        .filter(({ error }) => error === undefined || error === null || error.code === codes.unknownTopic)
+        .map(({ name, topicId, partitions }) => [
+          name,
+          { id: topicId?.base64 === noId ? undefined : topicId?.base64, partitions: partitions.length },
+        ]),
+    )
+  }
+
+  /**
+   * A topic that this user may not know of looks like one that is missing, and what can't be written to like any other.
+   * Errors with the refusal of the brokers.
+   */
+  private async checkRights(clients: Clients, { topic, writes = false }: TopicRequest): Promise<void> {
+    const [described] = await this.described(clients, [topic], writes)
+    const { error, authorizedOperations } = described ?? {}
+    if (error?.code === codes.topicRefused) throw error as unknown as Error
+    if (authorizedOperations?.includes(toWrite) === false)
+      throw Object.assign(new Error('Broker: Topic authorization failed'), { code: codes.topicRefused })
+  }
+
+  private async described({ admin }: Clients, topics: readonly string[], rights = false): Promise<DescribedTopic[]> {
+    if (!this.tellsIds || performance.now() < this.idsAgainAt) return []
+    const options = { timeout: answerMs, includeAuthorizedOperations: rights }
     try {
-      const described = await this.ask<DescribedTopic[]>((done) =>
-        admin.describeTopics([...topics], { timeout: answerMs }, done),
-      )
-      return new Map(
-        described
-          .filter(({ error }) => error === undefined || error === null || error.code === codes.unknownTopic)
-          .map(({ name, topicId, partitions }) => [
-            name,
-            { id: topicId?.base64 === noId ? undefined : topicId?.base64, partitions: partitions.length },
-          ]),
-      )
+      return await this.ask<DescribedTopic[]>((done) => admin.describeTopics([...topics], options, done))
     } catch {
       // A broker that does not know the question lets it time out. Without ids a topic made anew shows by its ends only.
       this.idsAgainAt = performance.now() + idsAgainMs
-      return new Map()
+      return []
     }
   }
 
@@ -297,6 +317,8 @@ interface DescribedTopic {
   readonly topicId?: { readonly base64: string }
   readonly partitions: readonly unknown[]
   readonly error?: ClientError | null
+  /** What this user may do there, where that was asked. */
+  readonly authorizedOperations?: readonly number[] | undefined
 }
 
 interface Admin {

@@ -1,4 +1,4 @@
-import { type Header, UnencodableError } from '../model/index.js'
+import { type Header, UnencodableError, wellFormed } from '../model/index.js'
 
 /**
  * Headers as the client takes them: one name each, with text or bytes. What is none of it the client would tell of only
@@ -13,17 +13,25 @@ function isHeader(header: unknown): header is Header {
   if (typeof header !== 'object' || header === null) return false
   const names = Object.keys(header)
   if (names.length !== 1) return false
-  const value: unknown = (header as Record<string, unknown>)[names[0] as string]
-  return typeof value === 'string' || Buffer.isBuffer(value)
+  const [name] = names as [string]
+  const value: unknown = (header as Record<string, unknown>)[name]
+  return (Buffer.isBuffer(value) || (typeof value === 'string' && value.isWellFormed())) && isName(name)
 }
 
 function single(header: unknown): Header[] {
   if (typeof header !== 'object' || header === null) throw refused(`a header is ${String(header)}`)
   return Object.entries(header).map(([name, value]: [string, unknown]) => {
-    if (typeof value === 'string' || Buffer.isBuffer(value)) return { [name]: value }
+    if (!isName(name)) throw refused(`'${name.slice(0, 100)}' can't be the name of a header`)
+    if (typeof value === 'string') return { [name]: wellFormed(value) }
+    if (Buffer.isBuffer(value)) return { [name]: value }
     if (value instanceof Uint8Array) return { [name]: Buffer.from(value.buffer, value.byteOffset, value.byteLength) }
     throw refused(`header '${name}' has a ${value === null ? 'null' : typeof value} in place of text or bytes`)
   })
+}
+
+/** The client ends a name at the character 0. */
+function isName(name: string): boolean {
+  return name !== '' && name.isWellFormed() && !name.includes('\0')
 }
 
 function refused(text: string): UnencodableError {

@@ -1,4 +1,4 @@
-import { UnencodableError } from '../model/index.js'
+import { UnencodableError, wellFormed } from '../model/index.js'
 import type { OutgoingMessage } from './producer.js'
 
 const [longestName, name] = [249, /^[\w.-]+$/]
@@ -15,7 +15,9 @@ export function checked(message: OutgoingMessage): OutgoingMessage {
     throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`)
   if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
     throw unencodable(`a ${typeof key} is no key: give it as text or bytes`)
-  if (!Number.isSafeInteger(Math.trunc(timestamp))) throw unencodable(`${String(timestamp)} is no time in ms`)
+  if (typeof key === 'string') wellFormed(key)
+  if (typeof timestamp !== 'number' || !Number.isSafeInteger(Math.trunc(timestamp)))
+    throw unencodable(`${String(timestamp)} is no time in ms`)
   return message
 }
 

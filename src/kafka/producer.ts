@@ -45,6 +45,8 @@ const largestMessage = 90_000_000
 
 const connectMs = 5_000
 const flushStepMs = 1
+/** How long the report may be behind that says why the client gave up, ms. */
+const reasonMs = 2_000
 
 /**
  * One idempotent producer. Messages of a key are written in the order of `produce`, each once, or not at all after
@@ -90,7 +92,7 @@ export class KafkaProducer<T> {
       if (error) this.undelivered(named(error, report), report.opaque as T | undefined)
     })
     this.client.on('event.error', (error) => {
-      if (error.isFatal === true || error.code === codes.fatal) this.failure ??= error
+      if (isFatal(error)) this.failure ??= error
     })
     this.client.on('error' as never, (() => undefined) as never)
   }
@@ -118,6 +120,7 @@ export class KafkaProducer<T> {
     if (!this.unflushed) return this.throwFailure()
     const deadline = performance.now() + this.options.deliveryTimeoutMs + 10_000
     for (;;) {
+      if (this.failure !== undefined) await this.reason()
       this.throwFailure()
       this.enqueueWaiting()
       if ((await this.flushed()) && this.waiting.length === 0) break
@@ -181,15 +184,23 @@ export class KafkaProducer<T> {
   protected undelivered(error: ClientError, subject: T | undefined): void {
     // What an aborted transaction takes with it has not failed.
     if (error.code === codes.purgedFromQueue || error.code === codes.purgedInFlight) return
-    if (!this.options.singly || subject === undefined || !this.isRefusal(error)) {
-      this.failure ??= error
-      return
-    }
+    if (!this.options.singly || subject === undefined || !this.isRefusal(error)) return this.fail(error)
     try {
       this.events.refused(subject, error, true)
     } catch (thrown) {
-      this.failure ??= thrown as ClientError
+      this.fail(thrown as ClientError)
     }
+  }
+
+  /** That the client gave up says less than why. */
+  private fail(error: ClientError): void {
+    if (this.failure === undefined || isFatal(this.failure)) this.failure = error
+  }
+
+  private async reason(): Promise<void> {
+    const deadline = performance.now() + reasonMs
+    while (this.failure !== undefined && isFatal(this.failure) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   private isRefusal(error: ClientError): boolean {
@@ -227,6 +238,11 @@ function withoutEmptyBuffers(headers: readonly Header[]): readonly Header[] {
 function isEmpty(header: Header): boolean {
   for (const name in header) return header[name]?.length === 0
   return false
+}
+
+/** Whether the client gave up for good. */
+export function isFatal({ isFatal, code }: ClientError): boolean {
+  return isFatal === true || code === codes.fatal
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))

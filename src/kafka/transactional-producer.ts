@@ -91,6 +91,6 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   }
 }
 
-function closedError(): ClientError {
+function closedError(): Error {
   return Object.assign(new Error('the producer is closed'), { code: codes.wrongState })
 }

@@ -4,7 +4,7 @@ import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { kafkaError, kafkaRefusal, searchError } from './errors.js'
 import { isRefusedRequest } from './faults.js'
-import { KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
+import { isFatal, KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
 import { Search } from './search.js'
 
 export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batchBytes'> {
@@ -49,11 +49,12 @@ export class KafkaWriter<T> {
       if (!this.isReady) return
     }
     if (producer === undefined) throw new Error('a writer was used before it was ready')
-    if (producer.failure !== undefined) throw this.failed(producer.failure)
     try {
+      if (producer.failure !== undefined) throw producer.failure as unknown as Error
       producer.produce(message, subject)
     } catch (error) {
-      throw this.failed(error as ClientError)
+      // Why the client gave up its reports tell later: `flush` waits for them.
+      if (!isFatal(error as ClientError)) throw this.failed(error as ClientError)
     }
   }
 

@@ -151,7 +151,12 @@ export function asWeirError(
 /** The text of anything thrown; of an aggregate (a refused connection on every address) the first of its causes. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof Error) return String(error.message)
+  try {
+    return String(error)
+  } catch {
+    return `something thrown that has no text (${typeof error})`
+  }
 }
 
 /** One line: what failed, where, and what to do. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, messageOf, WeirError } from './errors.js'
+import type { StreamRecord } from './record.js'
 
 /**
  * Whose fault an error is:
@@ -29,4 +30,11 @@ export function recordFault(error: unknown, doing: string): WeirError {
   const code: ErrorCode = error instanceof UnencodableError ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
   const column = error instanceof UnencodableError && error.column !== undefined ? ` (column ${error.column})` : ''
   return new WeirError(code, `${doing}: ${messageOf(error)}${column}`, { cause: error })
+}
+
+/** What failed with a record, or from that one on: the error says where it was read. */
+export function within(error: unknown, record: StreamRecord | undefined): unknown {
+  if (!(error instanceof WeirError) || record === undefined) return error
+  const { topic, partition, offset } = record.origin.from ?? record.origin
+  return error.within({ partition: { topic, partition }, offset })
 }

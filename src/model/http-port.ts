@@ -1,8 +1,11 @@
 import type { Observable } from 'rxjs'
+import type { ExactJson } from './exact-numbers.js'
 
 export interface HttpRequest {
   /** Parsed JSON. */
   readonly body: unknown
+  /** The same with the numbers that parsing has altered; undefined where it has altered none. */
+  readonly exact?: ExactJson
   /** The size of the body as it was sent. */
   readonly bytes: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>

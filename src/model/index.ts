@@ -13,7 +13,9 @@
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors, fault       codes, remedies, places; whose fault an error is
- *   clock, duration, time, log, nesting, json-text
+ *   json-text, exact-numbers, writable
+ *                       what JSON and UTF-8 carry, and what they would alter
+ *   clock, duration, time, log, nesting
  */
 export * from './batch.js'
 export * from './channel.js'
@@ -23,6 +25,7 @@ export * from './connection.js'
 export * from './dead-letter.js'
 export * from './duration.js'
 export * from './errors.js'
+export * from './exact-numbers.js'
 export * from './fault.js'
 export * from './http-port.js'
 export * from './json-text.js'
@@ -41,3 +44,4 @@ export * from './store.js'
 export * from './time.js'
 export * from './trace-parent.js'
 export * from './view-storage.js'
+export * from './writable.js'

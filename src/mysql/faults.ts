@@ -1,4 +1,5 @@
-import { type Fault, Faults } from '../sql/index.js'
+import type { Fault } from '../model/index.js'
+import { Faults } from '../sql/index.js'
 
 /** An error that the server answered with. */
 interface ServerError extends Error {

@@ -1,4 +1,4 @@
-import { UnencodableError } from '../sql/index.js'
+import { jsonOf, UnencodableError, wellFormed } from '../model/index.js'
 import type { Column } from './table-columns.js'
 
 /** Quotes text. */
@@ -8,7 +8,7 @@ type Escape = (text: string) => string
 export function literalOf(value: unknown, column: Column, escape: Escape): string {
   if (value === null || value === undefined) return 'NULL'
   try {
-    if (column.kind === 'json') return escape(typeof value === 'string' ? value : jsonText(value))
+    if (column.kind === 'json') return escape(typeof value === 'string' ? wellFormed(value) : jsonOf(value))
     return plainLiteral(value, column, escape)
   } catch (error) {
     throw new UnencodableError(error, column.name)
@@ -18,7 +18,7 @@ export function literalOf(value: unknown, column: Column, escape: Escape): strin
 function plainLiteral(value: unknown, column: Column, escape: Escape): string {
   switch (typeof value) {
     case 'string':
-      return escape(value)
+      return escape(wellFormed(value))
     case 'number':
       if (!Number.isFinite(value)) throw new RangeError(`MySQL knows no ${value}`)
       return String(value)
@@ -39,7 +39,7 @@ function objectLiteral(value: object, column: Column, escape: Escape): string {
   if (value instanceof Date) return `'${dateText(value, column)}'`
   if (value instanceof Uint8Array)
     return `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`
-  return escape(jsonText(value))
+  return escape(jsonOf(value))
 }
 
 /** UTC, as the session is; only the part that the column is for, because the rest would be rounded into it. */
@@ -49,11 +49,5 @@ function dateText(date: Date, { kind, digits = 3 }: Column): string {
   if (kind === 'date') return text.slice(0, text.indexOf(' '))
   if (kind === 'time') return text.slice(text.indexOf(' ') + 1)
   if (kind === 'year') return String(date.getUTCFullYear())
-  return text
-}
-
-function jsonText(value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined
-  if (text === undefined) throw new TypeError(`a ${typeof value} is no JSON`)
   return text
 }

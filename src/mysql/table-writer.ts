@@ -1,5 +1,5 @@
-import { WeirError } from '../model/index.js'
-import { columnsOf, type Row, type Table, UnencodableError, type Write } from '../sql/index.js'
+import { UnencodableError, WeirError } from '../model/index.js'
+import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
 import type { MysqlClient } from './client.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { literalOf } from './literal.js'

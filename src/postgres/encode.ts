@@ -1,4 +1,4 @@
-import { UnencodableError } from '../sql/index.js'
+import { jsonOf, UnencodableError, wellFormed } from '../model/index.js'
 import type { Column } from './table-columns.js'
 
 /** The text by which PostgreSQL reads a value into this column, or null. */
@@ -6,7 +6,7 @@ export function textOf(value: unknown, column: Column): string | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'number') return String(value)
   try {
-    if (column.isJson) return typeof value === 'string' ? value : JSON.stringify(value)
+    if (column.isJson) return typeof value === 'string' ? wellFormed(value) : jsonOf(value)
     // A time of day is read out of a date too, but not out of ISO's form with the T.
     if (column.isTimeOfDay && value instanceof Date) return dateText(value).replace('T', ' ')
     return scalarText(value)
@@ -18,7 +18,7 @@ export function textOf(value: unknown, column: Column): string | null {
 function scalarText(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return value
+      return wellFormed(value)
     case 'number':
     case 'bigint':
     case 'boolean':
@@ -37,7 +37,7 @@ function objectText(value: object): string {
   if (value instanceof Uint8Array)
     return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
   if (Array.isArray(value)) return arrayText(value.map(elementText))
-  return JSON.stringify(value)
+  return jsonOf(value)
 }
 
 function elementText(value: unknown): string | null | readonly (string | null)[] {

@@ -1,5 +1,6 @@
 import pg, { type DatabaseError } from 'pg'
-import { type Fault, Faults } from '../sql/index.js'
+import type { Fault } from '../model/index.js'
+import { Faults } from '../sql/index.js'
 
 /** By SQLSTATE or its class; the longer one decides. */
 const faults: Readonly<Record<string, Fault | undefined>> = {

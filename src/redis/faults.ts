@@ -1,6 +1,6 @@
 import { catchError, type Observable, throwError } from 'rxjs'
-import { messageOf, WeirError } from '../model/index.js'
-import { type Fault, Faults } from '../sql/index.js'
+import { type Fault, messageOf, WeirError } from '../model/index.js'
+import { Faults } from '../sql/index.js'
 
 interface Answer {
   readonly fault: Fault

@@ -1,5 +1,4 @@
-import { type Duration, durationMs, type StreamRecord } from '../model/index.js'
-import { UnencodableError } from '../sql/index.js'
+import { type Duration, durationMs, jsonOf, type StreamRecord, UnencodableError, wellFormed } from '../model/index.js'
 
 /** What a key, field or entry may hold: text and bytes as they are, all else as JSON. */
 export type RedisData = string | number | bigint | boolean | Uint8Array | object
@@ -103,19 +102,16 @@ function expiry(ttl: Duration | undefined): Word[] {
 }
 
 function nameOf(name: unknown): string {
-  if (typeof name === 'string') return name
+  if (typeof name === 'string') return wellFormed(name)
   if (typeof name === 'number') return String(name)
   throw new UnencodableError(new TypeError(`a ${typeof name} is no name of a key, field or member`))
 }
 
 function wordOf(value: unknown, place: string): Word {
-  if (typeof value === 'string' || value instanceof Uint8Array) return value
-  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Uint8Array) return value
   try {
-    const text = Number.isNaN(value) ? undefined : (JSON.stringify(value) as string | undefined)
-    if (text !== undefined) return text
+    return typeof value === 'string' ? wellFormed(value) : jsonOf(value)
   } catch (error) {
     throw new UnencodableError(error, place)
   }
-  throw new UnencodableError(new TypeError(`${String(value)} can't be written`), place)
 }

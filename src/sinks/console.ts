@@ -4,6 +4,7 @@ import {
   Batch,
   defineSink,
   fn,
+  jsonOf,
   printableLine,
   type RejectionPolicy,
   recordFault,
@@ -48,7 +49,7 @@ export const consoleDefinition = defineSink({
     const print = write ?? ((line: string) => context.log.info(line))
     const printOne = (record: StreamRecord): void => {
       try {
-        print(printableLine(JSON.stringify(record.value) ?? 'null'))
+        print(printableLine(record.value === undefined ? 'null' : jsonOf(record.value)))
       } catch (error) {
         context.reject(record, recordFault(error, 'printing a record'))
       }

@@ -23,6 +23,7 @@ import {
   type SinkTask,
   type StreamRecord,
   WeirError,
+  within,
 } from '../model/index.js'
 import type { RedisConnection } from '../redis/connection.js'
 import { redisFaults } from '../redis/faults.js'
@@ -156,7 +157,7 @@ class RedisSinkTask implements SinkTask {
       }),
       retrying({ retries: this.settings.retries, doing, faults: redisFaults, context: this.context }),
       ignoreElements(),
-      this.failing(doing),
+      this.failing(doing, operations[0]?.records[0]),
     )
   }
 
@@ -185,9 +186,9 @@ class RedisSinkTask implements SinkTask {
     })
   }
 
-  private failing<T>(what: string): MonoTypeOperatorFunction<T> {
+  private failing<T>(what: string, record?: StreamRecord): MonoTypeOperatorFunction<T> {
     return catchError((error: unknown) =>
-      throwError(() => redisFaults.as(error, what, 'WEIR_SINK_UNREACHABLE', 'WEIR_SINK_FAILED')),
+      throwError(() => within(redisFaults.as(error, what, 'WEIR_SINK_UNREACHABLE', 'WEIR_SINK_FAILED'), record)),
     )
   }
 }

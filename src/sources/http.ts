@@ -8,9 +8,11 @@ import {
   defineSource,
   duration,
   type Epoch,
+  type ExactJson,
   type Header,
   type HttpReply,
   type HttpRequest,
+  keepExact,
   type Origin,
   type Position,
   type Source,
@@ -208,10 +210,20 @@ class HttpTask implements SourceTask {
     if (this.intake.isFull(count, bytes)) return of(unavailable('too many events wait to be stored'))
     return validate(this.options.body, body).pipe(
       mergeMap(
-        (result) => ('faults' in result ? of(badRequest(result.faults)) : this.accept(request, result.events)),
+        (result) => ('faults' in result ? of(badRequest(result.faults)) : this.taken(request, result.events)),
         1,
       ),
     )
+  }
+
+  /** What a number can't hold goes on with the value that has it. */
+  private taken(request: HttpRequest, events: readonly unknown[]): Observable<HttpReply> {
+    const { body, exact } = request
+    const exactOf = (index: number) => (Array.isArray(body) ? (exact as ExactJson[] | undefined)?.[index] : exact)
+    const isKept = events.every((event, index) => keepExact(event, exactOf(index)))
+    return isKept
+      ? this.accept(request, events)
+      : of(badRequest([{ path: '', message: 'expected a number that a double can hold' }]))
   }
 
   private accept(request: HttpRequest, events: readonly unknown[]): Observable<HttpReply> {

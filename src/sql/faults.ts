@@ -1,7 +1,5 @@
 import { type ErrorCode, type Fault, messageOf, type Remedy, UnencodableError, WeirError } from '../model/index.js'
 
-export { type Fault, UnencodableError } from '../model/index.js'
-
 /** What a database's own errors mean. */
 export interface ServerErrors {
   /** Undefined when the error did not come from the server: then the connection is lost. */

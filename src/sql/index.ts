@@ -8,6 +8,8 @@
  *   table, row-batch     rows of one shape on their way to a table
  *   identifiers, options
  */
+/** What a row that no table can take errs with. */
+export { UnencodableError } from '../model/index.js'
 export * from './checkpoints.js'
 export * from './connection.js'
 export * from './faults.js'

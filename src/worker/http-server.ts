@@ -176,9 +176,9 @@ export class WorkerHttpServer implements HttpServer {
     const body = new Body(request.raw, this.bodies)
     const hasRead = () => this.outbox.hasRead(reply.raw)
     try {
-      const { value, bytes } =
-        route.method === 'POST' ? await body.json(route.bodyLimit, route.depthLimit) : { value: undefined, bytes: 0 }
-      return await firstValueFrom(route.handle({ body: value, bytes, headers, query, correlationId: id, hasRead }))
+      const read =
+        route.method === 'POST' ? await body.json(route.bodyLimit, route.depthLimit) : { body: undefined, bytes: 0 }
+      return await firstValueFrom(route.handle({ ...read, headers, query, correlationId: id, hasRead }))
     } finally {
       body.release()
     }

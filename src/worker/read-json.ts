@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { messageOf, nestsDeeper, parseJson, usualDepth } from '../model/index.js'
+import { type ExactJson, exactNumbers, messageOf, nestsDeeper, parseJson, usualDepth } from '../model/index.js'
 import type { Budget } from './budget.js'
 
 /** Why a body was not taken, with the status that says so. */
@@ -15,6 +15,13 @@ export class BodyError extends Error {
 /** `sendBeacon` and the like can only say text/plain. */
 const jsonType = /^(application\/(.+\+)?json|text\/plain)\s*(;|$)/i
 
+/** What a body holds, as a request has it. */
+export interface ReadJson {
+  readonly body: unknown
+  readonly exact?: ExactJson
+  readonly bytes: number
+}
+
 /** A body, and the room that it takes until it is let go of. */
 export class Body {
   private held = 0
@@ -25,10 +32,10 @@ export class Body {
   ) {}
 
   /** Reads JSON of at most `limit` bytes, nested no deeper than `depth`. Errors: `BodyError`. */
-  async json(limit: number, depth = usualDepth): Promise<{ readonly value: unknown; readonly bytes: number }> {
+  async json(limit: number, depth = usualDepth): Promise<ReadJson> {
     checkType(this.request)
     const bytes = await this.read(limit)
-    return { value: parse(bytes, depth), bytes: bytes.length }
+    return { ...parse(bytes, depth), bytes: bytes.length }
   }
 
   release(): void {
@@ -70,11 +77,12 @@ function checkType({ headers }: IncomingMessage): void {
   throw new BodyError(415, `a body of '${type}' is not understood, send JSON with 'content-type: application/json'`)
 }
 
-function parse(bytes: Buffer, depth: number): unknown {
+function parse(bytes: Buffer, depth: number): Pick<ReadJson, 'body' | 'exact'> {
   if (nestsDeeper(bytes, depth)) throw new BodyError(400, `the body nests deeper than ${depth} levels`)
   try {
     // A schema decides on what a number can't hold, and sinks write it as it came.
-    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes), { depth, bigIntegers: 'bigint' })
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return { body: parseJson(text, { depth, bigIntegers: 'bigint' }), exact: exactNumbers(text) }
   } catch (error) {
     throw new BodyError(400, `the body is no JSON: ${messageOf(error)}`)
   }

@@ -32,18 +32,20 @@ test('prints to the log of the flow if it is given no writer', () => {
 })
 
 test('rejects a value that JSON can not show', () => {
+  const circle: unknown[] = []
+  circle.push(circle)
   const rejected: StreamRecord[] = []
   const lines: string[] = []
   const context = { reject: (record: StreamRecord) => void rejected.push(record) }
   marbles(({ records, expectObservable, expectSubscriptions }) => {
-    const source = records<unknown>('-a-b-|', { a: 1n, b: 2 })
+    const source = records<unknown>('-a-b-|', { a: circle, b: 2n })
     const subs = '          ^----!'
     const expected = '      -----|'
 
     expectObservable(sink({ write: (line: string) => lines.push(line) }, context).write(source)).toBe(expected)
     expectSubscriptions(source.subscriptions).toBe(subs)
   })()
-  expect(rejected.map(({ value }) => value)).toEqual([1n])
+  expect(rejected.map(({ value }) => value)).toEqual([circle])
   expect(lines).toEqual(['2'])
 })
 

@@ -5,10 +5,12 @@ import { z } from 'zod'
 import {
   correlationOf,
   type Epoch,
+  exactNumbers,
   type HttpReply,
   type HttpRequest,
   type HttpRoute,
   headerOf,
+  jsonOf,
   type SourceContext,
   type SourceTask,
   type StreamRecord,
@@ -107,6 +109,24 @@ describe('an epoch', () => {
 })
 
 describe('a record', () => {
+  test('is written with the digits that its body had', () =>
+    source((kit) => {
+      const texts = [
+        '{"user":"a","nested":{"size":0.10000000000000000001}}',
+        '{"more":1,"user":"b","nested":{"size":1e-400}}',
+      ]
+      const more = { exact: exactNumbers(`[${texts.join()}]`) }
+      kit
+        .post(
+          texts.map((text) => JSON.parse(text) as unknown),
+          more,
+        )
+        .subscribe()
+      const written$ = kit.task.read(kit.epoch({ room: 2 })).pipe(map(({ value }) => jsonOf(value)))
+      const [a, b] = [texts[0] as string, '{"user":"b","nested":{"size":1e-400}}']
+      kit.expectObservable(written$).toBe('(ab|)', { a, b })
+    }))
+
   test('has its time of arrival, correlation id, trace and origin', () =>
     source((kit) => {
       const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'

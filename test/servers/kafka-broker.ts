@@ -22,6 +22,8 @@ export interface KafkaCluster {
   stop(broker: number): Promise<void>
   /** Starts a broker that was ended, with the data it had; resolves when it answers. */
   restart(broker: number): Promise<void>
+  /** Takes the right to an operation on a topic from `weir`: `Write`, say. */
+  forbid(topic: string, operation: string): void
   /** Cuts every connection of a client; only where the cluster stands behind proxies. */
   cut(): void
   /** Ends all brokers and forgets their data. */
@@ -76,6 +78,7 @@ async function start({
     kill: (broker) => nodes[broker]!.end('SIGKILL'),
     stop: (broker) => nodes[broker]!.end('SIGTERM'),
     restart: (broker) => nodes[broker]!.start(),
+    forbid: (topic, operation) => kafka.forbid(advertised[0]!, topic, operation),
     cut: () => proxies.forEach((proxy) => proxy.cut()),
     close,
   }
@@ -154,6 +157,10 @@ function securityOf({ ports: [port], controllers: [controller], security }: Clus
     'sasl.enabled.mechanisms': 'PLAIN',
     'listener.name.sasl_plaintext.plain.sasl.jaas.config':
       'org.apache.kafka.common.security.plain.PlainLoginModule required user_weir="right";',
+    // Who logs in may do what the topic allows; who need not log in may do anything.
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:ANONYMOUS',
+    'allow.everyone.if.no.acl.found': true,
   }
 }
 

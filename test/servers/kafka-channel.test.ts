@@ -1,30 +1,30 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { firstValueFrom, lastValueFrom } from 'rxjs'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { kafkaConnection } from '../../src/kafka/definition.js'
 import { KafkaWriter } from '../../src/kafka/writer.js'
 import { type ChannelKind, type ChannelRequest, type Key, silentLogger } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, Member, sourceOf, text } from './kafka-support.js'
+import {
+  connect,
+  fresh,
+  Member,
+  openSink,
+  recordOf,
+  sharedServer,
+  sinkOf,
+  sourceOf,
+  text,
+  writeAll,
+} from './kafka-support.js'
 
 const missing = requireKafka()
 const channel = kafkaConnection.definition.channel as ChannelKind<KafkaConnection>
 
 describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 }, () => {
-  let cluster: KafkaCluster
-  let connection: KafkaConnection
-
-  beforeAll(async () => {
-    cluster = await KafkaCluster.start()
-    connection = connect(cluster.bootstrap)
-  }, 240_000)
-
-  afterAll(async () => {
-    await connection?.close()
-    await cluster?.close()
-  })
+  const shared = sharedServer(() => KafkaCluster.start())
 
   function requestFor(like: ChannelRequest['like']): ChannelRequest {
     const topic = fresh('internal')
@@ -39,18 +39,18 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
       { topics: [small], partitions: 2, create: true },
       { topics: [large], partitions: 5, create: true },
     ]
-    const writer = channel.writer(connection, requestFor(like))
+    const writer = channel.writer(shared.connection, requestFor(like))
     onTestFinished(() => void done(writer.close()))
     expect(await firstValueFrom(writer.open())).toBe(5)
-    expect(await connection.topics.partitionsOf(small)).toBe(2)
-    const single = channel.writer(connection, requestFor('single'))
+    expect(await shared.connection.topics.partitionsOf(small)).toBe(2)
+    const single = channel.writer(shared.connection, requestFor('single'))
     onTestFinished(() => void done(single.close()))
     expect(await firstValueFrom(single.open())).toBe(1)
   })
 
   test('keeps the order of a partition, a key in one of them, and is truncated behind what is committed', async () => {
     const request = requestFor([{ topics: [fresh('source')], partitions: 3, create: true }])
-    const writer = channel.writer(connection, request)
+    const writer = channel.writer(shared.connection, request)
     onTestFinished(() => void done(writer.close()))
     await firstValueFrom(writer.open())
     // Bytes that are no text, and such that are none, are keys as well.
@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
       writer.write({ key: null, partition, value: Buffer.from('end') })
     await done(writer.flush())
 
-    const member = new Member(channel.source(connection, request) as never)
+    const member = new Member(channel.source(shared.connection, request) as never)
     onTestFinished(() => member.leave())
     await member.until(() => member.partitions === 3, 'partitions are assigned')
     const records = await member.read(63)
@@ -84,7 +84,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
       .poll(
         async () => {
           await done(member.task.commit(positions))
-          return connection.topics.offsets(positions, 'earliest')
+          return shared.connection.topics.offsets(positions, 'earliest')
         },
         { timeout: 30_000, interval: 500 },
       )
@@ -92,7 +92,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
   })
 
   const valuesOf = async (topic: string) => {
-    const member = new Member(sourceOf(connection, { topic, group: fresh('group') }))
+    const member = new Member(sourceOf(shared.connection, { topic, group: fresh('group') }))
     await member.until(() => member.partitions > 0, 'partitions are assigned')
     const records = await member.read(10, 1_000)
     member.leave()
@@ -100,7 +100,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
   }
 
   test('has nothing behind what it did not take', async () => {
-    const generous = connect(cluster.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
+    const generous = connect(shared.server.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
     onTestFinished(() => generous.close())
     const request = requestFor('single')
     const writer = channel.writer(generous, request)
@@ -114,15 +114,53 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     expect(await valuesOf(request.topic)).toEqual(['before'])
   })
 
+  test('tells which message is too large for it, at the second try', async () => {
+    const request = requestFor('single')
+    const writer = channel.writer(shared.connection, request)
+    onTestFinished(() => void done(writer.close()))
+    const attempt = async () => {
+      await firstValueFrom(writer.open())
+      for (let index = 0; index < 20; index++) writer.write({ key: null, value: randomBytes(2_000_000) })
+      return done(writer.flush())
+    }
+    await expect(attempt()).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED', atOnce: true })
+    await expect(attempt()).rejects.toMatchObject({ code: 'WEIR_RECORD_REFUSED', isTooLarge: true })
+    expect(await valuesOf(request.topic)).toEqual([])
+  })
+
+  test('puts a long key where a short one of the same text goes', async () => {
+    const request = requestFor([{ topics: [fresh('source')], partitions: 7, create: true }])
+    const writer = channel.writer(shared.connection, request)
+    onTestFinished(() => void done(writer.close()))
+    await firstValueFrom(writer.open())
+    const keys = [1_025, 1_026, 1_027, 1_028, 30_000].map((length) => 'ké'.repeat(length).slice(0, length))
+    for (const key of keys) writer.write({ key, value: Buffer.from('hashed here') })
+    await done(writer.flush())
+    const client = sinkOf(shared.connection, { topic: request.topic })
+    await openSink(client)
+    await writeAll(
+      client,
+      keys.map((key) => recordOf('hashed by the client', key)),
+    )
+    const member = new Member(sourceOf(shared.connection, { topic: request.topic, group: fresh('group') }))
+    onTestFinished(() => member.leave())
+    await member.until(() => member.partitions === 7, 'partitions are assigned')
+    const records = await member.read(10)
+    const partitionsOf = (value: string) =>
+      records.filter((record) => text(record) === value).map(({ origin }) => origin.partition)
+    expect(partitionsOf('hashed here').sort()).toEqual(partitionsOf('hashed by the client').sort())
+    expect(records).toHaveLength(10)
+  })
+
   test('has nothing without what came before it, however long that could not be written', async () => {
     const { topic } = requestFor('single')
     const options = { deliveryTimeoutMs: 3_000, compression: 'none', lingerMs: 0, gapless: true } as const
     const refused = () => undefined
-    const writer = new KafkaWriter(connection, { ...options, doing: 'writing', place: {}, refused })
+    const writer = new KafkaWriter(shared.connection, { ...options, doing: 'writing', place: {}, refused })
     const write = (value: string) =>
       writer.write({ topic, key: null, value: Buffer.from(value), timestamp: Date.now(), headers: [] }, undefined)
     onTestFinished(() => void done(writer.close()))
-    await connection.topics.ensure({
+    await shared.connection.topics.ensure({
       topic,
       partitions: 1,
       create: true,
@@ -133,14 +171,14 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     await done(writer.ready$)
     write('before')
     await done(writer.flush$)
-    await cluster.kill(0)
+    await shared.server.kill(0)
     write('long')
     await sleep(2_500)
     write('behind')
     // A broker that takes long to come back is given up; what was written by then holds all the same.
     const flushed = done(writer.flush$).catch((error: unknown) => expect(error).toMatchObject({ remedy: 'retry' }))
     await sleep(1_000)
-    await cluster.restart(0)
+    await shared.server.restart(0)
     await flushed
     // A client that gives up single messages writes those behind them.
     const values = await valuesOf(topic)

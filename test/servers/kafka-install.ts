@@ -23,6 +23,8 @@ export interface KafkaInstallation {
   readonly jars: string
   /** Makes a folder what the broker of that number finds when it starts for the first time. */
   format(data: string, broker: number, cluster: string): void
+  /** Denies `weir` an operation on a topic, through the broker at that port. */
+  forbid(port: number, topic: string, operation: string): void
 }
 
 /** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
@@ -34,7 +36,15 @@ export function requireKafka(): string | undefined {
 export function installKafka(): KafkaInstallation {
   const jars = `${fetchJars(kafka)}/*`
   const checkpoint = exclusively('kafka', () => firstCheckpoint(jars))
-  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint) }
+  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint), forbid: denial(jars) }
+}
+
+function denial(jars: string): KafkaInstallation['forbid'] {
+  return (port, topic, operation) => {
+    const what = ['--add', '--deny-principal', 'User:weir', '--operation', operation, '--topic', topic]
+    const tool = ['org.apache.kafka.tools.AclCommand', '--bootstrap-server', `127.0.0.1:${port}`, ...what]
+    execFileSync('java', ['-cp', jars, ...tool], { stdio: 'pipe' })
+  }
 }
 
 /** An id as Kafka has them. */

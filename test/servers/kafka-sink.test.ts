@@ -1,5 +1,5 @@
 import { from, lastValueFrom, Observable } from 'rxjs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import {
@@ -12,9 +12,22 @@ import {
   WeirError,
 } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, writeAll } from './kafka-support.js'
+import {
+  connect,
+  fresh,
+  Member,
+  openSink,
+  recordOf,
+  sharedServer,
+  sinkOf,
+  sourceOf,
+  text,
+  writeAll,
+} from './kafka-support.js'
 
 const missing = requireKafka()
+
+type Server = Pick<KafkaCluster, 'bootstrap' | 'close'>
 
 const servers = [
   {
@@ -40,26 +53,15 @@ const together = { timeout: 60_000, concurrent: true }
 
 describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) => {
   const others: KafkaConnection[] = []
-  let connection: KafkaConnection
-  let server: { bootstrap: string; close(): Promise<void> }
+  const shared = sharedServer<Server>(open, skip)
 
-  beforeAll(async () => {
-    if (skip) return
-    server = await open()
-    connection = connect(server.bootstrap)
-  }, 240_000)
-
-  afterAll(async () => {
-    await Promise.all(others.map((other) => other.close()))
-    await connection?.close()
-    await server?.close()
-  })
+  afterAll(() => Promise.all(others.map((other) => other.close())))
 
   test.skipIf(skip)(
     'writes keys, values, timestamps and headers, batches one by one, arrays as JSON, and null as a tombstone',
     async () => {
       const topic = fresh('topic')
-      const sink = sinkOf(connection, { topic, key: (value: { id: string } | null) => value?.id ?? 'gone' })
+      const sink = sinkOf(shared.connection, { topic, key: (value: { id: string } | null) => value?.id ?? 'gone' })
       await openSink(sink)
       const headers = [{ trace: Buffer.from([1, 2]) }, { trace: 'again' }]
       const arrays = [[], [null], [[1]], [{ id: 'in an array' }]]
@@ -69,7 +71,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
         ...arrays.map((value) => recordOf(value)),
         recordOf(null),
       ])
-      const records = await readAll(connection, topic, 8)
+      const records = await readAll(shared.connection, topic, 8)
       const isArray = (record: StreamRecord<Buffer | null>) => text(record)?.startsWith('[') === true
       const written = records.filter(isArray).map(text)
       expect(written.sort()).toEqual(arrays.map((value) => JSON.stringify(value)).sort())
@@ -85,14 +87,14 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 
   test.skipIf(skip)('hands the correlation id on, and makes one of where the record was read', async () => {
     const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic })
+    const sink = sinkOf(shared.connection, { topic })
     await openSink(sink)
     const origin = { topic: 'orders', partition: 2, offset: 7 }
     await writeAll(sink, [
       recordOf('made', 'made', { origin }),
       recordOf('had', 'had', { origin, headers: [{ [correlationHeader]: 'abc' }] }),
     ])
-    const records = await readAll(connection, topic, 2)
+    const records = await readAll(shared.connection, topic, 2)
     const ids = new Map(records.map((record) => [text(record), headerOf(record.headers, correlationHeader)]))
     expect(ids).toEqual(
       new Map([
@@ -104,7 +106,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 
   test.skipIf(skip)('what is empty stays empty: written, copied and as a dead letter', async () => {
     const [topic, copies, letters] = [fresh('topic'), fresh('copies'), fresh('letters')]
-    const sink = sinkOf(connection, { topic })
+    const sink = sinkOf(shared.connection, { topic })
     await openSink(sink)
     const headers: Header[] = [{ none: Buffer.alloc(0) }, { text: '' }, { some: 'x' }]
     await writeAll(sink, [
@@ -114,11 +116,11 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
       recordOf('keyed by no bytes').keyed(Buffer.alloc(0)),
       recordOf(null, 'tombstone', { timestamp: -1 }),
     ])
-    const read = await readAll(connection, topic, 5)
-    const copy = sinkOf(connection, { topic: copies })
+    const read = await readAll(shared.connection, topic, 5)
+    const copy = sinkOf(shared.connection, { topic: copies })
     await openSink(copy)
     await writeAll(copy, read)
-    const dead = kafka.definition.deadLetters?.(connection, letters, connection.context) as DeadLetterSink
+    const dead = kafka.definition.deadLetters?.(shared.connection, letters, shared.connection.context) as DeadLetterSink
     await lastValueFrom(dead.open(), { defaultValue: undefined })
     const error = new WeirError('WEIR_RECORD_INVALID', 'no')
     for (const record of read) dead.write({ record, error, flow: 'f', stage: 's', attempts: 1 })
@@ -127,8 +129,8 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     const expected: Record<string, unknown> = { text: empty, bytes: empty, tombstone: none }
     for (const [from, records] of [
       [topic, read],
-      [copies, await readAll(connection, copies, 5)],
-      [letters, await readAll(connection, letters, 5)],
+      [copies, await readAll(shared.connection, copies, 5)],
+      [letters, await readAll(shared.connection, letters, 5)],
     ] as const) {
       const keys = records.map(({ key }) => (key === null ? 'no key' : String(key))).sort()
       expect(keys, from).toEqual(['', '', 'bytes', 'text', 'tombstone'])
@@ -141,9 +143,9 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 
   test.skipIf(skip)('a record that is too large for the client is rejected, and the others are written', async () => {
     const topic = fresh('topic')
-    const narrow = connect(await connection.bootstrap(), { client: { 'message.max.bytes': 1_000_000 } })
+    const narrow = connect(await shared.connection.bootstrap(), { client: { 'message.max.bytes': 1_000_000 } })
     others.push(narrow)
-    await openSink(sinkOf(connection, { topic }))
+    await openSink(sinkOf(shared.connection, { topic }))
     const rejected: { record: StreamRecord; error: WeirError }[] = []
     const sink = sinkOf(narrow, { topic, create: false }, rejected)
     await openSink(sink)
@@ -152,7 +154,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     expect(rejected).toHaveLength(1)
     expect(rejected[0]?.record).toBe(large)
     expect(rejected[0]?.error.code).toBe('WEIR_RECORD_REFUSED')
-    expect((await readAll(connection, topic, 2)).map(text).sort()).toEqual(['after', 'before'])
+    expect((await readAll(shared.connection, topic, 2)).map(text).sort()).toEqual(['after', 'before'])
   })
 
   test.skipIf(skip || name === 'embedded').each([
@@ -161,7 +163,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
   ])('a record that is too large for the broker $what, and rejected alone', async ({ replays }) => {
     const topic = fresh('topic')
     const rejected: { record: StreamRecord; error: WeirError }[] = []
-    const sink = sinkOf(connection, { topic, partitions: 1, linger: 50 }, rejected, { replays })
+    const sink = sinkOf(shared.connection, { topic, partitions: 1, linger: 50 }, rejected, { replays })
     await openSink(sink)
     const records = [recordOf('before'), recordOf('x'.repeat(2_000_000)), recordOf('after')]
     if (replays) {
@@ -171,7 +173,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     expect(rejected.map(({ record }) => record)).toEqual([records[1]])
     await writeAll(sink, [recordOf('later')])
     // What shared no request with it was written by the failed try too: at least once.
-    const read = await readAll(connection, topic, 10, 4_000)
+    const read = await readAll(shared.connection, topic, 10, 4_000)
     expect(new Set(read.map(text))).toEqual(new Set(['before', 'after', 'later']))
   })
 
@@ -181,14 +183,14 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
       const topic = fresh('topic')
       const request = { topic, partitions: 1, create: true, doing: 'making', place: {} } as const
       const config = { 'max.message.bytes': '60000' }
-      await connection.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE', config })
+      await shared.connection.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE', config })
       const rejected: unknown[] = []
-      const sink = sinkOf(connection, { topic, linger: 50 }, rejected)
+      const sink = sinkOf(shared.connection, { topic, linger: 50 }, rejected)
       await openSink(sink)
       const records = Array.from({ length: 300 }, (_, index) => recordOf(`${index} ${'x'.repeat(2_000)}`))
       for (let epoch = 0; epoch < 4; epoch++) await writeAll(sink, records)
       expect(rejected).toEqual([])
-      const read = await readAll(connection, topic, 2_400, 3_000)
+      const read = await readAll(shared.connection, topic, 2_400, 3_000)
       expect(new Set(read.map(text)).size).toBe(300)
       expect(read.slice(-300).map(text)).toEqual(records.map(({ value }) => value))
     },
@@ -196,10 +198,10 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 
   test.skipIf(skip)('more than the queue of the client holds waits its turn', async () => {
     const topic = fresh('topic')
-    const small = connect(await connection.bootstrap(), { client: { 'queue.buffering.max.messages': 100 } })
+    const small = connect(await shared.connection.bootstrap(), { client: { 'queue.buffering.max.messages': 100 } })
     others.push(small)
     const sink = sinkOf(small, { topic, create: false })
-    await connection.topics.ensure({
+    await shared.connection.topics.ensure({
       topic,
       partitions: 3,
       create: true,
@@ -212,21 +214,21 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
       sink,
       Array.from({ length: 3_000 }, (_, index) => recordOf(`r${index}`, 'one key')),
     )
-    const records = await readAll(connection, topic, 3_000)
+    const records = await readAll(shared.connection, topic, 3_000)
     expect(records.map(text)).toEqual(Array.from({ length: 3_000 }, (_, index) => `r${index}`))
   })
 
   test.skipIf(skip)('dead letters keep every byte that was read', async () => {
     const [topic, letters] = [fresh('topic'), fresh('dead-letters')]
-    const sink = sinkOf(connection, { topic })
+    const sink = sinkOf(shared.connection, { topic })
     await openSink(sink)
     const headers: Header[] = [{ trace: Buffer.from([0, 255, 128]) }, { trace: 'twice' }, { empty: Buffer.alloc(0) }]
     await writeAll(sink, [
       recordOf(Buffer.from([0, 159, 146, 150]), 'key', { timestamp: 987_654_321, headers }),
       recordOf(null, 'tombstone'),
     ])
-    const read = await readAll(connection, topic, 2)
-    const dead = kafka.definition.deadLetters?.(connection, letters, connection.context) as DeadLetterSink
+    const read = await readAll(shared.connection, topic, 2)
+    const dead = kafka.definition.deadLetters?.(shared.connection, letters, shared.connection.context) as DeadLetterSink
     await lastValueFrom(dead.open(), { defaultValue: undefined })
     const error = new WeirError('WEIR_RECORD_MALFORMED', 'decoding JSON: no', { cause: new SyntaxError('no') })
     for (const record of read)
@@ -234,7 +236,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     const computed = new StreamRecord('k', { sum: 1 }, 5, [], { topic: 'orders', partition: 0, offset: 3 })
     dead.write({ record: computed, error, flow: 'billing', stage: 'json', attempts: 1 })
     await lastValueFrom(dead.flush(), { defaultValue: undefined })
-    const found = await readAll(connection, letters, 3)
+    const found = await readAll(shared.connection, letters, 3)
     for (const record of read) {
       const letter = found.find(({ key }) => String(key) === String(record.key))
       expect(letter?.value).toEqual(record.value)
@@ -263,7 +265,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
   })
 
   test('an empty epoch and an unused sink cost nothing', { skip, concurrent: false }, async () => {
-    const sink = sinkOf(connection, { topic: fresh('topic') })
+    const sink = sinkOf(shared.connection, { topic: fresh('topic') })
     await openSink(sink)
     const began = performance.now()
     for (let epoch = 0; epoch < 100; epoch++) await writeAll(sink, [])
@@ -272,21 +274,11 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 })
 
 describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', { timeout: 120_000 }, () => {
-  let cluster: KafkaCluster
-  let connection: KafkaConnection
-
-  beforeAll(async () => {
-    cluster = await KafkaCluster.start()
-    connection = connect(cluster.bootstrap)
-  }, 240_000)
-  afterAll(async () => {
-    await connection?.close()
-    await cluster?.close()
-  })
+  const shared = sharedServer(() => KafkaCluster.start())
 
   test('costs no acknowledged record, and no order, when it is killed under load', async () => {
     const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic, deliveryTimeout: '60s' })
+    const sink = sinkOf(shared.connection, { topic, deliveryTimeout: '60s' })
     await openSink(sink)
     const total = 40_000
     const slowly = new Observable<StreamRecord>((out) => {
@@ -300,11 +292,11 @@ describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', { tim
     })
     const written = lastValueFrom(sink.write(slowly), { defaultValue: undefined })
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    await cluster.kill(0)
+    await shared.server.kill(0)
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    await cluster.restart(0)
+    await shared.server.restart(0)
     await written
-    const records = await readAll(connection, topic, total, 30_000)
+    const records = await readAll(shared.connection, topic, total, 30_000)
     expect(records).toHaveLength(total)
     expect(new Set(records.map(text)).size).toBe(total)
     const last = new Map<string, number>()
@@ -317,16 +309,16 @@ describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', { tim
 
   test('fails the epoch while it stays away, and the next epoch writes again', async () => {
     const topic = fresh('topic')
-    const sink = sinkOf(connection, { topic, deliveryTimeout: '2s' })
+    const sink = sinkOf(shared.connection, { topic, deliveryTimeout: '2s' })
     await openSink(sink)
     await writeAll(sink, [recordOf('before')])
-    await cluster.kill(0)
+    await shared.server.kill(0)
     await expect(writeAll(sink, [recordOf('lost?')])).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
     await expect(lastValueFrom(sink.write(from([recordOf('lost?')])))).rejects.toMatchObject({
       code: 'WEIR_SINK_UNREACHABLE',
     })
-    await cluster.restart(0)
+    await shared.server.restart(0)
     await writeAll(sink, [recordOf('after')])
-    expect((await readAll(connection, topic, 2)).map(text).sort()).toEqual(['after', 'before'])
+    expect((await readAll(shared.connection, topic, 2)).map(text).sort()).toEqual(['after', 'before'])
   })
 })

@@ -1,4 +1,5 @@
 import { firstValueFrom, lastValueFrom, Subject, type Subscription } from 'rxjs'
+import { afterAll, beforeAll } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import { KafkaConnection } from '../../src/kafka/connection.js'
 import {
@@ -37,6 +38,24 @@ export function connect(brokers: string, more: object = {}): KafkaConnection {
     dataDirectory: '.',
   }
   return definition.open(definition.options.parse({ brokers, ...more }), context)
+}
+
+/** A server for the tests of a file or a part of it, and a connection to it; both are there when a test begins. */
+export function sharedServer<S extends { readonly bootstrap: string; close(): Promise<void> }>(
+  start: () => Promise<S>,
+  skip = false,
+): { readonly server: S; readonly connection: KafkaConnection } {
+  const shared = {} as { server: S; connection: KafkaConnection }
+  beforeAll(async () => {
+    if (skip) return
+    shared.server = await start()
+    shared.connection = connect(shared.server.bootstrap)
+  }, 240_000)
+  afterAll(async () => {
+    await shared.connection?.close()
+    await shared.server?.close()
+  })
+  return shared
 }
 
 function stageContext(connection: KafkaConnection) {

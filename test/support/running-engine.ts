@@ -3,8 +3,11 @@ import { onTestFinished } from 'vitest'
 import { Engine, type Topology } from '../../src/engine/index.js'
 import { silentLogger, systemClock } from '../../src/model/index.js'
 
-/** Runs flows in this process, without a worker around them, until the test has ended. */
-export function runningEngine(topology: Topology): { readonly engine: Engine; readonly running: Subscription } {
+/** Runs flows in this process, without a worker around them, until the test has ended, or what `ended` waits for. */
+export function runningEngine(
+  topology: Topology,
+  ended: (stop: () => Promise<void>) => void = onTestFinished,
+): { readonly engine: Engine; readonly running: Subscription } {
   const engine = new Engine(topology, {
     clock: systemClock,
     log: silentLogger,
@@ -13,7 +16,7 @@ export function runningEngine(topology: Topology): { readonly engine: Engine; re
     dataDirectory: '.',
   })
   const running = engine.run().subscribe()
-  onTestFinished(async () => {
+  ended(async () => {
     running.unsubscribe()
     await engine.close()
   })

@@ -45,7 +45,9 @@ describe('a write is', () => {
   test.each<[unknown, string]>([
     [{ hash: 'h', field: 'f', value: undefined }, "undefined can't be written (column f)"],
     [{ hash: 'h', field: 'f', value: Number.NaN }, "NaN can't be written (column f)"],
-    [{ string: 's', value: { self: 5n } }, 'Do not know how to serialize a BigInt (column s)'],
+    [{ string: 's', value: { of: new Map() } }, 'JSON keeps nothing of a Map (column s)'],
+    [{ string: 's', value: Infinity }, "Infinity can't be written (column s)"],
+    [{ hash: '\uD800', field: 'f', value: 1 }, 'half of a surrogate pair'],
     [{ sortedSet: 'z', member: 'm', score: Number.NaN }, 'NaN is no score (column m)'],
     [{ sortedSet: 'z', member: 'm', score: '1' }, '1 is no score (column m)'],
     [{ hash: undefined, field: 'f', value: 1 }, 'a undefined is no name of a key, field or member'],

@@ -1,9 +1,9 @@
 import { defer, throwError } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { expect, test } from 'vitest'
-import { type SinkContext, silentLogger, WeirError } from '../../src/model/index.js'
+import { type Fault, type SinkContext, silentLogger, WeirError } from '../../src/model/index.js'
 import { retrying } from '../../src/sinks/internal/retrying.js'
-import { type Fault, Faults } from '../../src/sql/index.js'
+import { Faults } from '../../src/sql/index.js'
 
 /** When a write is tried that always fails so, ms. */
 function triesOf(error: Error, fault: Fault, retries: number): number[] {

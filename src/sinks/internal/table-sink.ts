@@ -1,5 +1,13 @@
 import { catchError, concat, defer, EMPTY, ignoreElements, mergeMap, type Observable, throwError } from 'rxjs'
-import { type Connection, type SinkContext, type SinkTask, type StreamRecord, WeirError } from '../../model/index.js'
+import {
+  type Connection,
+  type SinkContext,
+  type SinkTask,
+  type StreamRecord,
+  UnencodableError,
+  WeirError,
+  within,
+} from '../../model/index.js'
 import {
   byShape,
   mergeByKey,
@@ -8,7 +16,6 @@ import {
   type SqlConnection,
   SqlTransaction,
   type Table,
-  UnencodableError,
 } from '../../sql/index.js'
 import { Batches } from './batches.js'
 import { retrying } from './retrying.js'
@@ -92,7 +99,8 @@ export class TableSink<Client> implements SinkTask {
     return attempt(group.map(({ row }) => row)).pipe(
       ignoreElements(),
       catchError((error: unknown) => {
-        if (this.connection.faults.of(error) !== 'record') return throwError(() => this.fault(error, this.doing))
+        if (this.connection.faults.of(error) !== 'record')
+          return throwError(() => within(this.fault(error, this.doing), group[0]?.record))
         return this.writeParts(group, attempt, error)
       }),
     )

@@ -1,4 +1,16 @@
-import { concat, concatMap, defer, EMPTY, from, ignoreElements, type Observable, tap } from 'rxjs'
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  type Observable,
+  tap,
+  throwError,
+} from 'rxjs'
+import type { TopicRequest } from '../../kafka/admin.js'
 import { KafkaTransaction } from '../../kafka/checkpoint-transaction.js'
 import { type ClientError, codes } from '../../kafka/client.js'
 import type { KafkaConnection } from '../../kafka/connection.js'
@@ -15,6 +27,7 @@ import {
   type SinkTask,
   type StreamRecord,
   type WeirError,
+  within,
 } from '../../model/index.js'
 import { type Making, messageOf } from './message.js'
 
@@ -35,6 +48,9 @@ export class KafkaSinkTask implements SinkTask {
   private readonly connection: KafkaConnection
   private readonly writer: KafkaWriter<StreamRecord>
   private readonly doing: string
+  private readonly request: Omit<TopicRequest, 'topic'>
+  /** The first record of the epoch: what fails lies there or behind it. */
+  private first: StreamRecord | undefined
   /** Where records name their topics. */
   private readonly named: NamedTopics | undefined
 
@@ -47,8 +63,8 @@ export class KafkaSinkTask implements SinkTask {
     const place = { flow, stage }
     this.connection = context.connection<KafkaConnection>('kafka', settings.connection)
     this.doing = `writing ${typeof topic === 'string' ? `topic '${topic}'` : 'topics'} of flow '${flow}'`
-    const request = { partitions, create, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place } as const
-    if (typeof topic !== 'string') this.named = new NamedTopics(this.connection.topics, request, () => clock.now())
+    this.request = { partitions, create, writes: true, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place }
+    if (typeof topic !== 'string') this.named = new NamedTopics(this.connection.topics, this.request, () => clock.now())
     this.writer = new KafkaWriter(this.connection, {
       deliveryTimeoutMs: settings.deliveryTimeout,
       compression: settings.compression,
@@ -62,30 +78,27 @@ export class KafkaSinkTask implements SinkTask {
   }
 
   open(): Observable<never> {
-    const { topic, partitions, create } = this.settings
+    const { topic } = this.settings
     const ready$ = this.context.joins === true ? EMPTY : this.writer.ready$
     if (typeof topic !== 'string') return ready$
-    const request = {
-      topic,
-      partitions,
-      create,
-      doing: this.doing,
-      unreachable: 'WEIR_SINK_UNREACHABLE',
-      place: this.place,
-    } as const
-    return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), ready$)
+    return concat(this.connection.topics.ensure$({ ...this.request, topic }).pipe(ignoreElements()), ready$)
   }
 
   /** In the transaction of the epoch where the flow asks for it: only the commit waits, the writing does not. */
   write(records$: Observable<StreamRecord>): Observable<never> {
     const transaction = this.context.transaction(this.connection)
-    if (transaction instanceof KafkaTransaction) return this.join(records$, transaction)
-    const write: Write = (message, record) => this.writer.write(message, record)
-    return concat(this.writer.ready$, this.sending(records$, write), this.writer.flush$)
+    this.first = undefined
+    const written$ = transaction instanceof KafkaTransaction ? this.join(records$, transaction) : this.alone(records$)
+    return written$.pipe(catchError((error: unknown) => throwError(() => within(error, this.first))))
   }
 
   close(): Observable<never> {
     return this.writer.close()
+  }
+
+  private alone(records$: Observable<StreamRecord>): Observable<never> {
+    const write: Write = (message, record) => this.writer.write(message, record)
+    return concat(this.writer.ready$, this.sending(records$, write), this.writer.flush$)
   }
 
   private join(records$: Observable<StreamRecord>, transaction: KafkaTransaction): Observable<never> {
@@ -133,6 +146,7 @@ export class KafkaSinkTask implements SinkTask {
   }
 
   private one(record: StreamRecord, take: Write): void {
+    this.first ??= record
     let message: OutgoingMessage
     try {
       message = messageOf(this.settings, record)
@@ -151,7 +165,7 @@ export class KafkaSinkTask implements SinkTask {
 
   private reject(record: StreamRecord, error: WeirError): void {
     const { code } = error.cause as ClientError
-    if (code === codes.unknownTopic) this.named?.clear()
+    if (code === codes.unknownTopic || code === codes.topicRefused) this.named?.clear()
     this.context.reject(record, error)
   }
 

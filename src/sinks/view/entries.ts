@@ -1,11 +1,15 @@
-import { type StreamRecord, UnencodableError } from '../../model/index.js'
+import { asJson, type StreamRecord, UnencodableError, wellFormed } from '../../model/index.js'
 
 /** A value for a key of a table in a view. */
 export interface ViewEntry<T = unknown> {
-  /** The name of the table: any text without the character 0. */
+  /** The name of the table: text of up to 200 characters, none of which is the character 0. */
   readonly table: string
+  /** Text of up to 10,000 characters, none of which is the character 0. */
   readonly key: string
-  /** Absolute, and something that JSON can carry; undefined removes the key. */
+  /**
+   * Absolute, and something that JSON carries as it is, of up to 500,000 characters (a date becomes its text); undefined
+   * removes the key.
+   */
   readonly value: T | undefined
   /**
    * When the value is no longer shown: a time of the stream (ms, or a date). The watermark reaches it, in flows that have
@@ -16,32 +20,39 @@ export interface ViewEntry<T = unknown> {
 
 export type EntriesOf = (value: never, record: StreamRecord) => ViewEntry | readonly ViewEntry[]
 
+/** How long a table's name and a key may be, and a value as JSON: so much every storage of views takes. */
+const most = { table: 200, key: 10_000, value: 500_000 } as const
+
 /** What a value has made, as a list of entries. Errors: `UnencodableError` where one of them can't be kept or shown. */
 export function checkedEntries(made: unknown): readonly ViewEntry[] {
   const entries: readonly unknown[] = Array.isArray(made) ? made : [made]
-  for (const entry of entries) check(entry)
-  return entries as readonly ViewEntry[]
+  return entries.map(checked)
 }
 
-function check(entry: unknown): void {
+function checked(entry: unknown): ViewEntry {
   if (typeof entry !== 'object' || entry === null) throw refused(`${String(entry)} in place of an entry`)
-  const { table, key, value, expires = 0 } = entry as Record<keyof ViewEntry, unknown>
-  if (typeof table !== 'string' || table.includes('\0')) throw refused('its table is no text without the character 0')
+  const { table, key, value, expires } = entry as Record<keyof ViewEntry, unknown>
   if (typeof key !== 'string') throw refused(`a ${typeof key} is no key`)
-  if (Number.isNaN(Number(expires))) throw refused('its `expires` is no time')
-  checkValue(value)
+  if (typeof table !== 'string') throw refused(`a ${typeof table} is no name of a table`)
+  checkName(table, 'the name of its table', most.table)
+  checkName(key, 'its key', most.key)
+  if (Number.isNaN(Number(expires ?? 0))) throw refused('its `expires` is no time')
+  return { table, key, value: shown(value), expires: expires as ViewEntry['expires'] }
 }
 
-function checkValue(value: unknown): void {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === undefined)
-    return
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (error) {
-    throw new UnencodableError(error)
-  }
-  if (text === undefined) throw refused(`a ${typeof value} can't be shown`)
+function checkName(name: string, what: string, length: number): void {
+  if (name.includes('\0')) throw refused(`${what} has the character 0`)
+  if (name.length > length) throw refused(`${what} is longer than ${length} characters`)
+  wellFormed(name)
+}
+
+/** What is shown, wherever it is kept, is JSON. */
+function shown(value: unknown): unknown {
+  if (value === undefined || typeof value === 'boolean' || Number.isFinite(value)) return value
+  const json = asJson(value)
+  const { length } = typeof json === 'string' ? json : JSON.stringify(json)
+  if (length > most.value) throw refused(`a value of ${length} characters is more than a view takes (${most.value})`)
+  return json
 }
 
 function refused(text: string): UnencodableError {
