@@ -1,4 +1,5 @@
 import { closest } from '../config/closest.js'
+import { placing } from '../config/field-place.js'
 import { type HttpSettings, httpSettings } from '../config/http.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { type Redact, redactor } from '../config/secrets.js'
@@ -35,11 +36,11 @@ export async function prepare(
   const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
   const redact = redactor(loaded.config, environment)
   if (io.secrets !== undefined) io.secrets.redact = redact
-  const http = httpSettings(loaded.config, environment)
+  const http = placing(loaded.file, () => httpSettings(loaded.config, environment))
   const flows = system === undefined ? named : flowsOf(system, loaded.config)
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
-  const topology = compile(loaded.config, { environment, only, isLasting: true })
+  const topology = placing(loaded.file, () => compile(loaded.config, { environment, only, isLasting: true }))
   return { ...loaded, environment, topology, redact, http }
 }
 

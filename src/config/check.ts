@@ -1,7 +1,9 @@
 import type { WeirConfig } from '../engine/config.js'
-import { ConfigError, type ConfigFault } from '../engine/config-error.js'
+import type { ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
+import { shapeFaults } from '../engine/flow-shape.js'
 import { closest } from './closest.js'
+import { placed } from './field-place.js'
 
 const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems', 'http'] as const
 
@@ -9,8 +11,7 @@ const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'ru
 export function checkConfig(module: unknown, file: string): WeirConfig {
   const config = isObject(module) ? module['default'] : undefined
   const faults = isObject(config) ? [...faultsOf(config)] : [noExport(config)]
-  // No stack knows where a field of a plain object stands; the file is what there is to show.
-  if (faults.length > 0) throw new ConfigError(faults.map((fault) => ({ ...fault, declaredAt: at(file) })))
+  if (faults.length > 0) throw placed(faults, file)
   return config as WeirConfig
 }
 
@@ -30,6 +31,8 @@ function* faultsOf(config: Record<string, unknown>): Generator<ConfigFault> {
   yield* declared(config['flows'], 'flows', (value) => value instanceof Flow, 'flow(source, …, sink)')
   if (isObject(config['flows']) && Object.keys(config['flows']).length === 0) yield { message: 'flows: there are none' }
   yield* unknownFlows(config)
+  for (const [name, flow] of Object.entries(config['flows'] ?? {}))
+    if (flow instanceof Flow) yield* shapeFaults(name, flow)
 }
 
 function* unknownFlows({ run, systems, flows }: Record<string, unknown>): Generator<ConfigFault> {
@@ -46,7 +49,9 @@ function* unknownNames(field: string, names: unknown, flows: Record<string, unkn
     return
   }
   for (const name of names) {
-    if (!Object.hasOwn(flows, String(name))) yield { message: `${field}: no flow is called '${name}'` }
+    if (Object.hasOwn(flows, String(name))) continue
+    const meant = closest(String(name), Object.keys(flows))
+    yield { message: `${field}: no flow is called '${name}'`, hint: meant && `Did you mean '${meant}'?` }
   }
 }
 
@@ -74,12 +79,6 @@ function unknownField(name: string): ConfigFault {
 function noExport(config: unknown): ConfigFault {
   const found = config === undefined ? 'exports nothing by default' : `exports ${typeof config} by default`
   return { message: `the configuration ${found}`, hint: 'Write `export default defineConfig({ flows: { … } })`.' }
-}
-
-function at(file: string): Error {
-  const error = new Error('declared here')
-  error.stack = `${error.message}\n    at ${file}:1:1`
-  return error
 }
 
 function isConnection(value: unknown): boolean {

@@ -32,7 +32,9 @@ export function httpSettings({ http }: Pick<WeirConfig, 'http'>, environment: En
   const parsed = options.safeParse({ ...given, ...fromEnvironment(environment) })
   if (parsed.success) return parsed.data
   throw new ConfigError(
-    parsed.error.issues.map(({ path, message }) => ({ message: `http: option '${path.join('.')}' ${message}` })),
+    parsed.error.issues.map(({ path, message }) => ({
+      message: path.length === 0 ? `http: ${message}` : `http: option '${path.join('.')}' ${message}`,
+    })),
   )
 }
 

@@ -10,12 +10,14 @@ import {
   type SourceDefinition,
   WeirError,
 } from '../model/index.js'
+import { nameFaults, sharedGroups, takenPaths, withWarnings } from './between-flows.js'
 import { checkpointsVariable, chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, isCombining, type Part } from './cut.js'
 import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
 import type { Flow, FlowEnd } from './flow.js'
+import { shapeFaults } from './flow-shape.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
 import { repartitionSink } from './repartition/repartition-sink.js'
@@ -50,7 +52,10 @@ export interface CompileOptions {
   readonly environment: Environment
   /** The flows that are meant. Default: all. */
   readonly only?: readonly string[]
-  /** Whether state that ends with its process is a mistake where nobody has said that it may. */
+  /**
+   * Whether it is to run for good: then state that ends with its process is a mistake where nobody has said that it may, and
+   * so are names that no topic can have, and flows that would share what they read.
+   */
   readonly isLasting?: boolean
 }
 
@@ -59,6 +64,8 @@ export interface CompileOptions {
  * Errors: a `ConfigError` with all mistakes at once.
  */
 export function compile(config: WeirConfig, { environment, only, isLasting = false }: CompileOptions): Topology {
+  const shapes = Object.entries(config.flows).flatMap(([name, flow]) => [...shapeFaults(name, flow)])
+  if (shapes.length > 0) throw new ConfigError(shapes)
   const faults: ConfigFault[] = []
   const app = config.app ?? (environment['WEIR_APP'] || 'weir')
   const connections = compileConnections(config, environment, faults)
@@ -77,8 +84,10 @@ export function compile(config: WeirConfig, { environment, only, isLasting = fal
         isLasting,
       ).compile(flow),
     )
+  if (isLasting) faults.push(...nameFaults(app, Object.keys(config.flows)), ...sharedGroups(flows))
+  faults.push(...takenPaths(flows))
   if (faults.length > 0) throw new ConfigError(faults)
-  return { app, flows, connections, checkpoints, declared: Object.keys(config.flows) }
+  return { app, flows: withWarnings(flows), connections, checkpoints, declared: Object.keys(config.flows) }
 }
 
 /** What a flow keeps its checkpoints in by its own choice. */

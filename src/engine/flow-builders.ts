@@ -265,7 +265,9 @@ export function otherwise(name: string, ...rest: readonly unknown[]): BranchOf<n
 }
 
 function inputsOf(input: Source<unknown> | Merged<unknown>): Merged<unknown>['inputs'] {
-  return 'inputs' in input ? input.inputs : [{ source: input, stages: [] }]
+  // It may be anything where types are not checked; what it is is told with the other faults.
+  const isMerged = typeof input === 'object' && input !== null && 'inputs' in input
+  return isMerged ? input.inputs : [{ source: input, stages: [] }]
 }
 
 function chain(rest: readonly unknown[]): { stages: readonly AnyOperator[]; end: FlowEnd } {

@@ -58,6 +58,9 @@ export class Flow {
     readonly options: FlowOptions = {},
   ) {}
 
+  /** Where the user's code declared it, for error texts. */
+  readonly declaredAt = new Error('declared here')
+
   /** The same flow with other options. */
   with(options: FlowOptions): Flow {
     return new Flow(this.inputs, this.stages, this.end, { ...this.options, ...options })

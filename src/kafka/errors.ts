@@ -5,7 +5,7 @@ import { isTooLarge, refusalOf } from './faults.js'
 const logins: readonly number[] = [codes.authentication, codes.saslFailed]
 const rights: readonly number[] = [codes.topicRefused, codes.groupRefused, codes.clusterRefused]
 const fences: readonly number[] = [codes.fenced, codes.invalidProducerEpoch, codes.producerFenced]
-const absences: readonly number[] = [codes.transport, codes.allBrokersDown, codes.timedOut]
+const absences: readonly number[] = [codes.transport, codes.allBrokersDown, codes.timedOut, codes.messageTimedOut]
 
 /** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
 export function isHopeless(error: ClientError): boolean {

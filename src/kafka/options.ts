@@ -36,13 +36,16 @@ const sasl = z.discriminatedUnion('mechanism', [
   }),
   z.strictObject({
     mechanism: z.literal('OAUTHBEARER').describe('How to log in: with a token.'),
-    token: fn<() => Promise<OAuthToken>>().describe('Gives a token; called again before it ends.'),
+    token: fn<() => Promise<OAuthToken>>({ mayWait: true }).describe('Gives a token; called again before it ends.'),
   }),
 ])
 
 export const connectionOptions = z.strictObject({
   brokers: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .refine((brokers) => brokers === 'embedded' || brokerList(brokers).split(',').every(isBroker), {
+      message: "expected 'host:port,host:port', without a scheme, or 'embedded'",
+    })
     .describe(
       "The brokers to start from: 'host:port,host:port', a list of them, or 'embedded' for a broker inside this process that forgets everything at exit.",
     ),
@@ -56,6 +59,11 @@ export const connectionOptions = z.strictObject({
 })
 
 export type ConnectionOptions = z.output<typeof connectionOptions>
+
+function isBroker(address: string): boolean {
+  const [, port = '9092'] = /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::(\d{1,5}))?$/.exec(address) ?? [undefined, '0']
+  return Number(port) > 0 && Number(port) <= 65_535
+}
 
 /** `host:port,host:port`. */
 export function brokerList(brokers: string | readonly string[]): string {

@@ -251,7 +251,7 @@ class Session {
   }
 
   get trouble(): WeirError | undefined {
-    return this.arrival.missing ?? this.watch.missing
+    return this.arrival.missing ?? this.watch.trouble
   }
 
   private onAssigned(partitions: readonly TopicPartition[]): void {

@@ -1,5 +1,6 @@
 import { type Position, type TopicChange, type TopicPartition, WeirError } from '../model/index.js'
 import type { SeenTopic, TopicAdmin } from './admin.js'
+import { Outage } from './outage.js'
 import type { ReaderOptions } from './reader-options.js'
 import type { Reading } from './silence.js'
 import { isAnother, lose, recreatedError, repartition, truncatedError } from './topic-changes.js'
@@ -33,16 +34,19 @@ export class TopicWatch {
   private hasStrayed = false
   /** Partitions whose end lay before their position when that was looked at. */
   private suspects = new Map<Reading, number>()
+  private readonly outage: Outage
 
   constructor(
     private readonly topics: TopicAdmin,
     private readonly options: ReaderOptions,
     private readonly reader: WatchedReader,
-  ) {}
+  ) {
+    this.outage = new Outage(options)
+  }
 
-  /** A topic that is waited for. */
-  get missing(): WeirError | undefined {
-    return this.gone.values().next().value
+  /** Why nothing can be read: a topic that is waited for, or brokers that are. */
+  get trouble(): WeirError | undefined {
+    return this.gone.values().next().value ?? this.outage.error
   }
 
   start(): void {
@@ -82,6 +86,7 @@ export class TopicWatch {
     if (this.seen.size === 0) return
     const before = this.seen
     const seen = await this.topics.describe([...before.keys()])
+    this.outage.answered()
     // More may have been assigned meanwhile, with topics as they were then.
     if (this.isOver || this.seen !== before) return
     this.seen = new Map([...before].map(([topic, was]) => [topic, this.compareTopic(topic, was, seen.get(topic))]))
@@ -154,7 +159,10 @@ export class TopicWatch {
   private failed(error: unknown): void {
     if (this.isOver) return
     if (error instanceof WeirError && error.code.startsWith('WEIR_SOURCE_')) this.reader.end(error)
-    else this.options.log.debug({ err: error }, 'Kafka: looking at the topics failed')
+    else {
+      this.options.log.debug({ err: error }, 'Kafka: looking at the topics failed')
+      this.outage.failed(error)
+    }
   }
 }
 

@@ -7,6 +7,8 @@ import type { Position, SourceTask, TopicFacts } from './source.js'
 /** The topics that a source reads, as it would make them where they are missing. */
 export interface TopicsRead {
   readonly topics: readonly string[]
+  /** The consumer group, where one was named. */
+  readonly group?: string | undefined
   readonly partitions: number
   readonly create: boolean
   /** What becomes of the flow when a topic was made anew, or has another number of partitions. */

@@ -1,6 +1,9 @@
 import type { Observable } from 'rxjs'
 import type { ExactJson } from './exact-numbers.js'
 
+/** Where the worker itself answers to GET. */
+export const workerPaths = ['/version', '/views', '/health', '/ready', '/metrics'] as const
+
 export interface HttpRequest {
   /** Parsed JSON. */
   readonly body: unknown

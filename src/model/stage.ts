@@ -212,6 +212,8 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
   stores?(options: z.output<Schema>, stage: string): readonly string[]
   /** The partitioned topics it reads. */
   reads?(options: z.output<Schema>): TopicsRead
+  /** The routes of the port that it serves: `POST /orders`. */
+  serves?(options: z.output<Schema>): readonly string[]
   build(options: z.output<Schema>, context: SourceContext): SourceTask
 }
 
@@ -274,6 +276,10 @@ export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends De
   stores?(options: z.output<Schema>): readonly string[]
   /** The connection (or the kind of the only one) that keeps its views, or `memory`. */
   keepsViewsIn?(options: z.output<Schema>): string
+  /** The topic that it writes to, where that is one. */
+  writes?(options: z.output<Schema>): string | undefined
+  /** The routes of the port that it serves: `GET /stats`. */
+  serves?(options: z.output<Schema>): readonly string[]
   build(options: z.output<Schema>, context: SinkContext): SinkTask
 }
 
@@ -334,6 +340,16 @@ function defined<D, S>(definition: D): Defined<D, S> {
 }
 
 /** A function in a stage's options. */
-export function fn<F extends (...args: never[]) => unknown>() {
-  return z.custom<F>((value) => typeof value === 'function', 'expected a function')
+/** @param mayWait Whether what it returns is awaited; a function that is async anywhere else can only be a mistake. */
+export function fn<F extends (...args: never[]) => unknown>({ mayWait = false } = {}) {
+  return z
+    .custom<F>((value) => typeof value === 'function', 'expected a function')
+    .refine(
+      (value) => mayWait || !isAsync(value),
+      'expected a function that answers at once, for nobody awaits it here; mapAsync does, before this stage',
+    )
+}
+
+function isAsync(value: unknown): boolean {
+  return /^\[object Async(Generator)?Function\]$/.test(Object.prototype.toString.call(value))
 }

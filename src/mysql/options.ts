@@ -1,7 +1,7 @@
 import type { PoolOptions } from 'mysql2'
 import { z } from 'zod'
 import { clientDuration } from '../model/index.js'
-import { addressWithoutSecrets, definedOnly, tlsOptions } from '../sql/index.js'
+import { addressWithoutSecrets, definedOnly, hasStrayAt, strayAt, tlsOptions } from '../sql/index.js'
 
 const connectTimeoutMs = 10_000
 
@@ -25,6 +25,7 @@ export const connectionOptions = z
         'How long one statement may take, and wait for locks, and how long the server keeps the transaction of a process that it does not hear of; 0 leaves it to the server.',
       ),
   })
+  .refine(({ url }) => url === undefined || !hasStrayAt(url), { path: ['url'], message: strayAt })
   .refine(({ url, host }) => url !== undefined || host !== undefined, 'expected `url` or `host`')
 
 export type ConnectionOptions = z.output<typeof connectionOptions>

@@ -50,7 +50,7 @@ export const mapAsyncDefinition = defineOperator({
   name: 'mapAsync',
   summary: 'Makes another value of each value by an asynchronous call, many at once.',
   options: z.strictObject({
-    project: fn<AnyProject>().describe('The call: returns a promise, an observable or an iterable.'),
+    project: fn<AnyProject>({ mayWait: true }).describe('The call: returns a promise, an observable or an iterable.'),
     concurrency: z.int().min(1).default(8).describe('How many calls run at once.'),
     ordered: z.boolean().default(true).describe('Whether results leave in the order of their records.'),
     timeout: duration.optional().describe('How long one try may take.'),

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { ClientConfig } from 'pg'
 import { z } from 'zod'
 import { clientDuration } from '../model/index.js'
-import { addressWithoutSecrets, definedOnly, tlsOptions } from '../sql/index.js'
+import { addressWithoutSecrets, definedOnly, hasStrayAt, strayAt, tlsOptions } from '../sql/index.js'
 import { tlsOfUrl, withoutTls } from './url-tls.js'
 
 const tls = tlsOptions.extend({
@@ -38,6 +38,7 @@ export const connectionOptions = z
   .superRefine(({ url, ssl }, context) => {
     const { said, fault } = url === undefined ? {} : tlsOfUrl(url)
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+    if (url !== undefined && hasStrayAt(url)) refuse('url', strayAt)
     if (fault !== undefined) refuse('url', fault)
     else if (said !== undefined && ssl !== undefined)
       refuse('ssl', `\`url\` says ${said} about TLS as well: leave one of them out`)

@@ -2,6 +2,7 @@ import { Cluster, Redis } from 'ioredis'
 import { defer, type Observable } from 'rxjs'
 import { type Connection, type ConnectionContext, messageOf } from '../model/index.js'
 import { isReadOnly } from './faults.js'
+import { atFirst } from './first-words.js'
 import { addressOf, type ConnectionOptions, clientOptions, nodesOf, sentinelOptions } from './options.js'
 
 const connectTimeoutMs = 10_000
@@ -71,21 +72,28 @@ export class RedisConnection implements Connection {
   private connect(): RedisClient {
     const { log } = this.context
     const client = this.make()
+    let wasReady = false
     const giveUp = () => {
       for (const end of this.waiting) end(new Error('the connection was lost'))
     }
     client.on('ready', () => {
+      wasReady = true
       this.lastError = undefined
     })
     client.on('close', giveUp)
     client.on(client instanceof Cluster ? 'node error' : 'error', (error: Error) => {
-      this.lastError = error
+      this.lastError = wasReady ? error : atFirst(error, this.speaksTls)
       log.debug(`connection to ${this.address}: ${messageOf(error)}`)
     })
     if (client instanceof Cluster) client.on('error', (error: Error) => log.debug(messageOf(error)))
     // No connection is lost when there has been none yet: sentinels that can't be reached are told in no other way.
     else if (this.options.sentinel !== undefined) client.on('error', giveUp)
     return client
+  }
+
+  private get speaksTls(): boolean {
+    const { url, ssl = false } = this.options
+    return ssl !== false || url?.startsWith('rediss:') === true
   }
 
   private make(): RedisClient {

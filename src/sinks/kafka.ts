@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { topicName, topicRule } from '../kafka/topic-name.js'
 import {
   type Batch,
   type Configurable,
@@ -18,7 +19,7 @@ type Of<R> = (value: never, record: StreamRecord) => R
 
 const options = z.strictObject({
   topic: z
-    .union([z.string().min(1), fn<Of<string>>()])
+    .union([topicName, fn<Of<string>>()], `${topicRule}, or a function`)
     .describe('The topic, or a function of the value that names it.'),
   key: fn<Of<Key | undefined>>()
     .optional()
@@ -67,6 +68,7 @@ export const kafkaSink = defineSink({
   guarantee: (_, joins) => (joins ? 'exactly-once' : 'at-least-once'),
   transactional: 'on-request',
   detail: ({ topic }) => (typeof topic === 'string' ? topic : 'topics by value'),
+  writes: ({ topic }) => (typeof topic === 'string' ? topic : undefined),
   build: (settings, context) => new KafkaSinkTask(settings, context),
 })
 

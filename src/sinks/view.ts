@@ -26,6 +26,7 @@ const options = z.strictObject({
   path: z
     .string()
     .startsWith('/')
+    .regex(/^[^?#:*\s]*$/, 'expected a path as it is: what varies are the parameters of `query`')
     .describe('The path of the view, such as `/stats`; `<path>/stream` tells its changes.'),
   entries: fn<EntriesOf>().describe('The entries that a value makes: a table, a key in it, and the value there.'),
   query: schema
@@ -62,6 +63,7 @@ export const viewSink = defineSink({
   transactional: true,
   stores: ({ name }) => [name],
   keepsViewsIn: ({ storage }) => storage,
+  serves: ({ path }) => [`GET ${path}`],
   detail: ({ path, storage }) => `GET ${path} (${storage})`,
   build: (given, context) => new ViewTask(given, context),
 })

@@ -41,7 +41,11 @@ const schema = z.custom<StandardSchemaV1<unknown, unknown>>(
 
 const options = z
   .strictObject({
-    path: z.string().startsWith('/').describe('The path of the route, such as `/activity`.'),
+    path: z
+      .string()
+      .startsWith('/')
+      .regex(/^[^?#:*\s]*$/, 'expected a path as it is, with no parameters: what varies goes into the body')
+      .describe('The path of the route, such as `/activity`.'),
     body: schema.describe('The schema of one event. A body is one event or an array of them.'),
     maxEvents: z.number().int().min(1).default(1000).describe('How many events one request may carry.'),
     bodyLimit: z
@@ -78,6 +82,7 @@ export const httpPost = defineSource({
   replayable: false,
   epoch: { everyMs: 1000 },
   detail: ({ path }) => `POST ${path}`,
+  serves: ({ path }) => [`POST ${path}`],
   build: (options, context) => new HttpTask(options, context),
 })
 

@@ -2,12 +2,13 @@ import { z } from 'zod'
 import type { Spot } from '../kafka/admin.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
+import { topicName, topicRule } from '../kafka/topic-name.js'
 import { type Configurable, defineSource, duration, type Source } from '../model/index.js'
 
 const time = z.union([z.date(), z.iso.datetime({ offset: true }), z.int().nonnegative()])
 
 const options = z.strictObject({
-  topic: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).describe('The topic, or a list of them.'),
+  topic: z.union([topicName, z.array(topicName).min(1)], topicRule).describe('The topic, or a list of them.'),
   group: z.string().min(1).optional().describe('The consumer group. Default: `<app>.<flow>`.'),
   from: z
     .union([z.enum(['earliest', 'latest', 'committed']), time])
@@ -67,8 +68,9 @@ export const kafkaSource = defineSource({
   replayable: true,
   options,
   detail: ({ topic }) => [topic].flat().join(', '),
-  reads: ({ topic, partitions, create, onRecreated, onGrown }) => ({
+  reads: ({ topic, group, partitions, create, onRecreated, onGrown }) => ({
     topics: [topic].flat(),
+    group,
     partitions,
     create,
     onRecreated,

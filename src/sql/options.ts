@@ -17,12 +17,18 @@ interface ServerOptions {
   readonly database?: string | undefined
 }
 
+/** An @ too many is one of an unencoded password, and what follows it no host; so it is where a / has cut the password. */
+export function hasStrayAt(url: string): boolean {
+  return /^[^?]*@[^?]*@/.test(url) || (URL.canParse(url) && new URL(url).pathname.includes('@'))
+}
+
+export const strayAt = 'has an @ or a / in its password: write them as %40 and %2F'
+
 /** An address for people: no password, and none of the URL's parameters. */
 export function addressWithoutSecrets(scheme: string, { url, host, port, user, database }: ServerOptions): string {
   const login = (name: string | undefined) => (name === undefined || name === '' ? '' : `${name}@`)
   if (url === undefined) return `${scheme}://${login(user)}${host}:${port}/${database ?? ''}`
-  // An @ too many is one of an unencoded password, and what follows it no host.
-  if (!URL.canParse(url) || /@.*@/.test(url)) return `${scheme}://…`
+  if (!URL.canParse(url) || hasStrayAt(url)) return `${scheme}://…`
   const parsed = new URL(url)
   return `${scheme}://${login(parsed.username)}${parsed.host}${parsed.pathname}`
 }

@@ -36,6 +36,17 @@ describeJob('the activity job and its broker', (servers) => {
       await sleep(1_000)
       expect((await worker.get('/health')).status).toBe(200)
     }
+    const told = async (flow: string) => {
+      const { flows } = JSON.parse((await worker.get('/health')).text) as { flows: Record<string, unknown>[] }
+      return flows.find((one) => one['flow'] === flow) ?? {}
+    }
+    const text = (fault: unknown) => (fault as { text?: string } | undefined)?.text
+    await until(async () => {
+      const [writes, reads] = [await told('activity-ingest'), await told('activity-metrics')]
+      const isToldOfWriting =
+        writes['failingSince'] !== undefined && /does not answer/.test(text(writes['error']) ?? '')
+      return isToldOfWriting && /, since 2.*does not answer/.test(text(reads['trouble']) ?? '')
+    }, 'each flow says since when it fails, and why')
     await kafka.restart(0)
     const acknowledged = traffic.account.count('acknowledged')
     await until(() => traffic.account.count('acknowledged') > acknowledged + 100, 'events are taken again')
@@ -43,6 +54,10 @@ describeJob('the activity job and its broker', (servers) => {
     await kafka.kill(0)
     await kafka.restart(0)
     await sleep(5_000)
+    expect([await told('activity-ingest'), await told('activity-metrics')]).toMatchObject([
+      { state: 'running' },
+      expect.not.objectContaining({ trouble: expect.anything() }),
+    ])
     await worker.ready()
     const account = await traffic.stop()
     const { expected } = await settle(job, account)

@@ -12,6 +12,8 @@ export interface PostgresServerOptions {
   readonly fsync?: boolean
   /** A zone other than UTC, to catch what depends on it. */
   readonly timezone?: string
+  /** Speaks TLS with these, in PEM, and has `guest` come by TLS alone, with the password `right`. */
+  readonly tls?: { readonly cert: string; readonly key: string }
 }
 
 /** A PostgreSQL server of the test's own, on a loopback port that stays the same over restarts. */
@@ -38,6 +40,7 @@ export class PostgresServer {
         stdio: 'pipe',
       },
     )
+    if (options.tls !== undefined) secure(join(directory, 'data'), options.tls)
     const server = new PostgresServer(
       binaries,
       new ServerProcess({ directory, owner: owner() }),
@@ -45,6 +48,7 @@ export class PostgresServer {
       options,
     )
     await server.start()
+    if (options.tls !== undefined) await server.query("CREATE ROLE guest LOGIN PASSWORD 'right'")
     return server
   }
 
@@ -110,7 +114,7 @@ export class PostgresServer {
   }
 
   private get args(): string[] {
-    const { fsync = false, timezone = 'Asia/Kathmandu' } = this.options
+    const { fsync = false, timezone = 'Asia/Kathmandu', tls } = this.options
     const settings = [
       `port=${this.port}`,
       'listen_addresses=127.0.0.1',
@@ -118,6 +122,7 @@ export class PostgresServer {
       'max_connections=60',
       `fsync=${fsync ? 'on' : 'off'}`,
       `timezone=${timezone}`,
+      `ssl=${tls === undefined ? 'off' : 'on'}`,
     ]
     return ['-D', join(this.process.directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])]
   }
@@ -151,6 +156,16 @@ function versions(folder: string): string[] {
     return []
   }
 }
+
+function secure(data: string, { cert, key }: { readonly cert: string; readonly key: string }): void {
+  const files = { 'server.crt': cert, 'server.key': key, 'pg_hba.conf': logins }
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(data, name), text, { mode: 0o600 })
+    if (isRoot) chownSync(join(data, name), owner().uid ?? 0, owner().gid ?? 0)
+  }
+}
+
+const logins = 'host all weir all trust\nhostssl all guest all scram-sha-256\n'
 
 /** PostgreSQL refuses to run as root. */
 const owner = () => ownerOf('postgres')

@@ -10,6 +10,8 @@ import { findProgram, freePort, missingServer } from './server-support.js'
 export interface RedisServerOptions {
   /** More of the server's settings, as its command line takes them. */
   readonly settings?: readonly string[]
+  /** Speaks TLS with these, in PEM, on one more port. */
+  readonly tls?: { readonly cert: string; readonly key: string }
   /** Makes it a sentinel instead, with these settings, which it keeps up to date itself. */
   readonly sentinel?: string
 }
@@ -21,17 +23,21 @@ export class RedisServer {
     private readonly process: ServerProcess,
     readonly port: number,
     private readonly settings: readonly string[],
+    /** Where it speaks TLS; 0 where it does not. */
+    readonly tlsPort: number,
   ) {}
 
   /** Errors when there is no program; ask `missingRedis` before. */
-  static async start({ settings = [], sentinel }: RedisServerOptions = {}): Promise<RedisServer> {
+  static async start({ settings = [], tls, sentinel }: RedisServerOptions = {}): Promise<RedisServer> {
     const program = findProgram('redis-server')
     if (program === undefined) throw new Error('starting Redis: it is not installed')
     const process = new ServerProcess({ directory: mkdtempSync(join(tmpdir(), 'weir-redis-')) })
     const file = join(process.directory, 'sentinel.conf')
     if (sentinel !== undefined) writeFileSync(file, sentinel)
     const kind = sentinel === undefined ? ['--appendonly', 'yes', '--save', ''] : [file, '--sentinel']
-    const server = new RedisServer(program, process, await freePort(), [...kind, ...settings])
+    const tlsPort = tls === undefined ? 0 : await freePort()
+    const secured = tls === undefined ? [] : securityOf(tlsPort, tls, process.directory)
+    const server = new RedisServer(program, process, await freePort(), [...kind, ...settings, ...secured], tlsPort)
     await server.start()
     return server
   }
@@ -89,6 +95,16 @@ export class RedisServer {
       socket.destroy()
     }
   }
+}
+
+function securityOf(port: number, tls: { readonly cert: string; readonly key: string }, directory: string): string[] {
+  const file = (name: 'cert' | 'key') => {
+    const path = join(directory, `${name}.pem`)
+    writeFileSync(path, tls[name])
+    return path
+  }
+  const files = ['--tls-cert-file', file('cert'), '--tls-key-file', file('key')]
+  return ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no']
 }
 
 /**

@@ -1,13 +1,12 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type Server } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { firstValueFrom, type Observable } from 'rxjs'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { cassandra, mysql, postgres, redis } from '../../src/index.js'
-import { type Connection, type DeclaredConnection, silentLogger, systemClock } from '../../src/model/index.js'
 import { clientConfig, connectionOptions } from '../../src/postgres/options.js'
 import { withoutTls } from '../../src/postgres/url-tls.js'
 import { type Certificate, selfSigned } from '../support/certificates.js'
+import { failureOf } from '../support/use-connection.js'
 
 /** Speaks TLS, and notes whether a client that saw the certificate went on to say something. */
 class TlsServer {
@@ -57,29 +56,10 @@ beforeAll(() => {
   certificate = selfSigned()
 })
 
-const open: Connection[] = []
 const servers: TlsServer[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((connection) => connection.close()))
+afterEach(() => {
   for (const server of servers.splice(0)) server.close()
 })
-
-interface Runs extends Connection {
-  run(work: (client: never) => Promise<unknown>): Observable<unknown>
-}
-
-/** What comes of using a connection once. */
-async function use({ definition, options }: DeclaredConnection): Promise<unknown> {
-  const context = { app: 'a', name: 'c', clock: systemClock, log: silentLogger, production: false, dataDirectory: '.' }
-  const connection = definition.open(definition.options.parse(options), context) as Runs
-  open.push(connection)
-  const work = (client: { query?(text: string): unknown; ping?(): unknown }) =>
-    Promise.resolve(client.query?.('SELECT 1') ?? client.ping?.())
-  return firstValueFrom(connection.run(work as never)).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-}
 
 type Ssl = true | { ca?: string; rejectUnauthorized?: boolean }
 const clients = {
@@ -93,7 +73,7 @@ describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', { timeout: 60_0
   async function said(ssl: Ssl): Promise<{ count: number; error: unknown }> {
     const server = new TlsServer(certificate, kind === 'postgres')
     servers.push(server)
-    const error = await use(clients[kind](await server.listen(), ssl))
+    const error = await failureOf(clients[kind](await server.listen(), ssl))
     return { count: server.said, error }
   }
 

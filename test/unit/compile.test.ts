@@ -473,7 +473,9 @@ describe('a topology', () => {
 
   test('compared with another tells flows, stages and guarantees that differ', () => {
     const before = compiled(
-      config(flow(orders, json(), rows), { flows: { a: flow(orders, json(), rows), b: declared } }),
+      config(flow(orders, json(), rows), {
+        flows: { a: flow(kafka.source({ topic: 'orders', group: 'a' }), json(), rows), b: declared },
+      }),
     )
     const after = compiled(
       config(declared, {
@@ -570,7 +572,10 @@ describe('checkpoints are kept', () => {
 
   test('where a flow says, by name or kind, whatever else is said', () => {
     const flows = Object.fromEntries(
-      ['db', 'postgres'].map((checkpoints) => [checkpoints, flow(orders, json(), rows).with({ checkpoints })]),
+      ['db', 'postgres'].map((checkpoints) => [
+        checkpoints,
+        flow(kafka.source({ topic: 'orders', group: checkpoints }), json(), rows).with({ checkpoints }),
+      ]),
     )
     expect(keeper('cache', { WEIR_CHECKPOINTS: 'memory' }, { flows })).toEqual(['db', 'db'])
   })

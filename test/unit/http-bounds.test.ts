@@ -263,6 +263,21 @@ describe('answers of a view', () => {
     expect(answers.of(content('a'), 'last', {}, 5)).toBe(last)
   })
 
+  test('that streams hold are not made again, however large they are', () => {
+    let made = 0
+    const answers = new Answers((table) => {
+      made++
+      return { t: table('t') }
+    })
+    const ask = (top: number) => answers.of(content('a'), `${top}`, {}, top)
+    // Together they are more than is remembered.
+    const tops = Array.from({ length: 60 }, (_, index) => 400 + index)
+    for (const top of tops) answers.tell(ask(top), undefined)
+    const held = tops.map(ask)
+    expect(made).toBe(tops.length)
+    expect(new Set(held).size).toBe(tops.length)
+  })
+
   test('that streams compare with are bounded, and never fewer than the old and the new one', () => {
     const answers = new Answers(undefined)
     const made = Array.from({ length: 90 }, (_, top) => answers.of(content('a'), `${top}`, {}, 400 + top))

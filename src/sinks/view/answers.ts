@@ -54,6 +54,8 @@ export class Answers {
   private readonly made = new Map<string, Answer>()
   /** What streams hold, and how many of them. */
   private readonly told = new Map<Answer, number>()
+  /** What each answer was made for: what streams hold need not be made again for others. */
+  private readonly purposes = new WeakMap<Answer, string>()
 
   /** Without a function every table is shown as it is. */
   constructor(private readonly answer: AnswerOf | undefined) {}
@@ -62,8 +64,10 @@ export class Answers {
   of({ tag, tables }: { tag: string; tables: ViewTables }, question: string, query: unknown, top: number): Answer {
     if (tag !== this.tag) this.made.clear()
     this.tag = tag
-    const known = this.made.get(question)
+    const purpose = `${tag} ${question}`
+    const known = this.made.get(question) ?? [...this.told.keys()].find((held) => this.purposes.get(held) === purpose)
     const answer = known ?? this.make(tables, query, top)
+    this.purposes.set(answer, purpose)
     // Who was asked for last is forgotten last.
     this.made.delete(question)
     this.made.set(question, answer)
