@@ -152,7 +152,13 @@ export class EventTime implements StreamTime {
 
   /** Reading begins at these positions, which may be in topics that have taken the place of others. */
   begin(positions: readonly Position[]): void {
-    for (const { topic, partition, facts } of positions) if (facts) this.facts.set(topic, partition, facts)
+    for (const { topic, partition, facts } of positions) {
+      if (facts === undefined) continue
+      this.facts.set(topic, partition, facts)
+      const time = this.times.get(topic, partition)
+      // Windows have closed that did not wait for it, as for one that is idle.
+      if (time !== undefined && partition >= (facts.first ?? facts.partitions)) time.toldIdle = 'yes'
+    }
   }
 
   release(partitions: readonly TopicPartition[]): void {

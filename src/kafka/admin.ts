@@ -1,5 +1,6 @@
 import { defer, first, type Observable, repeat, tap, timer } from 'rxjs'
 import { type ErrorCode, type ErrorPlace, type Position, type TopicPartition, WeirError } from '../model/index.js'
+import type { SeenTopic, Spot } from '../state/topic-protocol/index.js'
 import {
   type ClientError,
   type ClientSettings,
@@ -12,6 +13,8 @@ import {
 import { connectClient } from './connecting.js'
 import { kafkaError } from './errors.js'
 
+export type { SeenTopic, Spot } from '../state/topic-protocol/index.js'
+
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
 
@@ -23,9 +26,6 @@ const idsAgainMs = 60_000
 const toWrite = 4
 /** The id where there is none. */
 const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
-
-/** The two ends of a partition, or a time in ms: where the first record of that time or later lies. */
-export type Spot = 'earliest' | 'latest' | number
 
 export interface TopicRequest {
   readonly topic: string
@@ -50,13 +50,6 @@ export interface TopicRequest {
 interface Clients {
   readonly client: Producer
   readonly admin: Admin
-}
-
-/** What a topic is at the moment. */
-export interface SeenTopic {
-  /** Tells it from others of its name; undefined where the broker does not say. */
-  readonly id: string | undefined
-  readonly partitions: number
 }
 
 interface Metadata {

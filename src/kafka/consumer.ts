@@ -1,4 +1,5 @@
 import type { Position, TopicPartition } from '../model/index.js'
+import { factsText, type GroupPosition, groupPosition } from '../state/topic-protocol/index.js'
 import {
   type ClientError,
   type ClientSettings,
@@ -10,7 +11,6 @@ import {
   nativeClient,
 } from './client.js'
 import { coded, connectClient } from './connecting.js'
-import { factsText, type GroupPosition, groupPosition } from './topic-facts.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000

@@ -109,6 +109,7 @@ class Session {
     this.arrival = new TopicArrival(connection.topics, options)
     this.watch = new TopicWatch(connection.topics, options, {
       parts: { [Symbol.iterator]: () => this.parts.values() },
+      part: (topic, partition) => this.parts.get(topic, partition),
       readingMs: () => this.readingMs(),
       hold: (topic, isHeld) => this.fetching.hold(topic, isHeld),
       move: (part, to) => this.move(part, to),

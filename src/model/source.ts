@@ -15,6 +15,11 @@ export interface TopicFacts {
   readonly end?: number | undefined
   /** How many offsets went by in topics that had this name before: with them, places are in order over all of them. */
   readonly before?: number | undefined
+  /**
+   * How many partitions there were when the topic was first read: those beyond were added since. In one that has taken the
+   * place of another, all were.
+   */
+  readonly first?: number | undefined
 }
 
 /** The next offset to read of one partition. */

@@ -13,6 +13,7 @@ import {
   type Windowed,
 } from '../../src/index.js'
 import type { Accounting, Random, SimulatedInput, SimulateOptions } from '../../src/testing/index.js'
+import { inRows, inWindows } from './accounting.js'
 import { type Scenario, source, table, Visit, visits } from './visits.js'
 
 /**
@@ -56,11 +57,6 @@ const listedByKey: Operator<Visit, Windowed<{ ids: number[] }, Key>> = aggregate
   of: ids,
 })
 
-const idOf = ({ id }: Pick<Visit, 'id'>) => `visit ${id}`
-const inWindows: Accounting<Visit> = {
-  idOf,
-  idsOf: ({ value }: Windowed<{ ids: number[] }>) => value.ids.map((id) => idOf({ id })),
-}
 const byKey: Accounting<Visit> = {
   ...inWindows,
   groups: {
@@ -68,7 +64,6 @@ const byKey: Accounting<Visit> = {
     window: ({ window: { start } }: Windowed<unknown>) => start.toISOString(),
   },
 }
-const inRows: Accounting<Visit> = { idOf, idsOf: (visit: Visit) => [idOf(visit)] }
 
 /** A server that does not take every third visit. */
 const refuses = (value: unknown) => (value as Visit).id % 3 === 0

@@ -20,6 +20,7 @@ import {
 import { eachRecord } from '../../src/testing/index.js'
 import { accountedScenarios } from './accounted-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
+import { topicScenarios } from './topic-scenarios.js'
 import {
   byHop,
   byUserAndWindow,
@@ -111,6 +112,7 @@ export const scenarios: readonly Scenario[] = [
   scenario('hopping windows, exactly once', flow(source, json(Visit), timed, hops, table()), byHop, lateVisits, whole),
   ...sharedScenarios,
   ...accountedScenarios,
+  ...topicScenarios,
 ]
 
 /** The scenario of that name. */

@@ -3,8 +3,8 @@ import type { SeenTopic, Spot, TopicAdmin } from '../../src/kafka/admin.js'
 import type { GroupConsumer } from '../../src/kafka/consumer.js'
 import type { ReaderOptions } from '../../src/kafka/reader-options.js'
 import { startingPoints } from '../../src/kafka/starting-points.js'
-import type { GroupPosition } from '../../src/kafka/topic-facts.js'
 import { type Position, silentLogger, type TopicChange, type TopicFacts } from '../../src/model/index.js'
+import type { GroupPosition } from '../../src/state/topic-protocol/index.js'
 
 const topic = 'orders'
 const at = (partition: number, offset: number, facts?: TopicFacts): Position => ({ topic, partition, offset, facts })
@@ -91,11 +91,33 @@ describe('a partition without a position', () => {
     ] as const
     const facts = { id: 'a', partitions: 1 }
     const byGiven = await begin({ now, logs, given: [at(0, 50, facts)] })
-    expect(byGiven).toMatchObject({ offsets: { 0: 50, 1: 3 }, noticed: [{ topic, change: 'grown' }] })
+    const added = [{ change: 'grown' }, { change: 'gap', records: 3 }]
+    expect(byGiven).toMatchObject({ offsets: { 0: 50, 1: 3 }, noticed: added })
     const byGroup = await begin({ now, logs, group: [{ ...at(0, 50, facts), isForeign: false }], assigned: [1] })
-    expect(byGroup).toMatchObject({ offsets: { 1: 3 }, noticed: [{ topic, change: 'grown' }] })
+    expect(byGroup).toMatchObject({ offsets: { 1: 3 }, noticed: added })
     const ofOthers = await begin({ now, logs, group: [{ ...at(0, 50), isForeign: true }], assigned: [1] })
     expect(ofOthers.offsets).toEqual({ 1: 3 })
+  })
+
+  test('that was added is read from its beginning, though others have committed by now that it is there', async () => {
+    const now = { id: 'a', partitions: 2 }
+    const group = [{ ...at(0, 50, { id: 'a', partitions: 2, first: 1 }), isForeign: false }]
+    const logs = [
+      [0, 50],
+      [0, 70],
+    ] as const
+    const begun = await begin({ now, logs, group, assigned: [1] })
+    expect(begun.positions).toMatchObject([{ offset: 0, facts: { partitions: 2, first: 1 } }])
+  })
+
+  test('that was added, and has lost its beginning since', async () => {
+    const now = { id: 'a', partitions: 2 }
+    const logs = [
+      [0, 50],
+      [3, 70],
+    ] as const
+    const begun = await begin({ now, logs, given: [at(0, 50, { id: 'a', partitions: 2, first: 1 })], assigned: [1] })
+    expect(begun).toMatchObject({ offsets: { 1: 3 }, noticed: [{ topic, change: 'gap', records: 3 }] })
   })
 
   test('that another member has yet to begin with is none that was added', async () => {
@@ -147,7 +169,7 @@ describe('a position that is kept', () => {
     const scene = { now: { id: 'b', partitions: 1 }, logs: [[2, 40]], given: [at(0, 50, facts)] } as const
     await expect(begin(scene)).rejects.toMatchObject({ code: 'WEIR_SOURCE_RECREATED', remedy: 'stop' })
     const { positions } = await begin({ ...scene, options: { onRecreated: 'restart' } })
-    expect(positions).toEqual([at(0, 2, { id: 'b', partitions: 1, start: 2, end: 40, before: 57 })])
+    expect(positions).toEqual([at(0, 2, { id: 'b', partitions: 1, start: 2, end: 40, before: 57, first: 0 })])
   })
 
   test('before the first record that is left', async () => {

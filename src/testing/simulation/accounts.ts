@@ -17,26 +17,60 @@ export interface Accounting<In = never> {
   }
 }
 
-/** Each record is in the results or in the dead letters, as itself: never in both, never in neither. */
+interface Written {
+  readonly id: string
+  readonly bytes: unknown
+  /** Tells the topic from others of its name. */
+  readonly topicId: string | undefined
+}
+
+/**
+ * Each record is in the results or in the dead letters, as itself: never in both, never in neither. What was deleted before
+ * it was read, or was lost by the brokers, need not be; what is told to be lost has to be that.
+ */
 export class Accounts {
-  private readonly ids = new Map<string, { readonly id: string; readonly bytes: unknown }>()
+  /** By place. Topics of one name have the same places. */
+  private readonly written = new Map<string, Written[]>()
   private readonly groups = new Map<string, string>()
   private readonly windows = new Set<string>()
   private readonly open: Set<string>
   private readonly results = new Set<string>()
   private readonly letters = new Set<string>()
+  /** Which may count again, for it was said to read all again. */
+  private readonly again = new Set<string>()
 
   constructor(
     private readonly world: World,
     private readonly accounting: Accounting,
     input: readonly PlacedInput[],
   ) {
-    for (const { logged, bytes } of input) {
+    for (const { logged } of input) {
       const id = accounting.idOf(logged.value)
-      this.ids.set(placeOf(logged), { id, bytes })
       this.groups.set(id, accounting.groups?.of(logged.value, logged) ?? '')
     }
-    this.open = new Set([...this.ids.values()].map(({ id }) => id))
+    this.open = new Set(this.groups.keys())
+  }
+
+  /** A record of the input is in its topic. */
+  wrote({ logged, bytes }: PlacedInput, at: Position, topicId: string | undefined): void {
+    const id = this.accounting.idOf(logged.value)
+    this.written.set(placeOf(at), [...(this.written.get(placeOf(at)) ?? []), { id, bytes, topicId }])
+  }
+
+  /** Nobody has to find these any more. */
+  excuse(from: Position, to: number, topicId: string | undefined): void {
+    for (const id of this.between(from, to, topicId)) this.open.delete(id)
+  }
+
+  /** Nobody has to find again what was in a topic. */
+  excuseTopic(topicId: string): void {
+    for (const all of this.written.values())
+      for (const one of all) if (one.topicId === topicId) this.open.delete(one.id)
+  }
+
+  /** These may count once more. */
+  repeat(from: Position, to: number, topicId: string | undefined): void {
+    for (const id of this.between(from, to, topicId)) this.again.add(id)
   }
 
   counted(output: unknown, once: boolean): void {
@@ -44,19 +78,19 @@ export class Accounts {
     this.tellApart(ids, output as never, once)
     for (const id of ids) {
       this.open.delete(id)
-      if (once && this.results.has(id)) this.world.breaks(`each record counts once: ${id} counts again`)
+      if (once && this.results.has(id) && !this.again.has(id))
+        this.world.breaks(`each record counts once: ${id} counts again`)
       this.results.add(id)
       this.compare(id)
     }
   }
 
   lettered(place: Position, value: unknown): void {
-    const known = this.ids.get(placeOf(place))
+    const there = this.written.get(placeOf(place)) ?? []
+    const known = there.find(({ bytes }) => isDeepStrictEqual(value, bytes))
     if (known === undefined)
-      return this.world.breaks(`a dead letter is the record that was refused: nobody wrote ${placeOf(place)}`)
-    const { id, bytes } = known
-    if (!isDeepStrictEqual(value, bytes))
-      this.world.breaks(`a dead letter is the record that was refused: ${id} is not`)
+      return this.world.breaks(`a dead letter is the record that was refused: ${placeOf(place)} is not`)
+    const { id } = known
     this.open.delete(id)
     this.letters.add(id)
     this.compare(id)
@@ -65,6 +99,12 @@ export class Accounts {
   /** What is in neither. */
   missing(): string[] {
     return [...this.open].map((id) => `${id} is nowhere`)
+  }
+
+  private *between({ topic, partition, offset }: Position, to: number, topicId: string | undefined): Generator<string> {
+    for (let at = offset; at < to; at++)
+      for (const one of this.written.get(placeOf({ topic, partition, offset: at })) ?? [])
+        if (one.topicId === topicId) yield one.id
   }
 
   private tellApart(ids: readonly string[], output: never, once: boolean): void {
@@ -78,7 +118,7 @@ export class Accounts {
   }
 
   private compare(id: string): void {
-    if (this.results.has(id) && this.letters.has(id))
+    if (this.results.has(id) && this.letters.has(id) && !this.again.has(id))
       this.world.breaks(`no record is in the results and in the dead letters: ${id} is in both`)
   }
 }

@@ -187,12 +187,22 @@ class SimulatedChannelReader implements SourceTask {
     const { cluster, limit } = around
     const { topic, group, instance } = request
     const committed = () => undefined
+    const stop = { onRecreated: 'fail', onTruncated: 'fail', onGrown: 'fail' } as const
     this.reader = new SimulatedReader(cluster, actor, {
       topics: [topic],
       group,
+      from: 'earliest',
+      isInternal: true,
+      keeps: 'state by key',
+      onGap: 'warn',
+      ...stop,
+      doing: `reading internal topic '${topic}'`,
+      place: request.place,
       instance,
       limit,
       committed,
+      told: () => undefined,
+      strayed: () => undefined,
       answersAfterMs: 0,
     })
     this.assignments$ = concat(made(cluster, actor, request).pipe(ignoreElements()), this.reader.assignments$)
@@ -249,7 +259,11 @@ class SimulatedChannelReader implements SourceTask {
 /** How many partitions the topic has; it is made where it is missing. */
 function made(cluster: Cluster, actor: Actor, { topic, like }: ChannelRequest): Observable<number> {
   const counts = () => (like === 'single' ? [1] : like.flatMap(({ topics }) => topics).map(countOf))
-  const countOf = (one: string) => cluster.partitionsOf([one]).length
+  const countOf = (one: string) => {
+    if (!cluster.has(one))
+      throw new WeirError('WEIR_SINK_UNREACHABLE', `making topic '${topic}': '${one}' is not there`)
+    return cluster.partitionsOf([one]).length
+  }
   return cluster.link.request(actor, {
     what: `making topic ${topic}`,
     execute: () => cluster.topic(topic, Math.max(...counts())),

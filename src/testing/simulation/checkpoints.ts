@@ -18,6 +18,8 @@ interface Owner {
   readonly name: string
   readonly generation: number
   position: number
+  /** Tells the topic from others of its name. */
+  topicId: string | undefined
 }
 
 /** The server that keeps checkpoints, and the rows that joined them. */
@@ -36,8 +38,9 @@ export class CheckpointServer {
   acquire(who: Actor, task: string, partitions: readonly TopicPartition[]): readonly AcquiredPartition[] {
     const [acquired = []] = now(this.store.acquire(task, partitions))
     for (const partition of acquired) {
-      const position = partition.progress?.position ?? 0
-      this.owners.set(keyOf(task, partition), { name: who.name, generation: partition.generation, position })
+      const { position = 0, facts } = partition.progress ?? {}
+      const { generation } = partition
+      this.owners.set(keyOf(task, partition), { name: who.name, generation, position, topicId: facts?.id })
     }
     return acquired
   }
@@ -57,8 +60,8 @@ export class CheckpointServer {
     for (const partition of partitions) this.checkOwner(who, task, partition)
     for (const row of rows) this.judge.effect(who.name, row, true)
     this.judge.committed(
-      partitions.map(({ topic, partition, progress: { position, watermark } }) => {
-        return { topic, partition, offset: position, watermark }
+      partitions.map(({ topic, partition, progress: { position, watermark, facts } }) => {
+        return { topic, partition, offset: position, watermark, facts }
       }),
     )
   }
@@ -66,13 +69,20 @@ export class CheckpointServer {
   /** What the store let through has to be by the one who acquired the partition last, and go forward. */
   private checkOwner(who: Actor, task: string, partition: EpochCommit['partitions'][number]): void {
     const owner = this.owners.get(keyOf(task, partition))
+    const { progress } = partition
     const name = partitionName(partition)
     if (owner?.name !== who.name || owner.generation !== partition.generation) {
       this.world.breaks(`no effect counts after fencing: ${who.name} committed ${name}, ${owner?.name} has it`)
-    } else if (partition.progress.position < owner.position) {
-      this.world.breaks(`positions do not go back: ${name} from ${owner.position} to ${partition.progress.position}`)
+    } else if (this.goesBack(partition, owner)) {
+      this.world.breaks(`positions do not go back: ${name} from ${owner.position} to ${progress.position}`)
     }
-    if (owner !== undefined) owner.position = partition.progress.position
+    if (owner !== undefined) Object.assign(owner, { position: progress.position, topicId: progress.facts?.id })
+  }
+
+  /** In another topic of that name it begins anew, and in one that has lost its end it may have been told to. */
+  private goesBack({ progress, ...at }: EpochCommit['partitions'][number], owner: Owner): boolean {
+    if (progress.position >= owner.position || progress.facts?.id !== owner.topicId) return false
+    return !this.judge.mayGoBack(at)
   }
 }
 

@@ -1,7 +1,11 @@
 import type { Header, Key, Origin, Position, TopicPartition } from '../../model/index.js'
+import type { SeenTopic } from '../../state/topic-protocol/index.js'
 import { Group, type GroupTimes } from './group.js'
 import { Link } from './link.js'
 import type { World } from './world.js'
+
+/** How long it takes at the most until clients find that a topic has more partitions, ms. */
+const refreshMs = 5_000
 
 /** A record as it is written. */
 export interface Message {
@@ -21,19 +25,32 @@ export type Outcome = 'open' | 'committed' | 'aborted'
 /** A partition: what was written, from `start` on, and in which transactions. */
 interface Log {
   start: number
+  /** Whether it has lost its end once. */
+  isShortened: boolean
   readonly entries: { readonly origin: Origin; readonly fate: Fate | undefined }[]
+}
+
+/** A topic from when it is created to when it is deleted. */
+interface Topic {
+  /** Tells it from others of its name. */
+  readonly id: string
+  readonly logs: Log[]
 }
 
 /** A Kafka cluster: topics, and the groups that read them. */
 export class Cluster {
   readonly link: Link
-  private readonly topics = new Map<string, Log[]>()
+  private readonly topics = new Map<string, Topic>()
+  private created = 0
   private readonly groups = new Map<string, Group>()
   private readonly listeners = new Set<() => void>()
+  private readonly reading = new Set<(partition: TopicPartition) => number | undefined>()
 
   constructor(
     readonly world: World,
     private readonly times: GroupTimes,
+    /** Whether topics may be grown, deleted and cut by others. Else nobody asks what they are. */
+    readonly isChanging = false,
   ) {
     this.link = new Link(world, 'kafka', true)
   }
@@ -41,12 +58,66 @@ export class Cluster {
   /** Makes sure that there is a topic. Returns how many partitions it has. */
   topic(name: string, partitions: number): number {
     const known = this.topics.get(name)
-    if (known !== undefined) return known.length
-    this.topics.set(
-      name,
-      Array.from({ length: partitions }, () => ({ start: 0, entries: [] })),
-    )
+    if (known !== undefined) return known.logs.length
+    const logs = Array.from({ length: partitions }, emptyLog)
+    this.topics.set(name, { id: `${name}#${++this.created}`, logs })
+    if (this.isChanging) this.refresh(name)
     return partitions
+  }
+
+  /** Adds partitions. The groups that read the topic find them within some seconds. */
+  grow(name: string, to: number): void {
+    const logs = this.topics.get(name)?.logs ?? []
+    while (logs.length < to) logs.push(emptyLog())
+    this.refresh(name)
+  }
+
+  /** Deletes a topic, and with it the offsets that groups have of it. */
+  remove(name: string): void {
+    this.topics.delete(name)
+    for (const group of this.allGroups()) group.forget(name)
+  }
+
+  /** Loses all from a position on, as brokers do that were restored. */
+  shorten(position: Position): void {
+    const log = this.log(position)
+    log.entries.splice(Math.max(0, position.offset - log.start))
+    log.isShortened = true
+  }
+
+  hasLostEnd(partition: TopicPartition): boolean {
+    return this.log(partition).isShortened
+  }
+
+  /** Whether somebody reads a partition beyond its end. */
+  isReadBeyond(partition: TopicPartition): boolean {
+    return [...this.reading].some((positionOf) => (positionOf(partition) ?? 0) > this.end(partition))
+  }
+
+  /** Tells how far a partition is read by somebody, until the returned function is called. */
+  reads(positionOf: (partition: TopicPartition) => number | undefined): () => void {
+    this.reading.add(positionOf)
+    return () => this.reading.delete(positionOf)
+  }
+
+  /** What topics are at the moment; undefined where there is none of that name. */
+  describe(names: readonly string[]): ReadonlyMap<string, SeenTopic | undefined> {
+    return new Map(names.map((name) => [name, this.seen(name)] as const))
+  }
+
+  /** Tells a topic from others of its name, where there may be such. */
+  idOf(topic: string): string | undefined {
+    return this.isChanging ? this.topics.get(topic)?.id : undefined
+  }
+
+  /** To which partition records of a key are written. */
+  partitionFor(topic: string, key: string | Buffer): number {
+    const count = this.topics.get(topic)?.logs.length ?? 1
+    return hash(key) % count
+  }
+
+  hasPartition({ topic, partition }: TopicPartition): boolean {
+    return this.topics.get(topic)?.logs[partition] !== undefined
   }
 
   has(topic: string): boolean {
@@ -54,7 +125,7 @@ export class Cluster {
   }
 
   partitionsOf(topics: readonly string[]): TopicPartition[] {
-    return topics.flatMap((topic) => this.logs(topic).map((_, partition) => ({ topic, partition })))
+    return topics.flatMap((topic) => (this.topics.get(topic)?.logs ?? []).map((_, partition) => ({ topic, partition })))
   }
 
   append(topic: string, partition: number, message: Message, fate?: Fate): Origin {
@@ -129,6 +200,13 @@ export class Cluster {
     return [...this.topics.keys()]
   }
 
+  /** Its readers find within some seconds what partitions there are. */
+  private refresh(topic: string): void {
+    this.world.servers.after(this.world.random.between(0, refreshMs), () => {
+      for (const group of this.allGroups()) if (group.reads(topic)) group.retarget()
+    })
+  }
+
   private log({ topic, partition }: TopicPartition): Log {
     const log = this.logs(topic)[partition]
     if (log === undefined) throw new RangeError(`there is no partition ${partition} of topic '${topic}'`)
@@ -136,11 +214,18 @@ export class Cluster {
   }
 
   private logs(topic: string): Log[] {
-    const logs = this.topics.get(topic)
-    if (logs === undefined) throw new RangeError(`there is no topic '${topic}'`)
-    return logs
+    const known = this.topics.get(topic)
+    if (known === undefined) throw new RangeError(`there is no topic '${topic}'`)
+    return known.logs
+  }
+
+  private seen(name: string): SeenTopic | undefined {
+    const known = this.topics.get(name)
+    return known && { id: known.id, partitions: known.logs.length }
   }
 }
+
+const emptyLog = (): Log => ({ start: 0, isShortened: false, entries: [] })
 
 function endOf({ start, entries }: Log): number {
   return start + entries.length

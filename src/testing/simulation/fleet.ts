@@ -16,6 +16,8 @@ export class Fleet {
   private readonly slots: Slot[]
   /** Also those whose place another has taken. */
   private all: SimulatedProcess[] = []
+  /** Whether nobody is started for a while. */
+  private isHeld = false
 
   constructor(
     private readonly world: World,
@@ -59,6 +61,21 @@ export class Fleet {
     this.ensure(slot)
   }
 
+  /** Stops all, and does something between two lives. */
+  between(action: () => void): void {
+    if (this.isHeld) return
+    this.isHeld = true
+    const stopping = this.running
+    for (const process of stopping) process.stop()
+    const look = () => {
+      if (this.running.length > 0) return void this.world.servers.after(downMs / 10, look)
+      action()
+      this.isHeld = false
+      for (const slot of this.slots) this.ensure(slot)
+    }
+    look()
+  }
+
   isReplaced(process: SimulatedProcess): boolean {
     return this.slots.every((slot) => slot.process !== process)
   }
@@ -76,7 +93,7 @@ export class Fleet {
   }
 
   private ensure(slot: Slot): void {
-    if (!slot.isWanted || slot.process !== undefined) return
+    if (!slot.isWanted || slot.process !== undefined || this.isHeld) return
     const name = `p${slot.number}.${++slot.incarnations}`
     const process = this.launch(name, slot.number, () => {
       if (slot.process !== process) return

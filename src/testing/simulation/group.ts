@@ -59,7 +59,7 @@ export class Group {
   private readonly members = new Map<number, Member>()
   private readonly owners = new Map<string, Owned>()
   private target = new Map<string, number>()
-  private readonly offsets = new Map<string, number>()
+  private readonly offsets = new Map<string, Position>()
   private joined = 0
 
   constructor(
@@ -77,7 +77,9 @@ export class Group {
       this.cluster.world.breaks(`each source is a member of its own: two of ${actor.name} are '${instance}'`)
     }
     if (before !== undefined) this.succeed(before, member)
-    else this.retarget()
+    // Who comes back for other topics has the group look again who gets what.
+    const isLike = before?.topics.join() === topics.join()
+    if (!isLike) this.retarget()
     return member
   }
 
@@ -119,11 +121,20 @@ export class Group {
   /** As in Kafka, a member may commit what another has. Errors: fenced when it is no member. */
   commit(member: Member, positions: readonly Position[]): void {
     if (member.isGone) throw fenced(`'${member.name}' is no member of group '${this.name}'`)
-    for (const position of positions) this.offsets.set(partitionName(position), position.offset)
+    for (const position of positions) this.offsets.set(partitionName(position), position)
   }
 
-  committed(partition: TopicPartition): number | undefined {
+  committed(partition: TopicPartition): Position | undefined {
     return this.offsets.get(partitionName(partition))
+  }
+
+  /** A topic is deleted: its offsets go with it. */
+  forget(topic: string): void {
+    for (const [name, position] of this.offsets) if (position.topic === topic) this.offsets.delete(name)
+  }
+
+  reads(topic: string): boolean {
+    return this.readersOf({ topic }).length > 0
   }
 
   /** Moves partitions about, though no member came or went; some may have no owner until `retarget`. */

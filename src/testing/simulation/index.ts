@@ -5,6 +5,7 @@
  *   simulation           one run: the flow between stand-ins, the storm, the judgement
  *   models, judge        what must come out, and whether it does
  *   storm                what goes wrong, and when
+ *   topic-changes        what becomes of topics; topic-watch: who notices while reading
  *   world, random        virtual time, actors, the trace; all choices from one seed
  *   link                 requests that are slow, lost, late or doubled
  *   inputs               what is written to the topics that are read
@@ -21,3 +22,4 @@ export type { Random } from './random.js'
 export { SimulationFailure, type SimulationReport, simulate } from './simulate.js'
 export type { SimulateOptions } from './simulation.js'
 export { type Fault, faults } from './storm.js'
+export { type TopicFault, topicChanges } from './topic-changes.js'

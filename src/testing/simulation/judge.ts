@@ -25,6 +25,9 @@ export interface CommittedPartition extends Position {
   readonly watermark?: number | undefined
 }
 
+/** Tells a topic from others of its name, where there may be such. */
+type IdOf = (topic: string) => string | undefined
+
 interface Committed {
   /** Up to where a partition has been committed by those who give results. */
   position(partition: TopicPartition): number
@@ -44,6 +47,8 @@ export class Judge {
   private readonly awaited = new Map<string, Awaited>()
   private readonly open: Set<Awaited>
   private readonly positions = new Map<string, number>()
+  /** Where positions may go back. */
+  private readonly setBack = new Set<string>()
   private readonly watermarks = new Map<string, number>()
 
   constructor(
@@ -51,7 +56,8 @@ export class Judge {
     private readonly model: Model | undefined,
     input: Parameters<Model['expected']>[0],
     private readonly last: LastTopics,
-    private readonly accounts?: Accounts,
+    private readonly idOf: IdOf,
+    readonly accounts?: Accounts,
   ) {
     for (const { id, value, due } of model?.expected(input) ?? []) {
       const known = this.awaited.get(id) ?? { id, value, dues: [], done: 0, isRejected: false }
@@ -104,7 +110,9 @@ export class Judge {
   committed(partitions: readonly CommittedPartition[]): void {
     for (const { watermark = Number.NEGATIVE_INFINITY, ...position } of partitions) {
       const name = partitionName(position)
-      this.positions.set(name, Math.max(position.offset, this.positionOf(position)))
+      const place = `${name} ${position.facts?.id}`
+      const known = this.setBack.has(place) ? 0 : (this.positions.get(place) ?? 0)
+      this.positions.set(place, Math.max(position.offset, known))
       this.watermarks.set(name, Math.max(watermark, this.watermarkOf(position)))
     }
     const state = this.state()
@@ -115,7 +123,21 @@ export class Judge {
   }
 
   positionOf(partition: TopicPartition): number {
-    return this.positions.get(partitionName(partition)) ?? 0
+    return this.knownPosition(partition) ?? 0
+  }
+
+  /** Undefined where nobody has committed one, in the topic that has this name now. */
+  knownPosition(partition: TopicPartition): number | undefined {
+    return this.positions.get(this.placeOf(partition))
+  }
+
+  /** It was said to go on in this partition before what is committed. */
+  goesBack(partition: TopicPartition): void {
+    this.setBack.add(this.placeOf(partition))
+  }
+
+  mayGoBack(partition: TopicPartition): boolean {
+    return this.setBack.has(this.placeOf(partition))
   }
 
   /** What somebody reads who sees only what counts has to be each result, as often as it came out. */
@@ -149,6 +171,10 @@ export class Judge {
       position: (partition) => (topics.includes(partition.topic) ? this.positionOf(partition) : 0),
       watermark: watermarks.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...watermarks),
     }
+  }
+
+  private placeOf(partition: TopicPartition): string {
+    return `${partitionName(partition)} ${this.idOf(partition.topic)}`
   }
 
   private watermarkOf(partition: TopicPartition): number {

@@ -27,6 +27,8 @@ export interface Making {
   readonly instance: string | undefined
   /** The sources at work in it. */
   readonly readers: readonly SimulatedReader[]
+  /** The flow has stopped, and does not go on by itself. */
+  readonly stopped: (code: ErrorCode) => void
 }
 
 /** A process that runs the flow: it can stop, die, stand still, be cut off, and be wrong about the time. */
@@ -160,6 +162,7 @@ export class SimulatedProcess {
     const gaveUp = all.find(({ state, error }) => state === 'failed' && servers.includes(error?.code))
     if (this.actor.world.isCalm && gaveUp !== undefined)
       this.actor.world.breaks(`nobody gives up on a server that is there: ${messageOf(gaveUp.error)}`)
+    for (const { state, error } of all) if (state === 'failed' && error !== undefined) this.making.stopped(error.code)
     this.isOver = true
     // What it could not tell the group any more, the end of its session does.
     this.silence()

@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, ignoreElements, Observable, type Subscriber, tap, throwError } from 'rxjs'
+import { concat, concatMap, defer, EMPTY, ignoreElements, map, Observable, of, type Subscriber, throwError } from 'rxjs'
 import {
   type AssignmentChange,
   type Epoch,
@@ -10,17 +10,25 @@ import {
   partitionName,
   type SourceTask,
   StreamRecord,
+  type TopicFacts,
   type TopicPartition,
   WeirError,
 } from '../../model/index.js'
+import {
+  type BeginningCommand,
+  type BeginningEvent,
+  type Finding,
+  type SeenTopic,
+  TopicBeginning,
+  type TopicRules,
+} from '../../state/topic-protocol/index.js'
 import type { Cluster } from './cluster.js'
 import type { Group, Member } from './group.js'
 import { Holdings } from './holdings.js'
+import { SimulatedWatch } from './topic-watch.js'
 import type { Actor } from './world.js'
 
-export interface ReaderOptions {
-  readonly topics: readonly string[]
-  readonly group: string
+export interface ReaderOptions extends TopicRules {
   readonly instance: string | undefined
   /** How many records an epoch takes at the most. */
   readonly limit: number
@@ -28,8 +36,16 @@ export interface ReaderOptions {
   readonly answersAfterMs: number
   /** The group has taken these positions. */
   readonly committed: (member: string, positions: readonly Position[]) => void
+  /** What was found of topics. */
+  readonly told: (findings: readonly Finding[]) => void
+  /** A partition without a position begins there, as the rules say. */
+  readonly began?: (position: Position) => void
+  /** A record was read of a topic that took the place of the one that the position is of, before that was noticed. */
+  readonly strayed: (origin: Origin) => void
 }
 
+/** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
+const endAfterMs = 10_000
 /** How many records it asks for before they are wanted. */
 const ahead = 20
 /** How long the client waits before it tries again by itself, ms. */
@@ -39,6 +55,8 @@ const retryMs = 250
 export class SimulatedReader implements SourceTask {
   private session: Session | undefined
   private readonly holdings: Holdings
+  /** What the topics were when they were last read. */
+  private readonly remembered = new Map<string, SeenTopic>()
 
   constructor(
     private readonly cluster: Cluster,
@@ -50,7 +68,8 @@ export class SimulatedReader implements SourceTask {
 
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
     this.holdings.forget()
-    const session = new Session(this.cluster, this.actor, this.options, subscriber, this.holdings)
+    const { cluster, actor, options, remembered, holdings } = this
+    const session = new Session(cluster, actor, options, remembered, subscriber, holdings)
     this.session = session
     return () => session.close()
   })
@@ -90,6 +109,12 @@ interface Part {
   position: number
   /** Up to where it has been fetched. */
   fetched: number
+  /** What its topic was. */
+  readonly facts: TopicFacts | undefined
+  /** When the position last moved, in ms of reading. */
+  moved: number
+  /** The client has given up on the position: there is no such place. */
+  isStray: boolean
 }
 
 type Change = () => void
@@ -112,16 +137,36 @@ class Session {
   /** Whether the engine has to answer a change before it is told the next one. */
   private isAwaited = false
   private readonly unlisten: () => void
+  private readonly watch: SimulatedWatch
+  /** What ends the session after the running epoch. */
+  private over: WeirError | undefined
+  private unreadSince = 0
+  private unreadMs = 0
 
   constructor(
     private readonly cluster: Cluster,
     private readonly actor: Actor,
     private readonly options: ReaderOptions,
+    private readonly remembered: Map<string, SeenTopic>,
     private readonly out: Subscriber<AssignmentChange>,
     private readonly holdings: Holdings,
   ) {
+    this.unreadSince = cluster.world.now
+    this.watch = new SimulatedWatch(options, cluster, actor, {
+      readings: () => this.readings(),
+      positionOf: ({ topic, partition }) => this.parts.get(topic, partition)?.position,
+      tell: (findings) => options.told(findings),
+      move: (to) => this.move(to),
+      end: (error) => this.end(error),
+      ask: (what, execute) => this.ask(what, 'WEIR_SOURCE_UNREACHABLE', execute),
+    })
     this.group = cluster.group(options.group)
-    this.unlisten = cluster.listen(() => this.fetch())
+    const unlisten = cluster.listen(() => this.fetch())
+    const unread = cluster.reads(({ topic, partition }) => this.parts.get(topic, partition)?.fetched)
+    this.unlisten = () => {
+      unlisten()
+      unread()
+    }
     this.actor.after(cluster.link.latency() + options.answersAfterMs, () => this.join())
   }
 
@@ -130,6 +175,7 @@ class Session {
     this.isClosed = true
     this.round++
     this.unlisten()
+    this.watch.stop()
     const { member } = this
     // A process that has died leaves nothing: its session ends.
     if (member !== undefined && this.actor.state !== 'dead') {
@@ -144,7 +190,9 @@ class Session {
   }
 
   read(epoch: Epoch, out: Subscriber<StreamRecord>): () => void {
+    this.unreadMs += this.cluster.world.now - this.unreadSince
     this.reader = { epoch, out }
+    if (this.over !== undefined) this.out.error(this.over)
     const cut = epoch.cut$.subscribe(() => {
       if (!this.isEmitting) out.complete()
     })
@@ -153,11 +201,12 @@ class Session {
     return () => {
       cut.unsubscribe()
       this.reader = undefined
+      this.unreadSince = this.cluster.world.now
     }
   }
 
   positions(): Position[] {
-    return [...this.parts.entries()].map(([partition, { position }]) => ({ ...partition, offset: position }))
+    return [...this.parts.entries()].map(([at, { position, facts }]) => ({ ...at, offset: position, facts }))
   }
 
   rewind(positions: readonly Position[]): Observable<never> {
@@ -172,7 +221,9 @@ class Session {
           const part = this.parts.get(topic, partition)
           if (part !== undefined) part.position = offset
         }
-        for (const part of this.parts.values()) part.fetched = part.position
+        for (const part of this.parts.values()) {
+          Object.assign(part, { fetched: part.position, moved: this.readingMs(), isStray: false })
+        }
         this.actor.note(`rewinds to ${places(this.positions())}`)
         this.fetch()
       }),
@@ -199,7 +250,8 @@ class Session {
     const asked = this.positions()
     return new Observable<readonly PartitionEnd[]>((subscriber) => {
       const answer = () => {
-        const ends = asked.map((position) => ({ ...position, end: this.cluster.end(position) }))
+        const there = asked.filter((position) => this.cluster.hasPartition(position))
+        const ends = there.map(({ facts: _, ...position }) => ({ ...position, end: this.cluster.end(position) }))
         subscriber.next(
           ends.flatMap((end) => {
             const part = this.parts.get(end.topic, end.partition)
@@ -215,7 +267,8 @@ class Session {
 
   private join(): void {
     if (this.isClosed) return
-    if (!this.cluster.link.reaches(this.actor)) {
+    const isThere = this.options.topics.every((topic) => this.cluster.has(topic))
+    if (!isThere || !this.cluster.link.reaches(this.actor)) {
       this.actor.after(retryMs, () => this.join())
       return
     }
@@ -270,24 +323,79 @@ class Session {
     })
   }
 
+  /** Finds out where to begin, and does. */
   private start(partitions: readonly TopicPartition[], given: readonly Position[]): Observable<never> {
-    const known = given.filter((position) => partitions.some((partition) => isSame(partition, position)))
-    const unknown = partitions.filter((partition) => !known.some((position) => isSame(partition, position)))
-    const begin = (positions: readonly Position[]) => {
-      if (this.isClosed) return
-      this.actor.note(`reads from ${places(positions)}`)
-      for (const { topic, partition, offset } of positions) {
-        this.parts.set(topic, partition, { position: offset, fetched: offset })
+    return defer(() => {
+      const { remembered, options } = this
+      const own = given.filter((position) => partitions.some((partition) => isSame(partition, position)))
+      const machine = new TopicBeginning(options, { partitions, given: own, remembered, noticed: this.watch.seen })
+      const next = (command: BeginningCommand): Observable<never> => {
+        if (command.do === 'begin' || command.do === 'refuse') {
+          options.told(command.findings)
+          if (command.do === 'refuse') return throwError(() => command.error)
+          return run(() => this.begin(command, own))
+        }
+        return this.carryOut(command, partitions.filter(isNotIn(own))).pipe(
+          concatMap((event) => next(machine.handle(event))),
+        )
       }
-      this.answered()
-      this.fetch()
+      return next(machine.start())
+    })
+  }
+
+  private begin({ positions, seen }: Extract<BeginningCommand, { do: 'begin' }>, given: readonly Position[]): void {
+    if (this.isClosed) return
+    const { cluster, watch, remembered, options } = this
+    if (cluster.isChanging) {
+      watch.know(seen)
+      for (const [topic, now] of seen) remembered.set(topic, now)
+      for (const position of positions.filter(isNotIn(given))) options.began?.(position)
     }
-    if (unknown.length === 0) return run(() => begin(known))
-    const found = () => unknown.map((at) => ({ ...at, offset: this.group.committed(at) ?? 0 }))
-    return this.ask(`positions of ${named(unknown)}`, 'WEIR_SOURCE_UNREACHABLE', found).pipe(
-      tap((positions) => begin([...known, ...positions])),
-      ignoreElements(),
-    )
+    this.actor.note(`reads from ${places(positions)}`)
+    for (const { topic, partition, offset, facts } of positions) {
+      const known = cluster.isChanging ? facts : undefined
+      this.parts.set(topic, partition, this.partAt(offset, known))
+    }
+    this.answered()
+    this.fetch()
+  }
+
+  /** Where topics stay as they are, nothing is asked but for positions that the group alone has. */
+  private carryOut(
+    command: Exclude<BeginningCommand, { do: 'begin' | 'refuse' }>,
+    fresh: readonly TopicPartition[],
+  ): Observable<BeginningEvent> {
+    const { cluster, group } = this
+    const ask = <T>(what: string, execute: () => T) =>
+      cluster.isChanging ? this.ask(what, 'WEIR_SOURCE_UNREACHABLE', execute) : of(null).pipe(map(execute))
+    switch (command.do) {
+      case 'describe':
+        return ask(`description of ${command.topics.join(', ')}`, () => cluster.describe(command.topics)).pipe(
+          map((seen) => ({ on: 'described', seen })),
+        )
+      case 'ask the group': {
+        const asked = cluster.isChanging ? command.partitions : fresh
+        const found = () => asked.flatMap((at) => group.committed(at) ?? [])
+        const known$ =
+          asked.length === 0 ? of([]) : this.ask(`positions of ${named(asked)}`, 'WEIR_SOURCE_UNREACHABLE', found)
+        return known$.pipe(
+          map((positions) => ({ on: 'committed', positions: positions.map((at) => ({ ...at, isForeign: false })) })),
+        )
+      }
+      case 'bound': {
+        const ends = () => {
+          const there = command.partitions.filter((at) => cluster.hasPartition(at))
+          const [starts, ends] = [cluster.start, cluster.end].map((offsetOf) =>
+            there.map((at) => ({ ...at, offset: offsetOf.call(cluster, at) })),
+          )
+          return { on: 'bounded', starts: starts ?? [], ends: ends ?? [] } as const
+        }
+        const asked$ = ask(`ends of ${named(command.partitions)}`, ends)
+        return command.afterMs === 0 ? asked$ : concat(this.pause(command.afterMs), asked$)
+      }
+      case 'find':
+        throw new RangeError('a simulated source does not begin at a time')
+    }
   }
 
   private release(partitions: readonly TopicPartition[], lost: boolean): Observable<never> {
@@ -326,6 +434,8 @@ class Session {
     const part = this.parts.get(origin.topic, origin.partition)
     if (part === undefined) return
     part.position = origin.offset + 1
+    part.moved = this.readingMs()
+    if (part.facts?.id !== undefined && part.facts.id !== this.cluster.idOf(origin.topic)) this.options.strayed(origin)
     this.holdings.emitted(origin)
     const { key = null, value, timestamp = 0, headers = [] } = origin
     out.next(new StreamRecord(key, value, timestamp, headers, origin))
@@ -333,9 +443,9 @@ class Session {
   }
 
   private fetch(): void {
-    if (this.isClosed || this.isFetching || this.arrived.length >= ahead) return
+    if (this.isClosed || this.over !== undefined || this.isFetching || this.arrived.length >= ahead) return
     if (!this.cluster.link.reaches(this.actor)) return
-    const waiting = [...this.parts.entries()].filter(([at, { fetched }]) => fetched < this.cluster.end(at))
+    const waiting = [...this.parts.entries()].filter(([at, part]) => this.canFetch(at, part))
     if (waiting.length === 0) return
     this.isFetching = true
     const { round } = this
@@ -344,7 +454,7 @@ class Session {
       if (round !== this.round) return
       this.isFetching = false
       const [at, part] = random.pick(waiting)
-      if (this.parts.get(at.topic, at.partition) === part) {
+      if (this.parts.get(at.topic, at.partition) === part && this.canFetch(at, part) && !this.isOut(at, part)) {
         this.skipGone(at, part)
         const records = this.cluster.read({ ...at, offset: part.fetched }, random.between(1, ahead))
         part.fetched += records.length
@@ -353,6 +463,59 @@ class Session {
       }
       this.fetch()
     })
+  }
+
+  private canFetch(at: TopicPartition, { fetched, isStray }: Part): boolean {
+    const { cluster } = this
+    if (isStray || this.watch.isHeld(at.topic) || !cluster.hasPartition(at)) return false
+    return fetched < cluster.end(at) || (cluster.isChanging && fetched > cluster.end(at))
+  }
+
+  /** Where there is no such place, the client gives up, and says only that there was one. */
+  private isOut(at: TopicPartition, part: Part): boolean {
+    const { cluster } = this
+    if (!cluster.isChanging || (part.fetched >= cluster.start(at) && part.fetched <= cluster.end(at))) return false
+    this.actor.note(`finds no ${partitionName(at)}@${part.fetched}`)
+    part.isStray = true
+    this.watch.stray()
+    return true
+  }
+
+  private partAt(offset: number, facts: TopicFacts | undefined): Part {
+    return { position: offset, fetched: offset, facts, moved: this.readingMs(), isStray: false }
+  }
+
+  private move(to: Position): void {
+    const { topic, partition, offset } = to
+    const part = this.parts.get(topic, partition)
+    if (this.isClosed || part === undefined) return
+    this.actor.note(`goes on at ${partitionName(to)}@${offset}`)
+    this.parts.set(topic, partition, this.partAt(offset, part.facts))
+    this.arrived = this.arrived.filter((one) => !isSame(one, to))
+    this.fetch()
+  }
+
+  /** Once what was read is committed, or at once where nothing reads. */
+  private end(error: WeirError): void {
+    if (this.isClosed || this.over !== undefined) return
+    this.over = error
+    if (!this.isEmitting) this.reader?.out.complete()
+    this.actor.after(endAfterMs, () => {
+      if (!this.isClosed) this.out.error(error)
+    })
+  }
+
+  private readings() {
+    const now = this.readingMs()
+    return [...this.parts.entries()].map(([at, { position, moved }]) => {
+      return { ...at, offset: position, silentMs: now - moved }
+    })
+  }
+
+  /** How long somebody has been reading, ms. */
+  private readingMs(): number {
+    const { now } = this.cluster.world
+    return (this.reader === undefined ? this.unreadSince : now) - this.unreadMs
   }
 
   /** What was truncated before it was read is skipped, as Kafka has it: whoever that happens to must be fenced off. */
@@ -384,9 +547,9 @@ class Session {
     return this.cluster.link.latency() + this.cluster.link.latency()
   }
 
-  private pause(): Observable<never> {
+  private pause(ms?: number): Observable<never> {
     return new Observable((subscriber) => {
-      subscriber.add(this.actor.after(this.cluster.link.latency(), () => subscriber.complete()))
+      subscriber.add(this.actor.after(ms ?? this.cluster.link.latency(), () => subscriber.complete()))
     })
   }
 
@@ -404,6 +567,10 @@ function run(effect: () => void): Observable<never> {
 
 function isSame(one: TopicPartition, other: TopicPartition): boolean {
   return one.topic === other.topic && one.partition === other.partition
+}
+
+function isNotIn(some: readonly TopicPartition[]): (one: TopicPartition) => boolean {
+  return (one) => !some.some((other) => isSame(one, other))
 }
 
 const named = (partitions: readonly TopicPartition[]) => partitions.map(partitionName).join(', ')

@@ -10,6 +10,7 @@ import {
   defineConnection,
   durationMs,
   type Environment,
+  type ErrorCode,
   type Sink,
   type SinkTask,
   type Source,
@@ -34,6 +35,7 @@ import { Random } from './random.js'
 import { SimulatedReader } from './reader.js'
 import { SimulatedSink, simulatedDeadLetters } from './sink.js'
 import { type Fault, faults, Storm } from './storm.js'
+import { TopicChanges, type TopicFault } from './topic-changes.js'
 import { TransactionalCheckpoints } from './transactional.js'
 import { TransactionServer } from './transactions.js'
 import { type Actor, World } from './world.js'
@@ -51,6 +53,8 @@ export interface SimulateOptions<V = unknown> {
   readonly accounts?: Accounting
   /** Which values the sinks refuse, each for what it is. */
   readonly refuses?: (value: unknown) => boolean
+  /** What may become of the sources' topics. Default: nothing. The flow needs `accounts`, for no model knows what is lost. */
+  readonly topics?: readonly TopicFault[]
   /** How many partitions each topic has. Default 3. */
   readonly partitions?: number
   /** How many processes there are at the most. Default 3. */
@@ -92,6 +96,8 @@ interface Plan {
 /** How long it may take until all is done once nothing goes wrong any more, ms. */
 const recoveryMs = 600_000
 const stopMs = 60_000
+/** After how long it is tried again to write what could not be written, ms. */
+const writeAgainMs = 500
 const usualSkewMs = 5_000
 const slowestGroupMs = 8_000
 /** The brokers abort what nobody has ended before. */
@@ -110,26 +116,31 @@ export class Simulation {
   private readonly transactions: TransactionServer
   private readonly sinks: Link
   private readonly judge: Judge
-  private readonly flow: Flow
+  private flow: Flow
+  private readonly changes: TopicChanges
+  /** Which topics are read in the place of those that the flow names. */
+  private readonly renamed = new Map<string, string>()
   /** Whether checkpoints are kept in Kafka, together with the results. */
   private readonly isTransactional: boolean
   private readonly fleet: Fleet
-  private readonly read: TopicPartition[]
+  /** The topics of the sources. */
+  private topics: readonly string[]
   /** The topics of which the positions are in their groups, and in no checkpoint. */
   private readonly inGroups = new Set<string>()
 
   constructor(
-    declared: Flow,
+    private readonly declared: Flow,
     private readonly options: SimulateOptions,
     private readonly sabotage: Sabotage = {},
   ) {
+    const { topics = [], partitions = 3 } = options
     this.random = new Random(options.seed)
     this.odds = new Random(options.seed + 1)
     this.faults = options.faults ?? (Object.keys(faults) as Fault[])
     this.world = new World(this.random)
     this.plan = planOf(this.random, options)
     this.world.note('plan', JSON.stringify(this.plan))
-    this.cluster = new Cluster(this.world, this.plan)
+    this.cluster = new Cluster(this.world, this.plan, topics.length > 0)
     this.sinks = new Link(this.world, 'sink')
     this.flow = this.between(declared)
     const topology = this.compiled(this.connectionOf(this.world.servers))
@@ -137,23 +148,28 @@ export class Simulation {
     this.isTransactional = topology.flows.some(({ joins }) =>
       joins.some(({ definition }) => definition.transactional === 'on-request'),
     )
-    const { partitions = 3 } = options
     const inputs = place(
       options.input(this.random),
       { declared, topology, cluster: this.cluster, partitions },
       this.random,
     )
-    this.read = this.cluster.partitionsOf(this.cluster.allTopics())
+    this.topics = this.cluster.allTopics()
     this.judge = new Judge(
       this.world,
       options.model,
       inputs.map(({ logged }) => logged),
       this.lastTopics(parts, declared),
+      (topic) => this.cluster.idOf(topic),
       options.accounts && new Accounts(this.world, options.accounts, inputs),
     )
     const kept = sabotage.kept?.(new MemoryCheckpoints()) ?? new MemoryCheckpoints()
     this.server = new CheckpointServer(this.world, this.judge, kept)
     this.transactions = new TransactionServer(this.cluster, this.judge)
+    const { world, cluster, judge } = this
+    const chances = new Random(options.seed + 2)
+    const rename = (topic: string, to: string) => this.rename(topic, to)
+    const scene = { world, cluster, judge, random: chances, partitions, topics: () => this.topics, rename }
+    this.changes = new TopicChanges(scene, topics)
     this.write(inputs)
     const isSingle = parts.some(({ global }) => global)
     const size = isSingle ? 1 : this.plan.members
@@ -167,6 +183,7 @@ export class Simulation {
     const scene = { world, fleet, cluster: this.cluster, links, sessionMs: plan.sessionMs }
     fleet.scale(this.random.between(1, fleet.size))
     const storm = new Storm(scene, this.faults, plan.gapMs)
+    this.changes.deal(fleet, plan.stormMs)
     this.goOn(plan.stormMs, () => false)
     storm.end()
     fleet.scale(this.random.between(1, fleet.size))
@@ -195,7 +212,21 @@ export class Simulation {
 
   private isDone(): boolean {
     if (!this.judge.isComplete || !this.cluster.allGroups().every(({ isSettled }) => isSettled)) return false
+    // A topic that was deleted is created again.
+    if (!this.topics.every((topic) => this.cluster.has(topic))) return false
     return this.read.every((partition) => this.judge.positionOf(partition) >= this.cluster.end(partition))
+  }
+
+  private get read(): readonly TopicPartition[] {
+    return this.cluster.partitionsOf(this.topics)
+  }
+
+  private rename(topic: string, to: string): void {
+    for (const [name, now] of this.renamed) if (now === topic) this.renamed.set(name, to)
+    if (![...this.renamed.values()].includes(to)) this.renamed.set(topic, to)
+    this.topics = this.topics.map((one) => (one === topic ? to : one))
+    if (this.inGroups.has(topic)) this.inGroups.add(to)
+    this.flow = this.between(this.declared)
   }
 
   private left(): string {
@@ -211,7 +242,9 @@ export class Simulation {
     // The clocks of two machines differ before any of them jumps.
     if (this.faults.includes('clock')) connection.actor.skewMs = this.odds.between(-usualSkewMs, usualSkewMs)
     const instance = this.plan.isStatic ? `instance-${slot}` : undefined
-    const making = { topology: this.compiled(connection), instance, readers: connection.readers }
+    const { readers } = connection
+    const stopped = (code: ErrorCode) => this.changes.stopped(code)
+    const making = { topology: this.compiled(connection), instance, readers, stopped }
     return new SimulatedProcess(connection.actor, this.cluster, making, ended)
   }
 
@@ -276,11 +309,19 @@ export class Simulation {
   private reading(source: Source<unknown>, index: number): Source<unknown> {
     const build = (options: unknown, context: SourceContext): SourceTask => {
       const connection = context.connection<SimulatedConnection>('simulated')
-      const { group = `${context.app}.${context.flow}`, instance = context.instance } = options as Readings
-      const topics = topicsOf(source, index, options)
+      const { group = `${context.app}.${context.flow}`, instance = context.instance, from } = options as Readings
+      const topics = this.topicsOf(source, index, options)
       const reader = new SimulatedReader(this.cluster, connection.actor, {
         topics,
         group,
+        from: from === 'latest' ? from : 'earliest',
+        keeps: context.keeps,
+        ...this.changes.rules,
+        doing: `reading ${topics.join(', ')}`,
+        place: { flow: context.flow, stage: context.stage },
+        told: (findings) => this.changes.told(findings),
+        began: (position) => this.changes.began(position),
+        strayed: (origin) => this.judge.accounts?.repeat(origin, origin.offset + 1, this.cluster.idOf(origin.topic)),
         instance,
         limit: this.plan.maxRecords,
         answersAfterMs: this.answersAfterMs(),
@@ -293,7 +334,14 @@ export class Simulation {
     }
     const { reads, ...definition } = source.definition
     const partitioned = this.options.repartition === false || reads === undefined ? {} : { reads }
-    return { ...source, definition: { ...definition, ...partitioned, connection: 'simulated', build } }
+    const stand = { ...source, definition: { ...definition, ...partitioned, connection: 'simulated', build } }
+    if (this.renamed.size === 0) return stand
+    return { ...stand, options: { ...(source.options as object), topic: this.topicsOf(source, index, source.options) } }
+  }
+
+  /** The topics that a source reads, under the names that they have now. */
+  private topicsOf(source: Source<unknown>, index: number, options: unknown): string[] {
+    return topicsOf(source, index, options).map((topic) => this.renamed.get(topic) ?? topic)
   }
 
   /** The groups of several inputs answer at different times. */
@@ -338,19 +386,29 @@ export class Simulation {
 
   private write(inputs: readonly PlacedInput[]): void {
     const times = inputs.map(() => this.random.between(0, this.plan.stormMs)).sort((a, b) => a - b)
-    for (const [index, { logged, bytes, at = times[index] as number }] of inputs.entries()) {
-      this.world.servers.after(at, () => {
-        const { topic, partition, key, timestamp } = logged
-        const { offset } = this.cluster.append(topic, partition, { key, value: bytes, timestamp, headers: [] })
-        this.world.note('input', `${topic}-${partition}@${offset}`)
-      })
+    for (const [index, input] of inputs.entries()) {
+      this.world.servers.after(input.at ?? (times[index] as number), () => this.append(input))
     }
+  }
+
+  private append(input: PlacedInput): void {
+    const { cluster, changes, world } = this
+    const { logged, bytes } = input
+    const { key, timestamp } = logged
+    const topic = this.renamed.get(logged.topic) ?? logged.topic
+    const partition = cluster.isChanging && key !== null ? cluster.partitionFor(topic, key) : logged.partition
+    if (cluster.isChanging && !changes.isOpen(topic, partition))
+      return void world.servers.after(writeAgainMs, () => this.append(input))
+    const origin = cluster.append(topic, partition, { key, value: bytes, timestamp, headers: [] })
+    this.judge.accounts?.wrote(input, origin, cluster.idOf(topic))
+    world.note('input', `${topic}-${partition}@${origin.offset}`)
   }
 }
 
 interface Readings {
   readonly group?: string
   readonly instance?: string
+  readonly from?: unknown
 }
 
 function planOf(random: Random, { members = 3, every }: SimulateOptions): Plan {

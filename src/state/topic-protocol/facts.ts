@@ -1,5 +1,13 @@
-import type { Position, TopicFacts, TopicPartition } from '../model/index.js'
-import type { SeenTopic } from './admin.js'
+import type { Position, TopicFacts, TopicPartition } from '../../model/index.js'
+
+/** A topic as its brokers describe it. */
+export interface SeenTopic {
+  /** Tells it from others of its name; undefined where the broker does not say. */
+  readonly id: string | undefined
+  readonly partitions: number
+  /** How many it had when it was read first, where that is known. */
+  readonly first?: number | undefined
+}
 
 /** A partition as its brokers describe it at the moment. */
 export interface PartitionNow extends TopicPartition, SeenTopic {
@@ -38,6 +46,10 @@ function readFacts(metadata: string | null | undefined): TopicFacts | undefined 
   }
 }
 
-export function factsOf({ id, partitions, start, end }: PartitionNow, before?: number): TopicFacts {
-  return { id, partitions, start, end, before }
+export function factsOf({ id, partitions, start, end, first }: PartitionNow, before?: number): TopicFacts {
+  return { id, partitions, start, end, before, first }
+}
+
+export function isAnother(one: { readonly id?: string | undefined }, other: SeenTopic): boolean {
+  return one.id !== undefined && other.id !== undefined && one.id !== other.id
 }

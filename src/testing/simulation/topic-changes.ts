@@ -1,0 +1,187 @@
+import type { ErrorCode, Position } from '../../model/index.js'
+import type { Finding, TopicRules } from '../../state/topic-protocol/index.js'
+import type { Cluster } from './cluster.js'
+import type { Fleet } from './fleet.js'
+import type { Judge } from './judge.js'
+import type { Random } from './random.js'
+import type { World } from './world.js'
+
+/** What can become of the topics of sources, each with what happens. */
+export const topicChanges = {
+  grown: 'A topic gets another partition.',
+  gap: 'Records are deleted, read or not.',
+  recreated: 'A topic is deleted, and created again some time later.',
+  truncated: 'A partition loses its end, as it does on brokers that were restored.',
+  renamed: 'The flow is deployed again with another topic in the place of the first.',
+} as const
+
+export type TopicFault = keyof typeof topicChanges
+
+/** What ends a flow until somebody says that it is to go on. */
+const stops = {
+  WEIR_SOURCE_RECREATED: 'onRecreated',
+  WEIR_SOURCE_GAP: 'onGap',
+  WEIR_SOURCE_TRUNCATED: 'onTruncated',
+  WEIR_SOURCE_REPARTITIONED: 'onGrown',
+} as const
+
+type Rule = (typeof stops)[keyof typeof stops]
+
+interface Scene {
+  readonly world: World
+  readonly cluster: Cluster
+  readonly judge: Judge
+  readonly random: Random
+  /** How many partitions topics have at first. */
+  readonly partitions: number
+  /** The topics of the sources. */
+  topics(): readonly string[]
+  /** Has the flow read another topic in the place of one. */
+  rename(topic: string, to: string): void
+}
+
+/** Changes topics while things go wrong, under load and between two lives, and tells the judge what may be lost by it. */
+export class TopicChanges {
+  private readonly accepted: Set<Rule>
+  private readonly latest: boolean
+  /** Topics that were created again. */
+  private readonly again = new Set<string>()
+
+  constructor(
+    private readonly scene: Scene,
+    private readonly kinds: readonly TopicFault[],
+  ) {
+    const { random } = scene
+    this.accepted = new Set(Object.values(stops).filter(() => random.chance(0.5)))
+    this.latest = random.chance(0.5)
+  }
+
+  /** Changes topics a few times in this time, ms. */
+  deal(fleet: Fleet, withinMs: number): void {
+    const { random, world } = this.scene
+    if (this.kinds.length === 0) return
+    for (let count = random.between(1, 3); count > 0; count--) {
+      const kind = random.pick(this.kinds)
+      const isBetween = kind === 'renamed' || random.chance(0.4)
+      const strike = () => this.strike(kind)
+      world.servers.after(random.between(0, withinMs), () => (isBetween ? fleet.between(strike) : strike()))
+    }
+  }
+
+  /** What shall follow, by what was decided before and what somebody has said since. */
+  get rules(): Pick<TopicRules, Rule> {
+    const { accepted, latest } = this
+    return {
+      onRecreated: accepted.has('onRecreated') ? 'restart' : 'fail',
+      onGap: accepted.has('onGap') ? 'warn' : 'fail',
+      onTruncated: accepted.has('onTruncated') ? (latest ? 'latest' : 'earliest') : 'fail',
+      onGrown: accepted.has('onGrown') ? 'accept' : 'fail',
+    }
+  }
+
+  /** A flow has stopped. Whoever looks after it deploys it again, and lets it go on. */
+  stopped(code: ErrorCode | undefined): void {
+    const rule = stops[code as keyof typeof stops] as Rule | undefined
+    if (rule === undefined || this.accepted.has(rule)) return
+    this.scene.world.note('operator', `sets ${rule}, since ${code}`)
+    this.accepted.add(rule)
+  }
+
+  /** Whether a record may be written: nobody reads on where a log that was cut would grow past them. */
+  isOpen(topic: string, partition: number): boolean {
+    const { cluster, judge } = this.scene
+    const at = { topic, partition }
+    if (!cluster.hasPartition(at)) return false
+    return !cluster.hasLostEnd(at) || (judge.positionOf(at) <= cluster.end(at) && !cluster.isReadBeyond(at))
+  }
+
+  /** What flows have said of topics. */
+  told(findings: readonly Finding[]): void {
+    for (const { change, about } of findings) {
+      const { topic } = change
+      this.scene.world.note('told', `${change.change} ${JSON.stringify(about ?? { topic })}`)
+      if (about?.partition === undefined) continue
+      const at = { topic, partition: about.partition }
+      if (change.change === 'gap') this.lost(at, about as { from: number; to: number })
+      if (change.change === 'truncated') this.setBack(at, about)
+    }
+  }
+
+  /** A partition that nobody had a position of is read from there on: what lies before it is not for this flow. */
+  began(position: Position): void {
+    const { cluster, judge, partitions } = this.scene
+    const isAdded = position.partition >= partitions || this.again.has(position.topic)
+    if (isAdded || judge.knownPosition(position) !== undefined) return
+    judge.accounts?.excuse({ ...position, offset: 0 }, position.offset, cluster.idOf(position.topic))
+  }
+
+  private lost(at: { topic: string; partition: number }, { from, to }: { from: number; to: number }): void {
+    const { cluster, judge, world } = this.scene
+    if (cluster.hasPartition(at) && to > cluster.start(at))
+      return world.breaks(`what is told to be lost is gone: ${at.topic}-${at.partition} has ${cluster.start(at)}`)
+    judge.accounts?.excuse({ ...at, offset: from }, to, cluster.idOf(at.topic))
+  }
+
+  private setBack(at: { topic: string; partition: number }, { to = 0 }: { to?: number }): void {
+    const { cluster, judge } = this.scene
+    judge.goesBack(at)
+    if (cluster.hasPartition(at)) judge.accounts?.repeat({ ...at, offset: to }, cluster.end(at), cluster.idOf(at.topic))
+  }
+
+  private strike(kind: TopicFault): void {
+    const { world, random, cluster } = this.scene
+    const topic = random.pick(this.scene.topics())
+    if (!cluster.has(topic)) return
+    world.note('topics', `${topic} is ${kind}`)
+    switch (kind) {
+      case 'grown':
+        return this.grow(topic)
+      case 'gap':
+        return this.cut(topic)
+      case 'recreated':
+        return this.recreate(topic)
+      case 'truncated':
+        return this.shorten(topic)
+      case 'renamed':
+        return this.rename(topic)
+    }
+  }
+
+  private grow(topic: string): void {
+    const { cluster, judge } = this.scene
+    const there = cluster.partitionsOf([topic])
+    // Before a topic was read once, nobody can tell which of its partitions were added.
+    if (there.every((at) => judge.knownPosition(at) !== undefined)) cluster.grow(topic, there.length + 1)
+  }
+
+  private cut(topic: string): void {
+    const { cluster, random } = this.scene
+    const at = random.pick(cluster.partitionsOf([topic]))
+    cluster.truncate({ ...at, offset: random.between(cluster.start(at), cluster.end(at)) })
+  }
+
+  private recreate(topic: string): void {
+    const { cluster, judge, random, world, partitions } = this.scene
+    judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    const count = Math.max(partitions, cluster.partitionsOf([topic]).length)
+    cluster.remove(topic)
+    this.again.add(topic)
+    world.servers.after(random.between(0, 8_000), () => cluster.topic(topic, count))
+  }
+
+  private shorten(topic: string): void {
+    const { cluster, judge, random } = this.scene
+    const at = random.pick(cluster.partitionsOf([topic]))
+    const [from, to] = [random.between(cluster.start(at), cluster.end(at)), cluster.end(at)]
+    judge.accounts?.excuse({ ...at, offset: from }, to, cluster.idOf(topic))
+    cluster.shorten({ ...at, offset: from })
+  }
+
+  private rename(topic: string): void {
+    const { cluster, judge, partitions } = this.scene
+    judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    const to = `${topic}.new`
+    cluster.topic(to, partitions)
+    this.scene.rename(topic, to)
+  }
+}

@@ -1,0 +1,92 @@
+import {
+  aggregate,
+  collect,
+  eventTime,
+  type Flow,
+  flow,
+  json,
+  type Key,
+  kafka,
+  type Operator,
+  recordKey,
+  tumbling,
+  type Windowed,
+} from '../../src/index.js'
+import type { Accounting, Random, SimulatedInput, SimulateOptions, TopicFault } from '../../src/testing/index.js'
+import { inRows, inWindows } from './accounting.js'
+import { type Scenario, source, table, topic, Visit } from './visits.js'
+
+/** Flows of which the topics change, under load and between two lives: each record is in a result, a dead letter, or told to be lost. */
+function changing<V>(
+  name: string,
+  tried: Flow,
+  topics: readonly TopicFault[],
+  accounts: Accounting<V>,
+  options: Partial<SimulateOptions> = {},
+): Scenario {
+  return { name, flow: tried, options: { input: spread, accounts, topics, members: 4, every: '500ms', ...options } }
+}
+
+/** Of many keys, so that some go to partitions that are added. */
+function spread(random: Random): SimulatedInput<Visit>[] {
+  return Array.from({ length: random.between(30, 120) }, (_, id) => {
+    const user = `user ${random.between(0, 30)}`
+    return { value: { id, user, at: id * 1_000 }, key: user, timestamp: id * 1_000 }
+  })
+}
+
+const latest = kafka.source({ topic: 'visits', from: 'latest' })
+const ids = { ids: collect(({ id }: Visit) => id, { max: 1_000 }) }
+/** Records of one key may lie in two partitions, and all of them wait for each other. */
+const hasty: Operator<Visit, Visit> = eventTime((visit: Visit) => visit.at, { outOfOrder: '3s', idleAfter: '1s' })
+const window = tumbling('3s')
+const listed: Operator<Visit, Windowed<{ ids: number[] }>> = aggregate('listed', {
+  window,
+  late: 'dead-letter',
+  of: ids,
+})
+const listedByKey: Operator<Visit, Windowed<{ ids: number[] }, Key>> = aggregate('listed', {
+  window,
+  late: 'dead-letter',
+  by: recordKey,
+  of: ids,
+})
+
+export const topicScenarios: readonly Scenario[] = [
+  changing(
+    'copies of a changing topic, exactly once',
+    flow(source, json(Visit), table()),
+    ['grown', 'gap', 'recreated', 'truncated'],
+    inRows,
+  ),
+  changing(
+    'copies of a changing topic, at least once',
+    flow(source, json(Visit), topic()),
+    ['grown', 'gap', 'recreated', 'truncated'],
+    inRows,
+  ),
+  changing(
+    'copies from the latest of a growing topic, exactly once',
+    flow(latest, json(Visit), table()),
+    ['grown'],
+    inRows,
+  ),
+  changing(
+    'windows by key of a changing topic, exactly once',
+    flow(source, json(Visit), hasty, listedByKey, table()),
+    ['grown', 'gap'],
+    inWindows,
+  ),
+  changing(
+    'shared windows of a changing topic, exactly once',
+    flow(source, json(Visit), hasty, listed, table()),
+    ['grown', 'gap'],
+    inWindows,
+  ),
+  changing(
+    'shared windows of a renamed topic, exactly once',
+    flow(source, json(Visit), hasty, listed, table()),
+    ['renamed'],
+    inWindows,
+  ),
+]
