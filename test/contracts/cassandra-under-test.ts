@@ -5,7 +5,7 @@ import { type ConnectionContext, silentLogger, systemClock } from '../../src/mod
 import { cassandraSink } from '../../src/sinks/cassandra.js'
 import { MemoryCheckpoints } from '../../src/state/index.js'
 import { SinkHarness } from './sink-harness.js'
-import type { Item, RefusingSink } from './sinks.contract.js'
+import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
 
 /** Opens a connection as the engine would. */
 export function openCassandra(given: unknown, context: Partial<ConnectionContext> = {}): CassandraConnection {
@@ -33,22 +33,52 @@ export function cassandraHarness(
 export async function cassandraSinkUnderTest(
   connection: CassandraConnection,
   close: () => Promise<void>,
-): Promise<RefusingSink> {
+): Promise<TriedSink> {
   const query = <R>(text: string) => lastValueFrom(connection.run((client) => client.query<R>(text)))
   // A partition without a name is what Cassandra refuses.
-  const row = ({ id, text }: Item) => ({ bucket: text === 'refused' ? '' : `b${id % 40}`, id, text })
-  const create = 'CREATE TABLE items (bucket text, id int, text text, PRIMARY KEY (bucket, id))'
+  const row = ({ id, text, ...more }: Item) => ({
+    bucket: text === 'refused' ? '' : `b${Number(id) % 40}`,
+    id,
+    text,
+    ...more,
+  })
+  const others = 'u uuid, t timeuuid, a inet, n time, d date, p duration, l list<int>, m map<text, int>, e decimal'
+  const create = `CREATE TABLE items (bucket text, id int, text text, ${others}, PRIMARY KEY (bucket, id))`
+  const ill = (more: object) => ({ id: 80, text: '', ...more })
   const harness = cassandraHarness(connection, { table: 'items', row, create })
   await harness.open()
   return {
     reset: async () => {
       harness.rejected.length = 0
+      harness.policy = 'dead-letter'
       await query('TRUNCATE items')
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query('SELECT id, text FROM items'),
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
+    odd: {
+      ...oddItems,
+      'a number beyond its column': { id: 2 ** 40, text: '' },
+      'no number': { id: Number.NaN, text: '' },
+      'text for a number': { id: 'x', text: '' },
+      'no key': { id: null, text: '' },
+      'a column that there is not': ill({ more: 1 }),
+      'no uuid': ill({ u: 'abc' }),
+      'a uuid of another kind': ill({ t: '8b1a9953-c461-4296-a827-abf8c47804d7' }),
+      'a number for a uuid': ill({ u: 7 }),
+      'no address': ill({ a: 'somewhere' }),
+      'no time of day': ill({ n: 'noon' }),
+      'no day': ill({ d: 'today' }),
+      'no duration': ill({ p: 'long' }),
+      'a list of texts': ill({ l: ['x'] }),
+      'no list': ill({ l: 5 }),
+      'a map of texts': ill({ m: { a: 'x' } }),
+      'no decimal': ill({ e: 'x' }),
+    },
+    policy: (policy) => {
+      harness.policy = policy
+    },
     close,
   }
 }

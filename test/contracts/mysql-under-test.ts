@@ -8,7 +8,7 @@ import { mysqlSink } from '../../src/sinks/mysql.js'
 import { SqlTransaction } from '../../src/sql/index.js'
 import type { CheckpointsUnderTest } from './checkpoints.contract.js'
 import { SinkHarness } from './sink-harness.js'
-import type { Item, RefusingSink } from './sinks.contract.js'
+import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
 
 /** Opens a connection as the engine would. */
 export function openMysql(given: unknown, context: Partial<ConnectionContext> = {}): MysqlConnection {
@@ -77,21 +77,34 @@ export interface MysqlSinkSetup {
 }
 
 /** A table of items for the sink contract. */
-export async function mysqlSinkUnderTest(setup: MysqlSinkSetup): Promise<RefusingSink> {
+export async function mysqlSinkUnderTest(setup: MysqlSinkSetup): Promise<TriedSink> {
   const { connection, table, options = {}, joins = false, close } = setup
-  const row = ({ id, text }: Item) => ({ id, text })
+  const row = ({ id, text, ...more }: Item) => ({ id, text, ...more })
   const create = `CREATE TABLE ${table} (id INT PRIMARY KEY, text TEXT CHARACTER SET utf8mb4 CHECK (text <> 'refused'))`
   const harness = mysqlHarness(connection, { table, row, create, ...options }, joins)
   await harness.open()
   return {
     reset: async () => {
       harness.rejected.length = 0
+      harness.policy = 'dead-letter'
       await query(connection, `DELETE FROM ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query<Item>(connection, `SELECT id, text FROM ${table}`),
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
+    odd: {
+      ...oddItems,
+      'a number beyond its column': { id: 2 ** 40, text: '' },
+      'no number': { id: Number.NaN, text: '' },
+      'text for a number': { id: 'x', text: '' },
+      'no key': { id: null, text: '' },
+      'text beyond its column': { id: 80, text: 'x'.repeat(70_000) },
+      'a column that there is not': { id: 81, text: '', more: 1 },
+    },
+    policy: (policy) => {
+      harness.policy = policy
+    },
     close,
   }
 }

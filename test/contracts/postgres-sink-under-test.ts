@@ -3,7 +3,7 @@ import { postgresCheckpoints } from '../../src/postgres/checkpoint-tables.js'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { postgresSink } from '../../src/sinks/postgres.js'
 import { SinkHarness } from './sink-harness.js'
-import type { Item, RefusingSink } from './sinks.contract.js'
+import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
 
 export function postgresHarness(
   connection: PostgresConnection,
@@ -24,9 +24,9 @@ export interface PostgresSinkSetup {
 }
 
 /** A table of items for the sink contract. */
-export async function postgresSinkUnderTest(setup: PostgresSinkSetup): Promise<RefusingSink> {
+export async function postgresSinkUnderTest(setup: PostgresSinkSetup): Promise<TriedSink> {
   const { connection, table = 'items', options = {}, joins = false, close } = setup
-  const row = ({ id, text }: Item) => ({ id, text })
+  const row = ({ id, text, ...more }: Item) => ({ id, text, ...more })
   const create = `CREATE TABLE ${table} (id integer PRIMARY KEY, text text CHECK (text <> 'refused'))`
   const harness = postgresHarness(connection, { table, row, create, ...options }, joins)
   await harness.open()
@@ -34,12 +34,25 @@ export async function postgresSinkUnderTest(setup: PostgresSinkSetup): Promise<R
   return {
     reset: async () => {
       harness.rejected.length = 0
+      harness.policy = 'dead-letter'
       await query(`TRUNCATE ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query(`SELECT id, text FROM ${table}`),
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
+    odd: {
+      ...oddItems,
+      'the character 0': { id: 80, text: 'a\0b' },
+      'a number beyond its column': { id: 2 ** 40, text: '' },
+      'no number': { id: Number.NaN, text: '' },
+      'text for a number': { id: 'x', text: '' },
+      'no key': { id: null, text: '' },
+      'a column that there is not': { id: 81, text: '', more: 1 },
+    },
+    policy: (policy) => {
+      harness.policy = policy
+    },
     close,
   }
 }

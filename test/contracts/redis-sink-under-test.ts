@@ -5,7 +5,7 @@ import type { RedisClient, RedisConnection } from '../../src/redis/connection.js
 import type { RedisAppend, RedisWrite } from '../../src/redis/writes.js'
 import { redisSink } from '../../src/sinks/redis.js'
 import { SinkHarness } from './sink-harness.js'
-import type { Item, RefusingSink } from './sinks.contract.js'
+import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
 
 export function redisHarness(
   connection: RedisConnection,
@@ -50,7 +50,7 @@ export async function redisSinkUnderTest({
   way,
   joins = false,
   close,
-}: RedisSinkSetup): Promise<RefusingSink> {
+}: RedisSinkSetup): Promise<TriedSink> {
   const { write, read, append = false }: Way = ways[way]
   // The key `taken` is of a type that takes neither.
   const refused = { hash: 'taken', field: 'x', value: 1 }
@@ -61,6 +61,7 @@ export async function redisSinkUnderTest({
   return {
     reset: async () => {
       harness.rejected.length = 0
+      harness.policy = 'dead-letter'
       await use((client) => client.del('items'))
       await use((client) => client.set('taken', 'text'))
     },
@@ -68,6 +69,10 @@ export async function redisSinkUnderTest({
     written: () => use(read),
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
+    odd: oddItems,
+    policy: (policy) => {
+      harness.policy = policy
+    },
     close,
   }
 }

@@ -40,6 +40,8 @@ export interface HarnessParts {
 /** A sink at work as the engine has it: in the transaction of its epochs, or on its own. */
 export class SinkHarness {
   readonly rejected: Rejection[] = []
+  /** What becomes of records that are rejected. */
+  policy: 'dead-letter' | 'fail' = 'dead-letter'
   private readonly name = `test.${randomUUID()}`
   private task: SinkTask | undefined
   private transaction: EpochTransaction | undefined
@@ -111,6 +113,7 @@ export class SinkHarness {
       transaction: () => this.transaction,
       reject: (record, error) => {
         this.rejected.push({ record, error: asWeirError(error) })
+        if (this.policy === 'fail') throw asWeirError(error)
       },
     }
   }

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { concat, from, lastValueFrom, map, NEVER, type Observable, of, race, take, throwError, timer } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Batch, noHeaders, StreamRecord, type WeirError } from '../../src/model/index.js'
+import type { TcpProxy } from '../servers/tcp-proxy.js'
 
 export interface Item {
   readonly id: number
@@ -11,6 +13,19 @@ export interface Item {
 export interface RefusingSink extends SinkUnderTest {
   /** A value that it refuses, whatever its id. */
   readonly bad: Item
+}
+
+/** A sink that is given what nobody can write. */
+export interface TriedSink extends RefusingSink {
+  /** Values of which there can be no write, each for another reason. */
+  readonly odd: Readonly<Record<string, unknown>>
+  /** What becomes of records that are rejected, until `reset`. */
+  policy(policy: 'dead-letter' | 'fail'): void
+}
+
+/** A sink that reaches its system by a way that can be held up. */
+export interface HinderedSink extends SinkUnderTest {
+  readonly way: Pick<TcpProxy, 'hold' | 'release' | 'cutAfter'>
 }
 
 /** A sink whose system can go away. */
@@ -183,6 +198,117 @@ export function refusals(sink: () => RefusingSink): void {
     expect(await written(kind)).toEqual([])
     expect(kind.rejected.length).toBe(5)
   })
+}
+
+const broken = (what: string): never => {
+  throw new Error(`no ${what}`)
+}
+const circle: Record<string, unknown> = {}
+circle['text'] = circle
+
+/** Items that no sink can write as they are. */
+export const oddItems: Readonly<Record<string, unknown>> = {
+  'no item': null,
+  'a field that throws': {
+    get id() {
+      return broken('id')
+    },
+  },
+  'half of a surrogate pair': { id: 90, text: 'half \uD800' },
+  'a function': { id: 91, text: () => 'text' },
+  'a symbol': { id: 92, text: Symbol('text') },
+  'what contains itself': { id: 93, text: circle },
+  'a Map': { id: 94, text: new Map([['a', 1]]) },
+  'a promise': { id: 95, text: Promise.resolve('text') },
+  'no date': { id: 96, text: new Date(Number.NaN) },
+  'what will not be JSON': { id: 97, text: { toJSON: () => broken('JSON') } },
+}
+
+/** What a sink promises of what nobody can write. */
+export function oddities(sink: () => TriedSink): void {
+  const good = items(20)
+  const badOf = (kind: TriedSink) => Object.entries(kind.odd).flatMap((odd) => Array<typeof odd>(10).fill(odd))
+  const mixed = (bad: readonly (readonly [string, unknown])[]) => [
+    ...good.slice(0, 10),
+    ...bad.map(([, value]) => value),
+    ...good.slice(10),
+  ]
+
+  test.each(['one by one', 'in a batch'])(
+    'ten of each that can not be written, %s, are rejected, and no other',
+    async (how) => {
+      const kind = sink()
+      const bad = badOf(kind)
+      const values = mixed(bad)
+      await run(kind, how === 'in a batch' ? recordsOf([batchOf(values)]) : recordsOf(values))
+      const names = kind.rejected.map(({ record }) => bad[record.origin.offset - 10]?.[0])
+      expect(names.sort()).toEqual(bad.map(([name]) => name).sort())
+      expect(await written(kind)).toEqual(good)
+      for (const { error } of kind.rejected) expect([error.culprit, error.code]).toEqual(['record', expect.any(String)])
+    },
+  )
+
+  test('where such a record is to fail, its error ends the epoch, and the next one is written', async () => {
+    const kind = sink()
+    kind.policy('fail')
+    const [, value] = badOf(kind)[0] as [string, unknown]
+    await expect(run(kind, recordsOf([...items(3), value]))).rejects.toMatchObject({ culprit: 'record' })
+    await run(kind, recordsOf(items(3, 10)))
+    expect((await written(kind)).filter(({ id }) => id >= 10)).toEqual(items(3, 10))
+  })
+}
+
+/** What a sink promises whose way to its system is held up: late answers, half a request, no answer at all. */
+export function hindrances(sink: () => HinderedSink): void {
+  const ids = async (kind: SinkUnderTest) => new Set((await written(kind)).map(({ id }) => id))
+  const all = (count: number) => new Set(items(count).map(({ id }) => id))
+
+  test('answers that come late are waited for', async () => {
+    const kind = sink()
+    kind.way.hold()
+    const epoch = run(kind, recordsOf(items(50)))
+    await sleep(400)
+    kind.way.release()
+    await epoch
+    expect(await ids(kind)).toEqual(all(50))
+    expect(kind.rejected).toEqual([])
+  })
+
+  test.each([1, 700, 9_000])('a connection that is cut %d bytes into an epoch costs no record', async (bytes) => {
+    const kind = sink()
+    kind.way.cutAfter(bytes)
+    await untilWritten(kind, items(500))
+    expect(await ids(kind)).toEqual(all(500))
+    expect(kind.rejected).toEqual([])
+  })
+
+  test('a system that never answers ends the epoch with an error to retry, and takes it when it answers again', async () => {
+    const kind = sink()
+    await run(kind, recordsOf(items(5)))
+    kind.way.hold()
+    try {
+      await expect(run(kind, recordsOf(items(50)))).rejects.toMatchObject({ remedy: 'retry', culprit: 'system' })
+    } finally {
+      kind.way.release()
+    }
+    await untilWritten(kind, items(50))
+    expect(await ids(kind)).toEqual(all(50))
+    expect(kind.rejected).toEqual([])
+  }, 60_000)
+}
+
+/** Tries an epoch again as a flow would: whatever fails is the system's fault. */
+async function untilWritten(kind: SinkUnderTest, values: readonly Item[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await run(kind, recordsOf(values))
+      return
+    } catch (error) {
+      expect(error).toMatchObject({ remedy: 'retry', culprit: 'system' })
+      if (tries === 20) throw error
+      await sleep(100 * tries)
+    }
+  }
 }
 
 /** What a sink promises whose system can go away. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { postgresSinkUnderTest } from './postgres-sink-under-test.js'
 import { openPostgres } from './postgres-under-test.js'
-import { refusals, sinkContract } from './sinks.contract.js'
+import { oddities, refusals, sinkContract } from './sinks.contract.js'
 
 const embedded = (joins: boolean, options = {}) => {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'weir-embedded-'))
@@ -15,5 +15,5 @@ const embedded = (joins: boolean, options = {}) => {
   return postgresSinkUnderTest({ connection, joins, options, close })
 }
 
-sinkContract('embedded Postgres, in the transaction of the epoch', () => embedded(true), refusals)
-sinkContract('embedded Postgres, on its own', () => embedded(false, { writers: 3 }), refusals)
+sinkContract('embedded Postgres, in the transaction of the epoch', () => embedded(true), refusals, oddities)
+sinkContract('embedded Postgres, on its own', () => embedded(false, { writers: 3 }), refusals, oddities)

@@ -22,8 +22,8 @@ export interface KafkaCluster {
   stop(broker: number): Promise<void>
   /** Starts a broker that was ended, with the data it had; resolves when it answers. */
   restart(broker: number): Promise<void>
-  /** Takes the right to an operation on a topic from `weir`: `Write`, say. */
-  forbid(topic: string, operation: string): void
+  /** Where it is secured: lets nobody but this user do nothing but this with a topic: `Describe`, say. */
+  allow(user: string, operation: string, topic: string): Promise<unknown>
   /** Cuts every connection of a client; only where the cluster stands behind proxies. */
   cut(): void
   /** Ends all brokers and forgets their data. */
@@ -78,7 +78,7 @@ async function start({
     kill: (broker) => nodes[broker]!.end('SIGKILL'),
     stop: (broker) => nodes[broker]!.end('SIGTERM'),
     restart: (broker) => nodes[broker]!.start(),
-    forbid: (topic, operation) => kafka.forbid(advertised[0]!, topic, operation),
+    allow: (user, operation, topic) => kafka.allow(advertised[0]!, user, operation, topic),
     cut: () => proxies.forEach((proxy) => proxy.cut()),
     close,
   }

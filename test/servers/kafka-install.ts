@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { cacheOf, fetchJars, type JavaServer, missingJars } from './maven-jars.js'
 import { exclusively } from './server-support.js'
 
@@ -23,8 +24,8 @@ export interface KafkaInstallation {
   readonly jars: string
   /** Makes a folder what the broker of that number finds when it starts for the first time. */
   format(data: string, broker: number, cluster: string): void
-  /** Denies `weir` an operation on a topic, through the broker at that port. */
-  forbid(port: number, topic: string, operation: string): void
+  /** Lets nobody but this user do nothing but this with a topic, through the broker at that port. */
+  allow(port: number, user: string, operation: string, topic: string): Promise<unknown>
 }
 
 /** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
@@ -36,14 +37,14 @@ export function requireKafka(): string | undefined {
 export function installKafka(): KafkaInstallation {
   const jars = `${fetchJars(kafka)}/*`
   const checkpoint = exclusively('kafka', () => firstCheckpoint(jars))
-  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint), forbid: denial(jars) }
+  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint), allow: allowing(jars) }
 }
 
-function denial(jars: string): KafkaInstallation['forbid'] {
-  return (port, topic, operation) => {
-    const what = ['--add', '--deny-principal', 'User:weir', '--operation', operation, '--topic', topic]
+function allowing(jars: string): KafkaInstallation['allow'] {
+  return (port, user, operation, topic) => {
+    const what = ['--add', '--allow-principal', `User:${user}`, '--operation', operation, '--topic', topic]
     const tool = ['org.apache.kafka.tools.AclCommand', '--bootstrap-server', `127.0.0.1:${port}`, ...what]
-    execFileSync('java', ['-cp', jars, ...tool], { stdio: 'pipe' })
+    return promisify(execFile)('java', ['-cp', jars, ...tool])
   }
 }
 

@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { compile } from '../../src/engine/index.js'
+import { flow, kafka as kafkaOf } from '../../src/index.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { selfSigned } from '../support/certificates.js'
+import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, Member, openSink, sinkOf, sourceOf } from './kafka-support.js'
+import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, writeAll } from './kafka-support.js'
 
 const trusted = selfSigned()
 
@@ -45,7 +48,7 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     return [member.error, written]
   }
 
-  const sasl = (password: string) => ({ sasl: { mechanism: 'PLAIN', username: 'weir', password } })
+  const sasl = (password: string) => ({ sasl: { mechanism: 'PLAIN', username: 'weir', password } as const })
 
   test.each([
     ['refuses a password', 'login', sasl('wrong'), /refused the login/, /username and password/],
@@ -74,6 +77,56 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     const member = joined(opened(kafka[port], more))
     await member.until(() => member.changes.length > 0, 'it is assigned', 20_000)
     expect(member.error).toBeUndefined()
+  })
+
+  describe('allows some topics only', () => {
+    const [open, readable, hidden] = [fresh('open'), fresh('readable'), fresh('hidden')]
+
+    beforeAll(async () => {
+      const admin = opened(kafka.bootstrap)
+      for (const name of [open, readable, hidden]) await openSink(sinkOf(admin, { topic: name, partitions: 1 }))
+      await Promise.all([kafka.allow('weir', 'Describe', readable), kafka.allow('other', 'All', hidden)])
+    }, 60_000)
+
+    test.each([() => readable, () => hidden])(
+      'a fixed one that it does not is told of when it is opened',
+      async (of) => {
+        const sink = sinkOf(opened(kafka.login, sasl('right')), { topic: of() })
+        await expect(openSink(sink)).rejects.toMatchObject({
+          message: expect.stringMatching(new RegExp(`writing topic '${of()}'.*does not allow it`)) as string,
+          hint: "Check the rights of the connection's user.",
+        })
+      },
+    )
+
+    test.each(['at-least-once', 'exactly-once'] as const)(
+      'who names another is dead-lettered, %s',
+      async (guarantee) => {
+        const [source, letters] = [fresh('source'), fresh('letters')]
+        const values = ['good 0', ...[readable, hidden].flatMap((name) => Array<string>(10).fill(name)), 'good 1']
+        const feed = sinkOf(opened(kafka.bootstrap), { topic: source, partitions: 1 })
+        await openSink(feed)
+        await writeAll(
+          feed,
+          values.map((value) => recordOf(value)),
+        )
+        const named = (value: Buffer | null) => (String(value).startsWith('good') ? open : String(value))
+        const declared = flow(kafkaOf.source({ topic: source, from: 'earliest' }), kafkaOf.sink({ topic: named }))
+        const asked = guarantee === 'exactly-once' ? { guarantee, checkpoints: 'kafka' } : {}
+        const flows = { rights: declared.with({ attempts: 3, deadLetters: letters, ...asked }) }
+        const connections = { kafka: kafkaOf({ brokers: kafka.login, ...sasl('right') }) }
+        const { engine } = runningEngine(compile({ app: fresh('app'), connections, flows }, { environment: {} }))
+        await vi.waitFor(
+          () => {
+            const [status] = engine.status()
+            expect(status?.stages.at(-1), JSON.stringify(status?.error)).toMatchObject({ rejected: 20 })
+            expect(status?.partitions[0]?.offset).toBeGreaterThanOrEqual(22)
+            expect(status?.state).not.toBe('failed')
+          },
+          { timeout: 50_000, interval: 100 },
+        )
+      },
+    )
   })
 
   test('sees two processes of one name tells the one that it throws out, once', async () => {

@@ -4,6 +4,10 @@ import { freePort } from './server-support.js'
 /** Stands between clients and a server, and can cut their connections as a network would. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>()
+  /** The ends of the server. */
+  private readonly answering = new Set<Socket>()
+  private isHeld = false
+  private left = Number.POSITIVE_INFINITY
 
   private constructor(
     readonly port: number,
@@ -24,6 +28,23 @@ export class TcpProxy {
     for (const socket of this.sockets) socket.resetAndDestroy()
   }
 
+  /** Cuts all connections when clients have sent so many more bytes: in the middle of what they were about to send. */
+  cutAfter(bytes: number): void {
+    this.left = bytes
+  }
+
+  /** Lets no answer through, neither to those who are connected nor to others. */
+  hold(): void {
+    this.isHeld = true
+    for (const socket of this.answering) socket.pause()
+  }
+
+  /** Lets all through that was held back. */
+  release(): void {
+    this.isHeld = false
+    for (const socket of this.answering) socket.resume()
+  }
+
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.server.close(resolve))
     this.cut()
@@ -40,9 +61,22 @@ export class TcpProxy {
       one.on('error', () => undefined)
       one.once('close', () => {
         this.sockets.delete(one)
+        this.answering.delete(one)
         other.destroy()
       })
-      one.pipe(other)
     }
+    this.answering.add(server)
+    client.on('data', (bytes) => this.forward(bytes, server))
+    client.on('end', () => server.end())
+    server.pipe(client)
+    if (this.isHeld) server.pause()
+  }
+
+  private forward(bytes: Buffer, server: Socket): void {
+    server.write(bytes.subarray(0, Math.max(0, this.left)))
+    this.left -= bytes.length
+    if (this.left > 0) return
+    this.left = Number.POSITIVE_INFINITY
+    this.cut()
   }
 }
