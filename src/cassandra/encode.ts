@@ -5,7 +5,7 @@ import type { Column, Types } from './client.js'
 export function encode(value: unknown, { name, type }: Column, types: Types): unknown {
   if (value === null || value === undefined) return null
   try {
-    return (encoders(types)[type] ?? identity)(value)
+    return (encoders(types)[type] ?? given)(value)
   } catch (error) {
     throw new UnencodableError(error, name)
   }
@@ -13,7 +13,6 @@ export function encode(value: unknown, { name, type }: Column, types: Types): un
 
 type Encoder = (value: unknown) => unknown
 
-const identity: Encoder = (value) => value
 const made = new WeakMap<object, Readonly<Record<number, Encoder | undefined>>>()
 
 /** By the code of the column's type; what is not here the driver takes as it is. */
@@ -30,18 +29,32 @@ function encoders(types: Types): Readonly<Record<number, Encoder | undefined>> {
     // The driver takes text for what a number can't hold.
     [dataTypes.bigint]: (value: unknown) => wholeOf(value, 64),
     [dataTypes.varint]: (value: unknown) => wholeOf(value),
-    [dataTypes.decimal]: String,
+    [dataTypes.decimal]: decimalOf,
     [dataTypes.int]: (value: unknown) => Number(wholeOf(value, 32)),
     [dataTypes.smallint]: (value: unknown) => Number(wholeOf(value, 16)),
     [dataTypes.tinyint]: (value: unknown) => Number(wholeOf(value, 8)),
     [dataTypes.double]: numberOf,
     [dataTypes.float]: numberOf,
     [dataTypes.timestamp]: dateOf,
-    // The driver would take the day of this machine's zone.
-    [dataTypes.date]: (value: unknown) => (value instanceof Date ? value.toISOString().slice(0, 10) : value),
+    [dataTypes.date]: dayOf,
+    [dataTypes.time]: timeOf,
   }
   made.set(types, encoders)
   return encoders
+}
+
+/** As it is given: a list, a map, what is of a class of the driver's. */
+function given(value: unknown): unknown {
+  checkTexts(value)
+  return value
+}
+
+function checkTexts(value: unknown): void {
+  if (typeof value === 'string') wellFormed(value)
+  else if (Array.isArray(value) || value instanceof Set) value.forEach(checkTexts)
+  else if (value instanceof Map) for (const entry of value) checkTexts(entry)
+  else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)
+    for (const entry of Object.entries(value)) checkTexts(entry)
 }
 
 function textOf(value: unknown): string {
@@ -68,6 +81,36 @@ function wholeOf(value: unknown, bits?: number): string {
   if (bits !== undefined && BigInt.asIntN(bits, BigInt(text)) !== BigInt(text))
     throw new RangeError(`${text} has more than ${bits} bits`)
   return text
+}
+
+const decimal = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d{1,4}))?$/i
+
+/** In plain digits: the driver takes what it can't read for 0, and passes over exponents. */
+function decimalOf(value: unknown): string {
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = decimal.exec(String(value)) ?? []
+  if (whole === '') throw new TypeError(`'${String(value)}' is no decimal`)
+  const point = whole.length + Number(exponent)
+  const digits = `${'0'.repeat(Math.max(0, 1 - point))}${whole}${fraction}`.padEnd(point, '0')
+  const at = Math.max(1, point)
+  return `${sign}${digits.slice(0, at)}${digits.length > at ? `.${digits.slice(at)}` : ''}`
+}
+
+/** The driver would take a day of this machine's zone, and count a day beyond its month on. */
+function dayOf(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString().slice(0, 10)
+  if (typeof value !== 'string') return value
+  const date = new Date(/^\d{4}-\d\d-\d\d$/.test(value) ? value : Number.NaN)
+  if (Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== value)
+    throw new TypeError(`'${value}' is no day`)
+  return value
+}
+
+/** The driver would take what it can't read for midnight. */
+function timeOf(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString().slice(11, -1)
+  if (typeof value === 'string' && !/^\d\d:\d\d:\d\d(\.\d{1,9})?$/.test(value))
+    throw new TypeError(`'${value}' is no time of day`)
+  return value
 }
 
 function numberOf(value: unknown): number {

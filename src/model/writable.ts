@@ -23,7 +23,7 @@ export function jsonOf(value: unknown): string {
     throw new UnencodableError(error)
   }
   if (text === undefined || (text === 'null' && value !== null))
-    throw unencodable(`${typeof value === 'number' ? value : `a ${typeof value}`} can't be written as JSON`)
+    throw unencodable(`${typeof value === 'number' ? value : `a ${typeof value}`} can't be written`)
   if (text.includes('{}')) refuseEmptied(value)
   return exactForm(value, text)
 }

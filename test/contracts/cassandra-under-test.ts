@@ -42,7 +42,8 @@ export async function cassandraSinkUnderTest(
     text,
     ...more,
   })
-  const others = 'u uuid, t timeuuid, a inet, n time, d date, p duration, l list<int>, m map<text, int>, e decimal'
+  const others =
+    'u uuid, t timeuuid, a inet, n time, d date, p duration, l list<int>, k list<text>, m map<text, int>, e decimal'
   const create = `CREATE TABLE items (bucket text, id int, text text, ${others}, PRIMARY KEY (bucket, id))`
   const ill = (more: object) => ({ id: 80, text: '', ...more })
   const harness = cassandraHarness(connection, { table: 'items', row, create })
@@ -70,6 +71,8 @@ export async function cassandraSinkUnderTest(
       'no address': ill({ a: 'somewhere' }),
       'no time of day': ill({ n: 'noon' }),
       'no day': ill({ d: 'today' }),
+      'a day beyond its month': ill({ d: '2024-02-30' }),
+      'a list of half pairs': ill({ k: ['\uD800'] }),
       'no duration': ill({ p: 'long' }),
       'a list of texts': ill({ l: ['x'] }),
       'no list': ill({ l: 5 }),

@@ -7,9 +7,10 @@ import { systemClock } from '../../src/model/index.js'
 import { cassandraHarness, cassandraSinkUnderTest, openCassandra } from '../contracts/cassandra-under-test.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import type { SinkHarness } from '../contracts/sink-harness.js'
-import { recordsOf, refusals, sinkContract } from '../contracts/sinks.contract.js'
+import { heldUpContract, oddities, recordsOf, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { viewStorageContract } from '../contracts/view-storage.contract.js'
 import { CassandraServer, missingCassandra } from './cassandra-server.js'
+import { TcpProxy } from './tcp-proxy.js'
 
 const missing = missingCassandra()
 const because = missing === undefined ? '' : ` (${missing})`
@@ -37,7 +38,20 @@ describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${bec
     await server?.close()
   })
 
-  sinkContract('Cassandra', () => cassandraSinkUnderTest(connection, () => Promise.resolve()), refusals)
+  sinkContract('Cassandra', () => cassandraSinkUnderTest(connection, () => Promise.resolve()), refusals, oddities)
+
+  heldUpContract('Cassandra', async () => {
+    const port = Number(server.contactPoint.split(':')[1])
+    const way = await TcpProxy.start(port)
+    const held = openCassandra(
+      given({ contactPoints: [server.contactPoint.replace(`:${port}`, `:${way.port}`)], timeout: '2s' }),
+    )
+    const close = async () => {
+      await held.close()
+      await way.close()
+    }
+    return { ...(await cassandraSinkUnderTest(held, close)), way }
+  })
 
   viewStorageContract('Cassandra', () =>
     Promise.resolve({ connect: () => new CassandraViews(connection, systemClock), close: () => Promise.resolve() }),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { mysqlSinkUnderTest, openMysql } from '../contracts/mysql-under-test.js'
-import { outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
+import { heldUpContract, oddities, outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
+import { TcpProxy } from './tcp-proxy.js'
 
 const missing = missingMariadb()
 
@@ -13,9 +14,10 @@ describe.skipIf(missing !== undefined)(`real MariaDB${missing === undefined ? ''
   })
   afterAll(() => server.close())
 
+  const upsert = { mode: 'upsert', key: ['id'] }
   const ways = [
     ['insert', { writers: 3 }],
-    ['upsert', { mode: 'upsert', key: ['id'], writers: 3 }],
+    ['upsert', { ...upsert, writers: 3 }],
   ] as const
   for (const joins of [false, true]) {
     for (const [way, options] of ways) {
@@ -29,8 +31,23 @@ describe.skipIf(missing !== undefined)(`real MariaDB${missing === undefined ? ''
           return { ...(await mysqlSinkUnderTest({ connection, table, options, joins, close })), outage }
         },
         refusals,
+        oddities,
         outages,
       )
     }
+    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
+      const way = await TcpProxy.start(server.port)
+      const url = server.url.replace(String(server.port), String(way.port))
+      const connection = openMysql({ url, statementTimeout: '2s' })
+      const close = async () => {
+        await connection.close()
+        await way.close()
+      }
+      const table = `items_held_${joins ? 'joined' : 'alone'}`
+      return {
+        ...(await mysqlSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close })),
+        way,
+      }
+    })
   }
 })

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { postgresSinkUnderTest } from '../contracts/postgres-sink-under-test.js'
-import { openPostgres } from '../contracts/postgres-under-test.js'
-import { outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
+import { openPostgres, openWith } from '../contracts/postgres-under-test.js'
+import { heldUpContract, oddities, outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
+import { TcpProxy } from './tcp-proxy.js'
 
 const missing = missingPostgres()
 
@@ -32,8 +33,23 @@ describe.skipIf(missing !== undefined)(`real PostgreSQL${missing === undefined ?
           return { ...(await postgresSinkUnderTest({ connection, table, options, joins, close })), outage }
         },
         refusals,
+        oddities,
         outages,
       )
     }
+    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
+      const way = await TcpProxy.start(server.port)
+      const url = server.url.replace(String(server.port), String(way.port))
+      const connection = openWith({ url, statementTimeout: '2s' })
+      const close = async () => {
+        await connection.close()
+        await way.close()
+      }
+      const table = `items_held_${joins ? 'joined' : 'alone'}`
+      return {
+        ...(await postgresSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close })),
+        way,
+      }
+    })
   }
 })

@@ -10,11 +10,20 @@ import type { RedisWrite } from '../../src/redis/writes.js'
 import { commitOf, done, one } from '../contracts/checkpoints.contract.js'
 import { redisHarness, redisSinkUnderTest } from '../contracts/redis-sink-under-test.js'
 import { openRedis } from '../contracts/redis-under-test.js'
-import { items, outages, recordsOf, refusals, sinkContract } from '../contracts/sinks.contract.js'
+import {
+  heldUpContract,
+  items,
+  oddities,
+  outages,
+  recordsOf,
+  refusals,
+  sinkContract,
+} from '../contracts/sinks.contract.js'
 import { joiningViewStorageContract, viewStorageContract } from '../contracts/view-storage.contract.js'
 import { runningEngine } from '../support/running-engine.js'
 import { RedisCluster } from './redis-cluster.js'
 import { missingRedis, RedisServer } from './redis-server.js'
+import { TcpProxy } from './tcp-proxy.js'
 
 const missing = missingRedis()
 const because = missing === undefined ? '' : ` (${missing})`
@@ -48,8 +57,21 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
         return { ...(await redisSinkUnderTest({ connection: opened, way, joins, close })), outage }
       },
       refusals,
+      oddities,
       outages,
     )
+  }
+
+  for (const joins of [false, true]) {
+    heldUpContract(`Redis, ${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
+      const held = await TcpProxy.start(server.port)
+      const opened = openRedis({ url: `redis://127.0.0.1:${held.port}`, timeout: '1s' })
+      const close = async () => {
+        await opened.close()
+        await held.close()
+      }
+      return { ...(await redisSinkUnderTest({ connection: opened, way: 'hash', joins, close })), way: held }
+    })
   }
 
   const views = () => {
