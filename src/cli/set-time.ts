@@ -1,4 +1,4 @@
-import { type PartitionProgress, partitionName, timeText } from '../model/index.js'
+import { isoReader, type PartitionProgress, partitionName, timeText } from '../model/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { prepare } from './prepare.js'
@@ -15,7 +15,7 @@ export interface SetTimeOptions {
  * moved it too far ahead. Positions and state stay. A process that runs the flow begins anew from there.
  */
 export async function setTime(flow: string, { to, config }: SetTimeOptions, io: Io): Promise<number> {
-  const time = Date.parse(to)
+  const time = isoReader()(to)
   if (Number.isNaN(time)) throw new UsageError(`--to: '${to}' is no time; write 2026-01-31T12:00:00Z`)
   const prepared = await prepare(config === undefined ? {} : { config }, io)
   await withEngine(prepared, async (engine) => {

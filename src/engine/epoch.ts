@@ -19,7 +19,7 @@ export class EpochBudget implements Epoch {
   private bytes = 0
   private isCut = false
   private readonly cutting = new ReplaySubject<void>(1)
-  private readonly timer: Subscription
+  private timer: Subscription | undefined
 
   constructor(
     readonly number: number,
@@ -28,7 +28,12 @@ export class EpochBudget implements Epoch {
   ) {
     this.cut$ = this.cutting.pipe(take(1))
     this.startedAt = clock.scheduler.now()
-    this.timer = timer(limits.everyMs, clock.scheduler).subscribe(() => this.cut())
+  }
+
+  /** Reading begins, and with it the epoch's time: a sink may take longer than that to open. */
+  begin(): void {
+    if (this.isCut) return
+    this.timer ??= timer(this.limits.everyMs, this.clock.scheduler).subscribe(() => this.cut())
   }
 
   room(): number {
@@ -45,7 +50,7 @@ export class EpochBudget implements Epoch {
   cut(): void {
     if (this.isCut) return
     this.isCut = true
-    this.timer.unsubscribe()
+    this.timer?.unsubscribe()
     this.cutting.next()
   }
 

@@ -1,7 +1,8 @@
 import { concat, defer, EMPTY, from, mergeAll, type Observable, type OperatorFunction, throwError } from 'rxjs'
-import { type Epoch, operate, type SinkTask, type SourceTask, type StreamRecord, WeirError } from '../model/index.js'
+import { operate, type SinkTask, type SourceTask, type StreamRecord, WeirError } from '../model/index.js'
 import { branching } from './branching.js'
 import { edge } from './edge.js'
+import type { EpochBudget } from './epoch.js'
 import type { StageContexts } from './stage-contexts.js'
 import { type Chain, isBranches, type OperatorNode, type SinkNode, type SubTopology } from './topology.js'
 
@@ -17,7 +18,7 @@ export interface Pipeline {
    * Reads one epoch and writes it: completes when every sink has all it wrote acknowledged. `drained` is called when the
    * last source has completed, before the stages behind it see the completion.
    */
-  run(epoch: Epoch, drained: () => void): Observable<unknown>
+  run(epoch: EpochBudget, drained: () => void): Observable<unknown>
 }
 
 /** Builds the stages of a flow and wires them. */
@@ -43,7 +44,12 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
           if (--reading === 0) drained()
         },
       }))
-      const records = inputs.map(({ task, through }) => through(task.read(epoch).pipe(ending)))
+      const reading$ = (task: SourceTask) =>
+        defer(() => {
+          epoch.begin()
+          return task.read(epoch)
+        })
+      const records = inputs.map(({ task, through }) => through(reading$(task).pipe(ending)))
       if (single !== undefined) return concat(body(records[0] as Records), whole$)
       const leaving = records.map((records$, index) =>
         records$.pipe(edge(contexts.counts(inputs[index]?.last), contexts.counts(undefined))),

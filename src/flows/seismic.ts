@@ -1,4 +1,4 @@
-import { env } from 'weirflow'
+import { env, time } from 'weirflow'
 import { z } from 'zod'
 
 const name = z.string().min(1).max(256)
@@ -7,7 +7,7 @@ const name = z.string().min(1).max(256)
 export const SeismicEvent = z.strictObject({
   eventid: name,
   sensorid: name,
-  time: z.iso.datetime({ offset: true }).max(64).describe('ISO 8601'),
+  time: time().max(64).describe('ISO 8601'),
   magnitude: z.number(),
   depth: z.number().describe('km'),
   latitude: z.number().min(-90).max(90),

@@ -8,11 +8,13 @@ import {
   flatMap,
   flow,
   hopping,
+  isoReader,
   json,
   type Key,
   kafka,
   keyBy,
   type ReadTable,
+  time,
   to,
   type ViewEntry,
   view,
@@ -74,7 +76,7 @@ const Query = z.strictObject({
   domain: z.string().optional().describe('only changes of this site'),
   bots: z.enum(['0', '1']).default('1').describe('0 leaves out what bots did'),
   since: z
-    .union([z.enum(['1m', '1h']), z.iso.datetime({ offset: true }), z.stringFormat('ms', /^\d{1,15}$/)])
+    .union([z.enum(['1m', '1h']), time(), z.stringFormat('ms', /^\d{1,15}$/)])
     .optional()
     .describe('1m or 1h: the last minute or hour; or a time: the shortest of these spans that reaches back to it'),
 })
@@ -108,10 +110,10 @@ function* usersOf(domain: string, rows: Iterable<readonly [string, Counts]>) {
 function spanOf(table: ReadTable<Counts>, since: string | undefined): Span {
   if (since === undefined) return 'all'
   if (since === '1m' || since === '1h') return since
-  const time = /^\d+$/.test(since) ? Number(since) : Date.parse(since)
+  const at = /^\d+$/.test(since) ? Number(since) : isoReader()(since)
   const reaches = (span: Span) => {
     const [first] = table(`${span} by_domain`).values()
-    return first !== undefined && first[2] <= time
+    return first !== undefined && first[2] <= at
   }
   return (['1m', '1h'] as const).find(reaches) ?? 'all'
 }

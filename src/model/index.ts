@@ -15,8 +15,9 @@
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable
  *                       what JSON and UTF-8 carry, and what they would alter
- *   clock, duration, time, log, nesting
+ *   clock, duration, time, iso-time, ahead, log, nesting
  */
+export * from './ahead.js'
 export * from './batch.js'
 export * from './channel.js'
 export * from './checkpoint.js'
@@ -28,6 +29,7 @@ export * from './errors.js'
 export * from './exact-numbers.js'
 export * from './fault.js'
 export * from './http-port.js'
+export * from './iso-time.js'
 export * from './json-text.js'
 export * from './key.js'
 export * from './log.js'

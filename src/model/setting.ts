@@ -14,7 +14,8 @@ export class Setting<T = string> {
   private constructor(
     readonly name: string,
     private readonly parse: Parse<T>,
-    private readonly fallback: ((environment: Environment) => T) | undefined,
+    /** What it is where the variable is not set, or empty; undefined where that is nothing. */
+    private readonly fallback: ((environment: Environment) => Found<T> | undefined) | undefined,
     /** Never shown in logs, errors or graphs; may also be given as the file that `<NAME>_FILE` names. */
     readonly isSecret: boolean,
     /** All variables that it may be read from. */
@@ -27,19 +28,22 @@ export class Setting<T = string> {
 
   /** The value when the variable is not set, or empty. */
   default<const D>(value: D): Setting<Widen<D> | T> {
-    return new Setting<Widen<D> | T>(this.name, this.parse, () => value as Widen<D>, this.isSecret, this.names)
+    const found = { value: value as Widen<D> }
+    const fallback = (environment: Environment) => this.fallback?.(environment) ?? found
+    return new Setting<Widen<D> | T>(this.name, this.parse, fallback, this.isSecret, this.names)
   }
 
   /** Another variable, which is read when this one is not set, or empty. */
   or<U>(other: Setting<U>): Setting<T | U> {
     const isSecret = this.isSecret || other.isSecret
     const names = [...this.names, ...other.names]
-    return new Setting<T | U>(this.name, this.parse, (environment) => other.read(environment), isSecret, names)
+    const fallback = (environment: Environment) => other.find(environment) ?? this.fallback?.(environment)
+    return new Setting<T | U>(this.name, this.parse, fallback, isSecret, names)
   }
 
   /** Undefined, instead of an error, when the variable is not set. */
   optional(): Setting<T | undefined> {
-    return new Setting<T | undefined>(this.name, this.parse, () => undefined, this.isSecret, this.names)
+    return this.default<undefined>(undefined)
   }
 
   int(): Setting<number> {
@@ -69,7 +73,11 @@ export class Setting<T = string> {
     return new Setting<U>(
       this.name,
       (text) => project(this.parse(text)),
-      fallback && ((environment) => project(fallback(environment))),
+      fallback &&
+        ((environment) => {
+          const found = fallback(environment)
+          return found && { value: project(found.value) }
+        }),
       this.isSecret,
       this.names,
     )
@@ -77,14 +85,16 @@ export class Setting<T = string> {
 
   /** Errors: WEIR_CONFIG_ENVIRONMENT when it is missing or malformed. */
   read(environment: Environment): T {
+    const found = this.find(environment)
+    if (found !== undefined) return found.value
+    throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading the environment: ${this.names.join(' or ')} is not set`, {
+      hint: `Set ${this.name}${this.isSecret ? `, or ${this.name}_FILE to a file that holds it` : ''}, or give it a default.`,
+    })
+  }
+
+  private find(environment: Environment): Found<T> | undefined {
     const text = this.text(environment)
-    if (text === undefined || text === '') {
-      if (this.fallback !== undefined) return this.fallback(environment)
-      throw new WeirError('WEIR_CONFIG_ENVIRONMENT', `reading the environment: ${this.name} is not set`, {
-        hint: `Set ${this.name}${this.isSecret ? `, or ${this.name}_FILE to a file that holds it` : ''}, or give it a default.`,
-      })
-    }
-    return this.parse(text)
+    return text === undefined || text === '' ? this.fallback?.(environment) : { value: this.parse(text) }
   }
 
   private text(environment: Environment): string | undefined {
@@ -107,8 +117,13 @@ export class Setting<T = string> {
         hint: `Set ${this.name} to ${what}.`,
       })
     }
-    return new Setting<U>(this.name, checked, undefined, this.isSecret, this.names)
+    // Another variable is text as well; a default may be a value already.
+    return this.map((value) => (typeof value === 'string' ? checked(value) : (value as unknown as U)))
   }
+}
+
+interface Found<T> {
+  readonly value: T
 }
 
 type Widen<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T

@@ -87,7 +87,7 @@ export const aggregateDefinition = defineOperator({
   // Other results are told at the end of the epoch, window by window.
   reorders: (given) => emitOf(given) !== 'changes',
   behindKey: (declared) => ('by' in declared && declared.by !== undefined ? declared : { ...declared, by: recordKey }),
-  timed: ({ window }) => window !== undefined,
+  timed: ({ window, ttl }) => window !== undefined || ttl !== undefined,
   stores: ({ name }) => [name],
   detail: ({ window }) => (window === undefined ? 'all time' : windowText(window)),
   build: (given, context) => aggregating(given, context, 'task'),

@@ -1,20 +1,19 @@
 import { z } from 'zod'
 import {
+  Ahead,
   asWeirError,
   type Configurable,
   type Duration,
   defineOperator,
   duration,
   fn,
+  isoReader,
   isTime,
-  isTimestamp,
   type Operator,
   operate,
   type StreamRecord,
-  timeText,
   WeirError,
 } from '../model/index.js'
-import { isoReader } from './internal/iso-time.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
 type Time = Date | string | number
@@ -26,8 +25,8 @@ export interface EventTimeOptions extends RejectingStage {
   /** After how long a partition that is read to its end no longer holds windows open. Default `'30s'`. */
   readonly idleAfter?: Duration
   /**
-   * How far the time of a record may lie ahead of the record's own timestamp (or, without one, of the clock); what is
-   * beyond is rejected with WEIR_RECORD_AHEAD and moves nothing. Default `'1h'`; `false` allows any time.
+   * How far the time of a record may lie ahead of the record's own timestamp, and that of the clock; what is beyond is
+   * rejected with WEIR_RECORD_AHEAD and moves nothing. Default `'1h'`; `false` allows any time.
    */
   readonly maxAhead?: Duration | false
 }
@@ -53,7 +52,7 @@ export const eventTimeDefinition = defineOperator({
   times: true,
   build: ({ selector, outOfOrder, idleAfter, maxAhead }, context) => {
     const { time, clock } = context
-    const aheadMs = maxAhead === false ? Number.POSITIVE_INFINITY : maxAhead
+    const ahead = new Ahead(maxAhead === false ? Number.POSITIVE_INFINITY : maxAhead, clock)
     time.configure({ outOfOrderMs: outOfOrder, idleAfterMs: idleAfter })
     const readMs = timeReader()
     return operate<StreamRecord, StreamRecord>((output) => ({
@@ -65,8 +64,8 @@ export const eventTimeDefinition = defineOperator({
           return context.reject(record, asWeirError(error, 'WEIR_RECORD_NO_TIME'))
         }
         const { topic, partition, timestamp } = record.origin
-        const own = timestamp !== undefined && isTimestamp(timestamp) ? timestamp : clock.now()
-        if (ms - own > aheadMs) return context.reject(record, aheadError(ms, own))
+        const error = ahead.errorOf(ms, timestamp)
+        if (error !== undefined) return context.reject(record, error)
         output.next(record.at(ms, time.observe(topic, partition, ms)))
       },
     }))
@@ -100,11 +99,4 @@ function timeReader(): (time: Time) => number {
 function shown(time: unknown): string {
   if (typeof time === 'string') return `'${time.slice(0, 40)}'`
   return typeof time === 'number' || time === undefined || time === null ? String(time) : `this ${typeof time}`
-}
-
-function aheadError(ms: number, own: number): WeirError {
-  const message = `reading the event time: ${timeText(ms)} is ahead of the record's own timestamp, ${timeText(own)}`
-  return new WeirError('WEIR_RECORD_AHEAD', message, {
-    hint: 'Is it in ms? Raise maxAhead, or set it to false, if such times are meant.',
-  })
 }

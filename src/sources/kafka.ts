@@ -3,15 +3,13 @@ import type { Spot } from '../kafka/admin.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
 import { topicName, topicRule } from '../kafka/topic-name.js'
-import { type Configurable, defineSource, duration, type Source } from '../model/index.js'
-
-const time = z.union([z.date(), z.iso.datetime({ offset: true }), z.int().nonnegative()])
+import { type Configurable, defineSource, duration, isoReader, type Source, time } from '../model/index.js'
 
 const options = z.strictObject({
   topic: z.union([topicName, z.array(topicName).min(1)], topicRule).describe('The topic, or a list of them.'),
   group: z.string().min(1).optional().describe('The consumer group. Default: `<app>.<flow>`.'),
   from: z
-    .union([z.enum(['earliest', 'latest', 'committed']), time])
+    .union([z.enum(['earliest', 'latest', 'committed']), z.date(), time(), z.int().nonnegative()])
     .default('earliest')
     .describe(
       "Where to begin on partitions that the flow and its group have no committed position of: 'earliest', 'latest', or the first record of a time (a date, ISO 8601 text, or ms). 'committed' stops the flow there instead. A committed position always goes first.",
@@ -100,7 +98,7 @@ export const kafkaSource = defineSource({
 function spotOf(from: z.output<typeof options>['from']): Spot | undefined {
   if (from === 'committed') return undefined
   if (from === 'earliest' || from === 'latest' || typeof from === 'number') return from
-  return new Date(from).getTime()
+  return typeof from === 'string' ? isoReader()(from) : from.getTime()
 }
 
 export type KafkaSourceOptions = Configurable<z.input<typeof options>>

@@ -1,6 +1,7 @@
 import {
   type AcquiredPartition,
   durationMs,
+  isTimestamp,
   type PartitionCommit,
   PartitionMap,
   type Position,
@@ -55,7 +56,8 @@ export class TaskStores {
       of: (topic, partition) => this.find(name, topic, partition) as StorePartition<V>,
       for: ({ origin: { topic, partition }, timestamp, behindMs }) => {
         const store = this.find(name, topic, partition)
-        store.advance(timestamp + behindMs)
+        // Kafka's -1 would be taken for the year 1970, and all that was touched then would be over with the next time.
+        if (isTimestamp(timestamp)) store.advance(timestamp + behindMs)
         return store as StorePartition<V>
       },
       partitions: () => this.each(name) as IterableIterator<StorePartition<V>>,

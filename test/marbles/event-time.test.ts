@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { isoReader, time } from '../../src/model/index.js'
 import { eventTime } from '../../src/operators/event-time.js'
-import { isoReader, time } from '../../src/operators/internal/iso-time.js'
 import { marbles, testRecord } from '../../src/testing/marbles.js'
 
 const noon = Date.UTC(2024, 4, 17, 12)

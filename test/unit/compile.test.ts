@@ -25,7 +25,7 @@ import {
   to,
   tumbling,
 } from '../../src/index.js'
-import { defineConnection, defineOperator, defineSink, type Environment } from '../../src/model/index.js'
+import { defineConnection, defineOperator, defineSink, type Environment, type Setting } from '../../src/model/index.js'
 import { brokers, compiled, config, db, faultsOf, flowOf, orders } from '../support/compiling.js'
 
 const counted = aggregate('counted', { of: count() })
@@ -390,6 +390,23 @@ describe('a stage', () => {
     expect(read({ FIRST: '', SECOND: 'bb' })).toEqual(['bb', 2])
     expect(read({})).toEqual(['neither', 7])
     expect(env('FIRST').or(secret('SECOND')).isSecret).toBe(true)
+  })
+
+  test.each<[string, Setting<unknown>, unknown, unknown]>([
+    ['optional', env('FIRST').or(env('SECOND')).optional(), '7', undefined],
+    ['by default', env('FIRST').or(env('SECOND')).default('neither'), '7', 'neither'],
+    ['a number', env('FIRST').or(env('SECOND')).int().optional(), 7, undefined],
+    ['of three', env('FIRST').or(env('OTHER')).or(env('SECOND')).optional(), '7', undefined],
+    ['behind a default', env('FIRST').default('x').or(env('SECOND')), '7', 'x'],
+    ['a number by default', env('FIRST').default('3').int(), 3, 3],
+  ])('does not forget the other setting: %s', (_, setting, second, neither) => {
+    expect([setting.read({ SECOND: '7' }), setting.read({})]).toEqual([second, neither])
+  })
+
+  test('names each that could have been set', () => {
+    const setting = env('FIRST').or(env('SECOND'))
+    expect(() => setting.read({})).toThrow('reading the environment: FIRST or SECOND is not set')
+    expect(() => setting.int().read({ SECOND: 'x' })).toThrow("'x' is not a whole number")
   })
 
   test('may have a source that sends what it rejects to the dead letters', () => {

@@ -1,7 +1,21 @@
 import { VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
-import { aggregate, count, eventTime, flow, from, json, kafka, merge, tumbling } from '../../src/index.js'
+import {
+  aggregate,
+  count,
+  eventTime,
+  type Flow,
+  flow,
+  from,
+  json,
+  kafka,
+  merge,
+  recordKey,
+  tumbling,
+} from '../../src/index.js'
+import { StreamRecord } from '../../src/model/index.js'
 import type { Windowed } from '../../src/operators/windows.js'
+import { TaskStores } from '../../src/state/index.js'
 import { VirtualFlow } from '../../src/testing/virtual-flow.js'
 import { config, faultsOf, flowOf } from '../support/compiling.js'
 import { listSink } from '../support/list-sink.js'
@@ -11,16 +25,22 @@ const source = (topic: string) => kafka.source({ topic })
 const byValue = (outOfOrder = '0s' as const) => eventTime<{ t: number }>(({ t }) => t, { outOfOrder })
 
 function played(timestamps: readonly number[]) {
-  const declared = flow(source('t'), json<number>(), windows, listSink())
+  const told = run(flow(source('t'), json<number>(), windows, listSink()), timestamps)
+  const starts = told.values.map((value) => (value as Windowed<number, null>).window.start.getTime())
+  return { starts, rejected: told.rejected }
+}
+
+/** What comes of records of one key at these timestamps. */
+function run(declared: Flow, timestamps: readonly number[]) {
   const scheduler = new VirtualTimeScheduler()
   const virtual = new VirtualFlow(declared, scheduler, { epoch: { maxRecords: 5, everyMs: 50 } })
-  for (const [index, timestamp] of timestamps.entries()) virtual.append(index, index, { timestamp })
+  for (const [index, timestamp] of timestamps.entries()) virtual.append(index, index, { timestamp, key: 'a' })
   scheduler.schedule(() => virtual.start(), 0)
   scheduler.schedule(() => virtual.stop(), 120_000)
   scheduler.schedule(() => virtual.crash(), 120_001)
   scheduler.flush()
-  const starts = virtual.committed.map(({ value }) => (value as Windowed<number, null>).window.start.getTime())
-  return { starts, rejected: virtual.deadLetters.map(({ error }) => error.code) }
+  const values = virtual.committed.map(({ value }) => value)
+  return { values, rejected: virtual.deadLetters.map(({ error }) => error.code) }
 }
 
 test('windows close by the timestamps of the source', () => {
@@ -29,6 +49,32 @@ test('windows close by the timestamps of the source', () => {
 
 test('a record without a timestamp is rejected, and moves nothing', () => {
   expect(played([1, -1, 15, 31])).toEqual({ starts: [0, 10], rejected: ['WEIR_RECORD_NO_TIME'] })
+})
+
+test('a ttl goes by the timestamps of the source: one of the future, or none, ends no key', () => {
+  const declared = flow(
+    source('t'),
+    json<number>(),
+    aggregate('n', { of: count(), by: recordKey, ttl: '10s' }),
+    listSink(),
+  )
+  const start = Date.UTC(2024, 0)
+  const { values, rejected } = run(declared, [start, -1, Date.UTC(2999, 0), start + 9_000, start + 20_000])
+  expect(values).toEqual([1, 2, 1].map((value) => ({ key: 'a', value })))
+  expect(rejected).toEqual(['WEIR_RECORD_NO_TIME', 'WEIR_RECORD_AHEAD'])
+})
+
+test('the ttl of any store goes by no time where a record has none', () => {
+  const stores = new TaskStores()
+  const codec = { version: 1, save: (value: number) => value, load: (saved: unknown) => saved as number }
+  const store = stores.declare('n', codec, { ttl: '10s' })
+  stores.assign({ topic: 't', partition: 0, generation: 1, sequence: 0 })
+  const at = (timestamp: number) =>
+    store.for(new StreamRecord(null, 0, timestamp, [], { topic: 't', partition: 0, offset: 0 }))
+  at(-1).add(0, 'a', 1)
+  at(Number.NaN)
+  expect(at(Date.UTC(2024, 0)).get(0, 'a')?.value).toBe(1)
+  expect(at(Date.UTC(2024, 0) + 10_000).get(0, 'a')).toBeUndefined()
 })
 
 test('only an input whose records get no time otherwise takes their timestamps', () => {
