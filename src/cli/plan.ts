@@ -76,7 +76,11 @@ function topicLines(topics: readonly ChangedTopic[] | string): string[] {
   return ['', ...table(rows)]
 }
 
-const topicTexts = { recreated: 'it was deleted and created again', missing: 'it is waited for' } as const
+const topicTexts = {
+  recreated: 'it was deleted and created again',
+  missing: 'it is waited for',
+  forgotten: 'it is read no longer, and nobody waits for it',
+} as const
 
 const symbols = { kept: '=', converted: '~', new: '+', dropped: '-', 'given up': '-', unused: '?' } as const
 

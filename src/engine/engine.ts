@@ -23,6 +23,7 @@ import type {
 import { messageOf, WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { EventTime, type TimeScope } from './event-time.js'
+import { forgottenOf } from './forgotten.js'
 import { Inputs } from './inputs.js'
 import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
@@ -166,7 +167,8 @@ export class Engine {
     return defer(() => {
       const first = flow.parts.find(({ checkpointed }) => checkpointed)
       const isFirst = first !== undefined && task === `${this.topology.app}.${first.name}`
-      return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept) : EMPTY
+      const told = (held: readonly HeldPartition[]) => this.tellForgotten(flow, held)
+      return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept, told) : EMPTY
     })
   }
 
@@ -178,6 +180,19 @@ export class Engine {
     return checkpoints
       .list(this.topology.app)
       .pipe(map((all) => all.filter((one) => one.task === reader && one.topic === topic)))
+  }
+
+  private tellForgotten({ name: flow }: FlowTopology, held: readonly HeldPartition[]): void {
+    const { log, observer } = this.parts
+    for (const state of this.kept.filter((one) => one.flow === flow && one.part.checkpointed)) {
+      for (const { topic, partitions } of forgottenOf(held, state)) {
+        log.warn(
+          { flow, topic, partitions },
+          `topic '${topic}' is read no longer: nobody waits for it, and what it brought stays`,
+        )
+        observer?.topic?.({ flow, topic, change: 'forgotten' })
+      }
+    }
   }
 
   /**

@@ -166,7 +166,8 @@ export function stateFaults(changes: readonly StateChange[]): ConfigFault[] {
 
 /**
  * A stage behind an internal topic has a task of its own, which is called after it: under another name it would begin with
- * nothing, and nobody restore what it had. Completes when the flow leaves no such task behind.
+ * nothing, and nobody restore what it had. Completes when the flow leaves no such task behind; `told` hears of all that is
+ * held meanwhile.
  * Errors: WEIR_CHECKPOINT_UNKNOWN_STORE, and those of the checkpoint store.
  */
 export function leavesNothing(
@@ -174,11 +175,13 @@ export function leavesNothing(
   topology: Topology,
   kept: readonly KeptState[],
   { flow, where }: Pick<KeptState, 'flow' | 'where'>,
+  told: (held: readonly HeldPartition[]) => void = () => undefined,
 ): Observable<never> {
   const own = kept.filter((one) => one.flow === flow && one.part.checkpointed)
   const isLeft = (task: string) => flowOf(task, topology) === flow && !own.some((one) => one.task === task)
   return checkpoints.list(topology.app).pipe(
     concatMap((held) => {
+      told(held)
       const fresh = own.filter(({ task }) => !held.some((one) => one.task === task))
       const left$ = statesOf(
         held.filter(({ task }) => isLeft(task)),

@@ -1,6 +1,7 @@
 import { concat, lastValueFrom } from 'rxjs'
 import type { CheckpointStore, Connection, HeldPartition, TopicFacts } from '../model/index.js'
 import type { ConfigFault } from './config-error.js'
+import { forgottenOf } from './forgotten.js'
 import type { KeptState } from './state-plan.js'
 import type { SourceNode, Topology } from './topology.js'
 
@@ -9,7 +10,7 @@ export interface ChangedTopic {
   readonly flow: string
   readonly task: string
   readonly topic: string
-  readonly change: 'grown' | 'recreated' | 'missing'
+  readonly change: 'grown' | 'recreated' | 'missing' | 'forgotten'
   /** How many partitions it had, and has; 0 where there is none. */
   readonly was: number
   readonly now: number
@@ -37,6 +38,8 @@ export async function planTopics(
     const checkpoints = asked.checkpointStore(where)
     const held = await lastValueFrom(concat(checkpoints.open(), checkpoints.list(topology.app)))
     const own = held.filter((one) => one.task === task)
+    for (const { topic, partitions: was } of forgottenOf(own, { task, part }))
+      changed.push({ flow, task, topic, change: 'forgotten', was, now: 0, isRefused: false })
     for (const { source } of part.inputs) {
       const found = await changesOf(source, own, topology, asked)
       changed.push(...found.map((one) => ({ flow, task, ...one, isRefused: isRefused(one, source, part.keeps) })))

@@ -29,10 +29,13 @@ export interface Position extends TopicPartition {
   readonly facts?: TopicFacts | undefined
 }
 
-/** What a source noticed of a topic: `grown` has another number of partitions, `reset` positions that others have set. */
+/**
+ * What was noticed of a topic: `grown` has another number of partitions, `reset` positions that others have set, and
+ * `forgotten` is read no longer.
+ */
 export interface TopicChange {
   readonly topic: string
-  readonly change: 'grown' | 'recreated' | 'gap' | 'truncated' | 'reset' | 'missing'
+  readonly change: 'grown' | 'recreated' | 'gap' | 'truncated' | 'reset' | 'missing' | 'forgotten'
   /** How many offsets are lost, at most. */
   readonly records?: number
 }

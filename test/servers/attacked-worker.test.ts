@@ -138,7 +138,7 @@ describe('a worker of 768 MB', { timeout: 240_000 }, () => {
       flows: {
         events: flow(http.post('/events', { body: Event }), kafka.sink({ topic: 'events' })),
         large: flow(
-          generate({ rate: 1_000_000, count: 50_000, value: (_random, index) => index }),
+          generate({ rate: 1_000_000, count: 30_000, value: (_random, index) => index }),
           view({ path: '/stats', entries: (index: number) => ({ table: 't', key: \`\${index} \${'k'.repeat(180)}\`, value: index }) }),
         ),
         inflated: flow(
@@ -150,7 +150,7 @@ describe('a worker of 768 MB', { timeout: 240_000 }, () => {
     await until(
       async () => {
         const answer = await fetch(`${worker.url}/stats?top=1`)
-        return (await answer.text()).includes('"49999 ')
+        return (await answer.text()).includes('"29999 ')
       },
       'the view is large',
       120_000,
@@ -171,17 +171,17 @@ describe('a worker of 768 MB', { timeout: 240_000 }, () => {
     [
       'does not read what it asked for',
       'unread answers|slow reader',
-      () => many(24, (i) => worker.sends(get(`/stats?top=${48_000 + (i % 12)}`))),
+      () => many(24, (i) => worker.sends(get(`/stats?top=${28_000 + (i % 12)}`))),
     ],
     [
       'does not read its streams',
       'slow reader',
-      () => many(40, (i) => worker.sends(get(`/stats/stream?top=${47_000 + (i % 3)}`))),
+      () => many(40, (i) => worker.sends(get(`/stats/stream?top=${27_000 + (i % 3)}`))),
     ],
     [
       'sends requests ahead',
       'requests ahead',
-      () => many(20, (i) => worker.sends(get('/stats/stream?top=1') + get(`/stats?top=${46_000 + i}`).repeat(120))),
+      () => many(20, (i) => worker.sends(get('/stats/stream?top=1') + get(`/stats?top=${26_000 + i}`).repeat(120))),
     ],
     ['sends half of its bodies', 'bodies', () => many(200, () => worker.sends(half))],
     ['sends its bodies in pieces', undefined, () => many(50, () => worker.sends(piece))],
@@ -193,7 +193,7 @@ describe('a worker of 768 MB', { timeout: 240_000 }, () => {
       undefined,
       () =>
         many(4, async (lane) => {
-          for (let i = 0; i < 5; i++) await worker.status(`/stats?top=${49_000 + lane * 5 + i}`)
+          for (let i = 0; i < 3; i++) await worker.status(`/stats?top=${29_000 + lane * 3 + i}`)
         }),
     ],
   ]

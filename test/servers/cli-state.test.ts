@@ -272,6 +272,7 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
 
     test.each([
       [['orders', '--to', 'soon'], "--to: 'soon' is no time"],
+      [['orders', '--to', '5'], "--to: '5' is no time"],
       [['orders'], '--to <time>'],
       [['payments', '--to', '2026-01-01'], "flow 'payments' has no time"],
     ])('of %j ends with 2', async (asked, message) => {

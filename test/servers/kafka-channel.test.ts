@@ -19,6 +19,7 @@ import {
   text,
   writeAll,
 } from './kafka-support.js'
+import { settingsOfTopic } from './topic-tools.js'
 
 const missing = requireKafka()
 const channel = kafkaConnection.definition.channel as ChannelKind<KafkaConnection>
@@ -46,6 +47,15 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     const single = channel.writer(shared.connection, requestFor('single'))
     onTestFinished(() => void done(single.close()))
     expect(await firstValueFrom(single.open())).toBe(1)
+  })
+
+  test('is kept for ever, whatever brokers do with topics that say nothing', async () => {
+    const request = requestFor([{ topics: [fresh('source')], partitions: 1, create: true }])
+    const writer = channel.writer(shared.connection, request)
+    onTestFinished(() => void done(writer.close()))
+    await firstValueFrom(writer.open())
+    const settings = settingsOfTopic(shared.server.bootstrap, request.topic)
+    expect(settings).toMatchObject({ 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' })
   })
 
   test('keeps the order of a partition, a key in one of them, and is truncated behind what is committed', async () => {

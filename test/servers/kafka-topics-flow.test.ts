@@ -1,7 +1,11 @@
-import { tap } from 'rxjs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { NEVER, tap } from 'rxjs'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { count } from '../../src/aggregates/index.js'
+import { main } from '../../src/cli/main.js'
 import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
 import { compile, planTopics, topicFaults } from '../../src/engine/index.js'
@@ -64,6 +68,29 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     return { engine, topology, totals, stop, status: () => engine.status()[0]! }
   }
 
+  /** What a command says of the flow of own keys. */
+  async function weir(app: string, topic: string, ...argv: string[]) {
+    const cwd = mkdtempSync(join(tmpdir(), 'weir-topics-'))
+    onTestFinished(() => rmSync(cwd, { recursive: true }))
+    writeFileSync(
+      join(cwd, 'flows.config.ts'),
+      `import { aggregate, consoleSink, count, defineConfig, flow, kafka, recordKey } from 'weirflow'
+       const counts = aggregate('counts', { by: recordKey, of: count() })
+       export default defineConfig({
+         app: '${app}',
+         connections: { kafka: kafka({ brokers: '${cluster.bootstrap}' }) },
+         flows: { flow: flow(kafka.source({ topic: '${topic}' }), counts, consoleSink()).with({ checkpoints: 'kafka' }) },
+       })`,
+    )
+    let said = ''
+    const into = { write: (text: string) => void (said += text) }
+    const startWorker = () => {
+      throw new Error('no process is started here')
+    }
+    const code = await main(argv, { cwd, env: {}, stdout: into, stderr: into, signals$: NEVER, startWorker })
+    return { code, said }
+  }
+
   test('by its growth: state by its keys stops it, and the plan says so', async () => {
     const [app, topic] = [fresh('app'), fresh('topic')]
     await tools.create(topic, 1)
@@ -78,6 +105,11 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
       { flow: 'flow', task: `${app}.flow`, topic, change: 'grown', was: 1, now: 3, isRefused: true },
     ])
     expect(topicFaults(changed)[0]?.message).toContain(`topic '${topic}', which had 1 partitions and has 3`)
+    const planned = await weir(app, topic, 'plan')
+    expect(planned.code).toBe(78)
+    expect(planned.said).toMatch(new RegExp(`! ${topic} +flow +grown +1 → 3 partitions: refused`))
+    const renamed = await weir(app, fresh('renamed'), 'plan')
+    expect(renamed.said).toMatch(new RegExp(`! ${topic} +flow +forgotten +it is read no longer`))
     const accepting = counting(app, topic, { onGrown: 'accept' }, 'own keys')
     await tools.fill(topic, 2, 0, 2)
     await expect.poll(() => accepting.totals.map(({ value }) => value), { timeout: 20_000 }).toContain(2)
@@ -95,6 +127,20 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     await tools.fill(topic, 0, 0, 30)
     await expect.poll(() => totals.at(-1)?.value, { timeout: 30_000 }).toBe(80)
     expect(status().trouble).toBeUndefined()
+  })
+
+  test('by a command that sets its position: what is read again counts again', async () => {
+    const [app, topic] = [fresh('app'), fresh('topic')]
+    await tools.create(topic, 1)
+    await tools.fill(topic, 0, 0, 5)
+    const first = counting(app, topic, {}, 'own keys')
+    await expect.poll(() => first.totals.at(-1)?.value, { timeout: 20_000 }).toBe(5)
+    await first.stop()
+    const moved = await weir(app, topic, 'state', 'set-position', 'flow', topic, '--to', '3')
+    expect(moved).toMatchObject({ code: 0, said: expect.stringMatching(/-0 +5 +→ +3\n/) })
+    expect((await weir(app, topic, 'state', 'flow')).said).toMatch(/-0 +3 /)
+    const second = counting(app, topic, {}, 'own keys')
+    await expect.poll(() => second.totals.at(-1)?.value, { timeout: 20_000 }).toBe(7)
   })
 
   test('not at all, when it began at its latest: it goes on from where it began', async () => {

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { type ClientError, call, disconnect, nativeClient, type Producer } from '../../src/kafka/client.js'
+import { installKafka } from './kafka-install.js'
 
 interface Admin {
   createTopic(topic: object, timeout: number, done: (error?: ClientError) => void): void
@@ -13,6 +15,14 @@ interface Admin {
 }
 
 const answerMs = 10_000
+
+/** What a topic has of settings of its own, as Kafka's own command tells it. */
+export function settingsOfTopic(bootstrap: string, topic: string): Record<string, string> {
+  const about = ['--describe', '--entity-type', 'topics', '--entity-name', topic]
+  const command = ['-cp', installKafka().jars, 'kafka.admin.ConfigCommand', '--bootstrap-server', bootstrap, ...about]
+  const text = execFileSync('java', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  return Object.fromEntries([...text.matchAll(/^\s*([a-z.]+)=(\S+) /gm)].map(([, name, value]) => [name, value]))
+}
 
 /** What operators do to topics and groups, with a client that knows nothing of Weir. */
 export class TopicTools {
