@@ -12,7 +12,8 @@ import type { CassandraClient, Statement } from './client.js'
 import type { CassandraConnection } from './connection.js'
 import { createOnce } from './create-once.js'
 
-const rowsPerBatch = 100
+/** How much a batch may have: a node refuses what it could not keep in half a segment of its log. */
+const mostPerBatch = { rows: 100, characters: 1_000_000 } as const
 const batchesAtOnce = 16
 
 const createParts = `
@@ -172,7 +173,17 @@ async function putRows(client: CassandraClient, { view, part, replaces, rows, re
 }
 
 function* batchesOf(statements: readonly Statement[]): Generator<readonly Statement[]> {
-  for (let at = 0; at < statements.length; at += rowsPerBatch) yield statements.slice(at, at + rowsPerBatch)
+  let batch: Statement[] = []
+  let characters = 0
+  for (const statement of statements) {
+    batch.push(statement)
+    for (const param of statement.params) if (typeof param === 'string') characters += param.length
+    if (batch.length < mostPerBatch.rows && characters < mostPerBatch.characters) continue
+    yield batch
+    batch = []
+    characters = 0
+  }
+  if (batch.length > 0) yield batch
 }
 
 async function readTables(

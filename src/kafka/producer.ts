@@ -167,7 +167,8 @@ export class KafkaProducer<T> {
         partition,
         value,
         key,
-        timestamp,
+        // Of 0 the client makes now: a millisecond later is the closest that there is.
+        Math.trunc(timestamp) || 1,
         opaque,
         headers.length > 0 ? (withoutEmptyBuffers(headers) as never) : undefined,
       )

@@ -29,7 +29,8 @@ export const flatMapDefinition = defineOperator({
 /**
  * Makes none, one or many values of each value, in order; key, time, headers and origin stay.
  * All values of a record are made before the first is passed on, so that one which is rejected halfway leaves none
- * behind. A record for which `project` throws is rejected with WEIR_STAGE_FAILED; by default that ends the epoch.
+ * behind. A dead letter of one of them is the record that they were made of, as its source read it: replayed, it makes all of
+ * them again. A record for which `project` throws is rejected with WEIR_STAGE_FAILED; by default that ends the epoch.
  */
 export function flatMap<V, W>(project: Project<V, W>, options: RejectingStage = {}): Operator<V, W> {
   return flatMapDefinition.declare({ ...options, project })

@@ -224,6 +224,26 @@ export function viewStorageContract(name: string, start: () => Promise<ViewStora
       expect(values.map((_, index) => tables.get('values')?.get(String(index)))).toEqual(values)
     })
 
+    test('as much at once as a view takes survives', async () => {
+      const part = newPart()
+      const nested: unknown = JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`)
+      const proto: unknown = JSON.parse('{"__proto__":{"a":1},"constructor":2}')
+      const odd = ['\uD800', { half: '\uDC00' }, nested, proto, 5e-324, -1.797e308, 2 ** 53]
+      const long = 'Ж'.repeat(200_000)
+      const written = [
+        ...odd.map((value, index) => ({ table: 't'.repeat(200), key: String(index), value })),
+        ...Array.from({ length: 40 }, (_, at) => ({ table: 'large', key: `${at}${'k'.repeat(9_990)}`, value: long })),
+      ]
+      await claim(storage, part)
+      await done(storage.write(writeOf(part, 1, { rows: written })))
+      const { tables } = await firstValueFrom(other.read(part.view))
+      const values = [...(tables.get('t'.repeat(200)) ?? [])].sort().map(([, value]) => JSON.stringify(value))
+      expect(values).toEqual(odd.map((value) => JSON.stringify(value)))
+      const large = [...(tables.get('large') ?? [])]
+      expect(large.length).toBe(40)
+      expect(large.every(([key, value]) => key.length > 9_990 && value === long)).toBe(true)
+    })
+
     test('twenty thousand rows, replaced and removed', async () => {
       const part = newPart()
       const many = Array.from({ length: 20_000 }, (_, index) => ({ table: 't', key: `key ${index}`, value: index }))

@@ -264,6 +264,21 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     await lastValueFrom(dead.close(), { defaultValue: undefined })
   })
 
+  test.skipIf(skip)('times about the beginning stay there', async () => {
+    const topic = fresh('topic')
+    const sink = sinkOf(shared.connection, { topic })
+    await openSink(sink)
+    const times = [0, 0.5, 1, -1, -86_400_000]
+    await writeAll(
+      sink,
+      times.map((timestamp) => recordOf(String(timestamp), null, { timestamp })),
+    )
+    const records = await readAll(shared.connection, topic, times.length)
+    // Of 0 the client would make now.
+    const written = times.map((timestamp) => [String(timestamp), Math.trunc(timestamp) || 1])
+    expect(records.map((record) => [text(record), record.timestamp]).sort()).toEqual(written.sort())
+  })
+
   test('an empty epoch and an unused sink cost nothing', { skip, concurrent: false }, async () => {
     const sink = sinkOf(shared.connection, { topic: fresh('topic') })
     await openSink(sink)

@@ -4,10 +4,10 @@ import { asJson, type StreamRecord, UnencodableError, wellFormed } from '../../m
 export interface ViewEntry<T = unknown> {
   /** The name of the table: text of up to 200 characters, none of which is the character 0. */
   readonly table: string
-  /** Text of up to 10,000 characters, none of which is the character 0. */
+  /** Text of up to 10,000 characters. */
   readonly key: string
   /**
-   * Absolute, and something that JSON carries as it is, of up to 500,000 characters (a date becomes its text); undefined
+   * Absolute, and something that JSON carries as it is, of up to 400,000 bytes (a date becomes its text); undefined
    * removes the key.
    */
   readonly value: T | undefined
@@ -20,8 +20,8 @@ export interface ViewEntry<T = unknown> {
 
 export type EntriesOf = (value: never, record: StreamRecord) => ViewEntry | readonly ViewEntry[]
 
-/** How long a table's name and a key may be, and a value as JSON: so much every storage of views takes. */
-const most = { table: 200, key: 10_000, value: 500_000 } as const
+/** How long a table's name and a key may be, and a value as JSON in bytes: so much every storage of views takes. */
+const most = { table: 200, key: 10_000, value: 400_000 } as const
 
 /** What a value has made, as a list of entries. Errors: `UnencodableError` where one of them can't be kept or shown. */
 export function checkedEntries(made: unknown): readonly ViewEntry[] {
@@ -34,6 +34,7 @@ function checked(entry: unknown): ViewEntry {
   const { table, key, value, expires } = entry as Record<keyof ViewEntry, unknown>
   if (typeof key !== 'string') throw refused(`a ${typeof key} is no key`)
   if (typeof table !== 'string') throw refused(`a ${typeof table} is no name of a table`)
+  if (table.includes('\0')) throw refused('the name of its table has the character 0')
   checkName(table, 'the name of its table', most.table)
   checkName(key, 'its key', most.key)
   if (Number.isNaN(Number(expires ?? 0))) throw refused('its `expires` is no time')
@@ -41,7 +42,6 @@ function checked(entry: unknown): ViewEntry {
 }
 
 function checkName(name: string, what: string, length: number): void {
-  if (name.includes('\0')) throw refused(`${what} has the character 0`)
   if (name.length > length) throw refused(`${what} is longer than ${length} characters`)
   wellFormed(name)
 }
@@ -50,8 +50,10 @@ function checkName(name: string, what: string, length: number): void {
 function shown(value: unknown): unknown {
   if (value === undefined || typeof value === 'boolean' || Number.isFinite(value)) return value
   const json = asJson(value)
-  const { length } = typeof json === 'string' ? json : JSON.stringify(json)
-  if (length > most.value) throw refused(`a value of ${length} characters is more than a view takes (${most.value})`)
+  const text = typeof json === 'string' ? json : JSON.stringify(json)
+  // No character has more than three bytes of UTF-8.
+  const bytes = 3 * text.length > most.value ? Buffer.byteLength(text) : 0
+  if (bytes > most.value) throw refused(`a value of ${bytes} bytes is more than a view takes (${most.value})`)
   return json
 }
 
