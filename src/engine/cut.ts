@@ -206,7 +206,7 @@ export class FlowCutter {
       partOf: stage.name,
       declaredAt,
     }
-    const meeting = stage.definition.spread === undefined ? stage : spreading(stage, 'alone')
+    const meeting = stage.definition.spread === undefined ? stage : spreading(stage, 'met')
     const merging =
       way === 'combine' ? { ...spreading(stage, 'merge'), name: `${stage.name}.merge`, partOf: stage.name } : meeting
     return {
@@ -278,7 +278,7 @@ export function isCombining({ name }: { readonly name: string }): boolean {
   return name.endsWith(combining)
 }
 
-function spreading(stage: OperatorNode, way: 'alone' | 'combine' | 'merge'): OperatorNode {
+function spreading(stage: OperatorNode, way: 'alone' | 'met' | 'combine' | 'merge'): OperatorNode {
   const { spread, ...definition } = stage.definition
   const build = spread?.[way] as OperatorDefinition['build']
   const name = way === 'combine' ? `${definition.name}${combining}` : definition.name

@@ -253,6 +253,8 @@ export interface Spread<Options> {
   uncombined?(options: Options): boolean
   /** All of it, for one partition: for groups that lie in one partition already. */
   readonly alone: BuildOperator<Options>
+  /** The same behind an internal topic that brought the records of each key, and those without one, into one partition. */
+  readonly met: BuildOperator<Options>
   /** Emits partial results, each under the key of its group, as a `PartialResult`. */
   readonly combine: BuildOperator<Options>
   /** Takes the partial results of all source partitions. */

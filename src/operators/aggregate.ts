@@ -25,7 +25,7 @@ import {
 import { Changed, type Present } from './internal/changed.js'
 import { Combining, combiningCodec, SentPartitions } from './internal/combining.js'
 import { Gone } from './internal/gone.js'
-import { type GroupSettings, Groups } from './internal/groups.js'
+import { type GroupScope, type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
 import { Slices } from './internal/slices.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions, windowText } from './windows.js'
@@ -95,6 +95,7 @@ export const aggregateDefinition = defineOperator({
     groups: ({ by = 'all' }) => (by === 'all' ? 'single' : by === recordKey ? 'record-key' : 'other'),
     uncombined: isBounded,
     alone: (given, context) => aggregating(given, context, 'partition'),
+    met: (given, context) => aggregating(given, context, 'met'),
     combine: (given, context) => {
       const aggregate = combine(given.of)
       const store = context.store(given.name, combiningCodec(aggregate.codec))
@@ -124,20 +125,29 @@ export const aggregateDefinition = defineOperator({
 })
 
 /** Where all records of a group come by: each source partition keeps a partial, and `scope` says which are merged. */
-function aggregating(given: Given, context: OperatorContext, scope: 'task' | 'partition') {
+function aggregating(given: Given, context: OperatorContext, scope: GroupScope) {
   const aggregate = combine(given.of)
   const settings = settingsOf(given)
   const { ttl, maxKeys } = given
   const gone = given.gone === 'emit' ? new Gone() : undefined
   const store = context.store(given.name, aggregate.codec, { ttl, maxKeys, gone: gone && ((key) => gone.add(key)) })
+  // What is bounded partition by partition is told so too.
+  const told = settings.isBounded && scope === 'task' ? 'partition' : scope
+  let isWarned = false
+  const withheld = () => {
+    if (!isWarned) context.log.warn(withheldText)
+    isWarned = true
+  }
   return operate<StreamRecord, StreamRecord>((output) => {
     gone?.clear()
-    // What is bounded partition by partition is told so too.
-    const groups = new Groups(aggregate, store, settings, context, settings.isBounded ? 'partition' : scope)
+    const groups = new Groups(aggregate, store, settings, context, { scope: told, withheld })
     const handlers = telling(output, groups, given)
     return gone === undefined ? handlers : tellingGone(output, gone, store, handlers)
   })
 }
+
+const withheldText =
+  "records without a key are one group, and partitions of their topic are in other processes: their results are withheld until one process has all of them. Give them a key by keyBy, or group by: 'all'"
 
 /** Tells results, and at the end of the epoch the keys that went. */
 function tellingGone(
@@ -164,7 +174,8 @@ function isBounded({ ttl, maxKeys }: Pick<Given, 'ttl' | 'maxKeys'>): boolean {
 
 interface Grouping<V> {
   add(record: StreamRecord<V>): boolean
-  present(record: StreamRecord<V>): Present
+  /** Undefined where it is withheld. */
+  present(record: StreamRecord<V>): Present | undefined
   close(): Iterable<StreamRecord>
 }
 
@@ -176,6 +187,7 @@ function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given
     next(record) {
       if (!groups.add(record) || emit === 'final') return
       const present = groups.present(record)
+      if (present === undefined) return
       if (emit === 'epoch') changed.add(present)
       else for (const window of present.windows()) output.next(present.result(window))
     },
@@ -201,8 +213,9 @@ function emitOf({ window, emit = window === undefined ? 'changes' : 'final' }: G
  * Groups by the key of the record itself: what its topic is partitioned by, or what `keyBy` gave it. Where it is the
  * topic's own key, all records of a group lie in one partition, so that no internal topic is needed.
  *
- * Records without a key are one group of the partitions that a process has: where several processes share a topic of such
- * records, give them a key by `keyBy`, or group by `'all'`.
+ * Records without a key are one group, which lies in all partitions. Where several processes share the topic none of them has
+ * all of it, so its results are withheld, with a warning, until one has all partitions: give such records a key by `keyBy`,
+ * or group by `'all'`.
  *
  * Keys that are UTF-8 are told as text, and others as the bytes that they are; `Buffer.from(key)` makes bytes of either.
  */

@@ -33,17 +33,15 @@ function accounted<V>(
 /** No UTF-8: as texts they would be one. More of them than partitions, so that some meet. */
 const binary = [0xfc, 0xfd, 0xfe, 0xff].map((byte) => Buffer.from([byte, 1]))
 
-/** Some partitions are busy, others bring one record now and then; some records are far behind, and some have no key. */
+/** Some partitions are busy, others bring one record now and then; some records are far behind. */
 function straying(random: Random): SimulatedInput<Visit>[] {
   let now = 0
   return Array.from({ length: random.between(30, 120) }, (_, id) => {
     now += random.wait(250)
     const at = Math.max(0, now - (random.chance(0.3) ? random.between(0, 9_000) : 0))
     const user = random.pick(['ann', 'bob', 'cem'])
-    const key = random.pick([null, user, ...binary])
-    // Records of a key are in one partition.
-    const place = key === null ? { partition: 0 } : {}
-    return { value: { id, user, at }, key, ...place, at: now }
+    // Those without a key are told by who has all partitions, and in the end several processes share them.
+    return { value: { id, user, at }, key: random.pick([user, ...binary]), at: now }
   })
 }
 

@@ -26,6 +26,18 @@ export interface GroupSettings {
   readonly isBounded: boolean
 }
 
+/**
+ * Whether the groups of all partitions are one, or each partition has its own; in that case records without a key lie in all
+ * partitions, or they have met in one as well.
+ */
+export type GroupScope = 'task' | 'partition' | 'met'
+
+interface Telltale {
+  readonly scope: GroupScope
+  /** Called where the group of records without a key can't be told: parts of it are in other processes. */
+  withheld(): void
+}
+
 /** What `aggregate` keeps of each key, slice of time and source partition; one object serves one epoch. */
 export class Groups {
   private readonly place: Place<unknown>
@@ -36,8 +48,7 @@ export class Groups {
     private readonly store: Store<unknown>,
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
-    /** Whether the groups of all partitions are one, or each partition has its own. */
-    private readonly scope: 'task' | 'partition',
+    private readonly around: Telltale,
   ) {
     this.place = new Place(settings, context, aggregate.init, (topic, partition) => this.closed(topic, partition))
     this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value))
@@ -57,12 +68,14 @@ export class Groups {
     return true
   }
 
-  /** The group that the last added record went to. */
-  present({ timestamp, origin, behindMs }: StreamRecord): Present {
+  /** The group that the last added record went to; undefined where that has to be withheld. */
+  present({ timestamp, origin, behindMs }: StreamRecord): Present | undefined {
     const { topic, partition } = origin
     const { segment, entry } = this.place
     const key = this.place.key as StoreKey
-    const isTogether = this.scope === 'task' || key === null
+    const { scope, withheld } = this.around
+    if (key === null && this.isApart) return void withheld()
+    const isTogether = scope === 'task' || (scope === 'partition' && key === null)
     const parts = () => (isTogether ? [...this.store.partitions()] : [this.store.of(topic, partition)])
     const when = { timestamp, origin, behindMs }
     // A bounded store may have let go of it by the time that it is told.
@@ -74,21 +87,38 @@ export class Groups {
   *close(): Generator<StreamRecord> {
     const { time } = this.context
     const parts = [...this.store.partitions()]
-    if (this.scope === 'task') yield* this.closing(parts, time.closed, time.watermark())
+    if (this.around.scope === 'task') yield* this.closing(parts, time.closed, time.watermark())
     else yield* this.closingEach(parts)
   }
 
   /** Each partition has all records of its keys, and tells them by itself; those without a key lie in all of them. */
   private *closingEach(parts: readonly StorePartition<unknown>[]): Generator<StreamRecord> {
     const { time } = this.context
-    const keyless = parts.length > 1 ? parts.filter(hasKeyless) : []
+    const { scope, withheld } = this.around
+    const keyless = scope === 'partition' && (parts.length > 1 || this.isApart) ? parts.filter(hasKeyless) : []
     for (const part of parts) {
       const { topic, partition } = part.partition
       const keyed = keyless.includes(part) ? new PartByKey(part, true) : part
       yield* this.closing([keyed], time.closedOf(topic, partition), time.watermarkOf(part.partition))
     }
+    if (this.isApart) {
+      if (keyless.some((part) => this.isDue(part))) withheld()
+      return
+    }
     const without = keyless.map((part) => new PartByKey(part, false))
     yield* this.closing(without, Number.NEGATIVE_INFINITY, time.watermark())
+  }
+
+  /** Whether other processes have parts of the group of records without a key. */
+  private get isApart(): boolean {
+    return this.around.scope === 'partition' && !this.context.time.isWhole
+  }
+
+  /** Whether a partition by itself would have results to tell of records without a key. */
+  private isDue(part: StorePartition<unknown>): boolean {
+    const watermark = this.context.time.watermarkOf(part.partition)
+    const segments = new PartByKey(part, false).segments()
+    return (this.settings.slices?.due(segments, { closed: Number.NEGATIVE_INFINITY, watermark }).length ?? 0) > 0
   }
 
   private *closing(
@@ -104,7 +134,7 @@ export class Groups {
 
   private closed(topic: string, partition: number): number {
     const { time } = this.context
-    return this.scope === 'task' ? time.closed : time.closedOf(topic, partition)
+    return this.around.scope === 'task' ? time.closed : time.closedOf(topic, partition)
   }
 }
 
