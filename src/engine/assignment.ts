@@ -15,10 +15,16 @@ interface Wanted {
   readonly input: number
 }
 
+/** What the last commit said of a partition; undefined where nothing was committed yet. */
+interface Known {
+  readonly progress: PartitionProgress | undefined
+  /** Where reading began elsewhere, which has no commit yet: what that was decided over. */
+  readonly decidedOver?: { readonly progress: PartitionProgress | undefined }
+}
+
 /** The partitions of a task, what was committed of each, and the changes that the group still wants. */
 export class Assignment {
-  /** What the last commit said of each assigned partition; undefined where nothing was committed yet. */
-  private readonly committed = new PartitionMap<{ progress: PartitionProgress | undefined; isDecided?: true }>()
+  private readonly committed = new PartitionMap<Known>()
   private readonly changes: Wanted[] = []
   private wasWhole = false
 
@@ -37,8 +43,13 @@ export class Assignment {
     this.changes.shift()
   }
 
-  add(partition: TopicPartition, progress: PartitionProgress | undefined): void {
-    this.committed.set(partition.topic, partition.partition, { progress })
+  /** A decision on where to begin outlives an epoch that fails, as long as nobody has committed meanwhile. */
+  add({ topic, partition }: TopicPartition, progress: PartitionProgress | undefined): void {
+    const known = this.committed.get(topic, partition)
+    const over = known?.decidedOver
+    const isStill = over !== undefined && (progress === known?.progress || isSame(over.progress, progress))
+    const decided = { ...progress, position: known?.progress?.position ?? 0, facts: known?.progress?.facts }
+    this.committed.set(topic, partition, isStill ? { ...known, progress: decided } : { progress })
     if (this.isWhole) this.wasWhole = true
   }
 
@@ -64,14 +75,14 @@ export class Assignment {
     const known = this.progressOf({ topic, partition })
     if (known?.position === offset && known.facts?.id === facts?.id) return
     const progress = { ...known, position: offset, facts }
-    this.committed.set(topic, partition, { progress, isDecided: true })
+    this.committed.set(topic, partition, { progress, decidedOver: { progress: known } })
   }
 
   /** Whether these positions are what was committed last; one that was only decided on is not. */
   isUnchanged(positions: readonly Position[]): boolean {
     return positions.every(({ topic, partition, offset }) => {
       const known = this.committed.get(topic, partition)
-      return known?.isDecided !== true && known?.progress?.position === offset
+      return known?.decidedOver === undefined && known?.progress?.position === offset
     })
   }
 
@@ -122,4 +133,8 @@ export class Assignment {
       { hint: 'Run one process of this flow: another member of its consumer group holds the rest.' },
     )
   }
+}
+
+function isSame(one: PartitionProgress | undefined, other: PartitionProgress | undefined): boolean {
+  return one?.position === other?.position && one?.facts?.id === other?.facts?.id
 }

@@ -300,6 +300,7 @@ export class FlowTask {
         return concat(...rewound)
       }),
       run(() => {
+        this.parts.time.begin(this.positions())
         this.needsRecovery = false
         this.resume()
       }),

@@ -117,11 +117,12 @@ export class TopicWatch {
 
   private readings() {
     const { reader } = this
-    return [...reader.parts].map(({ topic, partition, position, moved }) => ({
+    return [...reader.parts].map(({ topic, partition, position, moved, facts: { id } }) => ({
       topic,
       partition,
       offset: position,
       silentMs: reader.readingMs() - moved,
+      id,
     }))
   }
 

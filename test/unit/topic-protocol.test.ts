@@ -29,7 +29,7 @@ const rulesOf = (rules: Partial<TopicRules> = {}): TopicRules => ({
 interface Round {
   readonly now?: SeenTopic | undefined
   /** What is read of partition 0, and for how long it has brought nothing. */
-  readonly reading?: { readonly offset: number; readonly silentMs: number }
+  readonly reading?: { readonly offset: number; readonly silentMs: number; readonly id?: string }
   readonly bounds?: Partial<Bounds>
   readonly strays?: true
 }
@@ -53,7 +53,7 @@ function look(watch: TopicWatching, { reading, bounds, strays, ...round }: Round
 }
 
 const seenIn = (round: Round) => new Map([[topic, 'now' in round ? round.now : was]])
-const readingOf = (at: { offset: number; silentMs: number }): Reading => ({ topic, partition: 0, ...at })
+const readingOf = (at: NonNullable<Round['reading']>): Reading => ({ topic, partition: 0, id: was.id, ...at })
 const boundsOf = (position: number | undefined, given: Partial<Bounds> = {}): Bounds => {
   return { topic, partition: 0, position, start: 0, end: 100, ...given }
 }
@@ -77,6 +77,13 @@ describe('while topics are read', () => {
       // What goes on tells it.
       end('RECREATED', 'restart'),
       [],
+    ],
+    [
+      'it was another topic when one of its partitions was begun with, and that was not seen before more were',
+      {},
+      { reading: { ...silent, id: 'before' } },
+      end('RECREATED', 'stop'),
+      ['recreated'],
     ],
     ['it is gone', {}, { now: undefined }, { do: 'rest', held: new Map([[topic, true]]) }, ['missing']],
     ['it has grown', { keeps: 'state' }, { now: { id: 'a', partitions: 3 } }, { do: 'rest' }, ['grown']],

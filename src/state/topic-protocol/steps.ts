@@ -53,6 +53,8 @@ export type WatchEvent =
 /** How far a partition is read, and for how long nothing has come of it, ms of reading. */
 export interface Reading extends Position {
   readonly silentMs: number
+  /** Tells its topic, as it was when reading began, from others of its name. */
+  readonly id: string | undefined
 }
 
 /** The ends of a partition's log, undefined where nobody told them, and where it is read by the time that they are known. */

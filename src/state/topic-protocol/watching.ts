@@ -85,7 +85,10 @@ export class TopicWatching {
   }
 
   private compare({ seen, readings }: Extract<WatchEvent, { on: 'described' }>): WatchCommand {
-    const now = [...this.seen].map(([topic, was]) => [topic, this.compareTopic(topic, was, seen.get(topic))] as const)
+    const now = [...this.seen].map(([topic, was]) => {
+      const read = readings.filter((reading) => reading.topic === topic)
+      return [topic, this.compareTopic(topic, [was, ...read], seen.get(topic))] as const
+    })
     this.seen = new Map(now)
     const isSilent = (reading: Reading) => !this.gone.has(reading.topic) && reading.silentMs >= silentMs
     const asked = readings.filter(isSilent).map(({ topic, partition, offset }) => ({ topic, partition, offset }))
@@ -97,13 +100,20 @@ export class TopicWatching {
     return { do: 'bound', partitions: asked, ...this.found }
   }
 
-  private compareTopic(topic: string, was: SeenTopic, now: SeenTopic | undefined): SeenTopic {
+  /** Some of its partitions may have been begun with when it was another one than it was last seen to be. */
+  private compareTopic(
+    topic: string,
+    known: readonly [SeenTopic, ...Pick<Reading, 'id'>[]],
+    now: SeenTopic | undefined,
+  ): SeenTopic {
+    const [was] = known
     if (now === undefined) {
       this.miss(topic)
       return was
     }
     this.gone.delete(topic)
-    if (isAnother(was, now)) throw this.told(recreatedError(topic, this.rules), { topic, change: 'recreated' })
+    if (known.some((one) => isAnother(one, now)))
+      throw this.told(recreatedError(topic, this.rules), { topic, change: 'recreated' })
     // A broker may not have heard of it yet.
     if (now.partitions <= was.partitions) return was
     this.judgement.repartition(topic, was.partitions, now.partitions)

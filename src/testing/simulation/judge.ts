@@ -136,6 +136,11 @@ export class Judge {
     this.setBack.add(this.placeOf(partition))
   }
 
+  /** Whether a position was ever committed of a topic of that name. */
+  hasRead(topic: string): boolean {
+    return [...this.positions.keys()].some((place) => place.startsWith(`${topic}-`))
+  }
+
   mayGoBack(partition: TopicPartition): boolean {
     return this.setBack.has(this.placeOf(partition))
   }

@@ -507,8 +507,8 @@ class Session {
 
   private readings() {
     const now = this.readingMs()
-    return [...this.parts.entries()].map(([at, { position, moved }]) => {
-      return { ...at, offset: position, silentMs: now - moved }
+    return [...this.parts.entries()].map(([at, { position, moved, facts }]) => {
+      return { ...at, offset: position, silentMs: now - moved, id: facts?.id }
     })
   }
 

@@ -168,7 +168,8 @@ export class Simulation {
     const { world, cluster, judge } = this
     const chances = new Random(options.seed + 2)
     const rename = (topic: string, to: string) => this.rename(topic, to)
-    const scene = { world, cluster, judge, random: chances, partitions, topics: () => this.topics, rename }
+    const isInGroup = (topic: string) => this.inGroups.has(topic)
+    const scene = { world, cluster, judge, random: chances, partitions, topics: () => this.topics, isInGroup, rename }
     this.changes = new TopicChanges(scene, topics)
     this.write(inputs)
     const isSingle = parts.some(({ global }) => global)

@@ -34,6 +34,8 @@ interface Scene {
   readonly random: Random
   /** How many partitions topics have at first. */
   readonly partitions: number
+  /** Whether the positions of a topic are in its group only. */
+  isInGroup(topic: string): boolean
   /** The topics of the sources. */
   topics(): readonly string[]
   /** Has the flow read another topic in the place of one. */
@@ -109,10 +111,16 @@ export class TopicChanges {
 
   /** A partition that nobody had a position of is read from there on: what lies before it is not for this flow. */
   began(position: Position): void {
-    const { cluster, judge, partitions } = this.scene
-    const isAdded = position.partition >= partitions || this.again.has(position.topic)
-    if (isAdded || judge.knownPosition(position) !== undefined) return
+    const { cluster, judge } = this.scene
+    if (this.isAdded(position) || judge.knownPosition(position) !== undefined) return
     judge.accounts?.excuse({ ...position, offset: 0 }, position.offset, cluster.idOf(position.topic))
+  }
+
+  /** Whether a flow has to know that a partition was added: by what was committed, which groups forget with their topics. */
+  private isAdded({ topic, partition }: Position): boolean {
+    const { judge, partitions, isInGroup } = this.scene
+    if (!this.again.has(topic)) return partition >= partitions
+    return !isInGroup(topic) && judge.hasRead(topic)
   }
 
   private lost(at: { topic: string; partition: number }, { from, to }: { from: number; to: number }): void {

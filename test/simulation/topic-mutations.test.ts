@@ -1,0 +1,121 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { Assignment } from '../../src/engine/assignment.js'
+import { EventTime } from '../../src/engine/event-time.js'
+import { receive } from '../../src/engine/repartition/receive.js'
+import type { Position } from '../../src/model/index.js'
+import { TopicBeginning } from '../../src/state/topic-protocol/beginning.js'
+import { Judgement } from '../../src/state/topic-protocol/judgement.js'
+import { TopicWatching } from '../../src/state/topic-protocol/watching.js'
+import { Cluster } from '../../src/testing/simulation/cluster.js'
+import { allDone, busy, firstBroken } from './mutants.js'
+
+/** The rules as they are inside. */
+interface JudgementInside {
+  within(from: Position, now: { readonly start?: number }): number
+}
+interface BeginningInside {
+  isAdded(): boolean
+  firstOf(topic: string): number | undefined
+  readonly seen: ReadonlyMap<string, { readonly partitions: number }>
+}
+interface WatchingInside {
+  compareTopic(topic: string, known: readonly unknown[], now: unknown): unknown
+}
+const judgement = Judgement.prototype as unknown as JudgementInside
+const beginning = TopicBeginning.prototype as unknown as BeginningInside
+const watching = TopicWatching.prototype as unknown as WatchingInside
+
+const changing = /of a changing topic/
+
+describe('topics that change', busy, () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  test('a topic that was created again is taken for the one that was read', () => {
+    const { describe: original } = Cluster.prototype
+    vi.spyOn(Cluster.prototype, 'describe').mockImplementation(function (this: Cluster, names) {
+      const seen = original.call(this, names)
+      return new Map([...seen].map(([topic, now]) => [topic, now && { ...now, id: undefined }]))
+    })
+    expect(firstBroken(/^copies of a changing topic/)).toMatch(/./)
+  })
+
+  test('what was deleted before it was read is not counted', () => {
+    vi.spyOn(Judgement.prototype, 'lose').mockImplementation(() => undefined)
+    expect(firstBroken(changing)).toMatch(/^everything is done in the end: .* is nowhere/)
+  })
+
+  test('more is told to be lost than was deleted', () => {
+    const { lose } = Judgement.prototype
+    vi.spyOn(Judgement.prototype, 'lose').mockImplementation(function (this: Judgement, from, to) {
+      lose.call(this, from, to + 1)
+    })
+    expect(firstBroken(changing)).toMatch(/^what is told to be lost is gone/)
+  })
+
+  test('a position beyond the end is answered with everything again, in silence', () => {
+    vi.spyOn(judgement, 'within').mockImplementation((_, { start = 0 }) => start)
+    expect(firstBroken(/^copies of a changing topic, exactly/)).toMatch(
+      /^(each result comes out once|positions do not go back)/,
+    )
+  })
+
+  test('partitions that were added begin at the latest', () => {
+    vi.spyOn(beginning, 'isAdded').mockReturnValue(false)
+    expect(firstBroken(/from the latest/)).toMatch(allDone)
+  })
+
+  test('partitions are only new as long as nobody has committed that they are there', () => {
+    vi.spyOn(beginning, 'firstOf').mockImplementation(function (this: BeginningInside, topic) {
+      return this.seen.get(topic)?.partitions
+    })
+    expect(firstBroken(/from the latest/)).toMatch(allDone)
+  })
+
+  test('windows that closed before a partition was added make dead letters of its partials', () => {
+    const { begin } = EventTime.prototype
+    vi.spyOn(EventTime.prototype, 'begin').mockImplementation(function (this: EventTime, positions) {
+      const known = positions.map((at) => ({ ...at, facts: at.facts && { ...at.facts, first: Number.MAX_VALUE } }))
+      begin.call(this, known)
+    })
+    const broken = firstBroken(/^shared windows of a changing topic/, {}, 17)
+    expect(broken).toMatch(/^a dead letter is the record that was refused/)
+  })
+
+  test('nobody looks into what the client has given up on', () => {
+    vi.spyOn(TopicWatching.prototype, 'handle').mockReturnValue({
+      do: 'rest',
+      moves: [],
+      findings: [],
+      held: new Map(),
+    })
+    expect(firstBroken(changing)).toMatch(allDone)
+  })
+
+  test('where it was decided to begin is forgotten with an epoch that fails', () => {
+    const { add } = Assignment.prototype
+    vi.spyOn(Assignment.prototype, 'add').mockImplementation(function (this: Assignment, partition, progress) {
+      this.remove([partition])
+      add.call(this, partition, progress)
+    })
+    expect(firstBroken(/^copies of a changing topic, exactly/, {}, 198)).toMatch(allDone)
+  })
+
+  test('what is read is taken for the topic that was last seen', () => {
+    const { compareTopic } = watching
+    vi.spyOn(watching, 'compareTopic').mockImplementation(function (this: WatchingInside, topic, [was], now) {
+      return compareTopic.call(this, topic, [was], now)
+    })
+    expect(firstBroken(/^copies of a changing topic, at least/, {}, 293)).toMatch(allDone)
+  })
+
+  test('windows wait for a topic that was renamed', () => {
+    const { build } = receive
+    vi.spyOn(receive, 'build').mockImplementation((options, context) => {
+      const { inputs } = options
+      return build.call(receive, { ...options, inputs: inputs.map((topics) => [...topics, 'visits']) }, context)
+    })
+    expect(firstBroken(/of a renamed topic/)).toMatch(allDone)
+  })
+})
