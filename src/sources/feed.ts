@@ -10,7 +10,6 @@ import {
   duration,
   type Epoch,
   fn,
-  messageOf,
   noHeaders,
   type PartitionEnd,
   type Position,
@@ -24,6 +23,7 @@ import {
 } from '../model/index.js'
 import { type Identity, KnownItems, knownCodec } from './feed/known-items.js'
 import { Poller } from './feed/poller.js'
+import { causeOf } from './internal/cause-of.js'
 import { ReplayLog } from './internal/replay-log.js'
 import { soleAssignment } from './internal/sole-partition.js'
 
@@ -240,7 +240,7 @@ class FeedTask implements SourceTask {
     } catch (error) {
       // What could not be read is no document to have: the next answer has to be all of it.
       this.poller.forget()
-      this.context.log.warn({ url }, `polling ${url}: ${messageOf(error)}; asking again in its turn`)
+      this.context.log.warn({ url }, `polling ${url}: ${causeOf(error)}; asking again in its turn`)
     }
   }
 

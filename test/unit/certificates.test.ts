@@ -1,10 +1,16 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type Server } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { firstValueFrom } from 'rxjs'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { schemaRegistry } from '../../src/codecs/schema-registry.js'
 import { cassandra, mysql, postgres, redis } from '../../src/index.js'
+import { messageOf, silentLogger, systemClock } from '../../src/model/index.js'
 import { clientConfig, connectionOptions } from '../../src/postgres/options.js'
 import { withoutTls } from '../../src/postgres/url-tls.js'
+import { Poller } from '../../src/sources/feed/poller.js'
+import { causeOf } from '../../src/sources/internal/cause-of.js'
+import { askOf } from '../../src/sources/sse/client.js'
 import { type Certificate, selfSigned } from '../support/certificates.js'
 import { failureOf } from '../support/use-connection.js'
 
@@ -95,6 +101,43 @@ describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', { timeout: 60_0
     const { count } = await said({ ca: certificate.cert })
     expect(count).toBeGreaterThan(0)
   })
+})
+
+describe('what is asked over HTTPS', { timeout: 60_000 }, () => {
+  const textOf = (error: unknown) => `${messageOf(error)} ${causeOf(error)}`
+  const asking: [string, (url: string) => Promise<unknown>][] = [
+    [
+      'a feed',
+      (url) => new Poller({ url, everyMs: 1_000, timeoutMs: 10_000, maxBytes: 1_000, clock: systemClock }).poll(),
+    ],
+    ['a stream of events', (url) => firstValueFrom(askOf(url)({}))],
+    [
+      'a schema registry',
+      (url) => {
+        const { definition } = schemaRegistry
+        const registry = definition.open(definition.options.parse({ url, timeout: '5s' }), {
+          app: 'a',
+          name: 'c',
+          clock: systemClock,
+          log: silentLogger,
+          production: false,
+          dataDirectory: '.',
+        })
+        return firstValueFrom(registry.schema(1)).finally(() => registry.close())
+      },
+    ],
+  ]
+
+  test.each(asking)(
+    '%s says nothing to a server whose certificate nobody has signed, and tells why',
+    async (_, ask) => {
+      const server = new TlsServer(certificate, false)
+      servers.push(server)
+      const error = await ask(`https://localhost:${await server.listen()}/`).then(() => undefined, textOf)
+      expect(error).toMatch(/self-signed certificate/)
+      expect(server.said).toBe(0)
+    },
+  )
 })
 
 describe('what a URL of postgres says about TLS', () => {

@@ -1,5 +1,4 @@
 import { defer, from, map, Observable } from 'rxjs'
-import { messageOf } from '../../model/index.js'
 
 /** The answer to a request for a stream. */
 export interface Answer {
@@ -39,10 +38,4 @@ function answerOf({ status, headers, body }: Response): Answer {
         map(({ done, value }) => (done || value === undefined ? null : (value as Uint8Array))),
       ),
   }
-}
-
-/** What broke a request: fetch itself only says that it failed, its cause says why. */
-export function causeOf(error: unknown): string {
-  const { cause } = error as { readonly cause?: unknown }
-  return cause === undefined ? messageOf(error) : messageOf(cause)
 }

@@ -15,9 +15,10 @@ import {
   timer,
 } from 'rxjs'
 import { type Clock, describeError, type Logger, WeirError } from '../../model/index.js'
+import { causeOf } from '../internal/cause-of.js'
 import { retryAfterMs } from '../internal/retry-after.js'
 import { Backoff } from './backoff.js'
-import { type Answer, type Ask, causeOf } from './client.js'
+import type { Answer, Ask } from './client.js'
 import { Decoder, EndlessEvent, type IdAlone, type ServerEvent } from './decoder.js'
 import { faultOf, lasting, verdictOf } from './verdict.js'
 
