@@ -47,7 +47,7 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'worker,flow,stage,error',
     messageFormat: (log, messageKey) =>
-      [origin(log), String(log[messageKey]), reason(log['error'])].filter(Boolean).join(' '),
+      [origin(log), printableLine(String(log[messageKey])), reason(log['error'])].filter(Boolean).join(' '),
     singleLine: true,
   })
   return { write: (line) => destination.write(pretty(printableIn(JSON.parse(line)))) }
@@ -62,8 +62,9 @@ function origin({ worker, flow, stage }: Record<string, unknown>): string {
 function reason(error: unknown): string {
   if (typeof error !== 'object' || error === null) return ''
   const { message, hint, stack } = error as { message?: string; hint?: string; stack?: string }
-  const text = `(${message}${hint === undefined ? '' : `. ${hint}`})`
-  return stack === undefined ? text : `${text}\n${stack}`
+  const text = printableLine(`(${message}${hint === undefined ? '' : `. ${hint}`})`)
+  // Both may quote a record: no line of it begins as a line of the log does.
+  return stack === undefined ? text : `${text}\n${stack.replaceAll(/^/gm, '    ')}`
 }
 
 /** Errors that Weir classified need no stack; it is the others' only clue. */

@@ -158,7 +158,8 @@ function setUp(kind: TableSinkUnderTest): void {
       await kind.query('CREATE TABLE items (id INT PRIMARY KEY, name TEXT)')
       const circular: Record<string, unknown> = { id: 5 }
       circular['name'] = circular
-      const made: unknown[] = [{ id: 1 }, null, 'text', [1], circular, { id: 6, name: { n: 1n } }, { id: 2 }]
+      const none = [null, 'text', [1], Promise.resolve({ id: 8 }), new Map([['id', 9]]), new Date()]
+      const made: unknown[] = [{ id: 1 }, ...none, circular, { id: 6, name: Symbol('name') }, { id: 2 }]
       const row = ({ at }: { at: number }) => {
         if (at === made.length) throw new Error('no row')
         return made[at]
@@ -168,7 +169,9 @@ function setUp(kind: TableSinkUnderTest): void {
         sink,
         Array.from({ length: made.length + 1 }, (_, at) => ({ at })),
       )
-      expect(sink.rejected.map(({ record }) => record.value)).toEqual([1, 2, 3, 7, 4, 5].map((at) => ({ at })))
+      expect(sink.rejected.map(({ record }) => record.value)).toEqual(
+        [1, 2, 3, 4, 5, 6, 10, 7, 8].map((at) => ({ at })),
+      )
       expect((await kind.rows()).map((written) => (written as { id: number }).id).sort()).toEqual([1, 2])
     })
   })

@@ -99,6 +99,7 @@ describe.skipIf(missing !== undefined)(
         ['jsonb', { a: [1, 'x', null], b: '"\\\n' }, '{"a": [1, "x", null], "b": "\\"\\\\\\n"}'],
         ['jsonb', [1, { b: 2 }], '[1, {"b": 2}]'],
         ['jsonb', 5, '5'],
+        ['jsonb', { n: 9_007_199_254_740_993n }, '{"n": 9007199254740993}'],
         ['jsonb', '{"text": "of JSON"}', '{"text": "of JSON"}'],
         ['json', [], '[]'],
         ['integer[]', [1, null, 3], '{1,NULL,3}'],
@@ -142,7 +143,9 @@ describe.skipIf(missing !== undefined)(
         ['text', 'a\0b', 'invalid byte sequence for encoding "UTF8": 0x00'],
         ['timestamp', new Date(Number.NaN), 'Invalid time value (column value)'],
         ['jsonb', '{broken', 'invalid input syntax for type json'],
-        ['jsonb', { self: 5n }, 'Do not know how to serialize a BigInt (column value)'],
+        ['jsonb', { of: new Map() }, 'JSON keeps nothing of a Map (column value)'],
+        ['jsonb', () => 1, "a function can't be written (column value)"],
+        ['text', '\uD800', 'text with half of a surrogate pair has no UTF-8 (column value)'],
         [
           'integer NOT NULL',
           null,

@@ -200,6 +200,22 @@ describe('the log', () => {
     expect(line).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: \[one map\] running\n$/)
   })
 
+  test('no record can write a line of its own', () => {
+    const forged = 'late\n[12:00:00.000] INFO: all is well'
+    const lines = logged('pretty', (log) => {
+      log.info({ stage: 'map', error: new Error(forged) }, forged)
+      log.warn({ error: new WeirError('WEIR_RECORD_INVALID', forged, { hint: forged }) }, 'rejected')
+    })
+    const begun = lines
+      .join('')
+      .split('\n')
+      .filter((line) => line.startsWith('['))
+    expect(begun.map((line) => line.slice(0, 31).replace(/\d/g, '0'))).toEqual([
+      expect.stringContaining('INFO: [map] late') as string,
+      expect.stringContaining('WARN: rejected') as string,
+    ])
+  })
+
   test('leaves out what is below its level', () => {
     expect(logged('json', (log) => log.debug('nothing'))).toEqual([])
   })

@@ -137,8 +137,18 @@ export class TableSink<Client> implements SinkTask {
   }
 }
 
-/** Whatever `row` returns. Errors: `UnencodableError` when it is no row. */
+/** Whatever `row` returns. Errors: `UnencodableError` when it is no row: a promise, a Map and the like have no columns. */
 function rowOf(made: unknown): Row {
-  if (typeof made === 'object' && made !== null && !Array.isArray(made)) return made as Row
-  throw new UnencodableError(new TypeError(`\`row\` made ${made === null ? 'null' : `a ${typeof made}`} and no row`))
+  if (typeof made === 'object' && made !== null && !Array.isArray(made) && isOfColumns(made)) return made as Row
+  throw new UnencodableError(new TypeError(`\`row\` made ${made === null ? 'null' : `a ${nameOf(made)}`} and no row`))
+}
+
+function isOfColumns(made: object): boolean {
+  for (const _ in made) return true
+  const prototype = Object.getPrototypeOf(made) as unknown
+  return prototype === Object.prototype || prototype === null
+}
+
+function nameOf(made: unknown): string {
+  return typeof made === 'object' ? (made?.constructor.name ?? 'object') : typeof made
 }
