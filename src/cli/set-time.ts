@@ -34,11 +34,14 @@ export async function setTime(flow: string, { to, config }: SetTimeOptions, io: 
   return exitCodes.ok
 }
 
-/** Results up to that time stay final; what was told to others before is no longer believed. */
-function setBack(progress: PartitionProgress | undefined, time: number, timeSets: number): PartitionProgress {
+/**
+ * Results up to that time stay final; what was told to others before is no longer believed. They are further than a partition's
+ * own watermark may then be, as after it was idle: what comes too late for them is told so record by record.
+ */
+export function setBack(progress: PartitionProgress | undefined, time: number, timeSets: number): PartitionProgress {
   const { movedOnMs: _, ...kept } = progress ?? { position: 0 }
   const { streamTime, watermark } = kept
-  return { ...kept, streamTime: backTo(streamTime, time), watermark: backTo(watermark, time), timeSets }
+  return { ...kept, streamTime: backTo(streamTime, time), watermark: backTo(watermark, time), timeSets, toldIdle: true }
 }
 
 function backTo(time: number | undefined, limit: number): number | undefined {

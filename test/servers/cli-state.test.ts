@@ -260,8 +260,8 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
       const held = await lastValueFrom(checkpoints.list('shop'))
       const to = Date.parse('2026-01-31T12:00:00Z')
       expect([...held].sort((one, other) => one.partition - other.partition).map(({ progress }) => progress)).toEqual([
-        { position: 8, streamTime: to, watermark: to, timeSets: 1 },
-        { position: 8, streamTime: behind, watermark: behind - 1, timeSets: 1 },
+        { position: 8, streamTime: to, watermark: to, timeSets: 1, toldIdle: true },
+        { position: 8, streamTime: behind, watermark: behind - 1, timeSets: 1, toldIdle: true },
       ])
       await connection.close()
       output.stdout = ''
