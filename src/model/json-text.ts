@@ -1,4 +1,4 @@
-import { nestsDeeper, usualDepth } from './nesting.js'
+import { usualDepth } from './nesting.js'
 
 /** What becomes of integers that a number can't hold: an error, a bigint, or their digits as text. */
 export type BigIntegers = 'reject' | 'bigint' | 'text'
@@ -15,11 +15,11 @@ export interface JsonLimits {
  */
 export function parseJson(given: string, { depth = usualDepth, bigIntegers = 'reject' }: JsonLimits = {}): unknown {
   const text = given.charCodeAt(0) === 0xfeff ? given.slice(1) : given
-  if (hasMoreBrackets(text, depth) && nestsDeeper(Buffer.from(text), depth))
-    throw new SyntaxError(`it nests deeper than ${depth}`)
   const value: unknown = JSON.parse(text)
-  // Looking for long numbers in the text would take half as long as parsing it.
-  return holdsInexact(value) ? parseExactly(text, bigIntegers) : value
+  // Looking for long numbers and for brackets in the text would take half as long as parsing it.
+  const found = lookThrough(value, depth)
+  if (found === 'too deep') throw new SyntaxError(`it nests deeper than ${depth}`)
+  return found === 'inexact' ? parseExactly(text, bigIntegers) : value
 }
 
 /** As JSON, with bigint as the integers that they are. */
@@ -35,22 +35,24 @@ export function jsonText(value: unknown): string | undefined {
 const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 const integer = /^-?\d+$/
 
-/** A quick look before the exact one: bytes are looked at one by one only where they could nest so deep. */
-function hasMoreBrackets(text: string, depth: number): boolean {
-  let count = 0
-  for (const bracket of ['[', '{']) {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (++count > depth) return true
-  }
-  return false
+type Found = 'nothing' | 'inexact' | 'too deep'
+
+/**
+ * Whether it nests deeper than that, or else whether there is a number that an integer beyond what numbers hold may have come
+ * out as.
+ */
+function lookThrough(value: unknown, depth: number): Found {
+  if (typeof value === 'number') return value >= 2 ** 53 || value <= -(2 ** 53) ? 'inexact' : 'nothing'
+  if (typeof value !== 'object' || value === null) return 'nothing'
+  if (depth === 0) return 'too deep'
+  let worst: Found = 'nothing'
+  if (Array.isArray(value)) for (const part of value) worst = worse(worst, lookThrough(part, depth - 1))
+  else for (const name in value) worst = worse(worst, lookThrough((value as Record<string, unknown>)[name], depth - 1))
+  return worst
 }
 
-/** Whether there is a number that an integer beyond what numbers hold may have come out as. */
-function holdsInexact(value: unknown): boolean {
-  if (typeof value === 'number') return value >= 2 ** 53 || value <= -(2 ** 53)
-  if (typeof value !== 'object' || value === null) return false
-  if (Array.isArray(value)) return value.some(holdsInexact)
-  for (const name in value) if (holdsInexact((value as Record<string, unknown>)[name])) return true
-  return false
+function worse(one: Found, other: Found): Found {
+  return one === 'too deep' || other === 'nothing' ? one : other
 }
 
 function parseExactly(text: string, bigIntegers: BigIntegers): unknown {

@@ -39,16 +39,17 @@ export const batchDefinition = defineOperator({
   }),
   build: ({ size, bytes = Infinity, bytesOf = bytesRead, every }, { clock }) =>
     operate<StreamRecord, StreamRecord>((output) => {
-      let records: StreamRecord[] = []
+      let held = new Batch()
+      let last: StreamRecord | undefined
       let heldBytes = 0
       let timer: Subscription | undefined
 
       const flush = () => {
         timer?.unsubscribe()
-        const last = records.at(-1)
         if (last === undefined) return
-        const batch = last.with(new Batch(records))
-        records = []
+        const batch = last.with(held)
+        held = new Batch()
+        last = undefined
         heldBytes = 0
         output.next(batch)
       }
@@ -58,9 +59,11 @@ export const batchDefinition = defineOperator({
         next(record) {
           const added = bytes === Infinity ? 0 : bytesOf(record.value, record)
           if (heldBytes + added > bytes) flush()
-          if (records.length === 0 && every !== undefined) timer = clock.scheduler.schedule(flush, every)
+          if (last === undefined && every !== undefined) timer = clock.scheduler.schedule(flush, every)
+          last = record
           heldBytes += added
-          if (records.push(record) >= size || heldBytes >= bytes) flush()
+          held.add(record)
+          if (held.length >= size || heldBytes >= bytes) flush()
         },
         complete: flush,
       }

@@ -1,4 +1,4 @@
-import type { StreamRecord } from '../model/index.js'
+import type { Batch, StreamRecord } from '../model/index.js'
 
 /** A row to write: what each column gets. A column that is undefined is left to its default, or as it was. */
 export type Row = Readonly<Record<string, unknown>>
@@ -8,12 +8,26 @@ export function shapeOf(row: Row): string[] {
   return Object.keys(row).filter((name) => row[name] !== undefined)
 }
 
-/** A row on its way to the table, with what made it, so that it can be rejected. */
-export interface PendingRow {
-  readonly row: Row
-  readonly record: StreamRecord
-  /** The rows that this one was merged from, oldest first. */
-  readonly merged?: readonly PendingRow[]
+/** A row on its way to the table, with where to find what made it, so that it can be rejected. */
+export class PendingRow {
+  constructor(
+    readonly row: Row,
+    private readonly members: Pick<Batch, 'record'>,
+    private readonly index: number,
+    /** The rows that this one was merged from, oldest first. */
+    readonly merged?: readonly PendingRow[],
+  ) {}
+
+  get record(): StreamRecord {
+    return this.members.record(this.index)
+  }
+
+  /** The one row that leaves the table as both would, one after the other. */
+  mergedWith(later: PendingRow): PendingRow {
+    const changes = Object.entries(later.row).filter(([, value]) => value !== undefined)
+    const row = { ...this.row, ...Object.fromEntries(changes) }
+    return new PendingRow(row, later.members, later.index, [...(this.merged ?? [this]), later])
+  }
 }
 
 /**
@@ -25,7 +39,7 @@ export function mergeByKey(rows: readonly PendingRow[], key: readonly string[]):
   for (const pending of rows) {
     const id = keyOf(pending.row, key) ?? pending
     const earlier = byKey.get(id)
-    byKey.set(id, earlier === undefined ? pending : merge(earlier, pending))
+    byKey.set(id, earlier?.mergedWith(pending) ?? pending)
   }
   return byKey.size === rows.length ? rows : [...byKey.values()]
 }
@@ -64,10 +78,4 @@ function keyOf(row: Row, key: readonly string[]): string | undefined {
     // No key of any row that can be written: what writes it tells so.
     return undefined
   }
-}
-
-function merge(earlier: PendingRow, later: PendingRow): PendingRow {
-  const changes = Object.entries(later.row).filter(([, value]) => value !== undefined)
-  const merged = [...(earlier.merged ?? [earlier]), later]
-  return { row: { ...earlier.row, ...Object.fromEntries(changes) }, record: later.record, merged }
 }

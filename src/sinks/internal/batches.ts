@@ -9,6 +9,9 @@ export interface BatchSettings {
   readonly batchSize: number
 }
 
+/** Records that can be had again by their number. */
+type Members = Pick<Batch, 'record'>
+
 /** What records make of themselves, in batches that are written together. */
 export class Batches<T> {
   constructor(
@@ -16,8 +19,8 @@ export class Batches<T> {
     private readonly context: SinkContext,
     /** `writing to table items`, for error texts. */
     private readonly doing: string,
-    /** What one value is written as. */
-    private readonly make: (record: StreamRecord) => T,
+    /** What one record is written as. Who may have to find it again keeps its number among the members, and not the record. */
+    private readonly make: (record: StreamRecord, members: Members, index: number) => T,
   ) {}
 
   /** As records arrive: those that follow each other closely share a batch. */
@@ -40,28 +43,31 @@ export class Batches<T> {
 
   /** Single values in batches of `batchSize`; what `batch` gathered as the one batch that it is. */
   private *split(records: readonly StreamRecord[]): Generator<readonly T[]> {
+    const singles: Members = { record: (index) => records[index] as StreamRecord }
     let batch: T[] = []
-    for (const record of records) {
+    for (let index = 0; index < records.length; index++) {
+      const record = singles.record(index)
       const isWhole = isBatch(record)
       if (batch.length > 0 && (isWhole || batch.length >= this.settings.batchSize)) {
         yield batch
         batch = []
       }
-      if (isWhole) yield this.unpacked(record)
-      else this.add(batch, record)
+      if (isWhole) yield this.unpacked(record.value)
+      else this.add(batch, singles, index)
     }
     if (batch.length > 0) yield batch
   }
 
-  private unpacked({ value }: StreamRecord<Batch>): T[] {
+  private unpacked(members: Batch): T[] {
     const batch: T[] = []
-    for (const member of value.records) this.add(batch, member)
+    for (let index = 0; index < members.length; index++) this.add(batch, members, index)
     return batch
   }
 
-  private add(batch: T[], record: StreamRecord): void {
+  private add(batch: T[], members: Members, index: number): void {
+    const record = members.record(index)
     try {
-      batch.push(this.make(record))
+      batch.push(this.make(record, members, index))
     } catch (error) {
       this.context.reject(record, recordFault(error, this.doing))
     }

@@ -11,7 +11,7 @@ import {
 import {
   byShape,
   mergeByKey,
-  type PendingRow,
+  PendingRow,
   type Row,
   type SqlConnection,
   SqlTransaction,
@@ -41,10 +41,9 @@ export class TableSink<Client> implements SinkTask {
     private readonly openTable: (client: Client) => Promise<Table<Client>>,
   ) {
     this.doing = `writing to table ${settings.table}`
-    this.batches = new Batches(settings, context, this.doing, (record) => ({
-      row: rowOf(settings.row(record.value as never, record)),
-      record,
-    }))
+    this.batches = new Batches(settings, context, this.doing, (record, members, index) => {
+      return new PendingRow(rowOf(settings.row(record.value as never, record)), members, index)
+    })
   }
 
   open(): Observable<never> {

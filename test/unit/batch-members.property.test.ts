@@ -1,0 +1,80 @@
+import { deepStrictEqual } from 'node:assert/strict'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Batch, type Header, noHeaders, type Origin, StreamRecord } from '../../src/model/index.js'
+
+const bytes = fc.oneof(
+  fc.constant(null),
+  fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+  // Larger than what is copied, and than the first slab.
+  fc.constantFrom(4_096, 4_097, 70_000).map((length) => Buffer.alloc(length, 'x')),
+)
+const headers = fc.oneof(
+  fc.constant(noHeaders),
+  fc.constant<readonly Header[]>([]),
+  fc.string().map((text): readonly Header[] => [{ trace: text }, { trace: Buffer.from(text) }]),
+)
+const number = fc.oneof(fc.maxSafeNat(), fc.constant(-1), fc.double({ noNaN: true }))
+const place = fc.record({ topic: fc.string(), partition: fc.nat(9), offset: fc.maxSafeNat() })
+
+/** As sources of Kafka make them, and as others do. */
+const origin: fc.Arbitrary<Origin> = fc.oneof(
+  fc.record({
+    topic: fc.string(),
+    partition: fc.nat(9),
+    offset: fc.maxSafeNat(),
+    key: bytes,
+    value: bytes,
+    timestamp: number,
+  }),
+  place,
+  fc.record({ ...{ topic: fc.string(), partition: fc.nat(9), offset: fc.nat() }, value: fc.anything(), from: place }),
+)
+const record = fc
+  .record({
+    origin,
+    headers,
+    value: fc.anything(),
+    time: number,
+    behindMs: fc.nat(),
+    key: fc.option(fc.oneof(fc.string(), bytes)),
+  })
+  .chain(({ origin: read, headers: given, value, time, behindMs, key }) =>
+    fc.constantFrom(true, false).map((isOwn) => {
+      const from = given === noHeaders || !isOwn ? read : { ...read, headers: given }
+      const own = isOwn && (Buffer.isBuffer(read.key) || read.key === null) ? read.key : key
+      return new StreamRecord(own, value, time, given, from, behindMs)
+    }),
+  )
+
+const plain = ({ topic, partition, offset, key, value, timestamp, headers: all, from }: Origin) => ({
+  ...{ topic, partition, offset, key, value, timestamp, headers: all, from },
+})
+
+test('each member of a batch is the record that was put in', () => {
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 30 }), (records) => {
+      const batch = new Batch(records)
+      expect(batch).toHaveLength(records.length)
+      deepStrictEqual(
+        batch.values,
+        records.map(({ value }) => value),
+      )
+      for (const [index, { origin: read, ...rest }] of batch.records.entries()) {
+        const { origin: expected, ...others } = records[index] as StreamRecord
+        deepStrictEqual(rest, others)
+        deepStrictEqual(plain(read), plain(expected))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a member is told from others by its own bytes, though they share memory', () => {
+  const of = (text: string, offset: number) => {
+    const read = { topic: 't', partition: 0, offset, key: Buffer.from('k'), value: Buffer.from(text), timestamp: 7 }
+    return new StreamRecord(read.key, text, 7, noHeaders, read)
+  }
+  const batch = new Batch([of('one', 1), of('', 2), of('three', 3)])
+  expect(batch.records.map(({ origin: { value } }) => String(value))).toEqual(['one', '', 'three'])
+})
