@@ -24,6 +24,8 @@ export interface KafkaCluster {
   restart(broker: number): Promise<void>
   /** Where it is secured: lets nobody but this user do nothing but this with a topic: `Describe`, say. */
   allow(user: string, operation: string, topic: string): Promise<unknown>
+  /** Where the cluster stands behind proxies: those of its brokers. */
+  readonly ways: readonly TcpProxy[]
   /** Cuts every connection of a client; only where the cluster stands behind proxies. */
   cut(): void
   /** Ends all brokers and forgets their data. */
@@ -72,6 +74,7 @@ async function start({
     throw error
   }
   return {
+    ways: proxies,
     bootstrap: advertised.map((port) => `127.0.0.1:${port}`).join(','),
     tls: `127.0.0.1:${tls}`,
     login: `127.0.0.1:${login}`,

@@ -11,6 +11,8 @@ import {
   StreamRecord,
   WeirError,
 } from '../../src/model/index.js'
+import { kafkaSinkUnderTest } from '../contracts/kafka-sink-under-test.js'
+import { heldUpContract, oddities, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import {
   connect,
@@ -24,6 +26,7 @@ import {
   text,
   writeAll,
 } from './kafka-support.js'
+import type { TcpProxy } from './tcp-proxy.js'
 
 const missing = requireKafka()
 
@@ -289,7 +292,11 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
 })
 
 describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', { timeout: 120_000 }, () => {
-  const shared = sharedServer(() => KafkaCluster.start())
+  const shared = sharedServer(() => KafkaCluster.start({ proxied: true }))
+
+  const underTest = () => kafkaSinkUnderTest(shared.connection, shared.connection)
+  sinkContract('Kafka', underTest, refusals, oddities)
+  heldUpContract('Kafka', async () => ({ ...(await underTest()), way: shared.server.ways[0] as TcpProxy }))
 
   test('costs no acknowledged record, and no order, when it is killed under load', async () => {
     const topic = fresh('topic')

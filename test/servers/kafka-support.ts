@@ -10,6 +10,7 @@ import {
   noHeaders,
   type Position,
   type Revoked,
+  type SinkContext,
   type SinkTask,
   type SourceContext,
   type SourceTask,
@@ -89,7 +90,7 @@ export function sinkOf(
   connection: KafkaConnection,
   options: object,
   rejected: unknown[] = [],
-  more: { readonly replays?: boolean } = {},
+  more: Partial<Pick<SinkContext, 'replays' | 'reject'>> = {},
 ): SinkTask {
   const context = {
     ...stageContext(connection),
