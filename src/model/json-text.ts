@@ -59,8 +59,13 @@ function parseExactly(text: string, bigIntegers: BigIntegers): unknown {
   const mark = markFor(text)
   let isMarked = false
   const marked = text.replace(tokens, (token) => {
-    if (!integer.test(token) || isExact(token)) return token
-    if (bigIntegers === 'reject') throw new SyntaxError(`${token.slice(0, 40)} is beyond what a number can hold`)
+    if (!integer.test(token)) {
+      // What is posted has its digits beside it.
+      if (bigIntegers !== 'bigint' && isInfinite(token)) throw beyond(token)
+      return token
+    }
+    if (isExact(token)) return token
+    if (bigIntegers === 'reject') throw beyond(token)
     isMarked = true
     return bigIntegers === 'text' ? `"${token}"` : `"${mark}${token}"`
   })
@@ -68,6 +73,14 @@ function parseExactly(text: string, bigIntegers: BigIntegers): unknown {
   return JSON.parse(marked, (_, value: unknown) =>
     typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,
   )
+}
+
+function beyond(token: string): SyntaxError {
+  return new SyntaxError(`${token.slice(0, 40)} is beyond what a number can hold`)
+}
+
+function isInfinite(token: string): boolean {
+  return !token.startsWith('"') && !Number.isFinite(Number(token))
 }
 
 function isExact(token: string): boolean {

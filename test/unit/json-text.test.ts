@@ -28,6 +28,13 @@ describe('JSON as it is read', () => {
     expect(() => parseJson(text)).toThrow(`${beyond} is beyond what a number can hold`)
   })
 
+  test('has no number that would be infinite', () => {
+    for (const token of ['1e400', '-1e400', '1.5E+999'])
+      for (const bigIntegers of ['reject', 'text'] as const)
+        expect(() => parseJson(`{"n":[1,${token}],"t":"1e400"}`, { bigIntegers })).toThrow(`${token} is beyond what`)
+    expect(parseJson('{"t":"1e400","n":1e308}')).toEqual({ t: '1e400', n: 1e308 })
+  })
+
   test('is written again with the same integers', () => {
     const text = `{"a":[${beyond},1],"b":"\uFFFF${beyond}","c":"${beyond}"}`
     expect(String(bytesOf(parseJson(text, { bigIntegers: 'bigint' })))).toBe(text)
