@@ -16,7 +16,7 @@ export class RestoreCheck {
 
   constructor(
     private readonly engine: Engine,
-    private readonly checkpoints: CheckpointStore,
+    private readonly checkpoints: Pick<CheckpointStore, 'list' | 'load'>,
     private readonly app: string,
   ) {}
 

@@ -11,7 +11,7 @@ export const busy = { timeout: 120_000 }
 export const once = /^each result comes out once/
 export const durable = /^no committed position is ahead of a durable effect/
 export const results =
-  /^(results are those of the model|nothing else comes out|no committed position is ahead|each result comes out once)/
+  /^(results are those of the model|nothing else comes out|no committed position is ahead|each result comes out once|a restore brings)/
 export const allDone = /^everything is done in the end/
 
 /** How many seeds of each scenario may hold before one has to notice. */

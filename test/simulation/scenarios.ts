@@ -19,6 +19,7 @@ import {
 } from '../../src/index.js'
 import { eachRecord } from '../../src/testing/index.js'
 import { accountedScenarios } from './accounted-scenarios.js'
+import { faultyScenarios } from './faulty-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import { topicScenarios } from './topic-scenarios.js'
 import {
@@ -113,6 +114,7 @@ export const scenarios: readonly Scenario[] = [
   ...sharedScenarios,
   ...accountedScenarios,
   ...topicScenarios,
+  ...faultyScenarios,
 ]
 
 /** The scenario of that name. */

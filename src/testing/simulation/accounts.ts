@@ -6,8 +6,8 @@ import type { World } from './world.js'
 
 /** How the records of the input are found again in what comes out. */
 export interface Accounting<In = never> {
-  /** Tells a record from the others. */
-  readonly idOf: (value: In) => string
+  /** Tells a record from the others. Undefined: it need not be found, and has to be no dead letter. */
+  readonly idOf: (value: In) => string | undefined
   /** The records that a value which was written is made of. */
   readonly idsOf: (output: never) => readonly string[]
   /** Of windows: which records belong together, and of which window a value is. Each group has one result a window. */
@@ -46,6 +46,7 @@ export class Accounts {
   ) {
     for (const { logged } of input) {
       const id = accounting.idOf(logged.value)
+      if (id === undefined) continue
       this.groups.set(id, accounting.groups?.of(logged.value, logged) ?? '')
     }
     this.open = new Set(this.groups.keys())
@@ -54,6 +55,7 @@ export class Accounts {
   /** A record of the input is in its topic. */
   wrote({ logged, bytes }: PlacedInput, at: Position, topicId: string | undefined): void {
     const id = this.accounting.idOf(logged.value)
+    if (id === undefined) return
     this.written.set(placeOf(at), [...(this.written.get(placeOf(at)) ?? []), { id, bytes, topicId }])
   }
 

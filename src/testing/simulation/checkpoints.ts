@@ -1,4 +1,4 @@
-import { concatMap, defer, EMPTY, from, ignoreElements, type Observable, toArray } from 'rxjs'
+import { concatMap, defer, EMPTY, from, ignoreElements, map, type Observable, toArray } from 'rxjs'
 import {
   type AcquiredPartition,
   type CheckpointStore,
@@ -51,6 +51,15 @@ export class CheckpointServer {
 
   list(app: string): readonly HeldPartition[] {
     return now(this.store.list(app)).flat()
+  }
+
+  /** The checkpoints of the partitions that a process has by now, at once. */
+  ofOwner(who: Actor): Pick<CheckpointStore, 'list' | 'load'> {
+    const isOwn = (held: HeldPartition) => this.owners.get(keyOf(held.task, held))?.name === who.name
+    return {
+      list: (app) => this.store.list(app).pipe(map((all) => all.filter(isOwn))),
+      load: (task, partition) => this.store.load(task, partition),
+    }
   }
 
   /** Commits positions, state and rows: all or none. */

@@ -1,6 +1,7 @@
 import { NEVER, type Subscription } from 'rxjs'
 import { Engine, type FlowStatus, type Topology } from '../../engine/index.js'
-import { type ErrorCode, type Logger, messageOf } from '../../model/index.js'
+import { type CheckpointStore, type ErrorCode, type Logger, messageOf } from '../../model/index.js'
+import { RestoreCheck } from '../restore-check.js'
 import type { Cluster } from './cluster.js'
 import type { Group, Member } from './group.js'
 import type { SimulatedReader } from './reader.js'
@@ -29,6 +30,8 @@ export interface Making {
   readonly readers: readonly SimulatedReader[]
   /** The flow has stopped, and does not go on by itself. */
   readonly stopped: (code: ErrorCode) => void
+  /** What is kept of the partitions that it has. */
+  readonly kept: Pick<CheckpointStore, 'list' | 'load'>
 }
 
 /** A process that runs the flow: it can stop, die, stand still, be cut off, and be wrong about the time. */
@@ -37,6 +40,7 @@ export class SimulatedProcess {
   isOver = false
   isStopping = false
   private readonly engine: Engine
+  private readonly check: RestoreCheck
   private running: Subscription | undefined
   private silenced: { readonly member: Member; readonly group: Group }[] = []
   private stepsToLive = Number.POSITIVE_INFINITY
@@ -56,8 +60,9 @@ export class SimulatedProcess {
       production: false,
       dataDirectory: '.',
       instance: making.instance,
-      observer: { state: (status) => this.entered(status) },
+      observer: { state: (status) => this.entered(status), epoch: ({ part }) => this.committed(part) },
     })
+    this.check = new RestoreCheck(this.engine, making.kept, 'app')
     actor.acted = () => {
       if (--this.stepsToLive <= 0) this.crash()
     }
@@ -152,6 +157,12 @@ export class SimulatedProcess {
     const { actor } = this
     actor.note(state)
     if (bugs.includes(error?.code)) actor.world.breaks(`no task errs by itself: ${messageOf(error)}`)
+  }
+
+  /** Lost state looks right until a process ends. */
+  private committed(part: string): void {
+    const lossy = this.check.committed(part)
+    if (lossy !== undefined) this.actor.world.breaks(`a restore brings what is in memory: ${lossy}`)
   }
 
   private end(how: string): void {

@@ -245,7 +245,8 @@ export class Simulation {
     const instance = this.plan.isStatic ? `instance-${slot}` : undefined
     const { readers } = connection
     const stopped = (code: ErrorCode) => this.changes.stopped(code)
-    const making = { topology: this.compiled(connection), instance, readers, stopped }
+    const kept = this.server.ofOwner(connection.actor)
+    const making = { topology: this.compiled(connection), instance, readers, stopped, kept }
     return new SimulatedProcess(connection.actor, this.cluster, making, ended)
   }
 
