@@ -1,4 +1,4 @@
-import { EMPTY, endWith, ignoreElements, map, mergeMap, type SchedulerLike, timer } from 'rxjs'
+import { defer, EMPTY, endWith, ignoreElements, map, mergeMap, type SchedulerLike, timer } from 'rxjs'
 import type { Assigned, Epoch, SourceTask } from '../../src/model/index.js'
 import type { VirtualFlow } from '../../src/testing/virtual-flow.js'
 
@@ -7,7 +7,12 @@ export function assignLater(virtual: VirtualFlow, source: number, ms: number, sc
   const task = (virtual as unknown as { sources: SourceTask[] }).sources[source] as SourceTask
   const { assignments$, positions, read, ends } = task
   let isAssigned = false
-  const assigned$ = timer(ms, scheduler).pipe(
+  const late$ = defer(() => {
+    // Whoever begins anew was given nothing yet.
+    isAssigned = false
+    return timer(ms, scheduler)
+  })
+  const assigned$ = late$.pipe(
     mergeMap(() => assignments$),
     map((change) => {
       const { start } = change as Assigned
