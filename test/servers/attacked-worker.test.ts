@@ -40,6 +40,7 @@ class Attacked {
     child.stdout.setEncoding('utf8').on('data', note)
     child.stderr.setEncoding('utf8').on('data', note)
     attacked.child = child
+    process.once('exit', () => child.kill('SIGKILL'))
     return attacked
   }
 
@@ -107,7 +108,6 @@ class Attacked {
 }
 
 let worker: Attacked
-afterAll(() => worker?.end())
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 const many = (count: number, act: (index: number) => Promise<unknown>) =>
@@ -157,6 +157,7 @@ describe('a worker of 768 MB', { timeout: 240_000 }, () => {
     )
   }, 240_000)
   afterAll(() => {
+    worker?.end()
     bomb?.closeAllConnections()
     bomb?.close()
   })
@@ -242,7 +243,7 @@ describe('a port with a token', { timeout: 120_000 }, () => {
     await worker.served('/health', 200)
     await worker.served('/stats', 200, { headers: shown })
   }, 120_000)
-  afterAll(() => worker.end())
+  afterAll(() => worker?.end())
 
   const routes: [string, string][] = [
     ['POST', '/events'],
