@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { kafkaConnection } from '../../src/kafka/definition.js'
 import { KafkaWriter } from '../../src/kafka/writer.js'
-import { type ChannelKind, type ChannelRequest, type Key, silentLogger } from '../../src/model/index.js'
+import { type ChannelKind, type ChannelRequest, type Key, type Position, silentLogger } from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import {
   connect,
@@ -90,6 +90,10 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     ).toBe(true)
 
     const positions = member.task.positions()
+    // Who has read to the ends that the writer is told has read all that it wrote.
+    const ends = await lastValueFrom(writer.ends())
+    const offsets = (all: readonly Position[]) => all.map(({ partition, offset }) => [partition, offset]).sort()
+    expect(offsets(ends)).toEqual(offsets(positions))
     await expect
       .poll(
         async () => {
