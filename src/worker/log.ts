@@ -47,7 +47,7 @@ function prettyStream(destination: DestinationStream, colorize: boolean): Destin
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'worker,flow,stage,error',
     messageFormat: (log, messageKey) =>
-      [origin(log), printableLine(String(log[messageKey])), reason(log['error'])].filter(Boolean).join(' '),
+      [origin(log), indented(String(log[messageKey])), reason(log['error'])].filter(Boolean).join(' '),
     singleLine: true,
   })
   return { write: (line) => destination.write(pretty(printableIn(JSON.parse(line)))) }
@@ -63,8 +63,12 @@ function reason(error: unknown): string {
   if (typeof error !== 'object' || error === null) return ''
   const { message, hint, stack } = error as { message?: string; hint?: string; stack?: string }
   const text = printableLine(`(${message}${hint === undefined ? '' : `. ${hint}`})`)
-  // Both may quote a record: no line of it begins as a line of the log does.
-  return stack === undefined ? text : `${text}\n${stack.replaceAll(/^/gm, '    ')}`
+  return stack === undefined ? text : `${text}\n    ${indented(stack)}`
+}
+
+/** It may quote a record, of which no line begins as a line of the log does. */
+function indented(text: string): string {
+  return text.replaceAll('\n', '\n    ')
 }
 
 /** Errors that Weir classified need no stack; it is the others' only clue. */
