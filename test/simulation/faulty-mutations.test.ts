@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Rejections } from '../../src/engine/rejections.js'
+import { collect } from '../../src/index.js'
 import { Ahead } from '../../src/model/ahead.js'
 import { PartitionStore } from '../../src/state/partition-store.js'
 import { allDone, busy, firstBroken } from './mutants.js'
 
-describe('records that nobody can take', busy, () => {
+describe('what stages do with records', busy, () => {
   afterEach(() => {
     vi.restoreAllMocks()
   })
@@ -21,6 +22,16 @@ describe('records that nobody can take', busy, () => {
       if (code !== 'WEIR_RECORD_NO_TIME') reject.apply(this, given)
     })
     expect(firstBroken(/between times/)).toMatch(allDone)
+  })
+
+  test('lists are in the order in which their parts come', () => {
+    const tail = Object.getPrototypeOf(collect((value) => value, { max: 1 }).init()) as {
+      insert(placed: unknown): void
+    }
+    vi.spyOn(tail, 'insert').mockImplementation(function (this: { items: unknown[] }, placed) {
+      this.items.push(placed)
+    })
+    expect(firstBroken(/lists in order/)).toMatch(/^results are those of the model/)
   })
 
   test('a change of a store stays in memory', () => {

@@ -288,7 +288,7 @@ describe('the engine itself', busy, () => {
 
   test('the partitions of one input are taken for all', () => {
     vi.spyOn(Inputs.prototype, 'totalOf').mockReturnValue(1)
-    expect(firstBroken(/^windows of two topics/, {}, 19)).toMatch(results)
+    expect(firstBroken(/^windows of two topics/, {}, 105)).toMatch(results)
   })
 
   test('a record that is rejected is forgotten', () => {

@@ -20,6 +20,7 @@ import {
 import { eachRecord } from '../../src/testing/index.js'
 import { accountedScenarios } from './accounted-scenarios.js'
 import { faultyScenarios } from './faulty-scenarios.js'
+import { orderedScenarios } from './ordered-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import { topicScenarios } from './topic-scenarios.js'
 import {
@@ -115,6 +116,7 @@ export const scenarios: readonly Scenario[] = [
   ...accountedScenarios,
   ...topicScenarios,
   ...faultyScenarios,
+  ...orderedScenarios,
 ]
 
 /** The scenario of that name. */
