@@ -158,7 +158,7 @@ describe('internal topics', busy, () => {
       'what was told before is forgotten',
       /^(keyed|shared)/,
       { checkpoints: (store) => storeOf(store, { load: () => EMPTY }) },
-      /^(results|no comm|nothing else|each result|everything)/,
+      /^(results|no comm|nothing else|each result|everything|a restore brings)/,
     ],
     [
       'the topic is truncated further than is committed',
