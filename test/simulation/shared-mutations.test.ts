@@ -220,8 +220,7 @@ describe('the engine itself, with internal topics', busy, () => {
     expect(firstBroken(/dead letters of trailing/)).toMatch(/^(no task errs by itself|everything is done)/)
   })
 
-  // Hundreds of seeds do not notice it since what is sent ahead ends: it wants a scenario of its own.
-  test.skip('what is late is judged by the time of a task that has all partitions', () => {
+  test('what is late is judged by the time of a task that has all partitions', () => {
     const original = Place.prototype.of
     vi.spyOn(Place.prototype, 'of').mockImplementation(function (this: Place<unknown>, record, part) {
       const { context } = this as unknown as { context: OperatorContext }
