@@ -3,6 +3,7 @@ import { type Header, type Key, noHeaders, type Origin, StreamRecord } from './r
 /** Larger values keep the buffer that they came in: copying them would cost more than it saves. */
 const largest = 4_096
 const firstSlab = 65_536
+const firstRoom = 64
 
 /** In place of a length: there are no bytes, or the record is kept as it is. */
 const none = -1
@@ -22,7 +23,7 @@ const objectsEach = 4
  * their bytes lie in one slab, their numbers in one array, and a member is made anew for whoever asks for it.
  */
 export class Batch<V = unknown> implements Iterable<V> {
-  private readonly numbers: number[] = []
+  private numbers = new Float64Array(firstRoom * numbersEach)
   private readonly objects: unknown[] = []
   private slab: Buffer | undefined
   private used = 0
@@ -48,16 +49,23 @@ export class Batch<V = unknown> implements Iterable<V> {
   /** Adds one more member. Only who makes the batch may. */
   add(record: StreamRecord<V>): void {
     const { value, key, headers, origin, timestamp, behindMs } = record
-    const { numbers, objects } = this
+    const { objects } = this
+    const number = this.length * numbersEach
+    if (number === this.numbers.length) this.extend()
+    const { numbers } = this
     if (!isPackable(headers, origin)) {
-      numbers.push(whole, 0, 0, 0, 0, 0, 0, 0)
+      numbers[number] = whole
       objects.push(record, undefined, undefined, undefined)
       return
     }
-    const at = this.used
-    const keyLength = this.append(origin.key)
-    const valueLength = this.append(origin.value)
-    numbers.push(valueLength, keyLength, at, origin.partition, origin.offset, origin.timestamp, timestamp, behindMs)
+    numbers[number + 2] = this.used
+    numbers[number + 1] = this.append(origin.key)
+    numbers[number] = this.append(origin.value)
+    numbers[number + 3] = origin.partition
+    numbers[number + 4] = origin.offset
+    numbers[number + 5] = origin.timestamp
+    numbers[number + 6] = timestamp
+    numbers[number + 7] = behindMs
     objects.push(value, key === origin.key ? undefined : key, headers, origin.topic)
   }
 
@@ -105,6 +113,12 @@ export class Batch<V = unknown> implements Iterable<V> {
   /** @internal */
   bytes(at: number, length: number): Buffer | null {
     return length === none ? null : (this.slab as Buffer).subarray(at, at + length)
+  }
+
+  private extend(): void {
+    const numbers = new Float64Array(2 * this.numbers.length)
+    numbers.set(this.numbers)
+    this.numbers = numbers
   }
 
   private append(bytes: Buffer | null): number {
