@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Rejections } from '../../src/engine/rejections.js'
 import { collect } from '../../src/index.js'
 import { Ahead } from '../../src/model/ahead.js'
+import { Batch, StreamRecord } from '../../src/model/index.js'
 import { PartitionStore } from '../../src/state/partition-store.js'
 import { allDone, busy, firstBroken } from './mutants.js'
 
@@ -13,6 +14,15 @@ describe('what stages do with records', busy, () => {
   test('a time of the year 2999 is believed', () => {
     vi.spyOn(Ahead.prototype, 'errorOf').mockReturnValue(undefined)
     expect(firstBroken(/between times/)).toMatch(/./)
+  })
+
+  test('the dead letter of a batch is its last record', () => {
+    const { record } = Batch.prototype
+    vi.spyOn(Batch.prototype, 'record').mockImplementation(function (this: Batch, index) {
+      const { key, value, timestamp, headers } = record.call(this, index)
+      return new StreamRecord(key, value, timestamp, headers, record.call(this, this.length - 1).origin)
+    })
+    expect(firstBroken(/refused records in batches/)).toMatch(/./)
   })
 
   test('what has no time is skipped', () => {
