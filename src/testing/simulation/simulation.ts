@@ -51,7 +51,7 @@ export interface SimulateOptions<V = unknown> {
   readonly model?: Model
   /** How records are found again: each has to be in the results or in the dead letters, and never in both. */
   readonly accounts?: Accounting
-  /** Which values the sinks refuse, each for what it is. */
+  /** Which values the sinks refuse, each for what it is; where it throws, a function of the sink has. */
   readonly refuses?: (value: unknown) => boolean
   /** What may become of the sources' topics. Default: nothing. The flow needs `accounts`, for no model knows what is lost. */
   readonly topics?: readonly TopicFault[]

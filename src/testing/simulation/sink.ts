@@ -5,6 +5,7 @@ import {
   type DeadLetter,
   type DeadLetterSink,
   type EpochTransaction,
+  recordFault,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
@@ -83,8 +84,12 @@ export class SimulatedSink implements SinkTask {
   }
 
   private isRefused(record: StreamRecord): boolean {
-    if (this.outlet.refuses?.(record.value) !== true) return false
-    this.context.reject(record, new WeirError('WEIR_RECORD_REFUSED', 'writing: the server does not take it'))
+    try {
+      if (this.outlet.refuses?.(record.value) !== true) return false
+      this.context.reject(record, new WeirError('WEIR_RECORD_REFUSED', 'writing: the server does not take it'))
+    } catch (error) {
+      this.context.reject(record, recordFault(error, 'writing'))
+    }
     return true
   }
 
