@@ -24,7 +24,6 @@ describe('addresses', () => {
     [{ url: 'postgresql://db.example/shop' }, 'postgres://db.example/shop'],
     [{ host: 'db.example', user: 'ann', password: 'secret', database: 'shop' }, 'postgres://ann@db.example:5432/shop'],
     [{ host: 'db.example', user: 'ann', password: 'secret' }, 'postgres://ann@db.example:5432/ann'],
-    [{ url: 'postgres://ann:sec@ret/with#odd@db.example/shop' }, 'postgres://…'],
   ])('%j', (options, address) => {
     expect(openWith(options).address).toBe(address)
   })
@@ -36,6 +35,14 @@ describe('addresses', () => {
     },
   )
 })
+
+test.each([['ann:sec@ret/with#odd'], ['ann:sec@ret'], ['ann:sec/r@t']])(
+  'the login %s is refused, and not told',
+  (login) => {
+    const refusal = /^(?!.*sec)(?=.*%40 and %2F)/s
+    expect(() => openWith({ url: `postgres://${login}@db.example/shop` })).toThrow(refusal)
+  },
+)
 
 describe('the embedded server', () => {
   let dataDirectory: string
