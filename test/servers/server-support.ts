@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -91,14 +91,18 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-const given = new Set<number>()
+const ports = join(tmpdir(), 'weir-ports')
 
-/** A port that nobody has, and that the system lends to no connection meanwhile: it stays free while a server is down. */
+/**
+ * A port that nobody has, and that the system lends to no connection meanwhile. It stays this process's own while a server
+ * is down: clients that found another cluster there would go on with that.
+ */
 export async function freePort(): Promise<number> {
   const port = 10_000 + Math.floor(Math.random() * 20_000)
-  if (given.has(port) || !(await isFree(port))) return freePort()
-  given.add(port)
-  return port
+  mkdirSync(ports, { recursive: true })
+  // A lock goes when its process has ended and another one asks for the port.
+  if (!takeLock(join(ports, `${port}.lock`))) return freePort()
+  return (await isFree(port)) ? port : freePort()
 }
 
 function isFree(port: number): Promise<boolean> {
