@@ -5,7 +5,7 @@ import { type ConnectionContext, silentLogger, systemClock } from '../../src/mod
 import { cassandraSink } from '../../src/sinks/cassandra.js'
 import { MemoryCheckpoints } from '../../src/state/index.js'
 import { SinkHarness } from './sink-harness.js'
-import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
+import { type Item, oddRows, type TriedSink } from './sinks.contract.js'
 
 /** Opens a connection as the engine would. */
 export function openCassandra(given: unknown, context: Partial<ConnectionContext> = {}): CassandraConnection {
@@ -50,8 +50,7 @@ export async function cassandraSinkUnderTest(
   await harness.open()
   return {
     reset: async () => {
-      harness.rejected.length = 0
-      harness.policy = 'dead-letter'
+      harness.forget()
       await query('TRUNCATE items')
     },
     epoch: (records$) => harness.epoch(records$),
@@ -59,12 +58,7 @@ export async function cassandraSinkUnderTest(
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: {
-      ...oddItems,
-      'a number beyond its column': { id: 2 ** 40, text: '' },
-      'no number': { id: Number.NaN, text: '' },
-      'text for a number': { id: 'x', text: '' },
-      'no key': { id: null, text: '' },
-      'a column that there is not': ill({ more: 1 }),
+      ...oddRows,
       'no uuid': ill({ u: 'abc' }),
       'a uuid of another kind': ill({ t: '8b1a9953-c461-4296-a827-abf8c47804d7' }),
       'a number for a uuid': ill({ u: 7 }),

@@ -8,7 +8,7 @@ import { mysqlSink } from '../../src/sinks/mysql.js'
 import { SqlTransaction } from '../../src/sql/index.js'
 import type { CheckpointsUnderTest } from './checkpoints.contract.js'
 import { SinkHarness } from './sink-harness.js'
-import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
+import { type Item, oddRows, type TriedSink } from './sinks.contract.js'
 
 /** Opens a connection as the engine would. */
 export function openMysql(given: unknown, context: Partial<ConnectionContext> = {}): MysqlConnection {
@@ -85,8 +85,7 @@ export async function mysqlSinkUnderTest(setup: MysqlSinkSetup): Promise<TriedSi
   await harness.open()
   return {
     reset: async () => {
-      harness.rejected.length = 0
-      harness.policy = 'dead-letter'
+      harness.forget()
       await query(connection, `DELETE FROM ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
@@ -94,13 +93,8 @@ export async function mysqlSinkUnderTest(setup: MysqlSinkSetup): Promise<TriedSi
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: {
-      ...oddItems,
-      'a number beyond its column': { id: 2 ** 40, text: '' },
-      'no number': { id: Number.NaN, text: '' },
-      'text for a number': { id: 'x', text: '' },
-      'no key': { id: null, text: '' },
+      ...oddRows,
       'text beyond its column': { id: 80, text: 'x'.repeat(70_000) },
-      'a column that there is not': { id: 81, text: '', more: 1 },
     },
     policy: (policy) => {
       harness.policy = policy

@@ -60,8 +60,7 @@ export async function redisSinkUnderTest({
   await harness.open()
   return {
     reset: async () => {
-      harness.rejected.length = 0
-      harness.policy = 'dead-letter'
+      harness.forget()
       await use((client) => client.del('items'))
       await use((client) => client.set('taken', 'text'))
     },

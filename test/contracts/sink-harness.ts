@@ -50,6 +50,12 @@ export class SinkHarness {
 
   constructor(private readonly parts: HarnessParts) {}
 
+  /** As it was at first, for another test. */
+  forget(): void {
+    this.rejected.length = 0
+    this.policy = 'dead-letter'
+  }
+
   async open(): Promise<void> {
     const { definition, options, checkpoints } = this.parts
     await done(checkpoints.open())

@@ -237,6 +237,16 @@ export const oddItems: Readonly<Record<string, unknown>> = {
   'what will not be JSON': { id: 97, text: { toJSON: () => broken('JSON') } },
 }
 
+/** What no table can keep that has 32 bits for its id, and a text. */
+export const oddRows: Readonly<Record<string, unknown>> = {
+  ...oddItems,
+  'a number beyond its column': { id: 2 ** 40, text: '' },
+  'no number': { id: Number.NaN, text: '' },
+  'text for a number': { id: 'x', text: '' },
+  'no key': { id: null, text: '' },
+  'a column that there is not': { id: 81, text: '', more: 1 },
+}
+
 /** What a sink promises of what nobody can write. */
 export function oddities(sink: () => TriedSink): void {
   const good = items(20)

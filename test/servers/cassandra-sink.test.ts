@@ -10,7 +10,7 @@ import type { SinkHarness } from '../contracts/sink-harness.js'
 import { heldUpContract, oddities, recordsOf, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { viewStorageContract } from '../contracts/view-storage.contract.js'
 import { CassandraServer, missingCassandra } from './cassandra-server.js'
-import { TcpProxy } from './tcp-proxy.js'
+import { onWay } from './tcp-proxy.js'
 
 const missing = missingCassandra()
 const because = missing === undefined ? '' : ` (${missing})`
@@ -40,17 +40,11 @@ describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${bec
 
   sinkContract('Cassandra', () => cassandraSinkUnderTest(connection, () => Promise.resolve()), refusals, oddities)
 
-  heldUpContract('Cassandra', async () => {
-    const port = Number(server.contactPoint.split(':')[1])
-    const way = await TcpProxy.start(port)
-    const held = openCassandra(
-      given({ contactPoints: [server.contactPoint.replace(`:${port}`, `:${way.port}`)], timeout: '2s' }),
-    )
-    const close = async () => {
-      await held.close()
-      await way.close()
-    }
-    return { ...(await cassandraSinkUnderTest(held, close)), way }
+  heldUpContract('Cassandra', () => {
+    const [, port = ''] = server.contactPoint.split(':')
+    const contactBy = (other: number) => server.contactPoint.replace(`:${port}`, `:${other}`)
+    const openBy = (other: number) => openCassandra(given({ contactPoints: [contactBy(other)], timeout: '2s' }))
+    return onWay(Number(port), openBy, cassandraSinkUnderTest)
   })
 
   viewStorageContract('Cassandra', () =>

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import { mysqlSinkUnderTest, openMysql } from '../contracts/mysql-under-test.js'
 import { heldUpContract, oddities, outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
-import { TcpProxy } from './tcp-proxy.js'
+import { onWay } from './tcp-proxy.js'
 
 const missing = missingMariadb()
 
@@ -35,19 +35,15 @@ describe.skipIf(missing !== undefined)(`real MariaDB${missing === undefined ? ''
         outages,
       )
     }
-    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
-      const way = await TcpProxy.start(server.port)
-      const url = server.url.replace(String(server.port), String(way.port))
-      const connection = openMysql({ url, statementTimeout: '2s' })
-      const close = async () => {
-        await connection.close()
-        await way.close()
-      }
+    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, () => {
+      const urlBy = (port: number) => server.url.replace(String(server.port), String(port))
       const table = `items_held_${joins ? 'joined' : 'alone'}`
-      return {
-        ...(await mysqlSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close })),
-        way,
-      }
+      return onWay(
+        server.port,
+        (port) => openMysql({ url: urlBy(port), statementTimeout: '2s' }),
+        (connection, close) =>
+          mysqlSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close }),
+      )
     })
   }
 })

@@ -3,7 +3,7 @@ import { postgresSinkUnderTest } from '../contracts/postgres-sink-under-test.js'
 import { openPostgres, openWith } from '../contracts/postgres-under-test.js'
 import { heldUpContract, oddities, outages, refusals, sinkContract } from '../contracts/sinks.contract.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
-import { TcpProxy } from './tcp-proxy.js'
+import { onWay } from './tcp-proxy.js'
 
 const missing = missingPostgres()
 
@@ -37,19 +37,15 @@ describe.skipIf(missing !== undefined)(`real PostgreSQL${missing === undefined ?
         outages,
       )
     }
-    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
-      const way = await TcpProxy.start(server.port)
-      const url = server.url.replace(String(server.port), String(way.port))
-      const connection = openWith({ url, statementTimeout: '2s' })
-      const close = async () => {
-        await connection.close()
-        await way.close()
-      }
+    heldUpContract(`${joins ? 'in the transaction of the epoch' : 'on its own'}`, () => {
+      const urlBy = (port: number) => server.url.replace(String(server.port), String(port))
       const table = `items_held_${joins ? 'joined' : 'alone'}`
-      return {
-        ...(await postgresSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close })),
-        way,
-      }
+      return onWay(
+        server.port,
+        (port) => openWith({ url: urlBy(port), statementTimeout: '2s' }),
+        (connection, close) =>
+          postgresSinkUnderTest({ connection, table, options: { ...upsert, retries: 0 }, joins, close }),
+      )
     })
   }
 })

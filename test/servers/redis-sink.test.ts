@@ -23,7 +23,7 @@ import { joiningViewStorageContract, viewStorageContract } from '../contracts/vi
 import { runningEngine } from '../support/running-engine.js'
 import { RedisCluster } from './redis-cluster.js'
 import { missingRedis, RedisServer } from './redis-server.js'
-import { TcpProxy } from './tcp-proxy.js'
+import { onWay } from './tcp-proxy.js'
 
 const missing = missingRedis()
 const because = missing === undefined ? '' : ` (${missing})`
@@ -63,15 +63,13 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
   }
 
   for (const joins of [false, true]) {
-    heldUpContract(`Redis, ${joins ? 'in the transaction of the epoch' : 'on its own'}`, async () => {
-      const held = await TcpProxy.start(server.port)
-      const opened = openRedis({ url: `redis://127.0.0.1:${held.port}`, timeout: '1s' })
-      const close = async () => {
-        await opened.close()
-        await held.close()
-      }
-      return { ...(await redisSinkUnderTest({ connection: opened, way: 'hash', joins, close })), way: held }
-    })
+    heldUpContract(`Redis, ${joins ? 'in the transaction of the epoch' : 'on its own'}`, () =>
+      onWay(
+        server.port,
+        (port) => openRedis({ url: `redis://127.0.0.1:${port}`, timeout: '1s' }),
+        (connection, close) => redisSinkUnderTest({ connection, way: 'hash', joins, close }),
+      ),
+    )
   }
 
   const views = () => {

@@ -80,3 +80,18 @@ export class TcpProxy {
     this.cut()
   }
 }
+
+/** What reaches a server by a way on which it can be held up; closing it closes the way as well. */
+export async function onWay<C extends { close(): unknown }, T>(
+  port: number,
+  open: (port: number) => C,
+  tried: (connection: C, close: () => Promise<void>) => Promise<T>,
+): Promise<T & { readonly way: TcpProxy }> {
+  const way = await TcpProxy.start(port)
+  const connection = open(way.port)
+  const close = async () => {
+    await connection.close()
+    await way.close()
+  }
+  return { ...(await tried(connection, close)), way }
+}
