@@ -6,11 +6,9 @@ import { ConfigError, type ConfigFault } from '../engine/config-error.js'
  * a field of a plain object stands, and its text does.
  */
 export function placed(faults: readonly ConfigFault[], file: string): ConfigError {
+  const lines = textOf(file)
   return new ConfigError(
-    faults.map((fault) => ({
-      ...fault,
-      declaredAt: fault.declaredAt ?? at(file, lineOf(fault.message, textOf(file))),
-    })),
+    faults.map((fault) => ({ ...fault, declaredAt: fault.declaredAt ?? at(file, lineOf(fault.message, lines)) })),
   )
 }
 

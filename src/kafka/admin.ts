@@ -13,8 +13,6 @@ import {
 import { connectClient } from './connecting.js'
 import { kafkaError } from './errors.js'
 
-export type { SeenTopic, Spot } from '../state/topic-protocol/index.js'
-
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
 

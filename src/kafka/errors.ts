@@ -9,8 +9,12 @@ const absences: readonly number[] = [codes.transport, codes.allBrokersDown, code
 
 /** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
 export function isHopeless(error: ClientError): boolean {
-  const isGone = error.isFatal === true || error.code === codes.fatal || error.code === codes.fencedInstance
-  return isGone || isRefusal(error)
+  return isFatal(error) || error.code === codes.fencedInstance || isRefusal(error)
+}
+
+/** Whether the client gave up for good. */
+export function isFatal({ isFatal, code }: ClientError): boolean {
+  return isFatal === true || code === codes.fatal
 }
 
 /** Whether the broker refused a login, a certificate or a right. */

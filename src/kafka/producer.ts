@@ -1,6 +1,7 @@
 import type { Header, Key } from '../model/index.js'
 import { type ClientError, type ClientSettings, codes, disconnect, nativeClient, type Producer } from './client.js'
 import { connectClient } from './connecting.js'
+import { isFatal } from './errors.js'
 import { refusalOf } from './faults.js'
 
 export interface ProducerOptions {
@@ -120,7 +121,7 @@ export class KafkaProducer<T> {
     if (!this.unflushed) return this.throwFailure()
     const deadline = performance.now() + this.options.deliveryTimeoutMs + 10_000
     for (;;) {
-      if (this.failure !== undefined) await this.reason()
+      await this.reason(() => this.failure !== undefined && isFatal(this.failure))
       this.throwFailure()
       this.enqueueWaiting()
       if ((await this.flushed()) && this.waiting.length === 0) break
@@ -198,10 +199,10 @@ export class KafkaProducer<T> {
     if (this.failure === undefined || isFatal(this.failure)) this.failure = error
   }
 
-  private async reason(): Promise<void> {
+  /** Waits for a report that says more than is known, though not for ever. */
+  protected async reason(isUnknown: () => boolean): Promise<void> {
     const deadline = performance.now() + reasonMs
-    while (this.failure !== undefined && isFatal(this.failure) && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    while (isUnknown() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   private isRefusal(error: ClientError): boolean {
@@ -239,11 +240,6 @@ function withoutEmptyBuffers(headers: readonly Header[]): readonly Header[] {
 function isEmpty(header: Header): boolean {
   for (const name in header) return header[name]?.length === 0
   return false
-}
-
-/** Whether the client gave up for good. */
-export function isFatal({ isFatal, code }: ClientError): boolean {
-  return isFatal === true || code === codes.fatal
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -12,7 +12,7 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import type { SeenTopic } from './admin.js'
+import { endAfterMs, type SeenTopic } from '../state/topic-protocol/index.js'
 import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
@@ -25,8 +25,6 @@ import { startingPoints } from './starting-points.js'
 import { TopicArrival } from './topic-arrival.js'
 import { TopicWatch } from './topic-watch.js'
 
-/** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
-const endAfterMs = 10_000
 const nothingKnown = { partitions: 0 }
 
 export type KafkaValue = Buffer | null
@@ -108,8 +106,7 @@ class Session {
     })
     this.arrival = new TopicArrival(connection.topics, options)
     this.watch = new TopicWatch(connection.topics, options, {
-      parts: { [Symbol.iterator]: () => this.parts.values() },
-      part: (topic, partition) => this.parts.get(topic, partition),
+      parts: this.parts,
       readingMs: () => this.readingMs(),
       hold: (topic, isHeld) => this.fetching.hold(topic, isHeld),
       move: (part, to) => this.move(part, to),

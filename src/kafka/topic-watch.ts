@@ -1,15 +1,18 @@
-import type { Position, TopicPartition, WeirError } from '../model/index.js'
-import { type SeenTopic, TopicWatching, type WatchCommand, type WatchEvent } from '../state/topic-protocol/index.js'
+import type { PartitionMap, Position, TopicPartition, WeirError } from '../model/index.js'
+import {
+  lookEveryMs,
+  type SeenTopic,
+  TopicWatching,
+  type WatchCommand,
+  type WatchEvent,
+} from '../state/topic-protocol/index.js'
 import type { TopicAdmin } from './admin.js'
 import { Outage } from './outage.js'
 import { type ReaderOptions, tell } from './reader-options.js'
 import type { Reading } from './silence.js'
 
-const everyMs = 3_000
-
 export interface WatchedReader {
-  readonly parts: Iterable<Reading>
-  part(topic: string, partition: number): Reading | undefined
+  readonly parts: Pick<PartitionMap<Reading>, 'get' | 'values'>
   /** How long somebody has been reading, ms. */
   readingMs(): number
   /** Reads nothing more of a topic, or again: what has its name may be another one. */
@@ -48,7 +51,7 @@ export class TopicWatch {
   }
 
   start(): void {
-    this.ticking = setInterval(() => void this.look(), everyMs)
+    this.ticking = setInterval(() => void this.look(), lookEveryMs)
   }
 
   /** Resolves when it asks nothing any more. */
@@ -99,7 +102,7 @@ export class TopicWatch {
       case 'rest':
         this.follow(command)
         for (const { topic, partition, offset } of command.moves) {
-          const part = this.reader.part(topic, partition)
+          const part = this.reader.parts.get(topic, partition)
           if (part !== undefined) await this.reader.move(part, offset)
         }
         return undefined
@@ -117,7 +120,7 @@ export class TopicWatch {
 
   private readings() {
     const { reader } = this
-    return [...reader.parts].map(({ topic, partition, position, moved, facts: { id } }) => ({
+    return [...reader.parts.values()].map(({ topic, partition, position, moved, facts: { id } }) => ({
       topic,
       partition,
       offset: position,
@@ -133,7 +136,7 @@ export class TopicWatch {
       this.topics.offsets(asked, 'latest'),
     ])
     return asked.map(({ topic, partition }) => {
-      const part = this.reader.part(topic, partition)
+      const part = this.reader.parts.get(topic, partition)
       const [start, end] = [offsetOf(starts, { topic, partition }), offsetOf(ends, { topic, partition })]
       if (start !== undefined && part !== undefined) part.start = start
       return { topic, partition, position: part?.position, start, end }

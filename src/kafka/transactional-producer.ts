@@ -8,8 +8,6 @@ export type Refused = (error: ClientError, isSent: boolean) => void
 /** How long one step of the protocol may take, ms; a thread of the client's few is held meanwhile. */
 const stepMs = 10_000
 const deliveryTimeoutMs = 30_000
-/** How long reports may be behind, and how often it is looked for one, ms. */
-const [reportMs, pollMs] = [2_000, 5]
 /**
  * Nobody sees a message before the commit, and a flush does not linger. In epochs of 17,000 messages each took 2.0 µs to
  * queue this way, and 3.0 µs in all; without lingering 3.1 µs and 3.8 µs.
@@ -65,8 +63,7 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   /** Why a transaction can only be aborted: the client knows that before its reports say of which message. */
   async throwReason(error: ClientError): Promise<never> {
     const isVague = error.code === codes.wrongState || error.code === codes.inconsistent
-    for (let waited = 0; isVague && this.failure === undefined && waited < reportMs; waited += pollMs)
-      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    await this.reason(() => isVague && this.failure === undefined)
     this.failure ??= error
     throw this.failure as unknown as Error
   }

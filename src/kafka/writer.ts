@@ -2,9 +2,9 @@ import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
 import { type ErrorPlace, WeirError } from '../model/index.js'
 import type { ClientError } from './client.js'
 import type { KafkaConnection } from './connection.js'
-import { kafkaError, kafkaRefusal, searchError } from './errors.js'
+import { isFatal, kafkaError, kafkaRefusal, searchError } from './errors.js'
 import { isRefusedRequest } from './faults.js'
-import { isFatal, KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
+import { KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
 import { Search } from './search.js'
 
 export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batchBytes'> {

@@ -1,8 +1,8 @@
 import { jsonText } from './json-text.js'
+import { jsonTokens } from './json-tokens.js'
 
 /** What numbers may have that a double has not: 17 digits, an exponent of three, a zero below zero. */
 const suspicious = /[\d.]{17}|\d[eE][+-]?\d{3}|-0(?=[\s,}\].eE]|$)/
-const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 const parts = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 const beforeText = '\uFFFF'
 const beforeNumber = '\uFFFE'
@@ -23,7 +23,7 @@ let hasForms = false
 export function exactNumbers(text: string): ExactJson {
   if (!suspicious.test(text)) return undefined
   let isAltered = false
-  const marked = text.replace(tokens, (token) => {
+  const marked = text.replace(jsonTokens, (token) => {
     if (token.startsWith('"')) return `"${beforeText}${token.slice(1)}`
     if (isKept(token)) return token
     isAltered = true

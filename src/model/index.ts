@@ -15,7 +15,7 @@
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable
  *                       what JSON and UTF-8 carry, and what they would alter
- *   clock, duration, time, iso-time, ahead, log, nesting
+ *   clock, duration, time, iso-time, ahead, log, nesting, plain-object
  */
 export * from './ahead.js'
 export * from './batch.js'
@@ -37,6 +37,7 @@ export * from './nesting.js'
 export * from './operate.js'
 export * from './partial-result.js'
 export * from './partition.js'
+export * from './plain-object.js'
 export * from './printable.js'
 export * from './record.js'
 export * from './setting.js'

@@ -1,3 +1,4 @@
+import { jsonTokens } from './json-tokens.js'
 import { usualDepth } from './nesting.js'
 
 /** What becomes of integers that a number can't hold: an error, a bigint, or their digits as text. */
@@ -32,7 +33,6 @@ export function jsonText(value: unknown): string | undefined {
   }
 }
 
-const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 const integer = /^-?\d+$/
 
 type Found = 'nothing' | 'inexact' | 'too deep'
@@ -58,7 +58,7 @@ function worse(one: Found, other: Found): Found {
 function parseExactly(text: string, bigIntegers: BigIntegers): unknown {
   const mark = markFor(text)
   let isMarked = false
-  const marked = text.replace(tokens, (token) => {
+  const marked = text.replace(jsonTokens, (token) => {
     if (!integer.test(token)) {
       // What is posted has its digits beside it.
       if (bigIntegers !== 'bigint' && isInfinite(token)) throw beyond(token)

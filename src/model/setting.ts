@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { messageOf, WeirError } from './errors.js'
+import { isPlainObject } from './plain-object.js'
 
 /** The variables a configuration may read: `process.env`, or what a test puts in its place. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -173,10 +174,4 @@ export function* settingsIn(value: unknown): Generator<Setting<unknown>> {
 
 function isSetting(value: unknown): value is Setting<unknown> {
   return value instanceof Setting
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

@@ -3,6 +3,7 @@ import { exactForm } from './exact-numbers.js'
 import { UnencodableError } from './fault.js'
 import { jsonText } from './json-text.js'
 import { usualDepth } from './nesting.js'
+import { isPlainObject } from './plain-object.js'
 
 /** Text that UTF-8 can carry: half of a surrogate pair would be written as another character. Errors: `UnencodableError`. */
 export function wellFormed(text: string): string {
@@ -31,9 +32,8 @@ export function jsonOf(value: unknown): string {
 function refuseEmptied(value: unknown): void {
   if (typeof value !== 'object' || value === null || hasForm(value)) return
   const inner = Object.values(value) as unknown[]
-  const prototype = Object.getPrototypeOf(value) as object | null
-  const isPlain = prototype === null || prototype === Object.prototype || Array.isArray(value)
-  if (!isPlain && inner.length === 0) throw unencodable(`JSON keeps nothing of a ${nameOf(prototype)}`)
+  const isPlain = isPlainObject(value) || Array.isArray(value)
+  if (!isPlain && inner.length === 0) throw unencodable(`JSON keeps nothing of a ${nameOf(value)}`)
   for (const part of inner) refuseEmptied(part)
 }
 
@@ -50,8 +50,7 @@ export function asJson(value: unknown, path = '', depth = 0): unknown {
   if (value instanceof Date && Number.isNaN(value.getTime())) throw lost('a date of no time', path)
   if (hasForm(value)) return asJson(formOf(value, path), path, depth + 1)
   if (Array.isArray(value)) return Array.from(value, (item, index) => asJson(item, `${path}[${index}]`, depth + 1))
-  const prototype = Object.getPrototypeOf(value) as object | null
-  if (prototype !== Object.prototype && prototype !== null) throw lost(`a ${nameOf(prototype)}`, path)
+  if (!isPlainObject(value)) throw lost(`a ${nameOf(value)}`, path)
   const fields = Object.entries(value).filter(([, field]) => field !== undefined)
   return Object.fromEntries(fields.map(([name, field]) => [name, asJson(field, `${path}.${name}`, depth + 1)]))
 }
@@ -72,8 +71,8 @@ function lost(what: string, path: string): UnencodableError {
   return unencodable(`JSON does not keep ${what}${path === '' ? '' : ` at ${path}`}`)
 }
 
-function nameOf(prototype: object | null): string {
-  return prototype?.constructor?.name ?? 'object'
+function nameOf(value: object): string {
+  return (Object.getPrototypeOf(value) as object | null)?.constructor?.name ?? 'object'
 }
 
 function unencodable(text: string): UnencodableError {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Spot } from '../kafka/admin.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
+import type { ReaderOptions } from '../kafka/reader-options.js'
 import { topicName, topicRule } from '../kafka/topic-name.js'
 import { type Configurable, defineSource, duration, isoReader, type Source, time } from '../model/index.js'
 
@@ -95,7 +95,7 @@ export const kafkaSource = defineSource({
   },
 })
 
-function spotOf(from: z.output<typeof options>['from']): Spot | undefined {
+function spotOf(from: z.output<typeof options>['from']): ReaderOptions['from'] {
   if (from === 'committed') return undefined
   if (from === 'earliest' || from === 'latest' || typeof from === 'number') return from
   return typeof from === 'string' ? isoReader()(from) : from.getTime()

@@ -9,6 +9,7 @@ import {
 import type { StoredEntry } from './log-span.js'
 import { packedSizeOf, packTagged, sizeOf, unpack } from './packing.js'
 import type { PartitionStore } from './partition-store.js'
+import { piecesOf } from './pieces.js'
 import { DatedEntry } from './recency.js'
 
 const formats = { section: 1, piece: 2 } as const
@@ -46,7 +47,10 @@ export function packSection(section: Section): Uint8Array[] {
   const [store, version, dropped, deleted, whole, changed] = section
   const lines = whole.length + changed.length
   if (bytes.length <= maxChunkBytes) return [bytes]
-  if (deleted.length + lines < 2) return piecesOf(bytes)
+  if (deleted.length + lines < 2) {
+    const pieces = piecesOf(bytes, maxChunkBytes)
+    return pieces.map((piece, index) => packTagged([formats.piece, index, pieces.length, piece]))
+  }
   if (deleted.length > 0) {
     const [gone, goneToo] = lines > 0 ? [deleted, []] : halves(deleted)
     return [
@@ -60,13 +64,6 @@ export function packSection(section: Section): Uint8Array[] {
     ...packSection([store, version, dropped, [], head, changedHead]),
     ...packSection([store, version, [], [], tail, changedTail]),
   ]
-}
-
-function piecesOf(bytes: Uint8Array): Uint8Array[] {
-  const count = Math.ceil(bytes.length / maxChunkBytes)
-  return Array.from({ length: count }, (_, index) =>
-    packTagged([formats.piece, index, count, bytes.subarray(index * maxChunkBytes, (index + 1) * maxChunkBytes)]),
-  )
 }
 
 type Chunk = [typeof formats.section, unknown] | [typeof formats.piece, number, number, Uint8Array]

@@ -7,7 +7,7 @@
  *   recency              when entries of a bounded store were touched, and which are the next to go
  *   changelog            the log of epochs: what a commit adds to it, what is rewritten, what is obsolete
  *   log-span, chunk      a stretch of that log and its entries; how a store's changes are packed and put back
- *   packing              how values are packed so that the same comes back, and which can't be
+ *   packing, pieces      how values are packed so that the same comes back, and which can't be; bytes in pieces
  *   stored-state         what a checkpoint store holds, read without taking it over
  *   unlike               what a restore would bring otherwise than it is in memory: for tests
  *   memory-checkpoints   the checkpoint store that lasts as long as the process
@@ -19,6 +19,7 @@ export { MemoryCheckpoints } from './memory-checkpoints.js'
 export { MemoryViews } from './memory-views.js'
 export { pack, UnkeepableError, unpack } from './packing.js'
 export { unclaimedHint } from './partition-state.js'
+export { piecesOf } from './pieces.js'
 export { ReplicatedViews } from './replicated-views.js'
 export { isSameVersion, readStored, type StoredStore } from './stored-state.js'
 export { TaskStores } from './task-stores.js'

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { SeenTopic, Spot, TopicAdmin } from '../../src/kafka/admin.js'
+import type { TopicAdmin } from '../../src/kafka/admin.js'
 import type { GroupConsumer } from '../../src/kafka/consumer.js'
 import type { ReaderOptions } from '../../src/kafka/reader-options.js'
 import { startingPoints } from '../../src/kafka/starting-points.js'
 import { type Position, silentLogger, type TopicChange, type TopicFacts } from '../../src/model/index.js'
-import type { GroupPosition } from '../../src/state/topic-protocol/index.js'
+import type { GroupPosition, SeenTopic, Spot } from '../../src/state/topic-protocol/index.js'
 
 const topic = 'orders'
 const at = (partition: number, offset: number, facts?: TopicFacts): Position => ({ topic, partition, offset, facts })

@@ -1,5 +1,5 @@
 import { type CodecVersion, type Header, type Key, noHeaders, type Origin, type StoreKey } from '../../model/index.js'
-import { pack as packValue, unpack as unpackValue } from '../../state/index.js'
+import { pack as packValue, piecesOf, unpack as unpackValue } from '../../state/index.js'
 
 /** How large a message may be, bytes: what brokers take as they come, and the least that it is worth to try. */
 export const messageBytes = { usual: 512 << 10, least: 2 << 10 } as const
@@ -79,11 +79,10 @@ export function packed(message: PartialMessage | AheadMessage | RecordMessage, m
   const bytes = pack(message)
   if (bytes.length <= mostBytes) return [bytes]
   const { topic, partition, generation } = message
-  const count = Math.ceil(bytes.length / mostBytes)
-  return Array.from({ length: count }, (_, index) => {
-    const payload = bytes.subarray(index * mostBytes, (index + 1) * mostBytes)
-    return pack({ kind: 'piece', topic, partition, generation, index, count, payload })
-  })
+  const pieces = piecesOf(bytes, mostBytes)
+  return pieces.map((payload, index) =>
+    pack({ kind: 'piece', topic, partition, generation, index, count: pieces.length, payload }),
+  )
 }
 
 export function pack(message: Message): Buffer {

@@ -1,6 +1,7 @@
 import { catchError, concat, defer, EMPTY, ignoreElements, mergeMap, type Observable, throwError } from 'rxjs'
 import {
   type Connection,
+  isPlainObject,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
@@ -144,8 +145,7 @@ function rowOf(made: unknown): Row {
 
 function isOfColumns(made: object): boolean {
   for (const _ in made) return true
-  const prototype = Object.getPrototypeOf(made) as unknown
-  return prototype === Object.prototype || prototype === null
+  return isPlainObject(made)
 }
 
 function nameOf(made: unknown): string {

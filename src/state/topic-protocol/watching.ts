@@ -5,6 +5,10 @@ import { Judgement } from './judgement.js'
 import type { TopicRules } from './rules.js'
 import { type Bounds, type Reading, unexpected, type WatchCommand, type WatchEvent } from './steps.js'
 
+/** How often topics are looked at while they are read, ms. */
+export const lookEveryMs = 3_000
+/** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
+export const endAfterMs = 10_000
 /** After how long without a record it is asked whether a partition's position is still there, ms of reading. */
 const silentMs = 2_000
 

@@ -17,7 +17,10 @@ import {
 import {
   type BeginningCommand,
   type BeginningEvent,
+  endAfterMs,
   type Finding,
+  isNotIn,
+  isSame,
   type SeenTopic,
   TopicBeginning,
   type TopicRules,
@@ -44,8 +47,6 @@ export interface ReaderOptions extends TopicRules {
   readonly strayed: (origin: Origin) => void
 }
 
-/** How long an epoch may take to end before an error that waits for that is raised all the same, ms. */
-const endAfterMs = 10_000
 /** How many records it asks for before they are wanted. */
 const ahead = 20
 /** How long the client waits before it tries again by itself, ms. */
@@ -563,14 +564,6 @@ function run(effect: () => void): Observable<never> {
     effect()
     return EMPTY
   })
-}
-
-function isSame(one: TopicPartition, other: TopicPartition): boolean {
-  return one.topic === other.topic && one.partition === other.partition
-}
-
-function isNotIn(some: readonly TopicPartition[]): (one: TopicPartition) => boolean {
-  return (one) => !some.some((other) => isSame(one, other))
 }
 
 const named = (partitions: readonly TopicPartition[]) => partitions.map(partitionName).join(', ')

@@ -2,6 +2,7 @@ import { catchError, EMPTY, expand, map, type Observable, of, type Subscription,
 import type { Position, TopicPartition, WeirError } from '../../model/index.js'
 import {
   type Finding,
+  lookEveryMs,
   type Reading,
   type SeenTopic,
   type TopicRules,
@@ -11,8 +12,6 @@ import {
 } from '../../state/topic-protocol/index.js'
 import type { Cluster } from './cluster.js'
 import type { Actor } from './world.js'
-
-const everyMs = 3_000
 
 /** The reader whose topics are watched. */
 export interface WatchedReader {
@@ -68,7 +67,7 @@ export class SimulatedWatch {
   }
 
   private wait(): void {
-    this.actor.after(everyMs, () => {
+    this.actor.after(lookEveryMs, () => {
       if (this.isOver) return
       this.look()
       this.wait()
