@@ -2,6 +2,8 @@ import { type Header, type Key, noHeaders, type Origin, StreamRecord } from './r
 
 /** Larger values keep the buffer that they came in: copying them would cost more than it saves. */
 const largest = 4_096
+/** Up to here a loop copies faster than a call does. */
+const fewBytes = 32
 const firstSlab = 65_536
 const firstRoom = 64
 
@@ -9,9 +11,11 @@ const firstRoom = 64
 const none = -1
 const whole = -2
 
-/** Of each record: the lengths of its value and its key, where they begin, and its numbers. */
+/** The numbers of each record, by their places. */
+const [valueLength, keyLength, bytesAt, partition, offset, readTime, eventTime, behind] = [0, 1, 2, 3, 4, 5, 6, 7]
 const numbersEach = 8
-/** Of each record: its value (or all of it), its key where that is not the source's, its headers, its topic. */
+/** The objects of each record: its value (or all of it), its key where that is not the source's. */
+const [value, otherKey, headers, topic] = [0, 1, 2, 3]
 const objectsEach = 4
 
 /**
@@ -23,17 +27,21 @@ const objectsEach = 4
  * their bytes lie in one slab, their numbers in one array, and a member is made anew for whoever asks for it.
  */
 export class Batch<V = unknown> implements Iterable<V> {
-  private numbers = new Float64Array(firstRoom * numbersEach)
-  private readonly objects: unknown[] = []
-  private slab: Buffer | undefined
-  private used = 0
+  private packed = new Packed()
 
   constructor(records: Iterable<StreamRecord<V>> = []) {
     for (const record of records) this.add(record)
   }
 
+  /** An empty one, with room for as much as this one has: growing would copy most of it once more. */
+  another(): Batch<V> {
+    const batch = new Batch<V>()
+    batch.packed = new Packed(this.length, this.packed.used)
+    return batch
+  }
+
   get length(): number {
-    return this.objects.length / objectsEach
+    return this.packed.count
   }
 
   /** The values alone, as a new array. */
@@ -48,60 +56,32 @@ export class Batch<V = unknown> implements Iterable<V> {
 
   /** Adds one more member. Only who makes the batch may. */
   add(record: StreamRecord<V>): void {
-    const { value, key, headers, origin, timestamp, behindMs } = record
-    const { objects } = this
-    const number = this.length * numbersEach
-    if (number === this.numbers.length) this.extend()
-    const { numbers } = this
-    if (!isPackable(headers, origin)) {
-      numbers[number] = whole
-      objects.push(record, undefined, undefined, undefined)
-      return
-    }
-    numbers[number + 2] = this.used
-    numbers[number + 1] = this.append(origin.key)
-    numbers[number] = this.append(origin.value)
-    numbers[number + 3] = origin.partition
-    numbers[number + 4] = origin.offset
-    numbers[number + 5] = origin.timestamp
-    numbers[number + 6] = timestamp
-    numbers[number + 7] = behindMs
-    objects.push(value, key === origin.key ? undefined : key, headers, origin.topic)
+    if (isPackable(record.headers, record.origin)) this.packed.add(record, record.origin)
+    else this.packed.keep(record)
   }
 
   /** One member, made anew. */
   record(index: number): StreamRecord<V> {
-    const { numbers, objects } = this
-    const number = index * numbersEach
-    const object = index * objectsEach
-    const valueLength = numbers[number] as number
-    if (valueLength === whole) return objects[object] as StreamRecord<V>
-    const keyLength = numbers[number + 1] as number
-    const at = numbers[number + 2] as number
-    const headers = objects[object + 2] as readonly Header[]
-    const key = this.bytes(at, keyLength)
-    const origin = new MemberOrigin(
-      objects[object + 3] as string,
-      numbers[number + 3] as number,
-      numbers[number + 4] as number,
-      key,
-      numbers[number + 5] as number,
-      headers === noHeaders ? undefined : headers,
-      this,
-      keyLength > 0 ? at + keyLength : at,
-      valueLength,
+    const { packed } = this
+    if (packed.isWhole(index)) return packed.object(index, value) as StreamRecord<V>
+    const kept = packed.object(index, headers) as readonly Header[]
+    const origin = new MemberOrigin(packed, index, packed.key(index), kept === noHeaders ? undefined : kept)
+    const other = packed.object(index, otherKey) as Key | undefined
+    return new StreamRecord(
+      other === undefined ? origin.key : other,
+      packed.object(index, value) as V,
+      packed.number(index, eventTime),
+      kept,
+      origin,
+      packed.number(index, behind),
     )
-    const other = objects[object + 1] as Key | undefined
-    const time = numbers[number + 6] as number
-    const value = objects[object] as V
-    return new StreamRecord(other === undefined ? key : other, value, time, headers, origin, numbers[number + 7])
   }
 
   *[Symbol.iterator](): Iterator<V> {
-    const { numbers, objects, length } = this
+    const { packed, length } = this
     for (let index = 0; index < length; index++) {
-      const held = objects[index * objectsEach]
-      yield numbers[index * numbersEach] === whole ? (held as StreamRecord<V>).value : (held as V)
+      const held = packed.object(index, value)
+      yield packed.isWhole(index) ? (held as StreamRecord<V>).value : (held as V)
     }
   }
 
@@ -109,16 +89,78 @@ export class Batch<V = unknown> implements Iterable<V> {
   toJSON(): V[] {
     return this.values
   }
+}
 
-  /** @internal */
-  bytes(at: number, length: number): Buffer | null {
-    return length === none ? null : (this.slab as Buffer).subarray(at, at + length)
+/** Records in few objects. */
+class Packed {
+  count = 0
+  /** How many bytes of the slab are. */
+  used = 0
+  private numbers: Float64Array
+  private readonly objects: unknown[] = []
+  private slab: Buffer | undefined
+
+  constructor(room = 0, bytes = 0) {
+    this.numbers = new Float64Array(Math.max(firstRoom, room) * numbersEach)
+    if (bytes > firstSlab) this.slab = Buffer.allocUnsafeSlow(bytes + largest)
   }
 
-  private extend(): void {
+  add(record: StreamRecord, origin: Packable): void {
+    const { key } = record
+    const at = this.extend()
+    const { numbers } = this
+    numbers[at + bytesAt] = this.used
+    numbers[at + keyLength] = this.append(origin.key)
+    numbers[at + valueLength] = this.append(origin.value)
+    numbers[at + partition] = origin.partition
+    numbers[at + offset] = origin.offset
+    numbers[at + readTime] = origin.timestamp
+    numbers[at + eventTime] = record.timestamp
+    numbers[at + behind] = record.behindMs
+    this.objects.push(record.value, key === origin.key ? undefined : key, record.headers, origin.topic)
+  }
+
+  /** Adds a record as it is. */
+  keep(record: StreamRecord): void {
+    this.numbers[this.extend() + valueLength] = whole
+    this.objects.push(record, undefined, undefined, undefined)
+  }
+
+  isWhole(index: number): boolean {
+    return this.number(index, valueLength) === whole
+  }
+
+  number(index: number, which: number): number {
+    return this.numbers[index * numbersEach + which]!
+  }
+
+  object(index: number, which: number): unknown {
+    return this.objects[index * objectsEach + which]
+  }
+
+  /** The key that the source read. */
+  key(index: number): Buffer | null {
+    return this.bytes(this.number(index, bytesAt), this.number(index, keyLength))
+  }
+
+  /** The value that the source read. */
+  value(index: number): Buffer | null {
+    const at = this.number(index, bytesAt) + Math.max(0, this.number(index, keyLength))
+    return this.bytes(at, this.number(index, valueLength))
+  }
+
+  private bytes(at: number, length: number): Buffer | null {
+    return length === none ? null : this.slab!.subarray(at, at + length)
+  }
+
+  /** Makes room for the numbers of one more, and returns where they go. */
+  private extend(): number {
+    const at = this.count++ * numbersEach
+    if (at < this.numbers.length) return at
     const numbers = new Float64Array(2 * this.numbers.length)
     numbers.set(this.numbers)
     this.numbers = numbers
+    return at
   }
 
   private append(bytes: Buffer | null): number {
@@ -126,7 +168,9 @@ export class Batch<V = unknown> implements Iterable<V> {
     const at = this.used
     this.used += bytes.length
     if (this.slab === undefined || this.slab.length < this.used) this.grow(at)
-    ;(this.slab as Buffer).set(bytes, at)
+    const slab = this.slab!
+    if (bytes.length > fewBytes) slab.set(bytes, at)
+    else for (let index = 0; index < bytes.length; index++) slab[at + index] = bytes[index]!
     return bytes.length
   }
 
@@ -137,22 +181,33 @@ export class Batch<V = unknown> implements Iterable<V> {
   }
 }
 
-/** Hardly anybody asks for the value that the source read. */
+/** Hardly anybody asks for more of it than the key. */
 class MemberOrigin implements Origin {
   constructor(
-    readonly topic: string,
-    readonly partition: number,
-    readonly offset: number,
+    private readonly packed: Packed,
+    private readonly index: number,
     readonly key: Buffer | null,
-    readonly timestamp: number,
     readonly headers: readonly Header[] | undefined,
-    private readonly batch: Batch,
-    private readonly at: number,
-    private readonly length: number,
   ) {}
 
+  get topic(): string {
+    return this.packed.object(this.index, topic) as string
+  }
+
+  get partition(): number {
+    return this.packed.number(this.index, partition)
+  }
+
+  get offset(): number {
+    return this.packed.number(this.index, offset)
+  }
+
+  get timestamp(): number {
+    return this.packed.number(this.index, readTime)
+  }
+
   get value(): Buffer | null {
-    return this.batch.bytes(this.at, this.length)
+    return this.packed.value(this.index)
   }
 }
 

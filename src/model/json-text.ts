@@ -18,9 +18,9 @@ export function parseJson(given: string, { depth = usualDepth, bigIntegers = 're
   const text = given.charCodeAt(0) === 0xfeff ? given.slice(1) : given
   const value: unknown = JSON.parse(text)
   // Looking for long numbers and for brackets in the text would take half as long as parsing it.
-  const found = lookThrough(value, depth)
-  if (found === 'too deep') throw new SyntaxError(`it nests deeper than ${depth}`)
-  return found === 'inexact' ? parseExactly(text, bigIntegers) : value
+  if (isOrdinary(value, depth)) return value
+  if (nestsBeyond(value, depth)) throw new SyntaxError(`it nests deeper than ${depth}`)
+  return parseExactly(text, bigIntegers)
 }
 
 /** As JSON, with bigint as the integers that they are. */
@@ -35,24 +35,25 @@ export function jsonText(value: unknown): string | undefined {
 
 const integer = /^-?\d+$/
 
-type Found = 'nothing' | 'inexact' | 'too deep'
-
 /**
- * Whether it nests deeper than that, or else whether there is a number that an integer beyond what numbers hold may have come
- * out as.
+ * Whether it nests no deeper than that, and has no number that an integer beyond what numbers hold may have come out as. Most
+ * parts are texts, and a call for each would be half of the time.
  */
-function lookThrough(value: unknown, depth: number): Found {
-  if (typeof value === 'number') return value >= 2 ** 53 || value <= -(2 ** 53) ? 'inexact' : 'nothing'
-  if (typeof value !== 'object' || value === null) return 'nothing'
-  if (depth === 0) return 'too deep'
-  let worst: Found = 'nothing'
-  if (Array.isArray(value)) for (const part of value) worst = worse(worst, lookThrough(part, depth - 1))
-  else for (const name in value) worst = worse(worst, lookThrough((value as Record<string, unknown>)[name], depth - 1))
-  return worst
+function isOrdinary(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return value < 2 ** 53 && value > -(2 ** 53)
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === 0) return false
+  if (Array.isArray(value)) return value.every((part) => isOrdinary(part, depth - 1))
+  for (const name in value) {
+    const part = (value as Record<string, unknown>)[name]
+    if (typeof part !== 'string' && !isOrdinary(part, depth - 1)) return false
+  }
+  return true
 }
 
-function worse(one: Found, other: Found): Found {
-  return one === 'too deep' || other === 'nothing' ? one : other
+function nestsBeyond(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return depth === 0 || Object.values(value).some((part) => nestsBeyond(part, depth - 1))
 }
 
 function parseExactly(text: string, bigIntegers: BigIntegers): unknown {

@@ -48,7 +48,7 @@ export const batchDefinition = defineOperator({
         timer?.unsubscribe()
         if (last === undefined) return
         const batch = last.with(held)
-        held = new Batch()
+        held = held.another()
         last = undefined
         heldBytes = 0
         output.next(batch)

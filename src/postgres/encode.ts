@@ -1,12 +1,15 @@
 import { jsonOf, UnencodableError, wellFormed } from '../model/index.js'
 import type { Column } from './table-columns.js'
 
-/** The text by which PostgreSQL reads a value into this column, or null. */
+/**
+ * The text by which PostgreSQL reads a value into this column, or null. Whether UTF-8 can carry it is for who sends it to look
+ * at, once for all that goes together.
+ */
 export function textOf(value: unknown, column: Column): string | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'number') return String(value)
   try {
-    if (column.isJson) return typeof value === 'string' ? wellFormed(value) : jsonOf(value)
+    if (column.isJson) return typeof value === 'string' ? value : jsonOf(value)
     // A time of day is read out of a date too, but not out of ISO's form with the T.
     if (column.isTimeOfDay && value instanceof Date) return dateText(value).replace('T', ' ')
     return scalarText(value)
@@ -18,7 +21,7 @@ export function textOf(value: unknown, column: Column): string | null {
 function scalarText(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return wellFormed(value)
+      return value
     case 'number':
     case 'bigint':
     case 'boolean':
@@ -59,7 +62,7 @@ function dateText(date: Date): string {
 type ArrayElement = string | null | readonly ArrayElement[]
 
 /** An array literal. */
-export function arrayText(elements: readonly ArrayElement[]): string {
+function arrayText(elements: readonly ArrayElement[]): string {
   let text = '{'
   for (let index = 0; index < elements.length; index++) {
     if (index > 0) text += ','
@@ -75,6 +78,15 @@ export function arrayText(elements: readonly ArrayElement[]): string {
 const toQuote = /["\\]/
 const toEscape = /[\\\n\r\t]/
 const copyEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** Texts of a column, as an array literal. Errors: `UnencodableError` for what UTF-8 can't carry. */
+export function columnText(texts: readonly (string | null)[], { name }: Column): string {
+  try {
+    return wellFormed(arrayText(texts))
+  } catch (error) {
+    throw new UnencodableError(error, name)
+  }
+}
 
 /** One field of COPY's text format. */
 export function copyText(text: string | null): string {

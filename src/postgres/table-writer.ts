@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
-import { arrayText, copyText, textOf } from './encode.js'
+import { columnText, copyText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { type Column, readColumns } from './table-columns.js'
 
@@ -36,7 +36,7 @@ export class TableWriter implements Table<ClientBase> {
 
   private inserting(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
     const statement = this.statement(columns)
-    const arrays = columns.map((column) => arrayText(rows.map((row) => textOf(row[column.name], column))))
+    const arrays = columns.map((column) => columnText(textsOf(rows, column), column))
     return (client) => client.query(statement, arrays)
   }
 
@@ -50,6 +50,8 @@ export class TableWriter implements Table<ClientBase> {
       }
       text += '\n'
     }
+    // What it is about only who looks at each column can tell.
+    if (!text.isWellFormed()) for (const column of columns) columnText(textsOf(rows, column), column)
     return (client) =>
       new Promise<void>((resolve, reject) => {
         const stream = client.query(copyFrom(statement))
@@ -93,4 +95,8 @@ export class TableWriter implements Table<ClientBase> {
     const action = changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
     return ` ON CONFLICT (${key.map(quoted).join(', ')}) DO ${action}`
   }
+}
+
+function textsOf(rows: readonly Row[], column: Column): (string | null)[] {
+  return rows.map((row) => textOf(row[column.name], column))
 }

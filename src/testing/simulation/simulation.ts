@@ -109,6 +109,7 @@ export class Simulation {
   private readonly random: Random
   /** Chances of their own, so that a seed keeps what else it has in store. */
   private readonly odds: Random
+  private readonly delays: Random
   private readonly faults: readonly Fault[]
   private readonly plan: Plan
   private readonly cluster: Cluster
@@ -136,6 +137,7 @@ export class Simulation {
     const { topics = [], partitions = 3 } = options
     this.random = new Random(options.seed)
     this.odds = new Random(options.seed + 1)
+    this.delays = new Random(options.seed + 3)
     this.faults = options.faults ?? (Object.keys(faults) as Fault[])
     this.world = new World(this.random)
     this.plan = planOf(this.random, options)
@@ -346,10 +348,11 @@ export class Simulation {
     return topicsOf(source, index, options).map((topic) => this.renamed.get(topic) ?? topic)
   }
 
-  /** The groups of several inputs answer at different times. */
+  /** A group may take long to answer, and those of several inputs answer at different times. */
   private answersAfterMs(): number {
-    const { odds, flow } = this
-    return flow.inputs.length > 1 && odds.chance(0.4) ? odds.between(0, slowestGroupMs) : 0
+    const { odds, delays, flow } = this
+    if (flow.inputs.length > 1) return odds.chance(0.4) ? odds.between(0, slowestGroupMs) : 0
+    return delays.chance(0.2) ? delays.between(0, slowestGroupMs) : 0
   }
 
   private writing(sink: Sink<never>): Sink<never> {
