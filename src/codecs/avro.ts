@@ -2,6 +2,7 @@ import type * as Avsc from 'avsc'
 import type { Schema, Type } from 'avsc'
 import { messageOf, WeirError } from '../model/index.js'
 import { loadPeer } from '../model/optional-peer.js'
+import { boundedCollections } from './avro-collections.js'
 import { decodeJson } from './json.js'
 import { headerBytes, writeHeader } from './wire-format.js'
 
@@ -19,9 +20,9 @@ export type AvroSchema = string | object
  * Errors: WEIR_CONFIG_INVALID when it is none, or avsc is not installed.
  */
 export function avroType(schema: AvroSchema): Type {
-  const { Type } = avsc()
+  const driver = avsc()
   try {
-    return Type.forSchema(schema as Schema)
+    return compiled(driver, schema as Schema)
   } catch (error) {
     if (error instanceof WeirError) throw error
     throw new WeirError('WEIR_CONFIG_INVALID', `compiling an Avro schema: ${messageOf(error)}`, { cause: error })
@@ -84,10 +85,14 @@ export function avroJsonWriter(type: Type): (value: unknown) => Buffer {
 
 function resolve(writer: string, reader: Type | undefined) {
   return attempt(() => {
-    const written = avsc().Type.forSchema(JSON.parse(writer) as Schema)
+    const written = compiled(avsc(), JSON.parse(writer) as Schema)
     if (reader === undefined) return { read: written, resolver: undefined }
     return { read: reader, resolver: reader.createResolver(written) }
   })
+}
+
+function compiled(driver: typeof Avsc, schema: Schema): Type {
+  return driver.Type.forSchema(schema, { typeHook: boundedCollections(driver) as never })
 }
 
 function attempt<T>(read: () => T): T {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { type DeadLetter, type Header, messageOf, noHeaders, place } from '../model/index.js'
+import { type DeadLetter, type Header, messageOf, noHeaders, place, stackOf } from '../model/index.js'
 import { bytesOf } from './bytes.js'
 import { type ClientError, codes } from './client.js'
 import { isTooLarge } from './faults.js'
@@ -65,7 +65,15 @@ function readable(value: unknown, cuts: string[]): Buffer | null {
     return bytesOf(value)
   } catch {
     cuts.push('form')
-    return Buffer.from(inspect(value, { depth: 4, maxArrayLength: 1_000, maxStringLength: 100_000 }))
+    return Buffer.from(described(value))
+  }
+}
+
+function described(value: unknown): string {
+  try {
+    return inspect(value, { depth: 4, maxArrayLength: 1_000, maxStringLength: 100_000, customInspect: false })
+  } catch (error) {
+    return `a ${typeof value} that can't be shown: ${messageOf(error)}`
   }
 }
 
@@ -113,7 +121,7 @@ function reasons({ record, error, flow, stage, attempts }: DeadLetter, app: stri
   const connector = `${app}.${flow}`
   const texts = [
     { '__connect.errors.exception.message': shortened(error.message, messageBytes) },
-    { '__connect.errors.exception.stacktrace': shortened(cause.stack ?? messageOf(cause), stackBytes) },
+    { '__connect.errors.exception.stacktrace': shortened(stackOf(cause), stackBytes) },
   ]
   return [
     { '__connect.errors.topic': topic },

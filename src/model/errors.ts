@@ -110,7 +110,7 @@ export class WeirError extends Error {
     message: string,
     { hint, cause, remedy, atOnce = false, isTooLarge = code === 'WEIR_RECORD_TOO_LARGE', ...place }: ErrorDetails = {},
   ) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(message, cause === undefined ? undefined : { cause: tellable(cause) })
     this.remedy = remedy ?? errorCodes[code][0]
     this.atOnce = atOnce
     this.isTooLarge = isTooLarge
@@ -138,6 +138,18 @@ export class WeirError extends Error {
   }
 }
 
+/** A cause that whoever tells of it can read: an error may have a `message` or a `name` that throws, or is no text. */
+function tellable(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause
+  try {
+    const { name, message } = cause
+    if (typeof name === 'string' && typeof message === 'string') return cause
+  } catch {
+    // As below.
+  }
+  return new Error(messageOf(cause))
+}
+
 /** Makes a `WeirError` of anything thrown. */
 export function asWeirError(
   error: unknown,
@@ -148,15 +160,27 @@ export function asWeirError(
   return new WeirError(code, messageOf(error), { ...place, cause: error })
 }
 
-/** The text of anything thrown; of an aggregate (a refused connection on every address) the first of its causes. */
+/**
+ * The text of anything thrown; of an aggregate (a refused connection on every address) the first of its causes. What is
+ * thrown may be made of a record, and have no text at all.
+ */
 export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
-  if (error instanceof Error) return String(error.message)
   try {
-    return String(error)
+    if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0])
+    return String(error instanceof Error ? error.message : error)
   } catch {
     return `something thrown that has no text (${typeof error})`
   }
+}
+
+/** The stack of an error, and of anything else its text. */
+export function stackOf(error: unknown): string {
+  try {
+    if (error instanceof Error && typeof error.stack === 'string') return error.stack
+  } catch {
+    // As below.
+  }
+  return messageOf(error)
 }
 
 /** One line: what failed, where, and what to do. */

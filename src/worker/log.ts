@@ -1,6 +1,6 @@
 import { type DestinationStream, pino } from 'pino'
 import { PinoPretty } from 'pino-pretty'
-import { type Logger, messageOf, printableIn, printableLine, WeirError } from '../model/index.js'
+import { type Logger, messageOf, printableIn, printableLine, stackOf, WeirError } from '../model/index.js'
 
 export interface LogOptions {
   /** pino's: trace, debug, info, warn, error, fatal, silent. */
@@ -74,7 +74,7 @@ function indented(text: string): string {
 /** Errors that Weir classified need no stack; it is the others' only clue. */
 function describe(error: unknown): unknown {
   if (!(error instanceof WeirError))
-    return { message: messageOf(error), ...(error instanceof Error ? { stack: error.stack } : {}) }
+    return { message: messageOf(error), ...(error instanceof Error ? { stack: stackOf(error) } : {}) }
   const { code, message, hint, place, remedy, cause } = error
   const unclassified = code === 'WEIR_TASK_UNEXPECTED' || code === 'WEIR_STAGE_FAILED'
   return {
@@ -84,6 +84,6 @@ function describe(error: unknown): unknown {
     ...(hint === undefined ? {} : { hint }),
     ...place,
     ...(cause === undefined ? {} : { cause: messageOf(cause) }),
-    ...(unclassified && cause instanceof Error ? { stack: cause.stack } : {}),
+    ...(unclassified && cause instanceof Error ? { stack: stackOf(cause) } : {}),
   }
 }
