@@ -92,7 +92,7 @@ function resolve(writer: string, reader: Type | undefined) {
 }
 
 function compiled(driver: typeof Avsc, schema: Schema): Type {
-  return driver.Type.forSchema(schema, { typeHook: boundedCollections(driver) as never })
+  return driver.Type.forSchema(schema, { typeHook: boundedCollections(driver) })
 }
 
 function attempt<T>(read: () => T): T {

@@ -174,7 +174,7 @@ const tables: CheckpointTables<MysqlClient> = {
   },
   back: (client) => client.query('ROLLBACK TO SAVEPOINT weir_work'),
   // A deadlock undoes the whole transaction, and what came after would be in none.
-  survives: (error) => mysqlFaults.of(error) === 'record',
+  survives: (error) => ['record', 'setup'].includes(mysqlFaults.of(error)),
   rollback: async (client) => {
     await client.query('ROLLBACK')
     await client.limitIdleness(false)

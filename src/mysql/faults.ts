@@ -19,6 +19,7 @@ const errors = {
 const faults: Readonly<Record<number, Fault | undefined>> = {
   // A row too large for its table.
   1118: 'record',
+  1713: 'record',
   // Too many connections or statements of this user: its limits are counted anew every hour.
   1226: 'system',
   // Data that does not fit, which has no class of its own everywhere.
@@ -35,10 +36,19 @@ const faults: Readonly<Record<number, Fault | undefined>> = {
   // No default for a column that the row leaves out.
   1364: 'record',
   1366: 'record',
+  1411: 'record',
   // A view's check option, no partition for the value, a check.
   1369: 'record',
   1526: 'record',
+  1863: 'record',
   3819: 'record',
+  // A trigger said no, whatever class it gave that.
+  1642: 'record',
+  1643: 'record',
+  1644: 'record',
+  // A value for a column that is computed of others.
+  1906: 'record',
+  3105: 'record',
   // Rights, variables.
   1193: 'setup',
   1227: 'setup',

@@ -139,10 +139,10 @@ const tables: CheckpointTables<ClientBase> = {
   },
 
   // The fence has to see what others committed while this transaction was open.
-  begin: (client, isFirst) =>
-    client.query(
-      `${isFirst ? 'BEGIN ISOLATION LEVEL READ COMMITTED' : 'RELEASE SAVEPOINT weir_work'}; SAVEPOINT weir_work`,
-    ),
+  begin: (client, isFirst, isCareful) => {
+    const begin = `BEGIN ISOLATION LEVEL READ COMMITTED${isCareful ? '; SET CONSTRAINTS ALL IMMEDIATE' : ''}`
+    return client.query(`${isFirst ? begin : 'RELEASE SAVEPOINT weir_work'}; SAVEPOINT weir_work`)
+  },
   back: (client) => client.query('ROLLBACK TO SAVEPOINT weir_work'),
   survives: (error) => postgresFaults.of(error) !== 'connection',
   rollback: (client) => client.query('ROLLBACK'),

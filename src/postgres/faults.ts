@@ -5,26 +5,69 @@ import { Faults } from '../sql/index.js'
 /** By SQLSTATE or its class; the longer one decides. */
 const faults: Readonly<Record<string, Fault | undefined>> = {
   '08': 'connection',
+  // What triggers, and functions that they call, ran into with this row.
+  '09': 'record',
+  '20': 'record',
   // Repeated keys in one upsert, as the database compares them: halving tells them apart.
   '21': 'record',
   '22': 'record',
   '23': 'record',
   // A server that turned into a standby: a new connection may lead to the new primary.
   '25006': 'connection',
+  '27': 'record',
   '28': 'setup',
+  '2F': 'record',
+  '38': 'record',
+  '39': 'record',
   '3D': 'setup',
   '3F': 'setup',
   '42': 'setup',
   // Types that don't fit, found only when the value was there.
   '42804': 'record',
   '42846': 'record',
+  // A value for a column that takes none.
+  '428C9': 'record',
   // A view's check option.
   '44': 'record',
   // A value too large for an index or a row.
   '54': 'record',
   '57P': 'connection',
   // A trigger said no.
-  P0001: 'record',
+  P0: 'record',
+}
+
+/** What the server answers by itself, and is not in the table above: trouble of its own. */
+const system: readonly string[] = [
+  '0A',
+  '0B',
+  '0F',
+  '24',
+  '25',
+  '26',
+  '2B',
+  '2D',
+  '34',
+  '3B',
+  '40',
+  '53',
+  '55',
+  '57',
+  '58',
+  '72',
+  'F0',
+  'HV',
+  'XX',
+]
+
+/** By a code, its first three characters or its class. The server has no other classes: a trigger made that one up. */
+function faultOf(code: string): Fault {
+  const kind = code.slice(0, 2)
+  return faults[code] ?? faults[code.slice(0, 3)] ?? faults[kind] ?? (system.includes(kind) ? 'system' : 'record')
+}
+
+/** Whether a policy of the table refuses a row: it has the code of a right that this user lacks. */
+function isRefusedRow({ code, routine }: DatabaseError): boolean {
+  return code === '42501' && routine === 'ExecWithCheckOptions'
 }
 
 const setupHints: Readonly<Record<string, string | undefined>> = {
@@ -41,8 +84,7 @@ const setupHints: Readonly<Record<string, string | undefined>> = {
 export const postgresFaults = new Faults({
   faultOf: (error) => {
     if (!(error instanceof pg.DatabaseError)) return undefined
-    const { code = '' } = error
-    return faults[code] ?? faults[code.slice(0, 3)] ?? faults[code.slice(0, 2)] ?? 'system'
+    return isRefusedRow(error) ? 'record' : faultOf(error.code ?? '')
   },
   textOf: (error) => {
     const { message, column, constraint } = error as DatabaseError

@@ -8,11 +8,16 @@ export interface Column {
   readonly isArray: boolean
   readonly isJson: boolean
   readonly isTimeOfDay: boolean
+  /** Computed of others: nobody may give it a value. */
+  readonly isGenerated: boolean
+  /** Numbered by the database, which takes other values only where it is told to. */
+  readonly isNumbered: boolean
 }
 
 const query = `
   SELECT a.attname AS name, format_type(a.atttypid, -1) AS type, b.typcategory = 'A' AS "isArray",
-    b.typname IN ('json', 'jsonb') AS "isJson", b.typname IN ('time', 'timetz') AS "isTimeOfDay"
+    b.typname IN ('json', 'jsonb') AS "isJson", b.typname IN ('time', 'timetz') AS "isTimeOfDay",
+    a.attgenerated <> '' AS "isGenerated", a.attidentity = 'a' AS "isNumbered"
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
@@ -23,4 +28,12 @@ const query = `
 export async function readColumns(client: ClientBase, table: string): Promise<ReadonlyMap<string, Column>> {
   const { rows } = await client.query<Column>(query, [quotedTable(table)])
   return new Map(rows.map((column) => [column.name, column]))
+}
+
+/** Whether rows may come by COPY: not where the database looks at each for this user, nor into a view. */
+export async function takesCopy(client: ClientBase, table: string): Promise<boolean> {
+  const query =
+    "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) AS takes FROM pg_class WHERE oid = $1::regclass"
+  const { rows } = await client.query<{ readonly takes: boolean }>(query, [quotedTable(table)])
+  return rows[0]?.takes === true
 }

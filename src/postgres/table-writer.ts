@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
+import { columnsOf, type Row, type Table, UnencodableError, type Write } from '../sql/index.js'
 import { columnText, copyText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
-import { type Column, readColumns } from './table-columns.js'
+import { type Column, readColumns, takesCopy } from './table-columns.js'
 
 export interface TableOptions {
   readonly table: string
@@ -20,18 +20,25 @@ export class TableWriter implements Table<ClientBase> {
   private constructor(
     private readonly options: TableOptions,
     private readonly columns: ReadonlyMap<string, Column>,
+    private readonly takesCopy: boolean,
   ) {}
 
   /** Errors: 42P01 when there is no such table. */
   static async open(client: ClientBase, options: TableOptions): Promise<TableWriter> {
-    return new TableWriter(options, await readColumns(client, options.table))
+    const { table } = options
+    return new TableWriter(options, await readColumns(client, table), await takesCopy(client, table))
   }
 
   prepare(rows: readonly Row[]): Write<ClientBase> {
     const columns = columnsOf(rows[0] ?? {}, this.columns, this.options.table)
+    const generated = columns.find(({ isGenerated }) => isGenerated)
+    if (generated !== undefined)
+      throw new UnencodableError(new TypeError('the database computes it of others'), generated.name)
     if (columns.length === 0) return (client) => this.writeDefaults(client, rows.length)
     const { key, copyFrom: threshold } = this.options
-    return key === undefined && rows.length >= threshold ? this.copying(columns, rows) : this.inserting(columns, rows)
+    return this.takesCopy && key === undefined && rows.length >= threshold
+      ? this.copying(columns, rows)
+      : this.inserting(columns, rows)
   }
 
   private inserting(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
@@ -82,8 +89,10 @@ export class TableWriter implements Table<ClientBase> {
     const arrays = columns.map(({ isArray, type }, index) => `$${index + 1}::${isArray ? 'text' : type}[]`)
     const values = columns.map(({ isArray, type }, index) => `${names[index]}${isArray ? `::${type}` : ''}`)
     const insert = `INSERT INTO ${quotedTable(this.options.table)} (${names.join(', ')})`
+    // As COPY does without being told.
+    const overriding = columns.some(({ isNumbered }) => isNumbered) ? ' OVERRIDING SYSTEM VALUE' : ''
     const select = `SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS rows(${names.join(', ')})`
-    return `${insert} ${select}${this.conflict(columns)}`
+    return `${insert}${overriding} ${select}${this.conflict(columns)}`
   }
 
   private conflict(columns: readonly Column[]): string {

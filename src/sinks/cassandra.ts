@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { CassandraClient } from '../cassandra/client.js'
 import type { CassandraConnection } from '../cassandra/connection.js'
 import { createOnce } from '../cassandra/create-once.js'
 import { consistency } from '../cassandra/options.js'
@@ -48,10 +49,15 @@ export const cassandraSink = defineSink({
   build: (settings, context) => {
     const connection = context.connection<CassandraConnection>('cassandra', settings.connection)
     const { table, create, consistency, writers } = settings
-    return new TableSink({ ...settings, mode: 'upsert' }, context, connection, async (client) => {
-      if (create !== undefined) await createOnce(client, create, table)
-      return TableWriter.open(client, { table, consistency, writers })
-    })
+    const createTable = (client: CassandraClient) =>
+      create === undefined ? Promise.resolve() : createOnce(client, create, table)
+    return new TableSink(
+      { ...settings, mode: 'upsert' },
+      context,
+      connection,
+      (client) => TableWriter.open(client, { table, consistency, writers }),
+      createTable,
+    )
   },
 })
 

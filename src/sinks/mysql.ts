@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
+import type { MysqlClient } from '../mysql/client.js'
 import type { MysqlConnection } from '../mysql/connection.js'
 import { createOnce } from '../mysql/create-once.js'
 import { TableWriter } from '../mysql/table-writer.js'
@@ -31,10 +32,15 @@ export const mysqlSink = defineSink({
   build: (settings, context) => {
     const { table, key, create } = settings
     const connection = context.connection<MysqlConnection>('mysql', settings.connection)
-    return new TableSink(settings, context, connection, async (client) => {
-      if (create !== undefined) await createOnce(client, create, table)
-      return TableWriter.open(client, { table, key })
-    })
+    const createTable = (client: MysqlClient) =>
+      create === undefined ? Promise.resolve() : createOnce(client, create, table)
+    return new TableSink(
+      settings,
+      context,
+      connection,
+      (client) => TableWriter.open(client, { table, key }),
+      createTable,
+    )
   },
 })
 

@@ -1,3 +1,4 @@
+import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { PostgresConnection } from '../postgres/connection.js'
@@ -37,10 +38,15 @@ export const postgresSink = defineSink({
     const connection = context.connection<PostgresConnection>('postgres', settings.connection)
     const { table, key, create } = settings
     const copyFrom = connection.singleSession ? Number.POSITIVE_INFINITY : settings.copyFrom
-    return new TableSink(settings, context, connection, async (client) => {
-      if (create !== undefined) await createOnce(client, create, quotedTable(table))
-      return TableWriter.open(client, { table, key, copyFrom })
-    })
+    const createTable = (client: ClientBase) =>
+      create === undefined ? Promise.resolve() : createOnce(client, create, quotedTable(table))
+    return new TableSink(
+      settings,
+      context,
+      connection,
+      (client) => TableWriter.open(client, { table, key, copyFrom }),
+      createTable,
+    )
   },
 })
 

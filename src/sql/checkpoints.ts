@@ -9,7 +9,7 @@ import {
   type TopicPartition,
 } from '../model/index.js'
 import type { SqlConnection } from './connection.js'
-import { type EpochDialect, SqlTransaction } from './transaction.js'
+import { type CarefulTasks, type EpochDialect, SqlTransaction } from './transaction.js'
 
 /** The tables `weir_positions` and `weir_chunks` of a database, in its dialect. */
 export interface CheckpointTables<Client> extends EpochDialect<Client> {
@@ -61,6 +61,8 @@ const beforeAll: ChunkCursor = { sequence: -1, part: -1 }
 
 /** Positions and chunks in tables of a database; sinks that write to the same one may join. */
 export class SqlCheckpoints<Client> implements CheckpointStore<SqlTransaction<Client>> {
+  private readonly careful: CarefulTasks = new Set()
+
   constructor(
     private readonly connection: SqlConnection<Client>,
     private readonly tables: CheckpointTables<Client>,
@@ -96,8 +98,8 @@ export class SqlCheckpoints<Client> implements CheckpointStore<SqlTransaction<Cl
       .pipe(this.failing(`listing what tasks of '${app}' have`))
   }
 
-  begin(): SqlTransaction<Client> {
-    return new SqlTransaction(this.connection, this.tables)
+  begin(task?: string): SqlTransaction<Client> {
+    return new SqlTransaction(this.connection, this.tables, task, this.careful)
   }
 
   /** The connection is closed by whoever opened it. */

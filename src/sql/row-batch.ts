@@ -22,6 +22,11 @@ export class PendingRow {
     return this.members.record(this.index)
   }
 
+  /** The same with what its fields are now. Errors with what one of them throws when it is read. */
+  settled(): PendingRow {
+    return new PendingRow({ ...this.row }, this.members, this.index, this.merged)
+  }
+
   /** The one row that leaves the table as both would, one after the other. */
   mergedWith(later: PendingRow): PendingRow {
     const changes = Object.entries(later.row).filter(([, value]) => value !== undefined)

@@ -5,8 +5,11 @@ import type { Lease } from './leases.js'
 
 /** The statements of an epoch's transaction. */
 export interface EpochDialect<Client> {
-  /** Begins the transaction, or goes on with it when it is not the first work in it, at a savepoint. */
-  begin(client: Client, isFirst: boolean): Promise<unknown>
+  /**
+   * Begins the transaction, or goes on with it when it is not the first work in it, at a savepoint. A careful one has nothing
+   * looked at when it is committed that can be looked at before.
+   */
+  begin(client: Client, isFirst: boolean, isCareful: boolean): Promise<unknown>
   /** Goes back to the savepoint. */
   back(client: Client): Promise<unknown>
   /** Whether the transaction is still there, and holds what came before, after work in it failed so. */
@@ -30,18 +33,28 @@ export interface EpochDialect<Client> {
  */
 type State = 'idle' | 'open' | 'over'
 
+/** The tasks whose commits were refused for what their rows are, and not yet found which. */
+export type CarefulTasks = Set<string>
+
 /** The transaction of an epoch, on one client. What joins it runs one after the other. */
 export class SqlTransaction<Client> implements EpochTransaction {
   private state: State = 'idle'
   private lease: Lease<Client> | undefined
   private isBusy = false
+  private readonly isCareful: boolean
+  /** Whether it has refused any work for what its rows are. */
+  private hasRefused = false
   private pinging: NodeJS.Timeout | undefined
   private last: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly connection: SqlConnection<Client>,
     private readonly dialect: EpochDialect<Client>,
-  ) {}
+    private readonly task = '',
+    private readonly careful: CarefulTasks = new Set(),
+  ) {
+    this.isCareful = careful.has(task)
+  }
 
   /**
    * Whether other tasks wait while this transaction is open, because the server has one session: then gather the work
@@ -81,6 +94,7 @@ export class SqlTransaction<Client> implements EpochTransaction {
       return await work(client)
     } catch (error) {
       await this.guarded(() => this.back(client, error))
+      this.hasRefused ||= this.connection.faults.of(error) === 'record'
       throw error
     }
   }
@@ -88,7 +102,7 @@ export class SqlTransaction<Client> implements EpochTransaction {
   private async begin(): Promise<Client> {
     const isFirst = this.state === 'idle'
     const client = await this.take()
-    await this.dialect.begin(client, isFirst)
+    await this.dialect.begin(client, isFirst, this.isCareful)
     return client
   }
 
@@ -105,10 +119,23 @@ export class SqlTransaction<Client> implements EpochTransaction {
     try {
       await this.dialect.commit(client, commit, isOpen)
       this.end('keep')
+      if (this.hasRefused) this.careful.delete(this.task)
     } catch (error) {
-      await this.undo(this.connection.faults.of(error) === 'connection')
+      const fault = this.connection.faults.of(error)
+      await this.undo(fault === 'connection')
+      if (fault === 'record' && !this.isCareful) throw this.searching(error, doing)
       throw this.connection.faults.asCheckpointFault(error, doing)
     }
+  }
+
+  /** What is looked at only in the end says nothing of which row it was: the next try has each looked at as it is written. */
+  private searching(error: unknown, doing: string): WeirError {
+    this.careful.add(this.task)
+    return new WeirError('WEIR_RECORD_REFUSED', `${doing}: ${this.connection.faults.text(error)}`, {
+      hint: 'What is deferred is looked at row by row, to find it.',
+      atOnce: true,
+      cause: error,
+    })
   }
 
   private async take(): Promise<Client> {

@@ -49,6 +49,7 @@ export function tableSinkContract(kind: TableSinkUnderTest): void {
 
   upserts(kind)
   setUp(kind)
+  changes(kind)
   crashes(kind)
 }
 
@@ -173,6 +174,89 @@ function setUp(kind: TableSinkUnderTest): void {
         [1, 2, 3, 4, 5, 6, 10, 7, 8].map((at) => ({ at })),
       )
       expect((await kind.rows()).map((written) => (written as { id: number }).id).sort()).toEqual([1, 2])
+    })
+  })
+}
+
+/** A row whose field throws, or is another, each time that it is read. */
+function reading(id: number, times: number): Row {
+  let reads = 0
+  return {
+    id,
+    get name() {
+      if (++reads > times) throw new Error(`read ${reads} times`)
+      return 'read'
+    },
+  }
+}
+
+function changes(kind: TableSinkUnderTest): void {
+  const inserts = { mode: 'insert' } as const
+  const upserts = { mode: 'upsert', key: ['id'] }
+  const ids = async () => (await kind.rows()).map(({ id }) => Number(id)).sort((a, b) => a - b)
+
+  describe.each([
+    ['in the transaction', inserts, true],
+    ['on its own', inserts, false],
+    ['upserts', upserts, true],
+  ] as const)('a table that changes, %s', (_, options, joins) => {
+    beforeEach(() => kind.query('CREATE TABLE items (id INT PRIMARY KEY, name TEXT, note TEXT)'))
+
+    test('a column that was added is written to', async () => {
+      const sink = await kind.open(options, joins)
+      await write(sink, [{ id: 1, name: 'a' }])
+      await kind.query('ALTER TABLE items ADD COLUMN more INT')
+      await write(sink, [
+        { id: 2, name: 'b' },
+        { id: 3, more: 7 },
+      ])
+      expect(sink.rejected).toEqual([])
+      expect((await kind.rows()).at(-1)).toMatchObject({ id: 3, more: 7 })
+    })
+
+    test('rows with a column that was dropped are rejected, and the others are written', async () => {
+      const sink = await kind.open(options, joins)
+      await write(sink, [{ id: 1, name: 'a', note: 'x' }])
+      await kind.query('ALTER TABLE items DROP COLUMN note')
+      await write(sink, [
+        { id: 2, name: 'b' },
+        { id: 3, name: 'c', note: 'x' },
+        { id: 4, name: 'd' },
+      ])
+      expect(sink.rejected.map(({ record }) => (record.value as { id: number }).id)).toEqual([3])
+      expect(await ids()).toEqual([1, 2, 4])
+    })
+
+    test('a table that is gone has the sink opened anew, which makes it where `create` says how', async () => {
+      const create = 'CREATE TABLE items (id INT PRIMARY KEY, name TEXT)'
+      const sink = await kind.open({ ...options, create }, joins)
+      await write(sink, [{ id: 1, name: 'a' }])
+      await kind.query('DROP TABLE items')
+      await expect(write(sink, [{ id: 2, name: 'b' }])).rejects.toMatchObject({ remedy: 'restart' })
+      await sink.open()
+      await write(sink, [{ id: 2, name: 'b' }])
+      expect(await ids()).toEqual([2])
+      expect(sink.rejected).toEqual([])
+    })
+
+    test('rows with a field that throws when it is read are rejected, and the others are written', async () => {
+      const proxy = new Proxy(
+        { id: 90 },
+        {
+          ownKeys: () => ['id', 'name'],
+          getOwnPropertyDescriptor: () => {
+            throw new Error('no')
+          },
+        },
+      )
+      const odd = [0, 1, 2, 3].flatMap((times) => [reading(80 + times, times), reading(180 + times, times)])
+      const sink = await kind.open({ ...options, row: (value: Row) => value }, joins)
+      await write(sink, [{ id: 1, name: 'a' }, ...odd, proxy, { id: 2, name: 'b' }])
+      const written = await ids()
+      expect(written).toEqual(expect.arrayContaining([1, 2]))
+      expect(written.length + sink.rejected.length).toBe(2 + odd.length + 1)
+      expect(sink.rejected.length).toBeGreaterThan(2)
+      for (const { error } of sink.rejected) expect(error.culprit).toBe('record')
     })
   })
 }

@@ -2,6 +2,7 @@ import { catchError, concat, defer, EMPTY, ignoreElements, mergeMap, type Observ
 import {
   type Connection,
   isPlainObject,
+  recordFault,
   type SinkContext,
   type SinkTask,
   type StreamRecord,
@@ -17,13 +18,16 @@ import {
   type SqlConnection,
   SqlTransaction,
   type Table,
+  type Write,
 } from '../../sql/index.js'
 import { Batches } from './batches.js'
 import { retrying } from './retrying.js'
 import type { TableSinkOptions } from './table-options.js'
 
-/** Writes rows of one shape, all or none. */
-type Attempt = (rows: readonly Row[]) => Observable<unknown>
+/** How statements get to the database: in the transaction of the epoch, or each on its own. */
+interface Way<Client> {
+  run(work: (client: Client) => Promise<unknown>): Observable<unknown>
+}
 
 /** What leads to a table. */
 export type TableConnection<Client> = Connection & Pick<SqlConnection<Client>, 'faults' | 'run'>
@@ -33,13 +37,18 @@ export class TableSink<Client> implements SinkTask {
   private readonly doing: string
   private readonly batches: Batches<PendingRow>
   private table: Table<Client> | undefined
+  /** Whether the table was looked at again in this epoch, or has to be, for something has failed since it was. */
+  private hasLooked = false
+  private mustLook = false
 
   constructor(
     private readonly settings: TableSinkOptions,
     private readonly context: SinkContext,
     private readonly connection: TableConnection<Client>,
-    /** Opens the table; makes it before if it is missing and `create` says how. */
+    /** Asks what the table is like. */
     private readonly openTable: (client: Client) => Promise<Table<Client>>,
+    /** Makes the table if it is missing and `create` says how. */
+    private readonly createTable: (client: Client) => Promise<unknown> = () => Promise.resolve(),
   ) {
     this.doing = `writing to table ${settings.table}`
     this.batches = new Batches(settings, context, this.doing, (record, members, index) => {
@@ -50,6 +59,7 @@ export class TableSink<Client> implements SinkTask {
   open(): Observable<never> {
     return this.connection
       .run(async (client) => {
+        await this.createTable(client)
         this.table = await this.openTable(client)
       })
       .pipe(
@@ -60,6 +70,7 @@ export class TableSink<Client> implements SinkTask {
 
   write(records$: Observable<StreamRecord>): Observable<never> {
     return defer(() => {
+      this.hasLooked = false
       const transaction = this.context.transaction(this.connection)
       return transaction instanceof SqlTransaction
         ? this.join(records$, transaction as SqlTransaction<Client>)
@@ -68,53 +79,107 @@ export class TableSink<Client> implements SinkTask {
   }
 
   private join(records$: Observable<StreamRecord>, transaction: SqlTransaction<Client>): Observable<never> {
-    const attempt: Attempt = (rows) => defer(() => transaction.run(this.opened.prepare(rows)))
     const batches$ = transaction.isExclusive ? this.batches.ofAll(records$) : this.batches.of(records$)
     return batches$.pipe(
       // The transaction does one after the other; a second batch is made ready meanwhile.
-      mergeMap((batch) => this.writeBatch(batch, attempt), this.settings.mode === 'upsert' ? 1 : 2),
+      mergeMap((batch) => this.writeBatch(batch, transaction), this.settings.mode === 'upsert' ? 1 : 2),
     )
   }
 
   private writeAlone(records$: Observable<StreamRecord>): Observable<never> {
     const { mode, writers, retries } = this.settings
     const retry = { retries, doing: this.doing, faults: this.connection.faults, context: this.context }
-    const attempt: Attempt = (rows) =>
-      defer(() => {
-        const write = this.opened.prepare(rows)
-        return this.connection.run(write).pipe(retrying(retry))
-      })
+    const way: Way<Client> = { run: (work) => this.connection.run(work).pipe(retrying(retry)) }
     return this.batches
       .of(records$)
-      .pipe(mergeMap((batch) => this.writeBatch(batch, attempt), mode === 'upsert' ? 1 : writers))
+      .pipe(mergeMap((batch) => this.writeBatch(batch, way), mode === 'upsert' ? 1 : writers))
   }
 
-  private writeBatch(batch: readonly PendingRow[], attempt: Attempt): Observable<never> {
+  private writeBatch(batch: readonly PendingRow[], way: Way<Client>): Observable<never> {
+    return concat(...this.groupsOf(batch).map((group) => this.writeGroup(group, way)))
+  }
+
+  private groupsOf(batch: readonly PendingRow[]): readonly (readonly PendingRow[])[] {
     const key = this.settings.key ?? this.opened.key
-    const groups = byShape(key === undefined ? batch : mergeByKey(batch, key))
-    return concat(...groups.map((group) => this.writeGroup(group, attempt)))
+    const grouped = (rows: readonly PendingRow[]) => byShape(key === undefined ? rows : mergeByKey(rows, key))
+    try {
+      return grouped(batch)
+    } catch {
+      // A field that throws when it is read. Which one, only a look at each row tells.
+      return grouped(batch.flatMap((row) => this.settled(row)))
+    }
   }
 
-  private writeGroup(group: readonly PendingRow[], attempt: Attempt): Observable<never> {
-    return attempt(group.map(({ row }) => row)).pipe(
+  private settled(row: PendingRow): readonly PendingRow[] {
+    try {
+      return [row.settled()]
+    } catch (error) {
+      this.context.reject(row.record, recordFault(error, this.doing))
+      return []
+    }
+  }
+
+  private writeGroup(group: readonly PendingRow[], way: Way<Client>): Observable<never> {
+    const rows = group.map(({ row }) => row)
+    const write$ = defer(() => way.run(this.prepared(rows)))
+    const looked$ = defer(() => (this.mustLook ? this.lookAgain(way) : EMPTY))
+    return concat(looked$, write$).pipe(
       ignoreElements(),
       catchError((error: unknown) => {
-        if (this.connection.faults.of(error) !== 'record')
-          return throwError(() => within(this.fault(error, this.doing), group[0]?.record))
-        return this.writeParts(group, attempt, error)
+        if (this.mayHaveChanged(error))
+          return concat(
+            this.lookAgain(way),
+            defer(() => this.writeGroup(group, way)),
+          )
+        if (this.connection.faults.of(error) === 'record') return this.writeParts(group, way, error)
+        // What failed once is asked anew when it is used again: how much the server takes, whether it takes a COPY.
+        this.mustLook = true
+        return throwError(() => within(this.fault(error, this.doing), group[0]?.record))
       }),
     )
   }
 
+  /** What fails without a server does so for its rows. */
+  private prepared(rows: readonly Row[]): Write<Client> {
+    try {
+      return this.opened.prepare(rows)
+    } catch (error) {
+      throw error instanceof WeirError || error instanceof UnencodableError ? error : new UnencodableError(error)
+    }
+  }
+
+  /** Whether a refusal may be for a table that somebody has altered since it was looked at. Once an epoch is often enough. */
+  private mayHaveChanged(error: unknown): boolean {
+    const fault = this.connection.faults.of(error)
+    return (fault === 'record' || fault === 'setup') && !this.hasLooked
+  }
+
+  /** A table that is gone meanwhile may be made anew: by somebody else, or when the sink is opened again. */
+  private lookAgain(way: Way<Client>): Observable<never> {
+    this.hasLooked = true
+    return way
+      .run(async (client) => {
+        this.table = await this.openTable(client)
+        this.mustLook = false
+      })
+      .pipe(
+        ignoreElements(),
+        catchError((error: unknown) => {
+          const fault = this.fault(error, `looking at table ${this.settings.table} again`)
+          return throwError(() => (fault.remedy === 'stop' ? restarting(fault) : fault))
+        }),
+      )
+  }
+
   /** After a refusal: tries each half, down to the row that is at fault. */
-  private writeParts(group: readonly PendingRow[], attempt: Attempt, error: unknown): Observable<never> {
+  private writeParts(group: readonly PendingRow[], way: Way<Client>, error: unknown): Observable<never> {
     const [first] = group
     if (first === undefined) return EMPTY
     if (group.length > 1) {
       const middle = Math.ceil(group.length / 2)
-      return concat(...[group.slice(0, middle), group.slice(middle)].map((half) => this.writeGroup(half, attempt)))
+      return concat(...[group.slice(0, middle), group.slice(middle)].map((half) => this.writeGroup(half, way)))
     }
-    if (first.merged !== undefined) return concat(...first.merged.map((row) => this.writeGroup([row], attempt)))
+    if (first.merged !== undefined) return concat(...first.merged.map((row) => this.writeGroup([row], way)))
     return defer(() => {
       this.context.reject(first.record, this.refusal(error))
       return EMPTY
@@ -135,6 +200,15 @@ export class TableSink<Client> implements SinkTask {
     if (this.table === undefined) throw new TypeError('the sink is not open')
     return this.table
   }
+}
+
+function restarting({ code, message, hint, cause, place }: WeirError): WeirError {
+  return new WeirError(code, message, {
+    ...place,
+    remedy: 'restart',
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  })
 }
 
 /** Whatever `row` returns. Errors: `UnencodableError` when it is no row: a promise, a Map and the like have no columns. */
