@@ -12,11 +12,10 @@ const none = -1
 const whole = -2
 
 /** The numbers of each record, by their places. */
-const [valueLength, keyLength, bytesAt, partition, offset, readTime, eventTime, behind] = [0, 1, 2, 3, 4, 5, 6, 7]
-const numbersEach = 8
-/** The objects of each record: its value (or all of it), its key where that is not the source's. */
-const [value, otherKey, headers, topic] = [0, 1, 2, 3]
-const objectsEach = 4
+const [valueLength, keyLength, bytesAt, topic, partition, offset, readTime, eventTime, behind] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8,
+]
+const numbersEach = 9
 
 /**
  * Records that travel together as the value of one, as `batch` makes them. Sinks unpack it, and nothing else: an array
@@ -49,7 +48,7 @@ export class Batch<V = unknown> implements Iterable<V> {
     return Array.from(this)
   }
 
-  /** The members, made anew. */
+  /** The members. */
   get records(): StreamRecord<V>[] {
     return Array.from({ length: this.length }, (_, index) => this.record(index))
   }
@@ -60,29 +59,13 @@ export class Batch<V = unknown> implements Iterable<V> {
     else this.packed.keep(record)
   }
 
-  /** One member, made anew. */
+  /** One member. */
   record(index: number): StreamRecord<V> {
-    const { packed } = this
-    if (packed.isWhole(index)) return packed.object(index, value) as StreamRecord<V>
-    const kept = packed.object(index, headers) as readonly Header[]
-    const origin = new MemberOrigin(packed, index, packed.key(index), kept === noHeaders ? undefined : kept)
-    const other = packed.object(index, otherKey) as Key | undefined
-    return new StreamRecord(
-      other === undefined ? origin.key : other,
-      packed.object(index, value) as V,
-      packed.number(index, eventTime),
-      kept,
-      origin,
-      packed.number(index, behind),
-    )
+    return new Member<V>(this.packed, index)
   }
 
   *[Symbol.iterator](): Iterator<V> {
-    const { packed, length } = this
-    for (let index = 0; index < length; index++) {
-      const held = packed.object(index, value)
-      yield packed.isWhole(index) ? (held as StreamRecord<V>).value : (held as V)
-    }
+    for (let index = 0; index < this.length; index++) yield this.packed.value(index) as V
   }
 
   /** In JSON a batch is the array of its values. */
@@ -97,7 +80,13 @@ class Packed {
   /** How many bytes of the slab are. */
   used = 0
   private numbers: Float64Array
-  private readonly objects: unknown[] = []
+  /** Of a record that is kept as it is, all of it. */
+  private readonly values: unknown[] = []
+  /** Where they are not those that the source read. */
+  private readonly keys: Key[] = []
+  /** Where there are any. */
+  private readonly headers: (readonly Header[])[] = []
+  private readonly topics: string[] = []
   private slab: Buffer | undefined
 
   constructor(room = 0, bytes = 0) {
@@ -106,51 +95,70 @@ class Packed {
   }
 
   add(record: StreamRecord, origin: Packable): void {
-    const { key } = record
+    const index = this.count
     const at = this.extend()
     const { numbers } = this
     numbers[at + bytesAt] = this.used
     numbers[at + keyLength] = this.append(origin.key)
     numbers[at + valueLength] = this.append(origin.value)
+    numbers[at + topic] = this.topicOf(origin.topic)
     numbers[at + partition] = origin.partition
     numbers[at + offset] = origin.offset
     numbers[at + readTime] = origin.timestamp
     numbers[at + eventTime] = record.timestamp
     numbers[at + behind] = record.behindMs
-    this.objects.push(record.value, key === origin.key ? undefined : key, record.headers, origin.topic)
+    this.values.push(record.value)
+    if (record.key !== origin.key) this.keys[index] = record.key
+    if (record.headers !== noHeaders) this.headers[index] = record.headers
   }
 
   /** Adds a record as it is. */
   keep(record: StreamRecord): void {
     this.numbers[this.extend() + valueLength] = whole
-    this.objects.push(record, undefined, undefined, undefined)
+    this.values.push(record)
   }
 
-  isWhole(index: number): boolean {
-    return this.number(index, valueLength) === whole
+  value(index: number): unknown {
+    const value = this.values[index]
+    return this.number(index, valueLength) === whole ? (value as StreamRecord).value : value
   }
 
-  number(index: number, which: number): number {
+  /** One record, made anew if it was packed. */
+  record(index: number): StreamRecord {
+    const length = this.number(index, valueLength)
+    const held = this.values[index]
+    if (length === whole) return held as StreamRecord
+    const at = this.number(index, bytesAt)
+    const ofKey = this.number(index, keyLength)
+    const headers = this.headers[index]
+    const origin: Origin & { readonly key: Buffer | null } = {
+      topic: this.topics[this.number(index, topic)]!,
+      partition: this.number(index, partition),
+      offset: this.number(index, offset),
+      key: this.bytes(at, ofKey),
+      value: this.bytes(at + Math.max(0, ofKey), length),
+      timestamp: this.number(index, readTime),
+      headers,
+    }
+    const key = this.keys[index] === undefined ? origin.key : this.keys[index]!
+    const [time, behindMs] = [this.number(index, eventTime), this.number(index, behind)]
+    return new StreamRecord(key, held, time, headers ?? noHeaders, origin, behindMs)
+  }
+
+  private number(index: number, which: number): number {
     return this.numbers[index * numbersEach + which]!
-  }
-
-  object(index: number, which: number): unknown {
-    return this.objects[index * objectsEach + which]
-  }
-
-  /** The key that the source read. */
-  key(index: number): Buffer | null {
-    return this.bytes(this.number(index, bytesAt), this.number(index, keyLength))
-  }
-
-  /** The value that the source read. */
-  value(index: number): Buffer | null {
-    const at = this.number(index, bytesAt) + Math.max(0, this.number(index, keyLength))
-    return this.bytes(at, this.number(index, valueLength))
   }
 
   private bytes(at: number, length: number): Buffer | null {
     return length === none ? null : this.slab!.subarray(at, at + length)
+  }
+
+  /** Nearly always that of the record before. */
+  private topicOf(name: string): number {
+    const { topics } = this
+    if (topics.length > 0 && topics[topics.length - 1] === name) return topics.length - 1
+    const known = topics.indexOf(name)
+    return known === -1 ? topics.push(name) - 1 : known
   }
 
   /** Makes room for the numbers of one more, and returns where they go. */
@@ -181,33 +189,54 @@ class Packed {
   }
 }
 
-/** Hardly anybody asks for more of it than the key. */
-class MemberOrigin implements Origin {
+/** Most functions of sinks look at the value alone: what is asked for beyond it is made then. */
+class Member<V> implements StreamRecord<V> {
+  private made: StreamRecord<V> | undefined
+
   constructor(
     private readonly packed: Packed,
     private readonly index: number,
-    readonly key: Buffer | null,
-    readonly headers: readonly Header[] | undefined,
   ) {}
 
-  get topic(): string {
-    return this.packed.object(this.index, topic) as string
+  get value(): V {
+    return this.packed.value(this.index) as V
   }
 
-  get partition(): number {
-    return this.packed.number(this.index, partition)
-  }
-
-  get offset(): number {
-    return this.packed.number(this.index, offset)
+  get key(): Key {
+    return this.record.key
   }
 
   get timestamp(): number {
-    return this.packed.number(this.index, readTime)
+    return this.record.timestamp
   }
 
-  get value(): Buffer | null {
-    return this.packed.value(this.index)
+  get headers(): readonly Header[] {
+    return this.record.headers
+  }
+
+  get origin(): Origin {
+    return this.record.origin
+  }
+
+  get behindMs(): number {
+    return this.record.behindMs
+  }
+
+  with<W>(value: W): StreamRecord<W> {
+    return this.record.with(value)
+  }
+
+  keyed(key: Key): StreamRecord<V> {
+    return this.record.keyed(key)
+  }
+
+  at(timestamp: number, behindMs: number): StreamRecord<V> {
+    return this.record.at(timestamp, behindMs)
+  }
+
+  private get record(): StreamRecord<V> {
+    this.made ??= this.packed.record(this.index) as StreamRecord<V>
+    return this.made
   }
 }
 

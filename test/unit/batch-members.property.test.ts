@@ -47,23 +47,29 @@ const record = fc
     }),
   )
 
+const plainRecord = ({ key, value, timestamp, headers: all, behindMs }: StreamRecord) => ({
+  ...{ key, value, timestamp, headers: all, behindMs },
+})
+
 const plain = ({ topic, partition, offset, key, value, timestamp, headers: all, from }: Origin) => ({
   ...{ topic, partition, offset, key, value, timestamp, headers: all, from },
 })
 
 test('each member of a batch is the record that was put in', () => {
   fc.assert(
-    fc.property(fc.array(record, { minLength: 1, maxLength: 30 }), (records) => {
-      const batch = new Batch(records)
+    fc.property(fc.array(record, { minLength: 1, maxLength: 30 }), fc.boolean(), (records, isFirst) => {
+      const batch = isFirst ? new Batch() : new Batch(records).another()
+      for (const one of records) batch.add(one)
       expect(batch).toHaveLength(records.length)
       deepStrictEqual(
         batch.values,
         records.map(({ value }) => value),
       )
-      for (const [index, { origin: read, ...rest }] of batch.records.entries()) {
-        const { origin: expected, ...others } = records[index] as StreamRecord
-        deepStrictEqual(rest, others)
-        deepStrictEqual(plain(read), plain(expected))
+      for (const [index, member] of batch.records.entries()) {
+        const put = records[index] as StreamRecord
+        deepStrictEqual(plainRecord(member), plainRecord(put))
+        deepStrictEqual(plain(member.origin), plain(put.origin))
+        deepStrictEqual(plainRecord(member.with(1).keyed('k').at(2, 3)), plainRecord(put.with(1).keyed('k').at(2, 3)))
       }
     }),
     { numRuns: 300 },
