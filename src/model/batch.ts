@@ -114,7 +114,8 @@ class Packed {
 
   /** Adds a record as it is. */
   keep(record: StreamRecord): void {
-    this.numbers[this.extend() + valueLength] = whole
+    const at = this.extend()
+    this.numbers[at + valueLength] = whole
     this.values.push(record)
   }
 
