@@ -46,6 +46,9 @@ interface ClusterOptions {
   readonly proxied?: boolean
   /** The key and the certificate, in PEM, with which a broker speaks TLS on one more port, and asks for a login on another. */
   readonly secured?: string
+  /** Settings of each broker besides the usual ones, and where the classes are that they name. */
+  readonly settings?: Readonly<Record<string, string>>
+  readonly classes?: string
 }
 
 async function start({
@@ -53,6 +56,8 @@ async function start({
   optimized = false,
   proxied = false,
   secured,
+  settings = {},
+  classes,
 }: ClusterOptions = {}): Promise<KafkaCluster> {
   const kafka = installKafka()
   const home = mkdtempSync(join(tmpdir(), 'weir-kafka-'))
@@ -62,7 +67,7 @@ async function start({
   const [tls = 0, login = 0] = secured === undefined ? [] : await freePorts(2)
   const security = secured === undefined ? undefined : { tls, login, pem: secured }
   const cluster = { id: kafkaId(), ports, controllers, advertised, security }
-  const nodes = ports.map((_, index) => new Node({ index, home, cluster, kafka, optimized }))
+  const nodes = ports.map((_, index) => new Node({ index, home, cluster, kafka, optimized, settings, classes }))
   const close = async () => {
     await Promise.all([...nodes.map((node) => node.end('SIGKILL')), ...proxies.map((proxy) => proxy.close())])
     rmSync(home, { recursive: true, force: true })
@@ -102,6 +107,8 @@ interface NodeParts {
   readonly cluster: ClusterParts
   readonly kafka: KafkaInstallation
   readonly optimized: boolean
+  readonly settings: Readonly<Record<string, string>>
+  readonly classes: string | undefined
 }
 
 class Node {
@@ -109,7 +116,7 @@ class Node {
   private readonly config: string
 
   constructor(private readonly parts: NodeParts) {
-    const { index, home, cluster, kafka } = parts
+    const { index, home, cluster, kafka, settings } = parts
     const directory = join(home, `broker-${index}`)
     const data = join(directory, 'data')
     this.config = join(directory, 'broker.properties')
@@ -117,14 +124,15 @@ class Node {
     kafka.format(data, index, cluster.id)
     writeFileSync(
       this.config,
-      propertiesOf({ ...settingsOf(index, cluster), ...securityOf(cluster, directory), 'log.dirs': data }),
+      propertiesOf({ ...settingsOf(index, cluster), ...securityOf(cluster, directory), ...settings, 'log.dirs': data }),
     )
     this.process = new ServerProcess({ directory })
   }
 
   async start(): Promise<void> {
-    const { index, cluster, kafka, optimized } = this.parts
-    const args = [...(optimized ? fullSpeed : quickStart), '-cp', kafka.jars, 'kafka.Kafka', this.config]
+    const { index, cluster, kafka, optimized, classes } = this.parts
+    const path = classes === undefined ? kafka.jars : `${kafka.jars}:${classes}`
+    const args = [...(optimized ? fullSpeed : quickStart), '-cp', path, 'kafka.Kafka', this.config]
     const isUp = async () => {
       if (!this.process.said.includes('Kafka Server started')) throw new Error('Kafka is not up yet')
       await answer(cluster.ports[index]!)
