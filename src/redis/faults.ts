@@ -56,11 +56,19 @@ function asCheckpointFault(error: unknown, doing: string): WeirError {
     const hint = 'A key that begins with weir: is used by something else: give that, or this app, another name.'
     return new WeirError('WEIR_CONFIG_INVALID', `${doing}: ${messageOf(error)}`, { hint, cause: error })
   }
+  if (isAnswer(error) && wordOf(error) === 'NOPERM') {
+    const { hint } = answers['NOPERM'] as Answer
+    return new WeirError('WEIR_CONFIG_INVALID', `${doing}: ${messageOf(error)}`, { hint, cause: error })
+  }
   return redisFaults.asCheckpointFault(error, doing)
 }
 
+/** Keys are named by records, and this user may not use all of them. */
+const ofKeys = /^NOPERM .*(access a key|keys used as arguments)/i
+
 /** What is left is the fault of a record: a key of another type, a value too long. */
 function faultOf(text: string): Fault {
+  if (ofKeys.test(text)) return 'record'
   return answers[wordOf(text)]?.fault ?? general.find(([pattern]) => pattern.test(text))?.[1] ?? 'record'
 }
 

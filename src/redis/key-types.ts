@@ -1,4 +1,5 @@
 import type { RedisClient } from './connection.js'
+import { redisFaults } from './faults.js'
 import type { Operation } from './writes.js'
 
 /**
@@ -7,18 +8,38 @@ import type { Operation } from './writes.js'
  */
 export class KeyTypes {
   private readonly types = new Map<string, string>()
+  /** Why the server does not even tell what a key holds. */
+  private readonly refused = new Map<string, Error>()
 
   /** Asks the server about the keys that are not known yet. */
   async learn(client: RedisClient, operations: readonly Operation[]): Promise<void> {
     const unknown = [...new Set(operations.filter(({ type }) => type !== undefined).map(({ key }) => key))].filter(
       (key) => !this.types.has(key),
     )
-    const types = await Promise.all(unknown.map((key) => client.type(key)))
-    for (const [index, key] of unknown.entries()) this.types.set(key, types[index] ?? 'none')
+    const answers = await Promise.allSettled(unknown.map((key) => client.type(key)))
+    for (const [index, key] of unknown.entries()) this.heard(key, answers[index])
   }
 
-  /** What the key holds that does not take this operation; undefined when it is taken, and will be carried out. */
-  admit({ verb, key, type }: Operation): string | undefined {
+  /** Why this operation is not taken; undefined when it is, and will be carried out. */
+  admit(operation: Operation): Error | undefined {
+    const refusal = this.refused.get(operation.key)
+    if (refusal !== undefined) return refusal
+    const held = this.unfit(operation)
+    return held === undefined ? undefined : new Error(`it holds a ${held}, which takes no ${operation.verb}`)
+  }
+
+  private heard(key: string, answer: PromiseSettledResult<string> | undefined): void {
+    if (answer?.status !== 'rejected') {
+      this.types.set(key, answer?.value ?? 'none')
+      return
+    }
+    if (redisFaults.of(answer.reason) !== 'record') throw answer.reason
+    this.refused.set(key, answer.reason as Error)
+    this.types.set(key, 'none')
+  }
+
+  /** What the key holds that does not take this operation. */
+  private unfit({ verb, key, type }: Operation): string | undefined {
     if (type === undefined) {
       this.types.set(key, verb === 'del' ? 'none' : 'string')
       return undefined

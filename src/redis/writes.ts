@@ -26,6 +26,9 @@ export interface RedisAppend {
   readonly maxLength?: number | undefined
 }
 
+/** Lua can hand no more words than some thousands to one command. */
+const mostWords = 7_000
+
 export type Word = string | number | Uint8Array
 export type KeyType = 'hash' | 'zset' | 'stream'
 
@@ -86,7 +89,9 @@ function append({ stream, fields, maxLength }: RedisAppend, records: Operation['
     value === undefined ? [] : [name, wordOf(value, name)],
   )
   if (given.length === 0) throw new UnencodableError(new TypeError('an entry of a stream needs a field'))
-  const limit = maxLength === undefined ? [] : ['MAXLEN', '~', maxLength]
+  if (given.length > mostWords)
+    throw new UnencodableError(new RangeError(`an entry of ${given.length / 2} fields is too large`))
+  const limit = maxLength === undefined ? [] : ['MAXLEN', '~', wholeNumber(maxLength, 'length of a stream')]
   return {
     verb: 'xadd',
     key: nameOf(stream),
@@ -98,7 +103,13 @@ function append({ stream, fields, maxLength }: RedisAppend, records: Operation['
 }
 
 function expiry(ttl: Duration | undefined): Word[] {
-  return ttl === undefined ? [] : ['PX', Math.max(1, Math.round(durationMs(ttl)))]
+  return ttl === undefined ? [] : ['PX', Math.max(1, wholeNumber(Math.round(durationMs(ttl)), 'time to live'))]
+}
+
+/** As the server reads one: in plain digits. */
+function wholeNumber(number: number, what: string): number {
+  if (Number.isSafeInteger(number)) return Math.max(0, number)
+  throw new UnencodableError(new TypeError(`${String(number)} is no ${what}`))
 }
 
 function nameOf(name: unknown): string {

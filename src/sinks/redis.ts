@@ -133,9 +133,9 @@ class RedisSinkTask implements SinkTask {
   private plan(operations: readonly Operation[], plan: WritePlan, types: KeyTypes): void {
     const refused: Failure<Operation>[] = []
     for (const operation of operations) {
-      const held = types.admit(operation)
-      if (held === undefined) plan.add(operation)
-      else refused.push([operation, new Error(`it holds a ${held}, which takes no ${operation.verb}`)])
+      const refusal = types.admit(operation)
+      if (refusal === undefined) plan.add(operation)
+      else refused.push([operation, refusal])
     }
     this.reject(refused)
   }

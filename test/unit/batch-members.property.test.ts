@@ -86,3 +86,12 @@ test('a member is told from others by its own bytes, though they share memory', 
   const batch = new Batch([of('one', 1), of('', 2), of('three', 3)])
   expect(batch.records.map(({ origin: { value } }) => String(value))).toEqual(['one', '', 'three'])
 })
+
+test.each([64, 65, 200, 1_000])('a batch of %d members that are kept whole has each of them', (count) => {
+  const records = Array.from({ length: count }, (_, offset) => {
+    return new StreamRecord('key', offset, 1, noHeaders, { topic: 'posts', partition: 0, offset })
+  })
+  const batch = new Batch(records)
+  expect(Array.from({ length: count }, (_, index) => batch.record(index))).toEqual(records)
+  expect(batch.values).toEqual(records.map(({ value }) => value))
+})
