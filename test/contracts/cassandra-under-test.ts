@@ -50,11 +50,12 @@ export async function cassandraSinkUnderTest(
   await harness.open()
   return {
     reset: async () => {
-      harness.forget()
+      harness.rejecting.forget()
       await query('TRUNCATE items')
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query('SELECT id, text FROM items'),
+    rejecting: harness.rejecting,
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: {
@@ -72,9 +73,6 @@ export async function cassandraSinkUnderTest(
       'no list': ill({ l: 5 }),
       'a map of texts': ill({ m: { a: 'x' } }),
       'no decimal': ill({ e: 'x' }),
-    },
-    policy: (policy) => {
-      harness.policy = policy
     },
     close,
   }

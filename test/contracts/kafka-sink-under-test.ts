@@ -2,28 +2,22 @@ import { EMPTY, lastValueFrom } from 'rxjs'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
 import { fresh, openSink, sinkOf } from '../servers/kafka-support.js'
-import { type Item, oddItems, type Rejection, type TriedSink } from './sinks.contract.js'
+import { Rejecting } from './rejecting.js'
+import { type Item, oddItems, type TriedSink } from './sinks.contract.js'
 
 /** Items in a topic of one partition, for the sink contract; they are read by a connection that nobody holds up. */
 export async function kafkaSinkUnderTest(connection: KafkaConnection, reading: KafkaConnection): Promise<TriedSink> {
   const topic = fresh('items')
-  const rejected: Rejection[] = []
-  let isFailing = false
+  const rejecting = new Rejecting()
   const key = ({ id }: Item) => (id === null || typeof id === 'number' ? String(id) : id)
   const options = { topic, partitions: 1, key, value: ({ text }: Item) => text, deliveryTimeout: '3s' }
-  const sink = sinkOf(connection, options, rejected, {
-    reject: (record, error) => {
-      rejected.push({ record, error } as Rejection)
-      if (isFailing) throw error
-    },
-  })
+  const sink = sinkOf(connection, options, rejecting.rejected, { reject: rejecting.reject })
   await openSink(sink)
   let from = 0
   const ends = async () => (await reading.topics.offsets([{ topic, partition: 0 }], 'latest'))[0]?.offset ?? 0
   return {
     reset: async () => {
-      rejected.length = 0
-      isFailing = false
+      rejecting.forget()
       from = await ends()
     },
     epoch: (records$) => sink.write(records$),
@@ -42,12 +36,10 @@ export async function kafkaSinkUnderTest(connection: KafkaConnection, reading: K
       }
       return [...items.values()]
     },
-    rejected,
+    rejecting,
+    rejected: rejecting.rejected,
     bad: { id: -1, text: 'half \uD800' },
     odd: oddItems,
-    policy: (policy) => {
-      isFailing = policy === 'fail'
-    },
     close: async () => {
       await lastValueFrom(sink.close?.() ?? EMPTY, { defaultValue: undefined })
     },

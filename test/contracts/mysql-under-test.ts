@@ -85,19 +85,17 @@ export async function mysqlSinkUnderTest(setup: MysqlSinkSetup): Promise<TriedSi
   await harness.open()
   return {
     reset: async () => {
-      harness.forget()
+      harness.rejecting.forget()
       await query(connection, `DELETE FROM ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query<Item>(connection, `SELECT id, text FROM ${table}`),
+    rejecting: harness.rejecting,
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: {
       ...oddRows,
       'text beyond its column': { id: 80, text: 'x'.repeat(70_000) },
-    },
-    policy: (policy) => {
-      harness.policy = policy
     },
     close,
   }

@@ -33,19 +33,17 @@ export async function postgresSinkUnderTest(setup: PostgresSinkSetup): Promise<T
   const query = (text: string) => lastValueFrom(connection.query<{ id: number; text: string }>(text))
   return {
     reset: async () => {
-      harness.forget()
+      harness.rejecting.forget()
       await query(`TRUNCATE ${table}`)
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => query(`SELECT id, text FROM ${table}`),
+    rejecting: harness.rejecting,
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: {
       ...oddRows,
       'the character 0': { id: 80, text: 'a\0b' },
-    },
-    policy: (policy) => {
-      harness.policy = policy
     },
     close,
   }

@@ -60,18 +60,16 @@ export async function redisSinkUnderTest({
   await harness.open()
   return {
     reset: async () => {
-      harness.forget()
+      harness.rejecting.forget()
       await use((client) => client.del('items'))
       await use((client) => client.set('taken', 'text'))
     },
     epoch: (records$) => harness.epoch(records$),
     written: () => use(read),
+    rejecting: harness.rejecting,
     rejected: harness.rejected,
     bad: { id: -1, text: 'refused' },
     odd: oddItems,
-    policy: (policy) => {
-      harness.policy = policy
-    },
     close,
   }
 }

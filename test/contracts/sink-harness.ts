@@ -11,7 +11,6 @@ import {
   throwError,
 } from 'rxjs'
 import {
-  asWeirError,
   type CheckpointStore,
   type Connection,
   type EpochTransaction,
@@ -25,6 +24,7 @@ import {
 import { MemoryViews } from '../../src/state/index.js'
 import { MarbleTime } from '../../src/testing/marble-time.js'
 import { commitOf, done, one } from './checkpoints.contract.js'
+import { Rejecting } from './rejecting.js'
 import type { Rejection } from './sinks.contract.js'
 
 export interface HarnessParts {
@@ -39,9 +39,7 @@ export interface HarnessParts {
 
 /** A sink at work as the engine has it: in the transaction of its epochs, or on its own. */
 export class SinkHarness {
-  readonly rejected: Rejection[] = []
-  /** What becomes of records that are rejected. */
-  policy: 'dead-letter' | 'fail' = 'dead-letter'
+  readonly rejecting = new Rejecting()
   private readonly name = `test.${randomUUID()}`
   private task: SinkTask | undefined
   private transaction: EpochTransaction | undefined
@@ -50,10 +48,8 @@ export class SinkHarness {
 
   constructor(private readonly parts: HarnessParts) {}
 
-  /** As it was at first, for another test. */
-  forget(): void {
-    this.rejected.length = 0
-    this.policy = 'dead-letter'
+  get rejected(): Rejection[] {
+    return this.rejecting.rejected
   }
 
   async open(): Promise<void> {
@@ -117,10 +113,7 @@ export class SinkHarness {
       },
       views: new MemoryViews(),
       transaction: () => this.transaction,
-      reject: (record, error) => {
-        this.rejected.push({ record, error: asWeirError(error) })
-        if (this.policy === 'fail') throw asWeirError(error)
-      },
+      reject: this.rejecting.reject,
     }
   }
 }

@@ -3,6 +3,7 @@ import { concat, from, lastValueFrom, map, NEVER, type Observable, of, race, tak
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Batch, noHeaders, StreamRecord, type WeirError } from '../../src/model/index.js'
 import type { TcpProxy } from '../servers/tcp-proxy.js'
+import type { Rejecting } from './rejecting.js'
 
 export interface Item {
   readonly id: number
@@ -19,8 +20,8 @@ export interface RefusingSink extends SinkUnderTest {
 export interface TriedSink extends RefusingSink {
   /** Values of which there can be no write, each for another reason. */
   readonly odd: Readonly<Record<string, unknown>>
-  /** What becomes of records that are rejected, until `reset`. */
-  policy(policy: 'dead-letter' | 'fail'): void
+  /** Takes care of what it rejects; begins anew with `reset`. */
+  readonly rejecting: Rejecting
 }
 
 /** A sink that reaches its system by a way that can be held up. */
@@ -271,9 +272,20 @@ export function oddities(sink: () => TriedSink): void {
     },
   )
 
+  test.each(['dead-letter', 'skip'] as const)('by %s each such record is taken care of once', async (policy) => {
+    const kind = sink()
+    kind.rejecting.policy = policy
+    const bad = badOf(kind)
+    await run(kind, recordsOf(mixed(bad)))
+    expect(await written(kind)).toEqual(good)
+    expect(kind.rejected).toHaveLength(bad.length)
+    const offsets = kind.rejecting.letters.map(({ record }) => record.origin.offset).sort((a, b) => a - b)
+    expect(offsets).toEqual(policy === 'skip' ? [] : bad.map((_, index) => 10 + index))
+  })
+
   test('where such a record is to fail, its error ends the epoch, and the next one is written', async () => {
     const kind = sink()
-    kind.policy('fail')
+    kind.rejecting.policy = 'fail'
     const [, value] = badOf(kind)[0] as [string, unknown]
     await expect(run(kind, recordsOf([...items(3), value]))).rejects.toMatchObject({ culprit: 'record' })
     await run(kind, recordsOf(items(3, 10)))
