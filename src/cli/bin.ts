@@ -1,11 +1,11 @@
-import { fromEvent, map, merge, takeUntil, tap } from 'rxjs'
+import { filter, fromEvent, map, merge, tap } from 'rxjs'
 import { ownWorker, startWorker } from './cluster.js'
 import { exitCodes, type Signal } from './io.js'
 import { main } from './main.js'
 import { orphaned, ownAncestry } from './parent.js'
 
 const signals: readonly Signal[] = ['SIGTERM', 'SIGINT']
-const on = (signal: Signal) => fromEvent(process, signal).pipe(map(() => signal))
+const on = <S extends NodeJS.Signals>(signal: S) => fromEvent(process, signal).pipe(map(() => signal))
 
 // Whatever is written, by whichever library, is for this user alone.
 process.umask(0o077)
@@ -13,11 +13,15 @@ process.umask(0o077)
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
 
 const told$ = merge(...signals.map(on))
-const alone$ = orphaned(ownAncestry).pipe(
-  tap(() => process.stderr.write('what started this process has ended, and so it stops\n')),
+// These come when a terminal is closed or a parent ends, several times and beside a signal: they are one order to drain.
+let isTold = false
+const left$ = merge(
+  on('SIGHUP').pipe(map(() => 'its terminal has closed')),
+  orphaned(ownAncestry).pipe(map(() => 'what started this process has ended')),
+).pipe(
+  filter(() => !isTold),
+  tap((why) => process.stderr.write(`${why}, and so it stops\n`)),
   map((): Signal => 'SIGTERM'),
-  // Told twice, it would not drain.
-  takeUntil(told$),
 )
 const own = ownWorker()
 const code = await main(process.argv.slice(2), {
@@ -25,7 +29,7 @@ const code = await main(process.argv.slice(2), {
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
-  signals$: own?.signals$ ?? merge(told$, alone$),
+  signals$: own?.signals$ ?? merge(told$, left$).pipe(tap(() => (isTold = true))),
   worker: own?.worker,
   startWorker,
 })

@@ -46,7 +46,7 @@ function fromExit(worker: Worker): Observable<Exit> {
 export function ownWorker(): { readonly worker: OwnWorker; readonly signals$: Observable<Signal> } | undefined {
   if (!cluster.isWorker) return undefined
   // Whoever signals the whole group of processes means the supervisor, which tells its workers what to do.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
   const messages$ = messagesOf<ToWorker>(process)
   // It may be told to stop before it has begun.
   const signals$ = new ReplaySubject<Signal>(1)

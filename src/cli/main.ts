@@ -70,7 +70,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .description('Sets where a flow goes on that has its positions in a checkpoint store; its state stays as it is.')
     .argument('<flow>', 'of which flow')
     .argument('<topic>', 'in which topic')
-    .requiredOption('--to <offset>', "the next offset to read, or 'earliest'")
+    .requiredOption('--to <offset>', "the next offset to read, 'earliest' or 'latest'")
     .option('--partition <number>', 'in which partition (default: all)')
     .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
     // The command above takes an option that both know.

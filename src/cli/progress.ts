@@ -22,6 +22,12 @@ export async function keptOf(engine: Engine, prepared: Prepared, flow?: string):
   return all
 }
 
+/** What there is in place of what was asked for. */
+export function thereIs(what: string, names: readonly string[]): string {
+  if (names.length === 0) return `there is no ${what}`
+  return names.length === 1 ? `there is ${what} ${names[0]}` : `there are ${what}s ${names.join(', ')}`
+}
+
 /**
  * Changes what is known of a partition, as a task of a later generation would: whoever runs it begins anew with that.
  * Returns what was known before.

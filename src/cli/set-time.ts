@@ -2,7 +2,7 @@ import { isoReader, type PartitionProgress, partitionName, timeText } from '../m
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { prepare } from './prepare.js'
-import { changeProgress, keptOf } from './progress.js'
+import { changeProgress, keptOf, thereIs } from './progress.js'
 import { withEngine } from './stored.js'
 
 export interface SetTimeOptions {
@@ -20,7 +20,7 @@ export async function setTime(flow: string, { to, config }: SetTimeOptions, io: 
   const prepared = await prepare(config === undefined ? {} : { config }, io)
   await withEngine(prepared, async (engine) => {
     const kept = await keptOf(engine, prepared, flow)
-    if (kept.length === 0) throw new UsageError(`flow '${flow}' has no time in a checkpoint store`)
+    if (kept.length === 0) throw nothingHeld(flow, prepared.topology.declared)
     const timeSets = Math.max(...kept.map(({ held }) => held.progress?.timeSets ?? 0)) + 1
     const rows: string[][] = []
     for (const { held, checkpoints } of kept) {
@@ -32,6 +32,11 @@ export async function setTime(flow: string, { to, config }: SetTimeOptions, io: 
     )
   })
   return exitCodes.ok
+}
+
+function nothingHeld(flow: string, declared: readonly string[]): UsageError {
+  const why = declared.includes(flow) ? 'it has not run yet, or keeps none' : thereIs('flow', declared)
+  return new UsageError(`flow '${flow}' has no time in a checkpoint store: ${why}`)
 }
 
 /**

@@ -30,5 +30,5 @@ export {
 } from './state-plan.js'
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
-export { type ChangedTopic, planTopics, topicFaults } from './topic-plan.js'
+export { type ChangedTopic, logEndsOf, planTopics, topicFaults } from './topic-plan.js'
 export type { FlowTopology, StageSummary, Topology } from './topology.js'

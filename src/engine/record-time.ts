@@ -19,16 +19,19 @@ export const recordTime = defineOperator({
     const ahead = new Ahead(usualAheadMs, clock)
     // As in Kafka Streams no window closes without a next record, but a partition that brings none holds up no other.
     time.configure({ outOfOrderMs: 0, idleAfterMs: 30_000, movesOn: false })
-    return operate<StreamRecord, StreamRecord>((output) => ({
-      next(record) {
-        const { timestamp, origin } = record
-        if (!isTimestamp(timestamp)) return context.reject(record, noTimeError(timestamp))
-        const error = ahead.errorOf(timestamp, undefined)
-        if (error !== undefined) return context.reject(record, error)
-        const behindMs = time.observe(origin.topic, origin.partition, timestamp)
-        output.next(behindMs === 0 ? record : record.at(timestamp, behindMs))
-      },
-    }))
+    return operate<StreamRecord, StreamRecord>((output) => {
+      ahead.forget()
+      return {
+        next(record) {
+          const { timestamp, origin } = record
+          if (!isTimestamp(timestamp)) return context.reject(record, noTimeError(timestamp))
+          const error = ahead.errorOf(timestamp, undefined)
+          if (error !== undefined) return context.reject(record, error)
+          const behindMs = time.observe(origin.topic, origin.partition, timestamp)
+          output.next(behindMs === 0 ? record : record.at(timestamp, behindMs))
+        },
+      }
+    })
   },
 })
 

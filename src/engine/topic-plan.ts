@@ -1,5 +1,5 @@
 import { concat, lastValueFrom } from 'rxjs'
-import type { CheckpointStore, Connection, HeldPartition, TopicFacts } from '../model/index.js'
+import type { CheckpointStore, Connection, HeldPartition, LogEnds, TopicFacts, TopicPartition } from '../model/index.js'
 import type { ConfigFault } from './config-error.js'
 import { forgottenOf } from './forgotten.js'
 import type { KeptState } from './state-plan.js'
@@ -21,6 +21,29 @@ export interface ChangedTopic {
 interface Asked {
   checkpointStore(name: string): CheckpointStore
   connection(name: string): Connection
+}
+
+/**
+ * Where the logs of partitions of a task begin and end, of those that there are; undefined where what the task reads has no logs
+ * that anybody could ask for. Errors: those of the connection.
+ */
+export async function logEndsOf(
+  task: string,
+  partitions: readonly TopicPartition[],
+  topology: Topology,
+  kept: readonly KeptState[],
+  asked: Pick<Asked, 'connection'>,
+): Promise<readonly LogEnds[] | undefined> {
+  const topics = new Set(partitions.map(({ topic }) => topic))
+  const inputs = kept.find((one) => one.task === task)?.part.inputs ?? []
+  const reads = ({ definition, options }: SourceNode) => definition.reads?.(options).topics
+  // What names no topics is the source of an internal one, and the only one of its task.
+  const source = inputs
+    .map((input) => input.source)
+    .find((one) => reads(one)?.some((topic) => topics.has(topic)) ?? true)
+  if (source?.connection === undefined) return undefined
+  const channel = topology.connections.get(source.connection)?.definition.channel
+  return channel?.logEnds?.(asked.connection(source.connection), partitions)
 }
 
 /**
@@ -56,13 +79,21 @@ async function changesOf(
   topology: Topology,
   asked: Asked,
 ): Promise<readonly Found[]> {
-  const factsOf = (topic: string) =>
-    held.flatMap((one) => (one.topic === topic && one.progress?.facts !== undefined ? [one.progress.facts] : []))
+  // Of a partition that is gone nobody will commit anything any more: what it says is not news for ever.
+  const factsOf = (topic: string, partitions = Number.POSITIVE_INFINITY) =>
+    held.flatMap((one) =>
+      one.topic === topic && one.partition < partitions && one.progress?.facts !== undefined
+        ? [one.progress.facts]
+        : [],
+    )
   const topics = (definition.reads?.(options).topics ?? []).filter((topic) => factsOf(topic).length > 0)
   const kind = connection === undefined ? undefined : topology.connections.get(connection)?.definition
   if (topics.length === 0 || connection === undefined || kind?.channel?.describe === undefined) return []
   const seen = await kind.channel.describe(asked.connection(connection), topics)
-  return topics.flatMap((topic) => compare(topic, factsOf(topic), seen.get(topic)) ?? [])
+  return topics.flatMap((topic) => {
+    const now = seen.get(topic)
+    return compare(topic, factsOf(topic, now?.partitions), now) ?? []
+  })
 }
 
 function compare(
@@ -70,6 +101,7 @@ function compare(
   facts: readonly TopicFacts[],
   now: Pick<TopicFacts, 'id' | 'partitions'> | undefined,
 ): Found | undefined {
+  if (facts.length === 0) return undefined
   const was = Math.max(...facts.map(({ partitions }) => partitions))
   if (now === undefined) return { topic, change: 'missing', was, now: 0 }
   const isAnother = now.id !== undefined && facts.some(({ id }) => id !== undefined && id !== now.id)

@@ -1,6 +1,14 @@
 import { defer, first, type Observable, repeat, tap, timer } from 'rxjs'
-import { type ErrorCode, type ErrorPlace, type Position, type TopicPartition, WeirError } from '../model/index.js'
-import type { SeenTopic, Spot } from '../state/topic-protocol/index.js'
+import {
+  type ErrorCode,
+  type ErrorPlace,
+  type LogEnds,
+  type Position,
+  partitionName,
+  type TopicPartition,
+  WeirError,
+} from '../model/index.js'
+import { offsetIn, type SeenTopic, type Spot } from '../state/topic-protocol/index.js'
 import {
   type ClientError,
   type ClientSettings,
@@ -183,6 +191,24 @@ export class TopicAdmin {
     for (const topic of new Set(moved.map(({ topic }) => topic))) await this.metadata(clients, topic)
     if (moved.length > 0) listed = await list()
     return listed.filter(({ error, offset }) => !error && offset >= 0)
+  }
+
+  /** Where these partitions begin and end, of those that there are. Errors: WEIR_SOURCE_UNREACHABLE. */
+  async logEnds(partitions: readonly TopicPartition[]): Promise<readonly LogEnds[]> {
+    const doing = `asking where ${partitions.map(partitionName).join(', ')} begin and end`
+    try {
+      const seen = await this.describe([...new Set(partitions.map(({ topic }) => topic))])
+      const there = partitions.filter(({ topic, partition }) => partition < (seen.get(topic)?.partitions ?? 0))
+      const [starts, ends] = await Promise.all([this.offsets(there, 'earliest'), this.offsets(there, 'latest')])
+      return there.map((one) => {
+        const [start, end] = [offsetIn(starts, one), offsetIn(ends, one)]
+        if (start !== undefined && end !== undefined) return { ...one, start, end }
+        throw new WeirError('WEIR_SOURCE_UNREACHABLE', `${doing}: no broker told that of ${partitionName(one)}`)
+      })
+    } catch (error) {
+      if (error instanceof WeirError) throw error
+      throw kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, { address: this.address })
+    }
   }
 
   async close(): Promise<void> {

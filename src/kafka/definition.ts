@@ -16,6 +16,7 @@ export const kafkaConnection = defineConnection({
     writer: (connection, request) => new KafkaChannelWriter(connection, request),
     source: (connection, request) => new KafkaChannelReader(connection, request),
     describe: (connection, topics) => connection.topics.describe(topics),
+    logEnds: (connection, partitions) => connection.topics.logEnds(partitions),
     table: (connection, request) => (connection.isEmbedded ? undefined : new KafkaTable(connection, request)),
   },
   checkpoints: (connection) => new KafkaCheckpoints(connection),

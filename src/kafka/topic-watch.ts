@@ -1,6 +1,7 @@
-import type { PartitionMap, Position, TopicPartition, WeirError } from '../model/index.js'
+import type { PartitionMap, Position, WeirError } from '../model/index.js'
 import {
   lookEveryMs,
+  offsetIn,
   type SeenTopic,
   TopicWatching,
   type WatchCommand,
@@ -137,7 +138,7 @@ export class TopicWatch {
     ])
     return asked.map(({ topic, partition }) => {
       const part = this.reader.parts.get(topic, partition)
-      const [start, end] = [offsetOf(starts, { topic, partition }), offsetOf(ends, { topic, partition })]
+      const [start, end] = [offsetIn(starts, { topic, partition }), offsetIn(ends, { topic, partition })]
       if (start !== undefined && part !== undefined) part.start = start
       return { topic, partition, position: part?.position, start, end }
     })
@@ -148,8 +149,4 @@ export class TopicWatch {
     if (!this.isOver) this.outage.failed(error)
     return { on: 'failed' }
   }
-}
-
-function offsetOf(positions: readonly Position[], { topic, partition }: TopicPartition): number | undefined {
-  return positions.find((one) => one.topic === topic && one.partition === partition)?.offset
 }

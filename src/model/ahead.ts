@@ -16,6 +16,11 @@ export class Ahead {
     private readonly clock: Clock,
   ) {}
 
+  /** The clock may have been set back since: it is asked anew, once an epoch, for to ask it for each record takes long. */
+  forget(): void {
+    this.knownTo = Number.NEGATIVE_INFINITY
+  }
+
   /** Why a record of this time and timestamp is to be rejected, if it is: WEIR_RECORD_AHEAD. */
   errorOf(ms: number, timestamp: number | undefined): WeirError | undefined {
     const own = timestamp !== undefined && isTimestamp(timestamp) ? timestamp : undefined

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { ErrorPlace } from './errors.js'
 import type { Logger } from './log.js'
+import type { TopicPartition } from './partition.js'
 import type { Key } from './record.js'
 import type { Position, SourceTask, TopicFacts } from './source.js'
 
@@ -53,6 +54,12 @@ export interface ChannelWriter {
   close(): Observable<never>
 }
 
+/** The offsets that a partition has: from the first one to before the second. */
+export interface LogEnds extends TopicPartition {
+  readonly start: number
+  readonly end: number
+}
+
 /** A topic that keeps the last message of each key. */
 export interface TableRequest {
   readonly topic: string
@@ -99,6 +106,8 @@ export interface ChannelKind<C = unknown> {
     connection: C,
     topics: readonly string[],
   ): Promise<ReadonlyMap<string, Pick<TopicFacts, 'id' | 'partitions'> | undefined>>
+  /** Where the logs of these partitions begin and end, of those that there are. Errors when nobody answers. */
+  logEnds?(connection: C, partitions: readonly TopicPartition[]): Promise<readonly LogEnds[]>
   /** Undefined where nobody else can read it: an embedded server. */
   table?(connection: C, request: TableRequest): TableChannel | undefined
 }

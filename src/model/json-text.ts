@@ -5,8 +5,8 @@ import { usualDepth } from './nesting.js'
 export type BigIntegers = 'reject' | 'bigint' | 'text'
 
 export interface JsonLimits {
-  /** How deep arrays and objects may nest. Default 100. */
-  readonly depth?: number
+  /** How deep arrays and objects may nest. Default 100; false leaves that to whoever takes the parts. */
+  readonly depth?: number | false
   readonly bigIntegers?: BigIntegers
 }
 
@@ -18,8 +18,8 @@ export function parseJson(given: string, { depth = usualDepth, bigIntegers = 're
   const text = given.charCodeAt(0) === 0xfeff ? given.slice(1) : given
   const value: unknown = JSON.parse(text)
   // Looking for long numbers and for brackets in the text would take half as long as parsing it.
-  if (isOrdinary(value, depth)) return value
-  if (nestsBeyond(value, depth)) throw new SyntaxError(`it nests deeper than ${depth}`)
+  if (isOrdinary(value, depth === false ? usualDepth : depth)) return value
+  if (depth !== false && nestsBeyond(value, depth)) throw new SyntaxError(`it nests deeper than ${depth}`)
   return parseExactly(text, bigIntegers)
 }
 
@@ -51,7 +51,8 @@ function isOrdinary(value: unknown, depth: number): boolean {
   return true
 }
 
-function nestsBeyond(value: unknown, depth: number): boolean {
+/** Whether arrays and objects nest deeper than `depth` in a parsed value. */
+export function nestsBeyond(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   return depth === 0 || Object.values(value).some((part) => nestsBeyond(part, depth - 1))
 }

@@ -55,20 +55,23 @@ export const eventTimeDefinition = defineOperator({
     const ahead = new Ahead(maxAhead === false ? Number.POSITIVE_INFINITY : maxAhead, clock)
     time.configure({ outOfOrderMs: outOfOrder, idleAfterMs: idleAfter })
     const readMs = timeReader()
-    return operate<StreamRecord, StreamRecord>((output) => ({
-      next(record) {
-        let ms: number
-        try {
-          ms = readMs(selector(record.value, record))
-        } catch (error) {
-          return context.reject(record, asWeirError(error, 'WEIR_RECORD_NO_TIME'))
-        }
-        const { topic, partition, timestamp } = record.origin
-        const error = ahead.errorOf(ms, timestamp)
-        if (error !== undefined) return context.reject(record, error)
-        output.next(record.at(ms, time.observe(topic, partition, ms)))
-      },
-    }))
+    return operate<StreamRecord, StreamRecord>((output) => {
+      ahead.forget()
+      return {
+        next(record) {
+          let ms: number
+          try {
+            ms = readMs(selector(record.value, record))
+          } catch (error) {
+            return context.reject(record, asWeirError(error, 'WEIR_RECORD_NO_TIME'))
+          }
+          const { topic, partition, timestamp } = record.origin
+          const error = ahead.errorOf(ms, timestamp)
+          if (error !== undefined) return context.reject(record, error)
+          output.next(record.at(ms, time.observe(topic, partition, ms)))
+        },
+      }
+    })
   },
 })
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { inspect } from 'node:util'
 import { concatMap, defer, EMPTY, finalize, from, NEVER, type Observable, repeat, takeUntil, timer } from 'rxjs'
 import { z } from 'zod'
 import {
@@ -10,6 +11,7 @@ import {
   duration,
   type Epoch,
   fn,
+  nestsBeyond,
   noHeaders,
   type PartitionEnd,
   type Position,
@@ -20,6 +22,7 @@ import {
   type SourceTask,
   StreamRecord,
   type TopicPartition,
+  usualDepth,
 } from '../model/index.js'
 import { type Identity, KnownItems, knownCodec } from './feed/known-items.js'
 import { Poller } from './feed/poller.js'
@@ -106,7 +109,8 @@ export const feedDefinition = defineSource({
 /**
  * Polls a JSON document over HTTP and emits the items that were not in it before, the oldest first. It asks politely:
  * not more often than `every`, with the ETag of what it has, and later where the server says `Retry-After`. A server
- * that does not answer is logged and asked again at the next turn. An item that can't be read is rejected by itself, once.
+ * that does not answer is logged and asked again at the next turn. An item that can't be read, or nests deeper than 100, is
+ * rejected by itself, once. Integers that a number can't hold come as bigints.
  *
  * Items may change: with `updated` an item that was changed comes again, and it is the same item as long as one of its ids
  * is.
@@ -128,6 +132,9 @@ interface Arrived {
   /** Why it can't be emitted. */
   readonly fault: unknown
 }
+
+/** All of a value as text, whatever it is; what lies deeper tells no two items apart. */
+const everything = { depth: usualDepth, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
 
 /** What an item tells of itself. */
 interface Told {
@@ -257,10 +264,11 @@ class FeedTask implements SourceTask {
   private tell(item: unknown): Told {
     const { id, time, updated } = this.options
     try {
+      if (nestsBeyond(item, usualDepth)) throw new TypeError(`it nests deeper than ${usualDepth}`)
       const identity = { ids: idsOf(id(item)), updated: updated && timeOf('updated', updated(item)) }
       return { item, time: timeOf('time', time(item)), identity, fault: undefined }
     } catch (fault) {
-      const text = hash('sha1', JSON.stringify(item) ?? String(item), 'base64')
+      const text = hash('sha1', inspect(item, everything), 'base64')
       return { item, time: Number.NEGATIVE_INFINITY, identity: { ids: [text], updated: undefined }, fault }
     }
   }

@@ -211,11 +211,12 @@ describe('connects again', () => {
   )
 
   test.each([
-    ['seconds', '7'],
-    ['a date', new Date(7_000).toUTCString()],
-  ])('after the %s of Retry-After', (_what, retryAfter) =>
+    ['seconds', '7', undefined],
+    ['date', new Date(7_000).toUTCString(), undefined],
+    ['date of a server that is a day ahead', new Date(86_407_000).toUTCString(), new Date(86_400_000).toUTCString()],
+  ])('after the %s of Retry-After', (_what, retryAfter, date) =>
     scripted(
-      (body) => [{ status: 503, retryAfter }, { body: body('a') }],
+      (body) => [{ status: 503, retryAfter, ...(date === undefined ? {} : { date }) }, { body: body('a') }],
       ({ bench, open, expectRecords }) => {
         expectRecords(bench.read(open(), [endless()]), '8s !').toBe('7s a')
       },

@@ -227,8 +227,18 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
 
     test.each([
       [['orders', 'payments', '--to', '3'], "flow 'orders' has no position of topic 'payments'"],
-      [['orders', 'orders', '--to', '3', '--partition', '1'], "flow 'orders' has no position of topic 'orders'"],
-      [['orders', 'orders', '--to', 'soon'], "--to: 'soon' is no offset"],
+      [['order', 'orders', '--to', '3'], "flow 'order' has no position in a checkpoint store: there is flow orders"],
+      [
+        ['orders', 'orders', '--to', '3', '--partition', '1'],
+        "no position of partition 1 of topic 'orders': there is partition 2",
+      ],
+      [['orders', 'orders', '--to', '3', '--partition', ''], "--partition: '' is no number of a partition"],
+      [['orders', 'orders', '--to', 'soon'], "--to: 'soon' is no offset: write a number, 'earliest' or 'latest'"],
+      // A variable that nobody has set would have it read all again.
+      [['orders', 'orders', '--to', ''], "--to: '' is no offset"],
+      [['orders', 'orders', '--to', ' '], "--to: ' ' is no offset"],
+      [['orders', 'orders', '--to', '1e3'], "--to: '1e3' is no offset"],
+      [['orders', 'orders', '--to=-1'], "--to: '-1' is no offset"],
       [['orders', 'orders'], '--to <offset>'],
     ])('of %j ends with 2', async (asked, message) => {
       expect(await weir('state', 'set-position', ...asked)).toMatchObject({
@@ -274,7 +284,8 @@ describe.skipIf(missing !== undefined)(`state in Redis${missing === undefined ? 
       [['orders', '--to', 'soon'], "--to: 'soon' is no time"],
       [['orders', '--to', '5'], "--to: '5' is no time"],
       [['orders'], '--to <time>'],
-      [['payments', '--to', '2026-01-01'], "flow 'payments' has no time"],
+      [['orders', '--to', ''], "--to: '' is no time"],
+      [['payments', '--to', '2026-01-01'], "flow 'payments' has no time in a checkpoint store: there is flow orders"],
     ])('of %j ends with 2', async (asked, message) => {
       expect(await weir('state', 'set-time', ...asked)).toMatchObject({
         code: 2,

@@ -224,6 +224,23 @@ describe('one bad item', () => {
     expect(rejected.map(([item]) => item)).toEqual([b])
   })
 
+  test.each([
+    ['before JSON gives up', 1_000],
+    ['beyond what any stack takes', 200_000],
+  ])('is one that nests %s, once, and the others come', async (_what, depth) => {
+    const deep = `{"id":"b2","at":1,"more":${'['.repeat(depth)}${']'.repeat(depth)}}`
+    server.answer = (response) => response.end(`{"items":[${deep},${JSON.stringify(a)},${JSON.stringify(c)}]}`)
+    expect(await ids(open(), 3, timer(300))).toEqual(['a1', 'a3'])
+    expect(rejected.map(([, error]) => error)).toEqual(['it nests deeper than 100'])
+  })
+
+  test('is none of those that only a 64-bit integer tells apart', async () => {
+    const texts = ['9007199254740992', '9007199254740993']
+    server.answer = (response) => response.end(`{"items":[${texts.map((id) => `{"id":${id},"at":1}`).join()}]}`)
+    const task = open({ id: ({ id }: Item) => String(id), key: undefined })
+    expect((await ids(task, 2)).map(String)).toEqual(texts)
+  })
+
   test('is none that ends an epoch twice: a policy that fails replays it', async () => {
     server.items = [a, bad]
     const task = open()

@@ -9,6 +9,7 @@ export interface Script {
   readonly status?: number
   readonly contentType?: string
   readonly retryAfter?: string
+  readonly date?: string
   readonly body?: Observable<Piece>
   /** Breaks the request itself. */
   readonly error?: unknown
@@ -49,6 +50,7 @@ export class ScriptedStream {
         status: script.status ?? 200,
         contentType: script.contentType ?? 'text/event-stream',
         retryAfter: script.retryAfter ?? null,
+        date: script.date ?? null,
         piece: () => body.piece(),
       })
     })

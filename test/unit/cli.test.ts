@@ -252,7 +252,7 @@ describe('a process', () => {
   const listening = /listening on (http:\/\/localhost:\d+)/
   const post = (url: string) => fetch(`${url}/orders`, { method: 'POST', body: '{"id":1}' })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and ends with 0', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('drains at %s and ends with 0', async (signal) => {
     config()
     const { child, ended, says, text } = start('run', 'orders')
     const [, url = ''] = await says(listening)
@@ -275,6 +275,23 @@ describe('a process', () => {
     await says(/stopping/)
     child.kill(signal)
     expect(await ended).toBe(signal)
+  })
+
+  test('drains when its terminal is closed, which tells it so twice and takes its outputs away', async () => {
+    config('mapAsync(async (value) => { await new Promise((resolve) => setTimeout(resolve, 500)); return value }), ')
+    const { child, ended, says } = start('run')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"orders","msg":"running"/)
+    const answer = post(url)
+    await says(/"flow":"visits","msg":"running"/)
+    child.stdout.destroy()
+    child.stderr.destroy()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    child.kill('SIGHUP')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    child.kill('SIGHUP')
+    expect((await answer).status).toBe(202)
+    expect(await ended).toBe(0)
   })
 
   test('ends with 1 when its port is taken, and says what to do', async () => {

@@ -55,6 +55,30 @@ test('within the hour it counts, and so it does without a bound', () => {
   expect(played([start, start + 11], start, { maxAhead: '10ms' }).rejected).toEqual(['WEIR_RECORD_AHEAD'])
 })
 
+test.each([
+  ['told by eventTime', [eventTime<{ t: number }>(({ t }) => t)]],
+  ['of the source', []],
+])('a clock that was ahead, and is set back, lets no time pass any more that it allowed, %s', (_, times) => {
+  const declared = flow(
+    kafka.source({ topic: 't' }),
+    json<{ t: number }>(),
+    ...(times as [Timing]),
+    aggregate('n', { window: tumbling(10), of: count() }),
+    listSink(),
+  )
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(declared, scheduler, { epoch: { everyMs: 50 } })
+  const began = virtual.clock.now()
+  const append = (at: number, t: number) => virtual.append(at, { t }, { timestamp: t })
+  append(0, began)
+  append(500, began - hour)
+  scheduler.schedule(() => virtual.start(), 0)
+  scheduler.schedule(() => virtual.clock.jump(-3 * hour), 200)
+  scheduler.schedule(() => virtual.stop(), 1_000)
+  scheduler.flush()
+  expect(virtual.deadLetters.map(({ error }) => error.code)).toEqual(['WEIR_RECORD_AHEAD'])
+})
+
 test.each([[undefined], [-1]])('with the timestamp %s the clock counts', (timestamp) => {
   expect(played([start, Date.UTC(2999, 0), start + 20], timestamp)).toEqual({
     starts: [start],

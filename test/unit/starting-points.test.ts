@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { TopicAdmin } from '../../src/kafka/admin.js'
 import type { GroupConsumer } from '../../src/kafka/consumer.js'
 import type { ReaderOptions } from '../../src/kafka/reader-options.js'
@@ -159,6 +159,22 @@ describe('the number of partitions', () => {
     const options = { keeps: 'state by key' } as const
     const late = await begin({ now: { id: 'a', partitions: 2 }, given, assigned: [0], options })
     expect(late).toMatchObject({ offsets: { 0: 10 }, noticed: [] })
+  })
+
+  test('that is less, of one that was made anew, is told as what it is', async () => {
+    const scene = { now: { id: 'b', partitions: 1 }, given, assigned: [0] }
+    const warn = vi.fn()
+    const read = await begin({ ...scene, options: { onRecreated: 'restart', log: { ...silentLogger, warn } } })
+    expect(read).toMatchObject({ offsets: { 0: 0 }, noticed: [{ change: 'recreated' }, { change: 'recreated' }] })
+    expect(warn.mock.calls.map(([, text]) => text)).toEqual([
+      "reading topic 'orders': topic 'orders' has 1 partitions and had 3: nobody waits for those that are gone",
+      "reading topic 'orders': topic 'orders' was deleted and created again: it is read from its beginning",
+    ])
+    const options = { keeps: 'state by key' } as const
+    await expect(begin({ ...scene, options })).rejects.toMatchObject({ code: 'WEIR_SOURCE_RECREATED' })
+    await expect(begin({ ...scene, options: { ...options, onRecreated: 'restart' } })).rejects.toMatchObject({
+      code: 'WEIR_SOURCE_REPARTITIONED',
+    })
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../model/index.js'
+import { type Clock, parseJson } from '../../model/index.js'
 import { boundedText } from '../internal/bounded-text.js'
 import { retryAfterMs } from '../internal/retry-after.js'
 
@@ -37,17 +37,19 @@ export class Poller {
   private async ask(signal: AbortSignal): Promise<{ readonly body: unknown } | undefined> {
     const { url, everyMs, maxBytes, clock } = this.options
     const response = await fetch(url, { headers: this.headers(), signal })
-    const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.now())
+    const { headers } = response
+    const pauseMs = retryAfterMs(headers.get('retry-after'), headers.get('date'), clock.now())
     if (pauseMs > everyMs) this.dueAt = clock.scheduler.now() + pauseMs
     if (response.status !== 200) {
       await response.body?.cancel()
       if (response.status === 304) return undefined
       throw new Error(`it answered ${response.status}`)
     }
-    const body: unknown = JSON.parse(await boundedText(response, maxBytes))
+    // An item that nests too deep is that item's fault.
+    const body = parseJson(await boundedText(response, maxBytes), { depth: false, bigIntegers: 'bigint' })
     // Only now: a document that was cut off is asked for in full again.
-    this.etag = response.headers.get('etag') ?? undefined
-    this.modified = response.headers.get('last-modified') ?? undefined
+    this.etag = headers.get('etag') ?? undefined
+    this.modified = headers.get('last-modified') ?? undefined
     return { body }
   }
 

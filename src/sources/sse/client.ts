@@ -7,6 +7,8 @@ export interface Answer {
   readonly contentType: string | undefined
   /** The header of that name, as it is. */
   readonly retryAfter: string | null
+  /** What the server's clock says, as its header has it. */
+  readonly date: string | null
   /** The next piece of the body, or null at its end. What nobody asks for is not read, and waits at the server. */
   piece(): Observable<Uint8Array | null>
 }
@@ -33,6 +35,7 @@ function answerOf({ status, headers, body }: Response): Answer {
     status,
     contentType: headers.get('content-type') ?? undefined,
     retryAfter: headers.get('retry-after'),
+    date: headers.get('date'),
     piece: () =>
       defer(() => from(reader?.read() ?? Promise.resolve({ done: true, value: undefined }))).pipe(
         map(({ done, value }) => (done || value === undefined ? null : (value as Uint8Array))),

@@ -103,7 +103,7 @@ export class EventStream {
   }
 
   private judge(verdict: Exclude<ReturnType<typeof verdictOf>, 'stream'>, answer: Answer): WeirError {
-    this.retryAfterMs = retryAfterMs(answer.retryAfter, this.parts.clock.now())
+    this.retryAfterMs = retryAfterMs(answer.retryAfter, answer.date, this.parts.clock.now())
     const fault = faultOf(verdict, this.parts.url, answer)
     if (verdict !== 'foreign') return fault
     return ++this.foreign < foreignAnswers ? fault : lasting(fault, this.foreign)

@@ -88,15 +88,17 @@ export class TopicBeginning {
   private committed(group: readonly GroupPosition[]): BeginningCommand {
     const { partitions, given, remembered } = this.known
     this.told = [...given, ...group]
+    this.kept = partitions.flatMap((partition) => this.chosen(partition, group) ?? [])
     for (const [topic, now] of this.seen) {
       const last = remembered.get(topic)
       // With the topic its offsets have gone from the group: only this process knows that there was another.
       const isTold = this.told.some((position) => position.topic === topic && position.facts !== undefined)
       if (last !== undefined && isAnother(last, now) && !isTold)
         this.judgement.replace(topic, { id: now.id, was: last.id })
-      this.compareCounts(topic, now)
+      // Of another topic it is told that it is another, before how many partitions that has.
+      if (this.rules.onRecreated !== 'fail' || this.ofTheseTopics.length === this.kept.length)
+        this.compareCounts(topic, now)
     }
-    this.kept = partitions.flatMap((partition) => this.chosen(partition, group) ?? [])
     return { do: 'bound', partitions, afterMs: 0 }
   }
 

@@ -58,11 +58,12 @@ export class Judgement {
   repartition(topic: string, was: number, now: number, isNews = true): void {
     const { doing, keeps, onGrown } = this.rules
     const text = `${doing}: topic '${topic}' has ${now} partitions and had ${was}`
-    const change = { topic, change: 'grown' } as const
+    // Fewer has only one that was made anew.
+    const change = { topic, change: now < was ? 'recreated' : 'grown' } as const
     if (keeps === 'state by key' && onGrown === 'fail')
       throw this.found({ change }, grownError(topic, text, this.rules))
     if (!isNews) return
-    const told = `${text}: those that are new are read from their beginning`
+    const told = `${text}: ${now < was ? 'nobody waits for those that are gone' : 'those that are new are read from their beginning'}`
     this.findings.push({ change, text: told, about: { topic, was, now } })
   }
 
