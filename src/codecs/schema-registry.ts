@@ -1,3 +1,4 @@
+import { Agent } from 'node:https'
 import type * as Registry from '@confluentinc/schemaregistry'
 import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
 import { catchError, defer, finalize, map, type Observable, share, tap, throwError } from 'rxjs'
@@ -14,6 +15,14 @@ const options = z.strictObject({
     .describe('Where the registry is. Empty: there is none, and values are plain JSON.'),
   user: z.string().optional().describe('The user, where the registry asks for one.'),
   password: z.string().optional().describe('The password of the user.'),
+  ssl: z
+    .strictObject({
+      ca: z.string().optional().describe('The certificate authorities to trust, in PEM.'),
+      cert: z.string().optional().describe("This client's certificate, in PEM."),
+      key: z.string().optional().describe("This client's key, in PEM."),
+    })
+    .optional()
+    .describe('Certificates of your own, where `url` says https.'),
   timeout: clientDuration.default(5_000).describe('How long the registry may take to answer.'),
 })
 
@@ -114,11 +123,11 @@ export class SchemaRegistry implements Connection {
   }
 
   private connect(): Client {
-    const { url, user, password = '', timeout } = this.settings
+    const { url, user, password = '', timeout, ssl } = this.settings
     const { SchemaRegistryClient } = loadPeer<typeof Registry>(peer, 'the schema registry')
     return new SchemaRegistryClient({
       baseURLs: [url.replace(/\/+$/, '')],
-      createAxiosDefaults: { timeout },
+      createAxiosDefaults: { timeout, ...(ssl === undefined ? {} : { httpsAgent: new Agent(ssl) }) },
       // The epoch is tried again, with pauses that show in the log.
       maxRetries: 0,
       ...(user === undefined

@@ -73,6 +73,9 @@ export interface TaskParts {
   readonly observer: Observer
 }
 
+/** How often a task that has nothing to commit does so all the same, ms: only so it learns that somebody has set its position. */
+const idleCommitMs = 5_000
+
 /**
  * One running flow. It does one thing after another, each a step: connect, take a change of the assignment, run an
  * epoch, or recover from a failed one. So nothing here has to guard against anything else that runs.
@@ -96,8 +99,9 @@ export class FlowTask {
   /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
-  /** Whether the running epoch has anything to commit. */
+  /** Whether the running epoch has anything to commit, and when one had that last. */
   private isKept = false
+  private keptAt: number
   /** Offsets that the sources are given on the side. */
   private readonly mirrors = new Subject<Observable<never>>()
   private readonly ends: PartitionEnds
@@ -111,7 +115,7 @@ export class FlowTask {
     this.restoring = new RestoreProgress(parts.clock, parts.log)
     this.losses = new StoreLosses(parts.stores, parts.clock, parts.log)
     this.ends = new PartitionEnds(parts.pipeline.sources, parts.clock)
-    this.since = parts.clock.scheduler.now()
+    this.since = this.keptAt = parts.clock.scheduler.now()
   }
 
   /** Runs until `stop`. Errors when the flow has failed too often, or with an error that no retry mends. */
@@ -398,14 +402,16 @@ export class FlowTask {
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
-    const { stores, contexts, time, name: task } = this.parts
+    const { stores, contexts, time, clock, name: task } = this.parts
     const partitions = positions.map((position) =>
       stores.commit(position, { ...time.progressOf(position), facts: position.facts }),
     )
     const { transaction } = this
     if (transaction === undefined) return EMPTY
     const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
-    this.isKept = !isUnchanged || contexts.hasWritten() || time.hasNews || time.hasMovedOn(this.interrupted)
+    const isDue = clock.scheduler.now() - this.keptAt >= idleCommitMs
+    this.isKept = !isUnchanged || contexts.hasWritten() || time.hasNews || time.hasMovedOn(this.interrupted) || isDue
+    if (this.isKept) this.keptAt = clock.scheduler.now()
     return this.isKept ? transaction.commit({ task, partitions }) : this.rollback()
   }
 

@@ -68,18 +68,24 @@ export class TopicTools {
   }
 
   /** Writes `r<from>`, … to a partition; resolves when all are acknowledged. */
-  async fill(topic: string, partition: number, from: number, to: number, key = 'key'): Promise<void> {
+  fill(topic: string, partition: number, from: number, to: number, key = 'key'): Promise<void> {
+    const texts = Array.from({ length: to - from }, (_, index) => `r${from + index}`)
+    return this.put(topic, partition, texts, key)
+  }
+
+  /** Writes records of these texts to a partition; resolves when all are acknowledged. */
+  async put(topic: string, partition: number, texts: readonly string[], key = 'key'): Promise<void> {
     // A client of its own: one that knew the topic before has to learn of what has become of it.
     const producer = new (nativeClient().Producer)({ 'metadata.broker.list': this.bootstrap, dr_cb: true, acks: -1 })
     await call((done) => producer.connect({}, done))
     producer.setPollInterval(10)
-    let left = to - from
+    let left = texts.length
     await new Promise<void>((resolve, reject) => {
       producer.on('delivery-report', (error) => {
         if (error) reject(error)
         else if (--left === 0) resolve()
       })
-      for (let index = from; index < to; index++) producer.produce(topic, partition, Buffer.from(`r${index}`), key)
+      for (const text of texts) producer.produce(topic, partition, Buffer.from(text), key)
     })
     await disconnect(producer)
   }

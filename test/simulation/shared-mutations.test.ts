@@ -229,7 +229,7 @@ describe('the engine itself, with internal topics', busy, () => {
       if (context.stage === 'windows') inside.closedFor = () => (time.isWhole ? time.closed : Number.NEGATIVE_INFINITY)
       return original.call(this, record, part)
     })
-    expect(firstBroken(/dead letters of trailing/, {}, 116)).toMatch(/^what is rejected does not come out/)
+    expect(firstBroken(/dead letters of trailing/, {}, 128)).toMatch(/^what is rejected does not come out/)
   })
 
   test('state of partitions that were given back stays', () => {

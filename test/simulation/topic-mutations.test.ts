@@ -99,7 +99,7 @@ describe('topics that change', busy, () => {
       this.remove([partition])
       add.call(this, partition, progress)
     })
-    expect(firstBroken(/^copies of a changing topic, exactly/, {}, 198)).toMatch(allDone)
+    expect(firstBroken(/^copies of a changing topic, exactly/, {}, 112)).toMatch(allDone)
   })
 
   test('what is read is taken for the topic that was last seen', () => {

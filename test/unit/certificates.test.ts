@@ -1,11 +1,17 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttps } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { firstValueFrom } from 'rxjs'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { schemaRegistry } from '../../src/codecs/schema-registry.js'
 import { cassandra, mysql, postgres, redis } from '../../src/index.js'
-import { messageOf, silentLogger, systemClock } from '../../src/model/index.js'
+import { type ConnectionContext, messageOf, silentLogger, systemClock } from '../../src/model/index.js'
 import { clientConfig, connectionOptions } from '../../src/postgres/options.js'
 import { withoutTls } from '../../src/postgres/url-tls.js'
 import { Poller } from '../../src/sources/feed/poller.js'
@@ -138,6 +144,70 @@ describe('what is asked over HTTPS', { timeout: 60_000 }, () => {
       expect(server.said).toBe(0)
     },
   )
+})
+
+describe('an authority of your own', { timeout: 60_000 }, () => {
+  const item = JSON.stringify({ items: [{ id: 'quake', at: 1 }] })
+  const answers: Record<string, [type: string, body: string]> = {
+    '/feed': ['application/json', item],
+    '/events': ['text/event-stream', 'data: edit\n\n'],
+    '/schemas/ids/1': ['application/json', '{"schema":"\\"string\\""}'],
+  }
+  let server: ReturnType<typeof createHttps>
+  let cwd: string
+  let url: string
+  beforeAll(async () => {
+    server = createHttps(certificate, (request, response) => {
+      const [type, body] = answers[(request.url ?? '').split('?')[0] ?? ''] ?? ['text/plain', '']
+      response.writeHead(200, { 'content-type': type }).write(body)
+      if (type !== 'text/event-stream') response.end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    url = `https://localhost:${(server.address() as AddressInfo).port}`
+    cwd = mkdtempSync(join(tmpdir(), 'weir-authority-'))
+    writeFileSync(
+      join(cwd, 'flows.config.ts'),
+      `import { consoleSink, defineConfig, feed, flow, memory, sse } from 'weirflow'
+       const items = (document: any) => document.items
+       export default defineConfig({ app: 'x', checkpoints: memory(), flows: {
+         feed: flow(feed({ url: '${url}/feed', items, id: (item: any) => item.id, time: (item: any) => item.at }), consoleSink()),
+         events: flow(sse({ url: '${url}/events', onError: 'skip' }), consoleSink()),
+       } })`,
+    )
+    for (const [name, { cert }] of Object.entries({ own: certificate, foreign: selfSigned() }))
+      writeFileSync(join(cwd, `${name}.pem`), cert)
+  })
+  afterAll(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(cwd, { recursive: true })
+  })
+
+  test.each([
+    ['own', [/quake/, /edit/]],
+    ['foreign', [/polling.+NODE_EXTRA_CA_CERTS/, /reading.+NODE_EXTRA_CA_CERTS/]],
+  ] as const)('named by NODE_EXTRA_CA_CERTS, %s, counts for feeds and streams of events', async (name, patterns) => {
+    const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(cwd, `${name}.pem`) }
+    const child = spawn(process.execPath, [command, 'run', '--port', '0'], { cwd, env })
+    let text = ''
+    for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    try {
+      for (const pattern of patterns) await expect.poll(() => text, { timeout: 40_000 }).toMatch(pattern)
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
+  test('of a schema registry is its option ssl', async () => {
+    const { definition } = schemaRegistry
+    const ask = async (ssl: object) => {
+      const registry = definition.open(definition.options.parse({ url, ssl, timeout: '5s' }), {} as ConnectionContext)
+      return firstValueFrom(registry.schema(1)).finally(() => registry.close())
+    }
+    expect(await ask({ ca: certificate.cert })).toEqual({ schema: '"string"', type: 'AVRO' })
+    await expect(ask({ ca: selfSigned().cert })).rejects.toThrow(/self-signed certificate/)
+  })
 })
 
 describe('what a URL of postgres says about TLS', () => {
