@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { postgresSinkUnderTest } from './postgres-sink-under-test.js'
 import { openPostgres } from './postgres-under-test.js'
 import { oddities, refusals, sinkContract } from './sinks.contract.js'
+import { viewSinkUnderTest } from './view-sink-under-test.js'
 
 const embedded = (joins: boolean, options = {}) => {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'weir-embedded-'))
@@ -17,3 +18,5 @@ const embedded = (joins: boolean, options = {}) => {
 
 sinkContract('embedded Postgres, in the transaction of the epoch', () => embedded(true), refusals, oddities)
 sinkContract('embedded Postgres, on its own', () => embedded(false, { writers: 3 }), refusals, oddities)
+
+sinkContract('a view', viewSinkUnderTest, refusals, oddities)

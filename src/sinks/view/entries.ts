@@ -37,8 +37,9 @@ function checked(entry: unknown): ViewEntry {
   if (table.includes('\0')) throw refused('the name of its table has the character 0')
   checkName(table, 'the name of its table', most.table)
   checkName(key, 'its key', most.key)
-  if (Number.isNaN(Number(expires ?? 0))) throw refused('its `expires` is no time')
-  return { table, key, value: shown(value), expires: expires as ViewEntry['expires'] }
+  const end = Number(expires ?? 0)
+  if (Number.isNaN(end)) throw refused('its `expires` is no time')
+  return { table, key, value: shown(value), ...(expires === undefined ? {} : { expires: end }) }
 }
 
 function checkName(name: string, what: string, length: number): void {
