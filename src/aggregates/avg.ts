@@ -1,10 +1,10 @@
 import type { Aggregate } from './aggregate.js'
-import { isThere, type Maybe } from './internal/missing.js'
+import { isNumber, type Maybe } from './internal/missing.js'
 
 type Mean = [sum: number, count: number]
 
 /**
- * The mean of a number of each record; undefined while there is none. Null, undefined and NaN are skipped, and counted in
+ * The mean of a number of each record; undefined while there is none. What is no number (null, undefined, NaN, text) is skipped, and counted in
  * `weir_values_skipped_total`.
  */
 export function avg<V>(of: (value: V) => Maybe<number>): Aggregate<V, Mean, number | undefined> {
@@ -12,7 +12,7 @@ export function avg<V>(of: (value: V) => Maybe<number>): Aggregate<V, Mean, numb
     init: () => [0, 0],
     add(mean, value, _record, skip) {
       const number = of(value)
-      if (isThere(number)) {
+      if (isNumber(number)) {
         mean[0] += number
         mean[1]++
       } else skip?.()

@@ -71,12 +71,17 @@ const codec: StoreCodec<GrowingSet> = {
   size: ({ bytes }) => bytes,
 }
 
-/** How many different values there are, exactly: it keeps every one of them. */
+/**
+ * How many different values there are, exactly: it keeps every one of them. Objects, of which no two are the same, are skipped,
+ * and counted in `weir_values_skipped_total`.
+ */
 export function countDistinct<V>(of: (value: V) => Element): Aggregate<V, GrowingSet, number> {
   return {
     init: () => new GrowingSet(),
-    add(set, value) {
-      set.add(of(value))
+    add(set, value, _record, skip) {
+      const element: unknown = of(value)
+      if (typeof element === 'object' && element !== null) skip?.()
+      else set.add(element as Element)
       return set
     },
     merge(set, other) {

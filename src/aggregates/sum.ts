@@ -1,13 +1,13 @@
 import type { Aggregate } from './aggregate.js'
-import { isThere, type Maybe } from './internal/missing.js'
+import { isNumber, type Maybe } from './internal/missing.js'
 
-/** The sum of a number of each record. Null, undefined and NaN are skipped, and counted in `weir_values_skipped_total`. */
+/** The sum of a number of each record. What is no number (null, undefined, NaN, text) is skipped, and counted in `weir_values_skipped_total`. */
 export function sum<V>(of: (value: V) => Maybe<number>): Aggregate<V, number, number> {
   return {
     init: () => 0,
     add(total, value, _record, skip) {
       const number = of(value)
-      if (isThere(number)) return total + number
+      if (isNumber(number)) return total + number
       skip?.()
       return total
     },

@@ -1,6 +1,7 @@
 import type { StoreCodec } from '../model/index.js'
 import type { Aggregate } from './aggregate.js'
 import { type Element, Heaviest } from './internal/heaviest.js'
+import { isNumber } from './internal/missing.js'
 
 export interface TopKOptions<V> {
   /** How many are told. */
@@ -34,6 +35,9 @@ type Line = readonly [key: Element, count: number, error: number]
  * This is Space-Saving (Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in data
  * streams", ICDT 2005), merged as Agarwal et al. ("Mergeable summaries", PODS 2012) show to keep the bound: a key that
  * one summary does not count may have had as much as the least that this one counts.
+ *
+ * A record without a key (text or a number), or with a weight that is none, is skipped, and counted in
+ * `weir_values_skipped_total`.
  */
 export function topK<V, K extends Element>(
   of: (value: V) => K,
@@ -43,8 +47,10 @@ export function topK<V, K extends Element>(
     throw new RangeError(`declaring topK: k is ${k} and capacity ${capacity}, where 1 <= k <= capacity is expected`)
   return {
     init: () => new Heaviest(capacity),
-    add(heaviest, value) {
-      heaviest.add(of(value), weight(value))
+    add(heaviest, value, _record, skip) {
+      const [key, heavy]: readonly unknown[] = [of(value), weight(value)]
+      if (isElement(key) && isNumber(heavy) && heavy >= 0) heaviest.add(key, heavy)
+      else skip?.()
       return heaviest
     },
     merge(heaviest, other) {
@@ -57,6 +63,10 @@ export function topK<V, K extends Element>(
     },
     codec: codecOf(capacity),
   }
+}
+
+function isElement(key: unknown): key is Element {
+  return typeof key === 'string' || typeof key === 'number'
 }
 
 function codecOf(capacity: number): StoreCodec<Heaviest> {

@@ -2,6 +2,9 @@ import { z } from 'zod'
 import { asWeirError, defineOperator, fn, type Operator, operate, type StreamRecord } from '../model/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
+/** How many values a record may become, before the first is passed on. */
+const mostValues = 1_000_000
+
 type Project<V, W> = (value: V, record: StreamRecord<V>) => Iterable<W>
 
 export const flatMapDefinition = defineOperator({
@@ -16,8 +19,7 @@ export const flatMapDefinition = defineOperator({
       next(record) {
         let values: readonly unknown[]
         try {
-          const made = project(record.value, record)
-          values = Array.isArray(made) ? made : [...made]
+          values = listOf(project(record.value, record))
         } catch (error) {
           return context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
         }
@@ -26,10 +28,21 @@ export const flatMapDefinition = defineOperator({
     })),
 })
 
+/** Errors with a RangeError where there is no end of them: a record must not take all memory. */
+function listOf(made: Iterable<unknown>): readonly unknown[] {
+  if (Array.isArray(made)) return made
+  const values: unknown[] = []
+  for (const value of made) {
+    if (values.length === mostValues) throw new RangeError(`it makes more than ${mostValues} values of one record`)
+    values.push(value)
+  }
+  return values
+}
+
 /**
  * Makes none, one or many values of each value, in order; key, time, headers and origin stay.
  * All values of a record are made before the first is passed on, so that one which is rejected halfway leaves none
- * behind. A dead letter of one of them is the record that they were made of, as its source read it: replayed, it makes all of
+ * behind, and a record that becomes more than a million is rejected. A dead letter of one of them is the record that they were made of, as its source read it: replayed, it makes all of
  * them again. A record for which `project` throws is rejected with WEIR_STAGE_FAILED; by default that ends the epoch.
  */
 export function flatMap<V, W>(project: Project<V, W>, options: RejectingStage = {}): Operator<V, W> {

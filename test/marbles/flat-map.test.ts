@@ -78,6 +78,24 @@ test(
   }),
 )
 
+test(
+  'rejects a record that becomes endlessly many',
+  marbles(({ operator, records, expectRecords, expectRejections, expectSubscriptions }) => {
+    const endless = function* (value: number) {
+      if (value === 1) yield 1
+      else for (;;) yield value
+    }
+    const source = records('-b-d-b---|', values)
+    const subs = '          ^--------!'
+    const expected = '      -x---x---|'
+    const rejected = '      ---r'
+
+    expectRecords(source.pipe(operator(flatMap(endless, { onError: 'dead-letter' })))).toBe(expected, values)
+    expectRejections(rejected, { r: 'WEIR_STAGE_FAILED' })
+    expectSubscriptions(source.subscriptions).toBe(subs)
+  }),
+)
+
 test('stops a synchronous source when the stage after it has enough', () => {
   const asked: number[] = []
   marbles(({ operator, expectRecords }) => {

@@ -233,15 +233,23 @@ test.each([[false], [true]])(
     const declared = flow(
       kafka.source({ topic: 't' }),
       json<Item>(),
-      aggregate('mean', { of: { mean: avg(({ v }: Item) => v as number), n: count() } }),
+      aggregate('mean', {
+        of: {
+          mean: avg(({ v }: Item) => v as number),
+          sum: sum(({ v }: Item) => v as number),
+          different: countDistinct(({ v }: Item) => v as number),
+          n: count(),
+        },
+      }),
       listSink(),
     )
     const virtual = new VirtualFlow(declared, scheduler, { repartition })
-    for (const [index, v] of [null, 2, undefined, 4].entries()) virtual.append(index + 1, { v })
+    for (const [index, v] of [null, 2, undefined, 4, '7', true, { n: 1 }, { n: 1 }].entries())
+      virtual.append(index + 1, { v })
     scheduler.schedule(() => virtual.start(), 0)
     scheduler.schedule(() => virtual.stop(), 500)
     scheduler.flush()
-    expect(virtual.committed.at(-1)?.value).toEqual({ key: null, value: { mean: 3, n: 4 } })
-    expect(virtual.status()?.stages.find(({ stage }) => stage === 'mean')?.skipped).toBe(2)
+    expect(virtual.committed.at(-1)?.value).toEqual({ key: null, value: { mean: 3, sum: 6, different: 6, n: 8 } })
+    expect(virtual.status()?.stages.find(({ stage }) => stage === 'mean')?.skipped).toBe(6 + 6 + 2)
   },
 )

@@ -115,5 +115,13 @@ describe('the heaviest, counted in bounded memory', () => {
 test('what can be counted is checked where it is declared, and weighed where it comes', () => {
   expect(() => topK(String, { k: 0 })).toThrow(RangeError)
   expect(() => topK(String, { k: 10, capacity: 9 })).toThrow(RangeError)
-  expect(() => add(heaviest.init(), [{ user: 'ann', bytes: -1 }])).toThrow("weighing 'ann': -1 is no weight")
+  let skipped = 0
+  const given = [-1, Number.NaN, '7', undefined, null, 1n].map((bytes) => ({ user: 'ann', bytes: bytes as number }))
+  const odd = [null, undefined, {}, Symbol('user')].map((user) => ({ user: user as string, bytes: 1 }))
+  const counted = [...given, ...odd, { user: 'bob', bytes: 2 }].reduce(
+    (held, value) => heaviest.add(held, value, undefined as never, () => skipped++),
+    heaviest.init(),
+  )
+  expect(heaviest.result(counted)).toEqual([{ key: 'bob', count: 2, error: 0 }])
+  expect(skipped).toBe(10)
 })
