@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installKafka } from './kafka-install.js'
+import { findProgram } from './server-support.js'
 
 const policy = `
 import java.util.Map;
@@ -24,7 +25,7 @@ export function topicPolicy() {
   const classes = mkdtempSync(join(tmpdir(), 'weir-policy-'))
   const source = join(classes, 'Policy.java')
   writeFileSync(source, policy)
-  execFileSync('javac', ['-cp', installKafka().jars, '-d', classes, source], { stdio: 'pipe' })
+  execFileSync(findProgram('javac') ?? '', ['-cp', installKafka().jars, '-d', classes, source], { stdio: 'pipe' })
   return {
     settings: { 'create.topic.policy.class.name': 'Policy' },
     classes,
