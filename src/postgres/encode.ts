@@ -76,8 +76,6 @@ function arrayText(elements: readonly ArrayElement[]): string {
 }
 
 const toQuote = /["\\]/
-const toEscape = /[\\\n\r\t]/
-const copyEscapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** Texts of a column, as an array literal. Errors: `UnencodableError` for what UTF-8 can't carry. */
 export function columnText(texts: readonly (string | null)[], { name }: Column): string {
@@ -86,11 +84,4 @@ export function columnText(texts: readonly (string | null)[], { name }: Column):
   } catch (error) {
     throw new UnencodableError(error, name)
   }
-}
-
-/** One field of COPY's text format. */
-export function copyText(text: string | null): string {
-  if (text === null) return '\\N'
-  if (!toEscape.test(text)) return text
-  return text.replace(/[\\\n\r\t]/g, (character) => copyEscapes[character] ?? character)
 }

@@ -1,7 +1,8 @@
 import type { ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { columnsOf, type Row, type Table, UnencodableError, type Write } from '../sql/index.js'
-import { columnText, copyText, textOf } from './encode.js'
+import { CopyText } from './copy-text.js'
+import { columnText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { type Column, readColumns, takesCopy } from './table-columns.js'
 
@@ -43,28 +44,31 @@ export class TableWriter implements Table<ClientBase> {
 
   private inserting(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
     const statement = this.statement(columns)
-    const arrays = columns.map((column) => columnText(textsOf(rows, column), column))
+    const arrays = columns.map((column) =>
+      columnText(
+        rows.map((row) => textOf(row[column.name], column)),
+        column,
+      ),
+    )
     return (client) => client.query(statement, arrays)
   }
 
   private copying(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
     const statement = `COPY ${quotedTable(this.options.table)} (${columns.map(({ name }) => quoted(name)).join(', ')}) FROM STDIN`
-    let text = ''
+    const copy = new CopyText()
+    const last = columns.length - 1
     for (const row of rows) {
-      for (let index = 0; index < columns.length; index++) {
+      for (let index = 0; index <= last; index++) {
         const column = columns[index] as Column
-        text += (index === 0 ? '' : '\t') + copyText(textOf(row[column.name], column))
+        copy.field(textOf(row[column.name], column), column, index === last)
       }
-      text += '\n'
     }
-    // What it is about only who looks at each column can tell.
-    if (!text.isWellFormed()) for (const column of columns) columnText(textsOf(rows, column), column)
     return (client) =>
       new Promise<void>((resolve, reject) => {
         const stream = client.query(copyFrom(statement))
         stream.once('error', reject)
         stream.once('finish', resolve)
-        stream.end(text)
+        stream.end(copy.sent)
       })
   }
 
@@ -104,8 +108,4 @@ export class TableWriter implements Table<ClientBase> {
     const action = changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
     return ` ON CONFLICT (${key.map(quoted).join(', ')}) DO ${action}`
   }
-}
-
-function textsOf(rows: readonly Row[], column: Column): (string | null)[] {
-  return rows.map((row) => textOf(row[column.name], column))
 }
