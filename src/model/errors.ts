@@ -140,8 +140,8 @@ export class WeirError extends Error {
 
 /** A cause that whoever tells of it can read: an error may have a `message` or a `name` that throws, or is no text. */
 function tellable(cause: unknown): unknown {
-  if (!(cause instanceof Error)) return cause
   try {
+    if (!(cause instanceof Error)) return cause
     const { name, message } = cause
     if (typeof name === 'string' && typeof message === 'string') return cause
   } catch {
@@ -150,13 +150,22 @@ function tellable(cause: unknown): unknown {
   return new Error(messageOf(cause))
 }
 
+/** Whatever was thrown: a proxy may throw again where it is looked at. */
+export function isWeirError(error: unknown): error is WeirError {
+  try {
+    return error instanceof WeirError
+  } catch {
+    return false
+  }
+}
+
 /** Makes a `WeirError` of anything thrown. */
 export function asWeirError(
   error: unknown,
   code: ErrorCode = 'WEIR_TASK_UNEXPECTED',
   place: ErrorPlace = {},
 ): WeirError {
-  if (error instanceof WeirError) return error.within(place)
+  if (isWeirError(error)) return error.within(place)
   return new WeirError(code, messageOf(error), { ...place, cause: error })
 }
 

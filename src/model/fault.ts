@@ -1,4 +1,4 @@
-import { type ErrorCode, messageOf, WeirError } from './errors.js'
+import { type ErrorCode, isWeirError, messageOf, WeirError } from './errors.js'
 import type { StreamRecord } from './record.js'
 
 /**
@@ -23,13 +23,21 @@ export class UnencodableError extends Error {
  * that record. What somebody has to mend, and what is the system's, is thrown on: it ends the epoch.
  */
 export function recordFault(error: unknown, doing: string): WeirError {
-  if (error instanceof WeirError) {
+  if (isWeirError(error)) {
     if (error.culprit === 'record' && error.remedy !== 'stop') return error
     throw error
   }
-  const code: ErrorCode = error instanceof UnencodableError ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
-  const column = error instanceof UnencodableError && error.column !== undefined ? ` (column ${error.column})` : ''
+  const code: ErrorCode = isUnencodable(error) ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
+  const column = isUnencodable(error) && error.column !== undefined ? ` (column ${error.column})` : ''
   return new WeirError(code, `${doing}: ${messageOf(error)}${column}`, { cause: error })
+}
+
+function isUnencodable(error: unknown): error is UnencodableError {
+  try {
+    return error instanceof UnencodableError
+  } catch {
+    return false
+  }
 }
 
 /** What failed with a record, or from that one on: the error says where it was read. */

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { jsonReader } from '../codecs/json.js'
-import { defineOperator, type Operator, operate, type StreamRecord, usualDepth, WeirError } from '../model/index.js'
+import { defineOperator, isWeirError, type Operator, operate, type StreamRecord, usualDepth } from '../model/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 import { standardSchema } from './internal/standard-schema.js'
 
@@ -40,7 +40,7 @@ export const jsonDefinition = defineOperator({
         try {
           value = read(record.value)
         } catch (error) {
-          if (error instanceof WeirError && error.remedy === 'stop') throw error
+          if (isWeirError(error) && error.remedy === 'stop') throw error
           return context.reject(record, error)
         }
         output.next(record.with(value))

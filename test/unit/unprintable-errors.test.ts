@@ -24,6 +24,7 @@ const thrown: Readonly<Record<string, unknown>> = {
   'a name that is a symbol': withField('name', { value: Symbol('name') }),
   'a stack that throws': withField('stack', { get: broken }),
   'a stack that is no text': withField('stack', { value: 1 }),
+  'a proxy that throws': new Proxy(new Error('told'), { get: broken, getPrototypeOf: broken }),
   'an aggregate of such': Object.assign(new AggregateError([withField('message', { get: broken })]), { message: '' }),
 }
 

@@ -2,7 +2,13 @@ import { catchError, concatMap, EMPTY, map, type Observable, type OperatorFuncti
 import { z } from 'zod'
 import type { RegisteredSchema, SchemaRegistry, SchemaType } from '../../codecs/schema-registry.js'
 import { schemaIdOf } from '../../codecs/wire-format.js'
-import { type Configurable, type OperatorContext, type StreamRecord, WeirError } from '../../model/index.js'
+import {
+  type Configurable,
+  isWeirError,
+  type OperatorContext,
+  type StreamRecord,
+  WeirError,
+} from '../../model/index.js'
 import { type RejectingStage, rejectingStage } from './stage-options.js'
 
 type Operate = OperatorFunction<StreamRecord, StreamRecord>
@@ -98,7 +104,7 @@ function inTurn(
   context: OperatorContext,
 ): Operate {
   const settle = (record: StreamRecord, error: unknown): void => {
-    if (error instanceof WeirError && !error.code.startsWith('WEIR_RECORD_')) throw error
+    if (isWeirError(error) && !error.code.startsWith('WEIR_RECORD_')) throw error
     context.reject(record, error)
   }
   return concatMap((record) => {
