@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { describeConfigError } from '../config/describe.js'
+import { withoutCredentials } from '../config/secrets.js'
 import { describeError, printable, WeirError } from '../model/index.js'
 import { version } from './about.js'
 import { type CheckOptions, check, graph } from './check.js'
@@ -18,7 +19,7 @@ import { type StateOptions, state } from './state.js'
  * configuration, 130 or 143 after a second signal.
  */
 export async function main(argv: readonly string[], process: Io): Promise<number> {
-  const io = { ...process, secrets: { redact: (text: string) => text } }
+  const io = { ...process, secrets: { redact: withoutCredentials } }
   let code: number = exitCodes.ok
   const program = programOf(io, (result) => {
     code = result

@@ -16,6 +16,10 @@ const shortestPiece = 12
 /** Of any URL, whether it was called a secret or not. */
 const credentials = /\/\/[^\s/?#@:"']*:[^\s/?#@"']*@/g
 
+/** Takes out what needs no configuration to be known as a secret: texts from before there is one. */
+export const withoutCredentials: Redact = (text) =>
+  text.includes('@') ? text.replace(credentials, `//${shown}@`) : text
+
 /** Knows what every `secret()` of a configuration holds in this environment, and takes it out of texts. */
 export function redactor(config: WeirConfig, environment: Environment): Redact {
   const values = new Set(
@@ -24,10 +28,7 @@ export function redactor(config: WeirConfig, environment: Environment): Redact {
   // The longest first: a password may be a part of the URL that holds it.
   const alternatives = [...values].sort((a, b) => b.length - a.length).map(escapeRegExp)
   const pattern = values.size === 0 ? undefined : new RegExp(alternatives.join('|'), 'g')
-  return (text) => {
-    const hidden = pattern === undefined ? text : text.replace(pattern, shown)
-    return hidden.includes('@') ? hidden.replace(credentials, `//${shown}@`) : hidden
-  }
+  return (text) => withoutCredentials(pattern === undefined ? text : text.replace(pattern, shown))
 }
 
 function* secretsOf(config: WeirConfig, environment: Environment): Generator<string> {

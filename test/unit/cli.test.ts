@@ -126,6 +126,17 @@ describe('weir check', () => {
     expect(json).toMatchObject({ ok: true, warnings: [{ file: 'flows.config.ts', line: 7 }] })
   })
 
+  test.each([[['check']], [['check', '--json']], [['run']]])(
+    '%j shows no password of a configuration that throws',
+    async (argv) => {
+      write("const url = 'postgres://ann:hunter2@db:5432/x'", 'throw new Error(`opening ${url}`)')
+      const { code, stdout, stderr } = await weir(argv)
+      expect(code).toBe(78)
+      expect(stdout + stderr).toContain('opening postgres://[secret]@db:5432/x')
+      expect(stdout + stderr).not.toContain('hunter2')
+    },
+  )
+
   test('shows no secret', async () => {
     config('', "\n  connections: { k: kafka({ brokers: 'b:1', clientId: secret('CLIENT') }) },")
     const { stdout } = await weir(['check'], { CLIENT: 'shop', WEIR_APP: 'other' })

@@ -171,6 +171,8 @@ describe('the number of partitions', () => {
       "reading topic 'orders': topic 'orders' was deleted and created again: it is read from its beginning",
     ])
     const options = { keeps: 'state by key' } as const
+    await begin({ ...scene, options: { keeps: 'state', onRecreated: 'restart', log: { ...silentLogger, warn } } })
+    expect(warn.mock.calls[2]?.[1]).toMatch(/those that are gone, and what open windows have of them stays behind$/)
     await expect(begin({ ...scene, options })).rejects.toMatchObject({ code: 'WEIR_SOURCE_RECREATED' })
     await expect(begin({ ...scene, options: { ...options, onRecreated: 'restart' } })).rejects.toMatchObject({
       code: 'WEIR_SOURCE_REPARTITIONED',

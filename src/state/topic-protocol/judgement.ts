@@ -63,7 +63,7 @@ export class Judgement {
     if (keeps === 'state by key' && onGrown === 'fail')
       throw this.found({ change }, grownError(topic, text, this.rules))
     if (!isNews) return
-    const told = `${text}: ${now < was ? 'nobody waits for those that are gone' : 'those that are new are read from their beginning'}`
+    const told = `${text}: ${now < was ? `nobody waits for those that are gone${keeps === 'nothing' ? '' : ', and what open windows have of them stays behind'}` : 'those that are new are read from their beginning'}`
     this.findings.push({ change, text: told, about: { topic, was, now } })
   }
 
