@@ -65,9 +65,13 @@ function faultOf(code: string): Fault {
   return faults[code] ?? faults[code.slice(0, 3)] ?? faults[kind] ?? (system.includes(kind) ? 'system' : 'record')
 }
 
-/** Whether a policy of the table refuses a row: it has the code of a right that this user lacks. */
-function isRefusedRow({ code, routine }: DatabaseError): boolean {
-  return code === '42501' && routine === 'ExecWithCheckOptions'
+/**
+ * Whether what has the code of a wrong statement, or of a right that this user lacks, is about one row: a policy of the table
+ * refuses it, or a trigger has come to what it can't do.
+ */
+function isOfRow({ code = '', routine, where = '' }: DatabaseError): boolean {
+  if (!code.startsWith('42')) return false
+  return routine === 'ExecWithCheckOptions' || (where !== '' && !where.startsWith('COPY'))
 }
 
 const setupHints: Readonly<Record<string, string | undefined>> = {
@@ -84,7 +88,7 @@ const setupHints: Readonly<Record<string, string | undefined>> = {
 export const postgresFaults = new Faults({
   faultOf: (error) => {
     if (!(error instanceof pg.DatabaseError)) return undefined
-    return isRefusedRow(error) ? 'record' : faultOf(error.code ?? '')
+    return isOfRow(error) ? 'record' : faultOf(error.code ?? '')
   },
   textOf: (error) => {
     const { message, column, constraint } = error as DatabaseError

@@ -78,6 +78,8 @@ const refusing: Readonly<Record<string, Refusing>> = {
     table: trigger('SELECT relname INTO STRICT NEW.value FROM pg_class WHERE false'),
     bad: 'bad',
   },
+  'a trigger that calls what is not there': { table: trigger('PERFORM nowhere(NEW.value)'), bad: 'bad' },
+  'a trigger that reads what is not there': { table: trigger('PERFORM 1 FROM nowhere'), bad: 'bad' },
   'a view': {
     table:
       "CREATE TABLE kept (id integer PRIMARY KEY, value text CHECK (value <> 'bad')); CREATE VIEW items AS SELECT * FROM kept",
