@@ -2,7 +2,7 @@
  * Imports go one way:
  *
  *   model ◄─ state ◄─ engine ◄─ testing, config ◄─ worker ◄─ cli
- *   model ◄─ state/checkpoint-protocol, state/topic-protocol ◄─ kafka, testing
+ *   model ◄─ state/checkpoint-protocol, state/topic-protocol, state/letter-protocol ◄─ kafka, testing
  *   model ◄─ sql ◄─ codecs, kafka, postgres, redis, mysql, cassandra ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
  */
 const adapters = ['codecs', 'kafka', 'postgres', 'redis', 'mysql', 'cassandra', 'sql']
@@ -13,7 +13,7 @@ const layers = {
   state: ['model'],
   engine: ['model', 'state'],
   codecs: ['model'],
-  kafka: ['model', 'state/checkpoint-protocol', 'state/topic-protocol'],
+  kafka: ['model', 'state/checkpoint-protocol', 'state/topic-protocol', 'state/letter-protocol'],
   sql: ['model'],
   postgres: ['model', 'sql'],
   mysql: ['model', 'sql'],

@@ -1,11 +1,10 @@
 import { concat, defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
-import { type DeadLetter, type DeadLetterSink, WeirError } from '../model/index.js'
-import type { ClientError } from './client.js'
+import type { DeadLetter, DeadLetterSink } from '../model/index.js'
+import { type Draft, Letters, type Refusal } from '../state/letter-protocol/index.js'
+import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
-import { type Draft, draftOf, messageFor, nextDraft } from './letters.js'
+import { isTooLarge } from './faults.js'
 import { KafkaWriter } from './writer.js'
-
-export { messageFor } from './letters.js'
 
 const deliveryTimeoutMs = 30_000
 
@@ -17,8 +16,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
   readonly address: string
   private readonly writer: KafkaWriter<Draft>
   private readonly doing: string
-  /** What has to be written in another way, because it was refused. */
-  private refused: Draft[] = []
+  private readonly letters = new Letters()
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -33,7 +31,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
       doing: this.doing,
       place: {},
       keeps: true,
-      refused: (draft, error) => this.retry(draft, error),
+      refused: (draft, error) => this.letters.refuse(draft, refusalOf(error.cause as ClientError), error),
     })
   }
 
@@ -51,7 +49,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   write(letter: DeadLetter): void {
-    this.send(draftOf(letter))
+    this.send(this.letters.write(letter))
   }
 
   flush(): Observable<never> {
@@ -62,7 +60,7 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   discard(): void {
-    this.refused = []
+    this.letters.forget()
     this.writer.forget()
   }
 
@@ -71,19 +69,19 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   private sendRefused(): Observable<never> {
-    if (this.refused.length === 0) return EMPTY
-    for (const draft of this.refused.splice(0)) this.send(draft)
-    return this.flush()
+    const drafts = this.letters.answered()
+    for (const draft of drafts) this.send(draft)
+    return drafts.length === 0 ? EMPTY : this.flush()
   }
 
   private send(draft: Draft): void {
-    this.writer.write(messageFor(draft.letter, this.topic, this.connection.context.app, draft), draft)
+    const { topic, connection, writer } = this
+    writer.write({ topic, ...draft.message({ app: connection.context.app, now: Date.now() }) }, draft)
   }
+}
 
-  private retry(draft: Draft, error: WeirError): void {
-    const next = nextDraft(draft, error.cause as ClientError)
-    // There is no place beyond the last one; but it is the topic then, and not the record.
-    if (next === undefined) throw new WeirError('WEIR_SINK_FAILED', error.message, { cause: error.cause })
-    this.refused.push(next)
-  }
+function refusalOf(error: ClientError): Refusal | undefined {
+  if (isTooLarge(error)) return 'size'
+  if (error.code === codes.invalidTimestamp) return 'timestamp'
+  return error.code === codes.invalidRecord ? 'key' : undefined
 }

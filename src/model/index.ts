@@ -13,12 +13,13 @@
  *   setting             values read from the environment
  *   dead-letter         records that a stage rejected
  *   errors, fault       codes, remedies, places; whose fault an error is
- *   json-text, exact-numbers, writable
+ *   json-text, exact-numbers, writable, bytes
  *                       what JSON and UTF-8 carry, and what they would alter
  *   clock, duration, time, iso-time, ahead, log, nesting, plain-object
  */
 export * from './ahead.js'
 export * from './batch.js'
+export * from './bytes.js'
 export * from './channel.js'
 export * from './checkpoint.js'
 export * from './clock.js'

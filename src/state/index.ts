@@ -14,6 +14,8 @@
  *   memory-views         views in the memory of the process
  *   replicated-views     views in the memory of every replica, joined by a topic
  *   checkpoint-protocol  how partitions are taken over, written and given back where checkpoints are logs
+ *   topic-protocol       what follows when topics are not what they were
+ *   letter-protocol      how dead letters are written, whatever their topic refuses
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
 export { MemoryViews } from './memory-views.js'

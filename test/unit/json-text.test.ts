@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeJson } from '../../src/codecs/json.js'
-import { bytesOf } from '../../src/kafka/bytes.js'
-import { parseJson } from '../../src/model/index.js'
+import { bytesOf, parseJson } from '../../src/model/index.js'
 
 const beyond = '9007199254740993'
 

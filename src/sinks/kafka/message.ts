@@ -1,8 +1,8 @@
-import { bytesOf } from '../../kafka/bytes.js'
 import { checkedHeaders } from '../../kafka/headers.js'
 import { checked } from '../../kafka/outgoing.js'
 import type { OutgoingMessage } from '../../kafka/producer.js'
 import {
+  bytesOf,
   correlationHeader,
   correlationOf,
   type Header,

@@ -1,4 +1,4 @@
-import { jsonOf, wellFormed } from '../model/index.js'
+import { jsonOf, wellFormed } from './writable.js'
 
 /**
  * What a value is on the wire: bytes and text as they are, nothing as null, all else as JSON, bigint as an integer.
