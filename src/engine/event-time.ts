@@ -152,10 +152,12 @@ export class EventTime implements StreamTime {
 
   /** Reading begins at these positions, which may be in topics that have taken the place of others. */
   begin(positions: readonly Position[]): void {
-    for (const { topic, partition, facts } of positions) {
+    for (const { topic, partition, offset, facts } of positions) {
+      const time = this.times.get(topic, partition)
+      // What is told of another topic goes by its own offsets.
+      if (time !== undefined) time.position = offset
       if (facts === undefined) continue
       this.facts.set(topic, partition, facts)
-      const time = this.times.get(topic, partition)
       // Windows have closed that did not wait for it, as for one that is idle.
       if (time !== undefined && partition >= (facts.first ?? facts.partitions)) time.toldIdle = 'yes'
     }
@@ -230,11 +232,12 @@ export class EventTime implements StreamTime {
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position, input, timeSets } = time
       const total = this.inputs.totalOf(input)
-      const { before = 0, partitions } = this.facts.get(partition.topic, partition.partition) ?? {}
+      const { before = 0, partitions, id } = this.facts.get(partition.topic, partition.partition) ?? {}
       const isTold = time.toldIdle === 'yes'
       const [watermark, idle] = [this.base(time), isTold && this.isIdle(time)]
       const movedOnMs = isTold ? movedOn(time) : 0
-      return { ...partition, generation, position, before, partitions, total, watermark, idle, movedOnMs, timeSets }
+      const place = { generation, position, id, before, partitions, total }
+      return { ...partition, ...place, watermark, idle, movedOnMs, timeSets }
     })
   }
 

@@ -106,6 +106,8 @@ export interface PartitionTold extends TopicPartition {
   /** The next offset to read. */
   readonly position: number
   /** How many offsets went by in topics that had this name before; with another number all that was told is of those. */
+  /** Tells its topic from others of that name. */
+  readonly id?: string | undefined
   readonly before: number
   /** How many partitions its topic has; undefined where that is not known. */
   readonly partitions?: number | undefined

@@ -65,6 +65,7 @@ export interface ToldMessage extends Sent {
   readonly idle: boolean
   readonly movedOnMs: number
   readonly total: number
+  readonly id?: string | undefined
   readonly before: number
   readonly partitions?: number | undefined
   readonly timeSets?: number | undefined
@@ -104,9 +105,10 @@ export function pack(message: Message): Buffer {
     case 'piece':
       return packValue([...head, message.index, message.count, message.payload])
     case 'told': {
-      const { position, watermark, idle, movedOnMs, total, before, partitions, timeSets } = message
+      const { position, watermark, idle, movedOnMs, total, before, partitions, timeSets, id } = message
       const told = Number.isFinite(watermark) ? watermark : null
-      return packValue([...head, position, told, idle, total, before, partitions ?? null, movedOnMs, timeSets ?? 0])
+      const place = [position, told, idle, total, before, partitions ?? null]
+      return packValue([...head, ...place, movedOnMs, timeSets ?? 0, ...(id === undefined ? [] : [id])])
     }
   }
 }
@@ -146,6 +148,7 @@ type Packed =
       partitions?: number | null,
       movedOnMs?: number,
       timeSets?: number,
+      id?: string,
     ]
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
@@ -172,9 +175,10 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'piece', ...sent, index, count, payload }
     }
     case kinds.told: {
-      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0, timeSets = 0] = fields
+      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0, timeSets = 0, id] = fields
       const [watermark, partitions] = [far ?? Number.NEGATIVE_INFINITY, count ?? undefined]
-      return { kind: 'told', ...sent, position, watermark, idle, movedOnMs, total, before, partitions, timeSets }
+      const place = { position, id, before, partitions, total }
+      return { kind: 'told', ...sent, ...place, watermark, idle, movedOnMs, timeSets }
     }
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)

@@ -28,11 +28,15 @@ import {
 /** What is known of a source partition in one partition of the internal topic. */
 interface Source {
   generation: number
+  /** Tells its topic from others of that name, where that is known. */
+  id?: string | undefined
   /** How many offsets went by in topics that had its topic's name before. */
   before: number
   position: number
   watermark: number
   idle: boolean
+  /** Whether it says that it never brought anything: what it brought before was of a topic that is gone, and never committed. */
+  isEmpty?: boolean
   /** By how much it has moved on while it was idle, ms. */
   movedOnMs: number
   /** How often its time had been set back when that was told. */
@@ -122,7 +126,7 @@ function received(
   const name = partitionName(read)
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
   const source = entry.value
-  if (read.kind === 'told' && read.before > source.before) forgetGone(part, read)
+  if (read.kind === 'told' && isOfAnother(source, read)) forgetGone(part, read)
   if (read.kind === 'piece') {
     const whole = put(source, read)
     part.touch(entry)
@@ -175,12 +179,18 @@ function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity
     if (topicOf(name) === topic && Number(name.slice(topic.length + 1)) >= partitions) part.delete(0, name)
 }
 
+/** Whether it is told of another topic of that name. Of one that nobody had committed anything of, the id alone tells. */
+function isOfAnother(source: Source, { before, id, generation }: ToldMessage): boolean {
+  if (before > source.before) return true
+  return id !== undefined && source.id !== undefined && id !== source.id && generation > source.generation
+}
+
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
 function heard(source: Source, told: ToldMessage): boolean {
-  const { generation, position, watermark, idle, movedOnMs, total, before, timeSets = 0 } = told
-  // Another topic of that name: its offsets begin again, and what comes of them is no repeat.
+  const { generation, position, watermark, idle, movedOnMs, total, before, id, timeSets = 0 } = told
   if (before < source.before) return false
-  if (before > source.before)
+  // Its offsets begin again, and what comes of them is no repeat.
+  if (isOfAnother(source, told))
     Object.assign(source, { ...unknown(), before, watermark: source.watermark, timeSets: source.timeSets })
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
   if (timeSets < source.timeSets) return false
@@ -190,8 +200,10 @@ function heard(source: Source, told: ToldMessage): boolean {
   source.reached = Math.max(source.reached, position)
   if (idle || movedOnMs > 0) source.sentTo = Math.max(source.sentTo, position)
   source.generation = generation
+  source.id = id ?? source.id
   source.position = position
   source.idle = idle
+  source.isEmpty = !Number.isFinite(watermark)
   source.movedOnMs = movedOnMs
   source.total = total
   return true
@@ -285,7 +297,7 @@ function toldOf(sources: readonly Source[] | undefined, isLongAgo: (source: Sour
   const timeSets = Math.min(...sources.map((source) => source.timeSets))
   const awaited = sources.filter((source) => !source.idle || isLongAgo(source) || isAwake(source))
   if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false, timeSets }
-  const moving = sources.filter(({ watermark }) => watermark !== never)
+  const moving = sources.filter(({ watermark, isEmpty }) => watermark !== never && isEmpty !== true)
   return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true, timeSets }
 }
 

@@ -125,7 +125,7 @@ class RepartitionSink implements SinkTask {
   private tellAnew(): Observable<never> {
     return defer(() => {
       for (const told of this.context.time.told())
-        if (told.before > 0 && !this.told.has(partitionName(told))) this.tell(told)
+        if ((told.before > 0 || told.id !== undefined) && !this.told.has(partitionName(told))) this.tell(told)
       return EMPTY
     })
   }

@@ -18,7 +18,10 @@ import type { Combined } from './window-results.js'
 
 /** What one source partition has of a group so far, and what of it was sent on. */
 export class Combination {
-  /** The highest offset of the records that were taken in. */
+  /**
+   * The highest place of the records that were taken in: their offset, and before it those of topics that theirs has taken the
+   * place of, so that it goes on where those ended.
+   */
   last = -1
   /** `last` as it was when this was sent; -1 when it was not. */
   sent = -1
@@ -82,6 +85,8 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
 export class Combining {
   private readonly place: Place<Combination>
   private touched: Part | undefined
+  private reading: Part | undefined
+  private before = 0
   private readonly changed: { readonly part: Part; readonly segment: number; readonly key: StoreKey }[] = []
 
   constructor(
@@ -112,8 +117,7 @@ export class Combining {
       throw failure(error, record, this.context)
     }
     // Which need not be the last one: what comes before the aggregate may have changed the order.
-    combination.last = Math.max(combination.last, offset)
-    // By the offset alone one could not tell: a topic that was made anew begins at 0 again.
+    combination.last = Math.max(combination.last, this.beforeOf(part) + offset)
     combination.sent = -1
     part.touch(entry)
     if (this.settings.emitsChanges) this.queue(part, combination)
@@ -140,6 +144,16 @@ export class Combining {
       yield* this.close(part, of(part), this.settings.slices)
       yield* this.flushIdle(part, of(part))
     }
+  }
+
+  /** How many places went by before the topic that is read. In a row of records most are of one partition. */
+  private beforeOf(part: Part): number {
+    if (part === this.reading) return this.before
+    const { topic, partition } = part.partition
+    this.reading = part
+    this.before =
+      this.context.time.told().find((one) => one.topic === topic && one.partition === partition)?.before ?? 0
+    return this.before
   }
 
   private ahead(record: StreamRecord): StreamRecord<CombinedRecord> {
@@ -181,10 +195,12 @@ export class Combining {
     if (codec.changes !== undefined) combination.unlogged.push(codec.changes(state))
     combination.sent = last
     combination.queued = false
-    const { topic, partition, generation } = told
+    const { topic, partition, generation, before } = told
     const source = { topic, partition }
-    const result = new PartialResult(source, generation, last, segment, key, codec.save(state), codec.version)
-    const origin = { topic, partition, offset: last }
+    // What was combined of a topic that this one took the place of lies before all of this one.
+    const offset = Math.max(-1, last - before)
+    const result = new PartialResult(source, generation, offset, segment, key, codec.save(state), codec.version)
+    const origin = { topic, partition, offset }
     return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, origin)
   }
 }
