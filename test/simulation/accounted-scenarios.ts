@@ -64,7 +64,7 @@ const byKey: Accounting<Visit> = {
 }
 
 /** A server that does not take every third visit, and a function that throws at others. */
-const refuses = (value: unknown) => {
+export const refuses = (value: unknown) => {
   const { id } = value as Visit
   if (id % 7 === 0) throw new TypeError('no row can be made of it')
   return id % 3 === 0

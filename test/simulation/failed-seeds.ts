@@ -60,4 +60,29 @@ export const failedSeeds: readonly { readonly seed: number; readonly scenario: s
     scenario: 'shared windows of idle partitions, exactly once',
     why: 'a simulated process that had been replaced was spared by the end of the storm, just before it was to end',
   },
+  {
+    seed: 1,
+    scenario: 'shared windows of a recreated topic, exactly once',
+    why: 'how far a partition had come in a topic that was deleted was told of the new one, and nothing of that was heard until it was as long',
+  },
+  {
+    seed: 126,
+    scenario: 'shared windows of a recreated topic, exactly once',
+    why: 'what was combined of a topic that was deleted was taken for records of the new one, and became dead letters of partials',
+  },
+  ...[37, 127].map((seed) => ({
+    seed,
+    scenario: 'shared windows of a recreated topic, exactly once',
+    why: 'a topic was deleted before anything of it was committed, and what was sent of it was held against the new one',
+  })),
+  {
+    seed: 29,
+    scenario: 'shared windows of a recreated topic, exactly once',
+    why: 'a partition that had brought something in a topic that was deleted, and never committed, kept its watermark, and windows waited for it',
+  },
+  {
+    seed: 36,
+    scenario: 'copies of a changing topic, at least once',
+    why: 'the simulated log that had lost its end grew past a reader that was still finding out where to begin',
+  },
 ]

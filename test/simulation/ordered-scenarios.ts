@@ -38,6 +38,18 @@ const inOrder: Model = {
   expected: (input) => lists.expected(placed(input) as LoggedInput<never>[]),
 }
 
+/** Of which only the last few are kept. */
+const newest: Operator<Visit, Windowed<number[]>> = aggregate('listed', {
+  window: tumbling('10s', { grace: '1s' }),
+  of: collect(({ id }: Visit) => id, { max: 3 }),
+})
+const lastOnes: Model = {
+  ...inOrder,
+  *expected(input) {
+    for (const result of inOrder.expected(input)) yield { ...result, value: (result.value as number[]).slice(-3) }
+  },
+}
+
 const tried = flow(source, json(Visit), timed, listed, table())
 const options = { model: inOrder, input: closedVisits }
 
@@ -45,4 +57,9 @@ const options = { model: inOrder, input: closedVisits }
 export const orderedScenarios: readonly Scenario[] = [
   { name: 'lists in order, exactly once', flow: tried, options: { ...options, repartition: false } },
   { name: 'shared lists in order, exactly once', flow: tried, options: { ...options, members: 4 } },
+  {
+    name: 'the last of shared lists, exactly once',
+    flow: flow(source, json(Visit), timed, newest, table()),
+    options: { ...options, model: lastOnes, members: 4 },
+  },
 ]

@@ -20,8 +20,11 @@ import {
 import { eachRecord } from '../../src/testing/index.js'
 import { accountedScenarios } from './accounted-scenarios.js'
 import { faultyScenarios } from './faulty-scenarios.js'
+import { keyedScenarios } from './keyed-scenarios.js'
+import { largeScenarios } from './large-scenarios.js'
 import { orderedScenarios } from './ordered-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
+import { timeScenarios } from './time-scenarios.js'
 import { topicScenarios } from './topic-scenarios.js'
 import {
   byHop,
@@ -117,6 +120,9 @@ export const scenarios: readonly Scenario[] = [
   ...topicScenarios,
   ...faultyScenarios,
   ...orderedScenarios,
+  ...largeScenarios,
+  ...keyedScenarios,
+  ...timeScenarios,
 ]
 
 /** The scenario of that name. */

@@ -2,7 +2,7 @@ import { concat, defer, EMPTY, type Observable, of, map as rxMap, tap } from 'rx
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { EventTime } from '../../src/engine/event-time.js'
 import { Awakenings } from '../../src/engine/repartition/awakenings.js'
-import { type Message, pack, unpack } from '../../src/engine/repartition/messages.js'
+import { pack, unpack } from '../../src/engine/repartition/messages.js'
 import { FlowTask } from '../../src/engine/task.js'
 import {
   type AwaitedAgain,
@@ -21,27 +21,18 @@ import { TaskStores } from '../../src/state/index.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
 import type { Sabotage } from '../../src/testing/simulation/simulation.js'
 import { TransactionServer } from '../../src/testing/simulation/transactions.js'
-import { allDone, busy, committing, firstBroken, once, results, sourceOf, storeOf } from './mutants.js'
-
-/** A writer that is another one but for some methods. */
-function writerOf(writer: ChannelWriter, changed: Partial<ChannelWriter>): ChannelWriter {
-  return {
-    open: () => writer.open(),
-    write: (message) => writer.write(message),
-    flush: () => writer.flush(),
-    ends: () => writer.ends(),
-    close: () => writer.close(),
-    ...changed,
-  }
-}
-
-/** A writer of which the messages are changed on their way. */
-function writing(change: (message: Message) => Message) {
-  return (writer: ChannelWriter): ChannelWriter =>
-    writerOf(writer, {
-      write: (message) => writer.write({ ...message, value: pack(change(unpack(message.value))) }),
-    })
-}
+import {
+  allDone,
+  busy,
+  committing,
+  firstBroken,
+  once,
+  results,
+  sourceOf,
+  storeOf,
+  writerOf,
+  writing,
+} from './mutants.js'
 
 const isInternal = ({ origin }: StreamRecord) => origin.topic.endsWith('.repartition')
 

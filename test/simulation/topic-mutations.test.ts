@@ -7,7 +7,7 @@ import { TopicBeginning } from '../../src/state/topic-protocol/beginning.js'
 import { Judgement } from '../../src/state/topic-protocol/judgement.js'
 import { TopicWatching } from '../../src/state/topic-protocol/watching.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
-import { allDone, busy, firstBroken } from './mutants.js'
+import { allDone, busy, firstBroken, writing } from './mutants.js'
 
 /** The rules as they are inside. */
 interface JudgementInside {
@@ -99,7 +99,7 @@ describe('topics that change', busy, () => {
       this.remove([partition])
       add.call(this, partition, progress)
     })
-    expect(firstBroken(/^copies of a changing topic, exactly/, {}, 112)).toMatch(allDone)
+    expect(firstBroken(/^copies of a changing topic, exactly/, {}, 79)).toMatch(allDone)
   })
 
   test('what is read is taken for the topic that was last seen', () => {
@@ -108,6 +108,11 @@ describe('topics that change', busy, () => {
       return compareTopic.call(this, topic, [was], now)
     })
     expect(firstBroken(/^copies of a changing topic, at least/, {}, 293)).toMatch(allDone)
+  })
+
+  test('windows wait for partitions that a topic no longer has', () => {
+    const writer = writing((message) => (message.kind === 'told' ? { ...message, partitions: undefined } : message))
+    expect(firstBroken(/^shared windows of a recreated topic/, { writer })).toMatch(allDone)
   })
 
   test('windows wait for a topic that was renamed', () => {

@@ -65,6 +65,14 @@ export const topicScenarios: readonly Scenario[] = [
     ['grown', 'gap', 'recreated', 'truncated'],
     inRows,
   ),
+  changing('copies of a group that is reset, exactly once', flow(source, json(Visit), table()), ['reset'], inRows),
+  changing('copies of a group that is reset, at least once', flow(source, json(Visit), topic()), ['reset'], inRows),
+  changing(
+    'shared windows of a group that is reset, exactly once',
+    flow(source, json(Visit), hasty, listed, table()),
+    ['reset', 'grown'],
+    inWindows,
+  ),
   changing(
     'copies from the latest of a growing topic, exactly once',
     flow(latest, json(Visit), table()),
@@ -81,6 +89,19 @@ export const topicScenarios: readonly Scenario[] = [
     'shared windows of a changing topic, exactly once',
     flow(source, json(Visit), hasty, listed, table()),
     ['grown', 'gap'],
+    inWindows,
+  ),
+  changing(
+    'windows of a recreated topic, exactly once',
+    flow(source, json(Visit), hasty, listed, table()),
+    ['recreated'],
+    inWindows,
+    { repartition: false },
+  ),
+  changing(
+    'shared windows of a recreated topic, exactly once',
+    flow(source, json(Visit), hasty, listed, table()),
+    ['recreated'],
     inWindows,
   ),
   changing(

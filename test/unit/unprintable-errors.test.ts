@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { messageFor } from '../../src/kafka/letters.js'
 import { asWeirError, describeError, messageOf, recordFault, StreamRecord, stackOf } from '../../src/model/index.js'
+import { Draft } from '../../src/state/letter-protocol/index.js'
 import { createLog } from '../../src/worker/log.js'
 
 const broken = (): never => {
@@ -40,7 +40,8 @@ test.each(Object.entries(thrown))('%s is told, logged and dead-lettered', (_, ca
   const record = new StreamRecord('key', value, 1, [], { topic: 't', partition: 0, offset: 1 })
   for (const error of [asWeirError(cause, 'WEIR_STAGE_FAILED'), recordFault(cause, 'writing')]) {
     log.warn({ error, err: error.cause }, describeError(error))
-    const { headers } = messageFor({ record, error, flow: 'f', stage: 's', attempts: 1 }, 'dead', 'app')
+    const draft = new Draft({ record, error, flow: 'f', stage: 's', attempts: 1 })
+    const { headers } = draft.message({ app: 'app', now: 0 })
     for (const header of headers) expect(Object.values(header).map((held) => typeof held)).toEqual(['string'])
   }
   expect(lines.length).toBe(2)
@@ -61,7 +62,8 @@ test('a value that can not be shown is dead-lettered', () => {
   ]) {
     const record = new StreamRecord('key', value, 1, [], { topic: 't', partition: 0, offset: 1 })
     const error = asWeirError(new Error('x'), 'WEIR_STAGE_FAILED')
-    const message = messageFor({ record, error, flow: 'f', stage: 's', attempts: 1 }, 'dead', 'app')
+    const draft = new Draft({ record, error, flow: 'f', stage: 's', attempts: 1 })
+    const message = draft.message({ app: 'app', now: 0 })
     expect(message.value).toBeInstanceOf(Buffer)
   }
 })

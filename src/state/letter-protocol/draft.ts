@@ -1,5 +1,14 @@
 import { inspect } from 'node:util'
-import { bytesOf, type DeadLetter, type Header, type Key, messageOf, noHeaders, place, stackOf } from '../../model/index.js'
+import {
+  bytesOf,
+  type DeadLetter,
+  type Header,
+  type Key,
+  messageOf,
+  noHeaders,
+  place,
+  stackOf,
+} from '../../model/index.js'
 
 /** What a topic may hold against a letter: its size, a time that is too far away, or that there is no key. */
 export type Refusal = 'size' | 'timestamp' | 'key'

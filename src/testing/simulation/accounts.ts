@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util'
-import { type Position, partitionName } from '../../model/index.js'
+import { bytesOf, headerOf, type Key, type Position, place } from '../../model/index.js'
+import type { LetterMessage } from '../../state/letter-protocol/index.js'
 import type { PlacedInput } from './inputs.js'
 import type { LoggedInput } from './models.js'
 import type { World } from './world.js'
@@ -20,6 +20,8 @@ export interface Accounting<In = never> {
 interface Written {
   readonly id: string
   readonly bytes: unknown
+  readonly key: Key
+  readonly timestamp: number
   /** Tells the topic from others of its name. */
   readonly topicId: string | undefined
 }
@@ -56,7 +58,8 @@ export class Accounts {
   wrote({ logged, bytes }: PlacedInput, at: Position, topicId: string | undefined): void {
     const id = this.accounting.idOf(logged.value)
     if (id === undefined) return
-    this.written.set(placeOf(at), [...(this.written.get(placeOf(at)) ?? []), { id, bytes, topicId }])
+    const { key, timestamp } = logged
+    this.written.set(place(at), [...(this.written.get(place(at)) ?? []), { id, bytes, key, timestamp, topicId }])
   }
 
   /** Nobody has to find these any more. */
@@ -87,11 +90,10 @@ export class Accounts {
     }
   }
 
-  lettered(place: Position, value: unknown): void {
-    const there = this.written.get(placeOf(place)) ?? []
-    const known = there.find(({ bytes }) => isDeepStrictEqual(value, bytes))
-    if (known === undefined)
-      return this.world.breaks(`a dead letter is the record that was refused: ${placeOf(place)} is not`)
+  lettered(letter: LetterMessage): void {
+    const at = letterPlace(letter)
+    const known = this.written.get(at)?.find((written) => isOf(letter, written))
+    if (known === undefined) return this.world.breaks(`a dead letter is the record that was refused: ${at} is not`)
     const { id } = known
     this.open.delete(id)
     this.letters.add(id)
@@ -105,7 +107,7 @@ export class Accounts {
 
   private *between({ topic, partition, offset }: Position, to: number, topicId: string | undefined): Generator<string> {
     for (let at = offset; at < to; at++)
-      for (const one of this.written.get(placeOf({ topic, partition, offset: at })) ?? [])
+      for (const one of this.written.get(place({ topic, partition, offset: at })) ?? [])
         if (one.topicId === topicId) yield one.id
   }
 
@@ -125,6 +127,34 @@ export class Accounts {
   }
 }
 
-function placeOf(position: Position): string {
-  return `${partitionName(position)}@${position.offset}`
+/** Where the record of a dead letter lies, as its headers say. */
+export function letterPlace({ headers }: LetterMessage): string {
+  const [topic = '', partition, offset] = ['topic', 'partition', 'offset'].map((name) =>
+    headerOf(headers, `__connect.errors.${name}`),
+  )
+  return place({ topic, partition: Number(partition), offset: Number(offset) })
+}
+
+/** Whether a dead letter is this record, or as much of it as it says. */
+function isOf(letter: LetterMessage, { bytes, key, timestamp }: Written): boolean {
+  const { headers } = letter
+  const cuts = headerOf(headers, 'weir.cut')?.split(',') ?? []
+  const isCut = (what: string) => cuts.includes(what)
+  // What JSON does not have is described.
+  const value = isCut('form') ? letter.value : bytesOf(bytes)
+  const given = key ?? (isCut('key') ? letterPlace(letter) : null)
+  const said = isCut('timestamp') ? Number(headerOf(headers, 'weir.timestamp')) : letter.timestamp
+  const isSized = cuts.length === 0 || headerOf(headers, 'weir.value.bytes') === String(value?.length ?? 0)
+  return (
+    isSized &&
+    said === timestamp &&
+    isPart(letter.value, value, isCut('value')) &&
+    isPart(bytesOf(letter.key), bytesOf(given), isCut('key') && key !== null)
+  )
+}
+
+/** Whether it is the whole, or where something is said to be cut off, what comes before that. */
+function isPart(part: Buffer | null, whole: Buffer | null, isCut: boolean): boolean {
+  if (part === null || whole === null) return part === whole && !isCut
+  return isCut === part.length < whole.length && whole.subarray(0, part.length).equals(part)
 }

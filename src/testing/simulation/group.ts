@@ -124,6 +124,11 @@ export class Group {
     for (const position of positions) this.offsets.set(partitionName(position), position)
   }
 
+  /** Somebody sets an offset who is no member. */
+  set(position: Position): void {
+    this.offsets.set(partitionName(position), position)
+  }
+
   committed(partition: TopicPartition): Position | undefined {
     return this.offsets.get(partitionName(partition))
   }

@@ -11,6 +11,7 @@
  *   inputs               what is written to the topics that are read
  *   cluster, group       Kafka's side; reader, holdings, channel: the side of a process
  *   checkpoints, sink    what keeps checkpoints and results: in a database
+ *   letters              the topic of dead letters, and how a process writes to it
  *   transactions         the same in Kafka, in transactions; transactional: the side of a process
  *   fleet, process       the processes and their supervisor
  */

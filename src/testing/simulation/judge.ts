@@ -1,12 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import {
-  type DeadLetter,
-  type Position,
-  partitionName,
-  type StreamRecord,
-  type TopicPartition,
-} from '../../model/index.js'
-import type { Accounts } from './accounts.js'
+import { headerOf, type Position, partitionName, type StreamRecord, type TopicPartition } from '../../model/index.js'
+import type { LetterMessage } from '../../state/letter-protocol/index.js'
+import { type Accounts, letterPlace } from './accounts.js'
 import type { Model } from './models.js'
 import type { World } from './world.js'
 
@@ -24,6 +19,9 @@ interface Awaited {
 export interface CommittedPartition extends Position {
   readonly watermark?: number | undefined
 }
+
+/** How much of a value is in the trace. */
+const longest = 500
 
 /** Tells a topic from others of its name, where there may be such. */
 type IdOf = (topic: string) => string | undefined
@@ -73,9 +71,9 @@ export class Judge {
   /** A value is durable; `once` when it became so together with the positions that it stems from. */
   effect(who: string, output: unknown, once: boolean): void {
     this.accounts?.counted(output, once)
-    if (this.model === undefined) return this.world.note(who, `makes durable: ${JSON.stringify(output)}`)
+    if (this.model === undefined) return this.world.note(who, `makes durable: ${shown(output)}`)
     const { id, value } = this.model.identify(output)
-    this.world.note(who, `makes durable: ${id} = ${JSON.stringify(value)}`)
+    this.world.note(who, `makes durable: ${id} = ${shown(value)}`)
     const expected = this.awaited.get(id)
     if (expected === undefined) return this.world.breaks(`nothing else comes out: ${id} = ${JSON.stringify(value)}`)
     if (!isDeepStrictEqual(expected.value, value)) {
@@ -89,10 +87,15 @@ export class Judge {
   }
 
   /** A dead letter is durable. */
-  lettered(who: string, { record, error }: DeadLetter): void {
-    const { topic, partition, offset, value } = record.origin
-    this.world.note(who, `dead letter of ${topic}-${partition}@${offset} is durable: ${error.code}`)
-    this.accounts?.lettered({ topic, partition, offset }, value)
+  lettered(who: string, letter: LetterMessage): void {
+    const code = headerOf(letter.headers, 'weir.error.code')
+    this.world.note(who, `dead letter of ${letterPlace(letter)} is durable: ${code}`)
+    this.accounts?.lettered(letter)
+  }
+
+  /** A dead letter of an epoch that failed is written. */
+  strayed(place: string): void {
+    this.world.breaks(`no dead letter outlives its epoch: that of ${place} does`)
   }
 
   /** A record is a dead letter: what would have come of it is not awaited any more. */
@@ -185,4 +188,9 @@ export class Judge {
   private watermarkOf(partition: TopicPartition): number {
     return this.watermarks.get(partitionName(partition)) ?? Number.NEGATIVE_INFINITY
   }
+}
+
+function shown(value: unknown): string {
+  const text = String(JSON.stringify(value))
+  return text.length > longest ? `${text.slice(0, longest)}…` : text
 }

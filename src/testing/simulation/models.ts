@@ -53,7 +53,8 @@ export function windowed<In, R>(options: {
   /** How long after a window the next one begins. Default: its size. */
   readonly advanceMs?: number
   readonly graceMs?: number
-  readonly outOfOrderMs?: number
+  /** Of all records, or of each: what its input allows. */
+  readonly outOfOrderMs?: number | ((input: LoggedInput<In>) => number)
   /** The event time of a record, ms. Default: its timestamp. */
   readonly time?: (value: In, input: LoggedInput<In>) => number
   readonly by?: (value: In, input: LoggedInput<In>) => string | number
@@ -61,24 +62,25 @@ export function windowed<In, R>(options: {
 }): Model {
   const { sizeMs, advanceMs = sizeMs, graceMs = 0, outOfOrderMs = 0 } = options
   const { time = (_, { timestamp }) => timestamp, by = () => null } = options
+  const trailing = typeof outOfOrderMs === 'number' ? () => outOfOrderMs : outOfOrderMs
   return {
     *expected(input: readonly LoggedInput<In>[]) {
-      const streamTimes = new Map<string, number>()
+      const watermarks = new Map<string, number>()
       const groups = new Map<string, { start: number; values: In[] }>()
       for (const record of input) {
         const partition = `${record.topic}-${record.partition}`
         const at = time(record.value, record)
-        const streamTime = Math.max(at, streamTimes.get(partition) ?? Number.NEGATIVE_INFINITY)
-        streamTimes.set(partition, streamTime)
+        const reached = Math.max(at - trailing(record), watermarks.get(partition) ?? Number.NEGATIVE_INFINITY)
+        watermarks.set(partition, reached)
         for (let start = Math.floor(at / advanceMs) * advanceMs; start + sizeMs > at; start -= advanceMs) {
-          if (start + sizeMs + graceMs <= streamTime - outOfOrderMs) break
+          if (start + sizeMs + graceMs <= reached) break
           const id = windowId(start, by(record.value, record))
           const group = groups.get(id) ?? { start, values: [] }
           groups.set(id, group)
           group.values.push(record.value)
         }
       }
-      const watermark = Math.min(...streamTimes.values()) - outOfOrderMs
+      const watermark = Math.min(...watermarks.values())
       for (const [id, { start, values }] of groups) {
         const closes = start + sizeMs + graceMs
         if (closes <= watermark) yield { id, value: options.result(values), due: { closes } }

@@ -30,6 +30,8 @@ export interface Making {
   readonly readers: readonly SimulatedReader[]
   /** The flow has stopped, and does not go on by itself. */
   readonly stopped: (code: ErrorCode) => void
+  /** An epoch of a part of the flow was committed. */
+  readonly ended: (part: string) => void
   /** What is kept of the partitions that it has. */
   readonly kept: Pick<CheckpointStore, 'list' | 'load'>
 }
@@ -161,6 +163,7 @@ export class SimulatedProcess {
 
   /** Lost state looks right until a process ends. */
   private committed(part: string): void {
+    this.making.ended(part)
     const lossy = this.check.committed(part)
     if (lossy !== undefined) this.actor.world.breaks(`a restore brings what is in memory: ${lossy}`)
   }
@@ -171,8 +174,7 @@ export class SimulatedProcess {
     const states = all.map(({ state, error }) => (error ? `${state}: ${messageOf(error)}` : state))
     this.actor.note(`${how} (${states.join(', ')})`)
     const gaveUp = all.find(({ state, error }) => state === 'failed' && servers.includes(error?.code))
-    if (this.actor.world.isCalm && gaveUp !== undefined)
-      this.actor.world.breaks(`nobody gives up on a server that is there: ${messageOf(gaveUp.error)}`)
+    if (gaveUp !== undefined) this.actor.world.breaks(`nobody gives up on a server: ${messageOf(gaveUp.error)}`)
     for (const { state, error } of all) if (state === 'failed' && error !== undefined) this.making.stopped(error.code)
     this.isOver = true
     // What it could not tell the group any more, the end of its session does.

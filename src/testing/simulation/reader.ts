@@ -75,6 +75,10 @@ export class SimulatedReader implements SourceTask {
     return () => session.close()
   })
 
+  get topics(): readonly string[] {
+    return this.options.topics
+  }
+
   read(epoch: Epoch): Observable<StreamRecord> {
     return new Observable((subscriber) => this.session?.read(epoch, subscriber))
   }
@@ -125,6 +129,8 @@ class Session {
   private member: Member | undefined
   private readonly group: Group
   private readonly parts = new PartitionMap<Part>()
+  /** Where it may be about to begin: nothing is written to a log that was cut as long as that lies beyond its end. */
+  private readonly beginning = new PartitionMap<number>()
   /** Given or kept, and not yet released. */
   private readonly held = new Set<string>()
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord> } | undefined
@@ -163,7 +169,9 @@ class Session {
     })
     this.group = cluster.group(options.group)
     const unlisten = cluster.listen(() => this.fetch())
-    const unread = cluster.reads(({ topic, partition }) => this.parts.get(topic, partition)?.fetched)
+    const unread = cluster.reads(({ topic, partition }) => {
+      return this.parts.get(topic, partition)?.fetched ?? this.beginning.get(topic, partition)
+    })
     this.unlisten = () => {
       unlisten()
       unread()
@@ -330,18 +338,43 @@ class Session {
       const { remembered, options } = this
       const own = given.filter((position) => partitions.some((partition) => isSame(partition, position)))
       const machine = new TopicBeginning(options, { partitions, given: own, remembered, noticed: this.watch.seen })
+      let foreign: readonly Position[] = []
       const next = (command: BeginningCommand): Observable<never> => {
+        if (command.do === 'begin') this.checkResets(own, foreign, command.findings)
         if (command.do === 'begin' || command.do === 'refuse') {
           options.told(command.findings)
           if (command.do === 'refuse') return throwError(() => command.error)
           return run(() => this.begin(command, own))
         }
         return this.carryOut(command, partitions.filter(isNotIn(own))).pipe(
-          concatMap((event) => next(machine.handle(event))),
+          concatMap((event) => {
+            if (event.on === 'committed') {
+              foreign = event.positions.filter(({ isForeign }) => isForeign)
+              this.expect(partitions, [...event.positions, ...own])
+            }
+            return next(machine.handle(event))
+          }),
         )
       }
       return next(machine.start())
     })
+  }
+
+  private expect(partitions: readonly TopicPartition[], known: readonly Position[]): void {
+    for (const { topic, partition, offset } of known)
+      if (partitions.some((at) => isSame(at, { topic, partition }))) this.beginning.set(topic, partition, offset)
+  }
+
+  /** What somebody has set is honoured, or said. */
+  private checkResets(given: readonly Position[], foreign: readonly Position[], findings: readonly Finding[]): void {
+    for (const { facts, ...own } of given) {
+      const set = foreign.find((position) => isSame(position, own))
+      if (set === undefined || set.offset === own.offset || facts === undefined || this.options.isInternal) continue
+      const isTold = findings.some(
+        ({ change, about }) => change.change === 'reset' && about?.partition === own.partition,
+      )
+      if (!isTold) this.cluster.world.breaks(`it is told that a group was set: ${places([set])} is not`)
+    }
   }
 
   private begin({ positions, seen }: Extract<BeginningCommand, { do: 'begin' }>, given: readonly Position[]): void {
@@ -352,6 +385,7 @@ class Session {
       for (const [topic, now] of seen) remembered.set(topic, now)
       for (const position of positions.filter(isNotIn(given))) options.began?.(position)
     }
+    for (const { topic, partition } of positions) this.beginning.delete(topic, partition)
     this.actor.note(`reads from ${places(positions)}`)
     for (const { topic, partition, offset, facts } of positions) {
       const known = cluster.isChanging ? facts : undefined
@@ -380,7 +414,10 @@ class Session {
         const known$ =
           asked.length === 0 ? of([]) : this.ask(`positions of ${named(asked)}`, 'WEIR_SOURCE_UNREACHABLE', found)
         return known$.pipe(
-          map((positions) => ({ on: 'committed', positions: positions.map((at) => ({ ...at, isForeign: false })) })),
+          map((positions) => {
+            const isForeign = (at: Position) => cluster.isChanging && at.facts === undefined
+            return { on: 'committed', positions: positions.map((at) => ({ ...at, isForeign: isForeign(at) })) }
+          }),
         )
       }
       case 'bound': {
@@ -406,7 +443,10 @@ class Session {
         if (this.isClosed) return
         this.holdings.released(partitions, lost)
         this.actor.note(`releases ${named(partitions)}`)
-        for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
+        for (const { topic, partition } of partitions) {
+          this.parts.delete(topic, partition)
+          this.beginning.delete(topic, partition)
+        }
         this.arrived = this.arrived.filter(({ topic, partition }) => this.parts.get(topic, partition) !== undefined)
         const { member } = this
         if (lost) return this.join()

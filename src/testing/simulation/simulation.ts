@@ -28,12 +28,13 @@ import type { SimulatedConnection } from './connection.js'
 import { Fleet } from './fleet.js'
 import { type PlacedInput, place, type SimulatedInput, topicsOf } from './inputs.js'
 import { Judge, type LastTopics } from './judge.js'
+import { LetterTopic, SimulatedLetters } from './letters.js'
 import { Link } from './link.js'
 import type { Model } from './models.js'
 import { SimulatedProcess } from './process.js'
 import { Random } from './random.js'
 import { SimulatedReader } from './reader.js'
-import { SimulatedSink, simulatedDeadLetters } from './sink.js'
+import { SimulatedSink } from './sink.js'
 import { type Fault, faults, Storm } from './storm.js'
 import { TopicChanges, type TopicFault } from './topic-changes.js'
 import { TransactionalCheckpoints } from './transactional.js'
@@ -53,6 +54,8 @@ export interface SimulateOptions<V = unknown> {
   readonly accounts?: Accounting
   /** Which values the sinks refuse, each for what it is; where it throws, a function of the sink has. */
   readonly refuses?: (value: unknown) => boolean
+  /** How large a record may be that the sinks take, encoded, and a dead letter with all that is in it: bytes. */
+  readonly limits?: { readonly record?: number; readonly letter?: number }
   /** What may become of the sources' topics. Default: nothing. The flow needs `accounts`, for no model knows what is lost. */
   readonly topics?: readonly TopicFault[]
   /** How many partitions each topic has. Default 3. */
@@ -66,6 +69,8 @@ export interface SimulateOptions<V = unknown> {
   readonly repartition?: boolean
   /** How long an epoch lasts at the most. Default: from 20 ms to 1 s, as the seed has it. */
   readonly every?: Duration
+  /** Once nothing else goes wrong, processes end this often, and are started again: what takes longer has to come about all the same. */
+  readonly restartEvery?: Duration
   readonly environment?: Environment
 }
 
@@ -96,6 +101,8 @@ interface Plan {
 /** How long it may take until all is done once nothing goes wrong any more, ms. */
 const recoveryMs = 600_000
 const stopMs = 60_000
+/** After how many of its actions a process ends that has to, at the most. */
+const longestLife = 80
 /** After how long it is tried again to write what could not be written, ms. */
 const writeAgainMs = 500
 const usualSkewMs = 5_000
@@ -116,6 +123,7 @@ export class Simulation {
   private readonly server: CheckpointServer
   private readonly transactions: TransactionServer
   private readonly sinks: Link
+  private readonly letters: LetterTopic
   private readonly judge: Judge
   private flow: Flow
   private readonly changes: TopicChanges
@@ -124,10 +132,14 @@ export class Simulation {
   /** Whether checkpoints are kept in Kafka, together with the results. */
   private readonly isTransactional: boolean
   private readonly fleet: Fleet
+  /** Whether processes still end again and again. */
+  private isRestarting = false
   /** The topics of the sources. */
   private topics: readonly string[]
   /** The topics of which the positions are in their groups, and in no checkpoint. */
   private readonly inGroups = new Set<string>()
+  /** Which part of the flow reads the topic of a source. */
+  private readonly partOf = new Map<string, string>()
 
   constructor(
     private readonly declared: Flow,
@@ -164,6 +176,7 @@ export class Simulation {
       (topic) => this.cluster.idOf(topic),
       options.accounts && new Accounts(this.world, options.accounts, inputs),
     )
+    this.letters = new LetterTopic(this.judge, options.limits?.letter, new Random(options.seed + 4))
     const kept = sabotage.kept?.(new MemoryCheckpoints()) ?? new MemoryCheckpoints()
     this.server = new CheckpointServer(this.world, this.judge, kept)
     this.transactions = new TransactionServer(this.cluster, this.judge)
@@ -182,7 +195,11 @@ export class Simulation {
   /** Runs it to the end. What broke, if anything did, is in `world.broken`. */
   run(): void {
     const { world, plan, fleet } = this
-    const links = this.isTransactional ? [this.cluster.link] : [this.cluster.link, this.server.link, this.sinks]
+    // What goes by transactions goes to Kafka alone, but for dead letters.
+    const letters = this.options.limits === undefined ? [] : [this.sinks]
+    const links = this.isTransactional
+      ? [this.cluster.link, ...letters]
+      : [this.cluster.link, this.server.link, this.sinks]
     const scene = { world, fleet, cluster: this.cluster, links, sessionMs: plan.sessionMs }
     fleet.scale(this.random.between(1, fleet.size))
     const storm = new Storm(scene, this.faults, plan.gapMs)
@@ -190,7 +207,10 @@ export class Simulation {
     this.goOn(plan.stormMs, () => false)
     storm.end()
     fleet.scale(this.random.between(1, fleet.size))
+    const { restartEvery } = this.options
+    if (restartEvery !== undefined) this.keepRestarting(durationMs(restartEvery))
     this.goOn(recoveryMs, () => this.isDone())
+    this.isRestarting = false
     if (!this.isDone()) return world.breaks(`everything is done in the end: ${this.left()}`)
     // What was late may still come.
     this.goOn(10_000, () => false)
@@ -198,6 +218,15 @@ export class Simulation {
     this.goOn(stopMs, () => fleet.running.length === 0)
     if (fleet.running.length > 0) world.breaks('whoever is told to stop does so')
     if (this.isTransactional) this.readBack()
+  }
+
+  private keepRestarting(everyMs: number): void {
+    this.isRestarting = true
+    this.world.servers.after(everyMs, () => {
+      if (!this.isRestarting) return
+      for (const process of this.fleet.running) process.crashIn(this.random.between(1, longestLife))
+      this.keepRestarting(everyMs)
+    })
   }
 
   /** Reads what has come out as others do, once nothing is open any more. */
@@ -229,6 +258,7 @@ export class Simulation {
     if (![...this.renamed.values()].includes(to)) this.renamed.set(topic, to)
     this.topics = this.topics.map((one) => (one === topic ? to : one))
     if (this.inGroups.has(topic)) this.inGroups.add(to)
+    this.partOf.set(to, this.partOf.get(topic) ?? '')
     this.flow = this.between(this.declared)
   }
 
@@ -240,7 +270,7 @@ export class Simulation {
     return [...places, ...this.judge.missing().map((id) => `${id} is missing`)].slice(0, 5).join('; ')
   }
 
-  private launch(name: string, slot: number, ended: () => void): SimulatedProcess {
+  private launch(name: string, slot: number, over: () => void): SimulatedProcess {
     const connection = this.connectionOf(this.world.actor(name))
     // The clocks of two machines differ before any of them jumps.
     if (this.faults.includes('clock')) connection.actor.skewMs = this.odds.between(-usualSkewMs, usualSkewMs)
@@ -248,8 +278,12 @@ export class Simulation {
     const { readers } = connection
     const stopped = (code: ErrorCode) => this.changes.stopped(code)
     const kept = this.server.ofOwner(connection.actor)
-    const making = { topology: this.compiled(connection), instance, readers, stopped, kept }
-    return new SimulatedProcess(connection.actor, this.cluster, making, ended)
+    const ended = (part: string) => {
+      const ofPart = readers.filter(({ topics }) => topics.every((topic) => this.partOf.get(topic) === part))
+      if (this.cluster.isChanging) this.changes.ended(ofPart.flatMap((reader) => reader.positions()))
+    }
+    const making = { topology: this.compiled(connection), instance, readers, stopped, kept, ended }
+    return new SimulatedProcess(connection.actor, this.cluster, making, over)
   }
 
   private connectionOf(actor: Actor): SimulatedConnection {
@@ -269,7 +303,10 @@ export class Simulation {
         return this.sabotage.checkpoints?.(store) ?? store
       },
       channel: this.channel(),
-      deadLetters: () => simulatedDeadLetters({ link: this.sinks, actor: connection.actor, judge: this.judge }),
+      deadLetters: () => {
+        const { sinks: link, judge, letters: topic } = this
+        return new SimulatedLetters({ link, actor: connection.actor, judge, topic })
+      },
     })
     const config = {
       app: 'app',
@@ -323,7 +360,7 @@ export class Simulation {
         ...this.changes.rules,
         doing: `reading ${topics.join(', ')}`,
         place: { flow: context.flow, stage: context.stage },
-        told: (findings) => this.changes.told(findings),
+        told: (findings) => this.changes.told(findings, context.keeps),
         began: (position) => this.changes.began(position),
         strayed: (origin) => this.judge.accounts?.repeat(origin, origin.offset + 1, this.cluster.idOf(origin.topic)),
         instance,
@@ -363,8 +400,9 @@ export class Simulation {
         connection: 'simulated',
         build: (_options, context) => {
           const connection = context.connection<SimulatedConnection>('simulated')
-          const { refuses } = this.options
-          const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge, refuses }
+          const { refuses, limits } = this.options
+          const mostBytes = limits?.record ?? Number.POSITIVE_INFINITY
+          const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge, refuses, mostBytes }
           const task = new SimulatedSink(outlet, context, connection)
           return this.sabotage.sink?.(task) ?? task
         },
@@ -380,6 +418,7 @@ export class Simulation {
         const index = declared.inputs.findIndex((input) => input.source.declaredAt === source.declaredAt)
         return topicsOf(source, index, source.options)
       })
+      for (const topic of read) this.partOf.set(topic, part.name)
       if (!part.checkpointed) for (const topic of read) this.inGroups.add(topic)
       if (![...sinksOf(part)].some(({ definition }) => definition.name === repartitionSink.name)) topics.push(...read)
     }

@@ -1,9 +1,8 @@
-import { concat, defer, EMPTY, ignoreElements, Observable, type Subscription } from 'rxjs'
+import { concat, defer, EMPTY, ignoreElements, Observable, type Subscriber, type Subscription } from 'rxjs'
 import {
   Batch,
+  bytesOf,
   type Connection,
-  type DeadLetter,
-  type DeadLetterSink,
   type EpochTransaction,
   recordFault,
   type SinkContext,
@@ -22,6 +21,8 @@ export interface Outlet {
   readonly actor: Actor
   readonly judge: Judge
   readonly refuses?: ((value: unknown) => boolean) | undefined
+  /** How large a value may be, bytes. */
+  readonly mostBytes: number
 }
 
 /** How likely a sink has something to ask for before it can be written to. */
@@ -52,7 +53,7 @@ export class SimulatedSink implements SinkTask {
       const transaction = this.context.transaction(this.connection)
       const write = (values: readonly unknown[]) =>
         isJoined(transaction) ? transaction.insert(values, this.context.stage) : this.send(values)
-      let waiting: unknown[] = []
+      let waiting: StreamRecord[] = []
       let isEnding = false
       let request: Subscription | undefined
       const next = () => {
@@ -61,16 +62,28 @@ export class SimulatedSink implements SinkTask {
           if (isEnding) out.complete()
           return
         }
-        const values = waiting
+        const records = waiting
         waiting = []
-        request = write(values).subscribe({ error: (error: unknown) => out.error(error), complete: next })
+        const large = records.filter((record) => this.isTooLarge(record))
+        const values = records.filter((record) => !large.includes(record)).map(({ value }) => value)
+        request = write(values).subscribe({
+          error: (error: unknown) => out.error(error),
+          complete: () => {
+            this.ending(out, () => {
+              for (const record of large) this.context.reject(record, tooLarge())
+            })
+            next()
+          },
+        })
         out.add(request)
       }
       out.add(
         records$.subscribe({
           next: (record) => {
             const records = record.value instanceof Batch ? (record.value as Batch).records : [record]
-            for (const one of records) if (!this.isRefused(one)) waiting.push(one.value)
+            this.ending(out, () => {
+              for (const one of records) if (!this.isRefused(one)) waiting.push(one)
+            })
             if (request === undefined) next()
           },
           error: (error: unknown) => out.error(error),
@@ -83,6 +96,15 @@ export class SimulatedSink implements SinkTask {
     })
   }
 
+  /** Whether what is rejected ends the epoch is for its policy to say. */
+  private ending(out: Subscriber<never>, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      out.error(error)
+    }
+  }
+
   private isRefused(record: StreamRecord): boolean {
     try {
       if (this.outlet.refuses?.(record.value) !== true) return false
@@ -91,6 +113,12 @@ export class SimulatedSink implements SinkTask {
       this.context.reject(record, recordFault(error, 'writing'))
     }
     return true
+  }
+
+  /** The server tells, once it was asked to take it. */
+  private isTooLarge({ value }: StreamRecord): boolean {
+    const { mostBytes } = this.outlet
+    return mostBytes !== Number.POSITIVE_INFINITY && (bytesOf(value)?.length ?? 0) > mostBytes
   }
 
   private ready(): Observable<never> {
@@ -116,34 +144,10 @@ export class SimulatedSink implements SinkTask {
   }
 }
 
-function isJoined(transaction: EpochTransaction | undefined): transaction is Joined {
-  return transaction !== undefined && 'insert' in transaction
+function tooLarge(): WeirError {
+  return new WeirError('WEIR_RECORD_REFUSED', 'writing: it is larger than the server takes', { isTooLarge: true })
 }
 
-/** Dead letters: durable when who wrote them has heard so, or before. */
-export function simulatedDeadLetters({ link, actor, judge }: Outlet): DeadLetterSink {
-  let waiting: DeadLetter[] = []
-  const done = () => new Observable<never>((out) => out.complete())
-  return {
-    address: 'simulated',
-    open: done,
-    write: (letter) => {
-      waiting.push(letter)
-      const { record, error } = letter
-      judge.rejected(record)
-      actor.note(`dead letter ${record.origin.topic}-${record.origin.partition}@${record.origin.offset} ${error.code}`)
-    },
-    flush: () =>
-      defer(() => {
-        const letters = waiting
-        waiting = []
-        const what = `flush of ${letters.length} dead letters`
-        const execute = () => {
-          for (const letter of letters) judge.lettered(actor.name, letter)
-        }
-        const unanswered = (why: string) => new WeirError('WEIR_SINK_FAILED', `writing: ${why}`)
-        return link.request(actor, { what, execute, unanswered, repeatable: true })
-      }).pipe(ignoreElements()),
-    close: done,
-  }
+function isJoined(transaction: EpochTransaction | undefined): transaction is Joined {
+  return transaction !== undefined && 'insert' in transaction
 }

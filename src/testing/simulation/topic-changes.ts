@@ -1,4 +1,4 @@
-import type { ErrorCode, Position } from '../../model/index.js'
+import { type ErrorCode, type Position, partitionName } from '../../model/index.js'
 import type { Finding, TopicRules } from '../../state/topic-protocol/index.js'
 import type { Cluster } from './cluster.js'
 import type { Fleet } from './fleet.js'
@@ -13,6 +13,7 @@ export const topicChanges = {
   recreated: 'A topic is deleted, and created again some time later.',
   truncated: 'A partition loses its end, as it does on brokers that were restored.',
   renamed: 'The flow is deployed again with another topic in the place of the first.',
+  reset: 'The offsets of a group are set by other means while nobody reads.',
 } as const
 
 export type TopicFault = keyof typeof topicChanges
@@ -25,7 +26,21 @@ const stops = {
   WEIR_SOURCE_REPARTITIONED: 'onGrown',
 } as const
 
+/** Where a group was set to, and where the flow would have gone on. */
+interface Moved {
+  readonly group: number
+  readonly position: number
+}
+
 type Rule = (typeof stops)[keyof typeof stops]
+
+/** What says whether a flow goes on after a change. */
+const rules: Readonly<Record<string, Rule | undefined>> = {
+  recreated: 'onRecreated',
+  gap: 'onGap',
+  truncated: 'onTruncated',
+  grown: 'onGrown',
+}
 
 interface Scene {
   readonly world: World
@@ -48,6 +63,8 @@ export class TopicChanges {
   private readonly latest: boolean
   /** Topics that were created again. */
   private readonly again = new Set<string>()
+  /** Partitions of which an epoch was committed, if need be an empty one. */
+  private readonly kept = new Set<string>()
 
   constructor(
     private readonly scene: Scene,
@@ -64,7 +81,7 @@ export class TopicChanges {
     if (this.kinds.length === 0) return
     for (let count = random.between(1, 3); count > 0; count--) {
       const kind = random.pick(this.kinds)
-      const isBetween = kind === 'renamed' || random.chance(0.4)
+      const isBetween = kind === 'renamed' || kind === 'reset' || random.chance(0.4)
       const strike = () => this.strike(kind)
       world.servers.after(random.between(0, withinMs), () => (isBetween ? fleet.between(strike) : strike()))
     }
@@ -98,22 +115,44 @@ export class TopicChanges {
   }
 
   /** What flows have said of topics. */
-  told(findings: readonly Finding[]): void {
+  told(findings: readonly Finding[], keeps: TopicRules['keeps']): void {
     for (const { change, about } of findings) {
+      // What an error tells has no more to it.
+      if (about !== undefined) this.goesOn(change.change, keeps)
       const { topic } = change
       this.scene.world.note('told', `${change.change} ${JSON.stringify(about ?? { topic })}`)
       if (about?.partition === undefined) continue
       const at = { topic, partition: about.partition }
       if (change.change === 'gap') this.lost(at, about as { from: number; to: number })
       if (change.change === 'truncated') this.setBack(at, about)
+      if (change.change === 'reset' && keeps === 'nothing') this.moved(at, about as unknown as Moved)
     }
   }
 
   /** A partition that nobody had a position of is read from there on: what lies before it is not for this flow. */
   began(position: Position): void {
-    const { cluster, judge } = this.scene
-    if (this.isAdded(position) || judge.knownPosition(position) !== undefined) return
+    const { cluster, judge, world } = this.scene
+    if (judge.knownPosition(position) !== undefined) return
+    if (this.kept.has(this.placeOf(position)))
+      return world.breaks(`where to begin is kept once an epoch has ended: ${partitionName(position)} is begun again`)
+    if (this.isAdded(position)) return
     judge.accounts?.excuse({ ...position, offset: 0 }, position.offset, cluster.idOf(position.topic))
+  }
+
+  /** An epoch has ended with these positions. */
+  ended(positions: readonly Position[]): void {
+    for (const position of positions) this.kept.add(this.placeOf(position))
+  }
+
+  private placeOf(position: Position): string {
+    return `${partitionName(position)} ${position.facts?.id}`
+  }
+
+  /** A flow says what it goes on with: it has to stop before, until somebody lets it. */
+  private goesOn(change: string, keeps: TopicRules['keeps']): void {
+    const rule = rules[change]
+    if (rule === undefined || this.accepted.has(rule) || (rule === 'onGrown' && keeps !== 'state by key')) return
+    this.scene.world.breaks(`nobody goes on where it has to stop: ${rule} says so, and a topic is ${change}`)
   }
 
   /** Whether a flow has to know that a partition was added: by what was committed, which groups forget with their topics. */
@@ -152,6 +191,8 @@ export class TopicChanges {
         return this.shorten(topic)
       case 'renamed':
         return this.rename(topic)
+      case 'reset':
+        return this.reset(topic)
     }
   }
 
@@ -171,7 +212,8 @@ export class TopicChanges {
   private recreate(topic: string): void {
     const { cluster, judge, random, world, partitions } = this.scene
     judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
-    const count = Math.max(partitions, cluster.partitionsOf([topic]).length)
+    const many = Math.max(partitions, cluster.partitionsOf([topic]).length)
+    const count = random.chance(0.4) ? random.between(1, many) : many
     cluster.remove(topic)
     this.again.add(topic)
     world.servers.after(random.between(0, 8_000), () => cluster.topic(topic, count))
@@ -183,6 +225,22 @@ export class TopicChanges {
     const [from, to] = [random.between(cluster.start(at), cluster.end(at)), cluster.end(at)]
     judge.accounts?.excuse({ ...at, offset: from }, to, cluster.idOf(topic))
     cluster.shorten({ ...at, offset: from })
+  }
+
+  private reset(topic: string): void {
+    const { cluster, judge, random, isInGroup } = this.scene
+    const at = random.pick(cluster.partitionsOf([topic]))
+    const group = random.between(cluster.start(at), cluster.end(at))
+    for (const one of cluster.allGroups()) if (one.committed(at) !== undefined) one.set({ ...at, offset: group })
+    // Else the flow tells what follows.
+    if (isInGroup(topic)) this.moved(at, { group, position: judge.positionOf(at) })
+  }
+
+  /** A flow goes on where its group says: what lies between comes again, or is left out. */
+  private moved(at: { topic: string; partition: number }, { group, position }: Moved): void {
+    const { cluster, judge } = this.scene
+    this.setBack(at, { to: group })
+    judge.accounts?.excuse({ ...at, offset: position }, group, cluster.idOf(at.topic))
   }
 
   private rename(topic: string): void {
