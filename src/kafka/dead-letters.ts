@@ -1,9 +1,10 @@
 import { concat, defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
 import type { DeadLetter, DeadLetterSink } from '../model/index.js'
-import { type Draft, Letters, type Refusal } from '../state/letter-protocol/index.js'
+import { Draft, Letters, type Refusal } from '../state/letter-protocol/index.js'
 import { type ClientError, codes } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { isTooLarge } from './faults.js'
+import type { OutgoingMessage } from './producer.js'
 import { KafkaWriter } from './writer.js'
 
 const deliveryTimeoutMs = 30_000
@@ -75,9 +76,13 @@ export class KafkaDeadLetters implements DeadLetterSink {
   }
 
   private send(draft: Draft): void {
-    const { topic, connection, writer } = this
-    writer.write({ topic, ...draft.message({ app: connection.context.app, now: Date.now() }) }, draft)
+    this.writer.write(messageFor(draft.letter, this.topic, this.connection.context.app, draft), draft)
   }
+}
+
+/** A dead letter as it is written to a topic: at first, or as a draft of what was refused. */
+export function messageFor(letter: DeadLetter, topic: string, app: string, draft = new Draft(letter)): OutgoingMessage {
+  return { topic, ...draft.message({ app, now: Date.now() }) }
 }
 
 function refusalOf(error: ClientError): Refusal | undefined {

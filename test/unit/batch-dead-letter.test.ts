@@ -1,12 +1,12 @@
 import { from, lastValueFrom, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { messageFor } from '../../src/kafka/dead-letters.js'
 import { noHeaders, type SinkContext, StreamRecord, silentLogger, WeirError } from '../../src/model/index.js'
 import { batchDefinition } from '../../src/operators/batch.js'
 import { tableShape } from '../../src/sinks/internal/table-options.js'
 import { type TableConnection, TableSink } from '../../src/sinks/internal/table-sink.js'
 import { UnencodableError } from '../../src/sql/index.js'
-import { Draft } from '../../src/state/letter-protocol/index.js'
 
 test('a refused row of a batch goes to the dead letters byte for byte', async () => {
   const scheduler = new VirtualTimeScheduler()
@@ -18,8 +18,7 @@ test('a refused row of a batch goes to the dead letters byte for byte', async ()
     log: silentLogger,
     transaction: () => undefined,
     reject: (record: StreamRecord, error: WeirError) => {
-      const draft = new Draft({ record, error, flow: 'flow', stage: 'stage', attempts: 1 })
-      const message = draft.message({ app: 'app', now: 0 })
+      const message = messageFor({ record, error, flow: 'flow', stage: 'stage', attempts: 1 }, 'dead', 'app')
       letters.push({ offset: record.origin.offset, value: String(message.value) })
     },
   } as unknown as SinkContext
