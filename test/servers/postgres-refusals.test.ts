@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { compile, flow, generate, postgres } from '../../src/index.js'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import { postgresHarness } from '../contracts/postgres-sink-under-test.js'
 import { openWith } from '../contracts/postgres-under-test.js'
 import type { SinkHarness } from '../contracts/sink-harness.js'
 import { recordsOf } from '../contracts/sinks.contract.js'
+import { runningEngine } from '../support/running-engine.js'
 import { missingPostgres, PostgresServer } from './postgres-server.js'
 
 const missing = missingPostgres()
@@ -209,4 +211,29 @@ describe.skipIf(missing !== undefined)(`rows that PostgreSQL refuses${because}`,
       1, 2, 3, 5, 6,
     ])
   })
+
+  test('a flow whose rows are looked at in the end goes on without those that are refused, and after its table was altered', async () => {
+    await server.query(`CREATE TABLE words (word integer PRIMARY KEY); INSERT INTO words SELECT generate_series(0, 8);
+      CREATE TABLE items (id integer PRIMARY KEY, value integer REFERENCES words DEFERRABLE INITIALLY DEFERRED)`)
+    const declared = flow(
+      generate({ rate: 200, count: 1_000, value: (_random, id) => ({ id, value: id % 10 }) }),
+      postgres.sink({
+        table: 'items',
+        row: ({ id, value }: { id: number; value: number }) => ({ id, value, ...(id < 500 ? {} : { more: id }) }),
+        onError: 'skip',
+      }),
+    ).with({ checkpoints: 'postgres', attempts: 3, epoch: { every: 100 } })
+    const connections = { postgres: postgres({ url: server.url }) }
+    const topology = compile({ app: 'words', connections, flows: { words: declared } }, { environment: {} })
+    expect(topology.flows[0]?.guarantee).toBe('exactly-once')
+    const { engine } = runningEngine(topology)
+    const rows = async () => (await server.query<{ n: string }>('SELECT count(*) AS n FROM items'))[0]?.n
+    await vi.waitFor(async () => expect(Number(await rows())).toBeGreaterThan(100), { timeout: 20_000, interval: 50 })
+    await server.query('ALTER TABLE items ADD COLUMN more integer')
+    await vi.waitFor(async () => expect(await rows()).toBe('900'), { timeout: 30_000, interval: 100 })
+    expect(
+      await server.query('SELECT count(*) AS n FROM items WHERE value = 9 OR (id >= 500 AND more IS NULL)'),
+    ).toEqual([{ n: '0' }])
+    expect(engine.status()[0]?.state).not.toBe('failed')
+  }, 60_000)
 })
