@@ -37,6 +37,8 @@ interface ChunkPage {
  */
 export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
   private readonly known = new KnownProgress()
+  /** The tasks whose scripts were refused for a key. */
+  private readonly careful = new Set<string>()
 
   constructor(
     private readonly connection: RedisConnection,
@@ -75,8 +77,8 @@ export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
       .pipe(failing(`listing what tasks of '${app}' have`))
   }
 
-  begin(): RedisTransaction {
-    return new RedisTransaction(this.connection, this.known)
+  begin(task?: string): RedisTransaction {
+    return new RedisTransaction(this.connection, this.known, task, this.careful)
   }
 
   /** The connection is closed by whoever opened it. */

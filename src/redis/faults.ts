@@ -63,7 +63,11 @@ function asCheckpointFault(error: unknown, doing: string): WeirError {
   return redisFaults.asCheckpointFault(error, doing)
 }
 
-/** Keys are named by records, and this user may not use all of them. */
+/** Whether it is for keys that this user may not use: those are named by records. */
+export function isOfKeys(error: unknown): boolean {
+  return isAnswer(error) && ofKeys.test(messageOf(error))
+}
+
 const ofKeys = /^NOPERM .*(access a key|keys used as arguments)/i
 
 /** What is left is the fault of a record: a key of another type, a value too long. */

@@ -11,11 +11,14 @@ export class KeyTypes {
   /** Why the server does not even tell what a key holds. */
   private readonly refused = new Map<string, Error>()
 
+  /** `all` is whether keys are asked about too that are only replaced. */
+  constructor(private readonly all = false) {}
+
   /** Asks the server about the keys that are not known yet. */
   async learn(client: RedisClient, operations: readonly Operation[]): Promise<void> {
-    const unknown = [...new Set(operations.filter(({ type }) => type !== undefined).map(({ key }) => key))].filter(
-      (key) => !this.types.has(key),
-    )
+    const unknown = [
+      ...new Set(operations.filter(({ type }) => this.all || type !== undefined).map(({ key }) => key)),
+    ].filter((key) => !this.types.has(key))
     const answers = await Promise.allSettled(unknown.map((key) => client.type(key)))
     for (const [index, key] of unknown.entries()) this.heard(key, answers[index])
   }

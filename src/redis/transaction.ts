@@ -1,8 +1,8 @@
-import { defer, EMPTY, ignoreElements, type Observable } from 'rxjs'
-import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
+import { catchError, defer, EMPTY, ignoreElements, type Observable, tap, throwError } from 'rxjs'
+import { type EpochCommit, type EpochTransaction, messageOf, WeirError } from '../model/index.js'
 import { writeCommit } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
-import { failing } from './faults.js'
+import { failing, isOfKeys } from './faults.js'
 import type { KnownProgress } from './known-progress.js'
 import type { RedisCommand } from './write-plan.js'
 
@@ -10,11 +10,17 @@ import type { RedisCommand } from './write-plan.js'
 export class RedisTransaction implements EpochTransaction {
   private isOver = false
   private readonly joined: RedisCommand[] = []
+  /** Whether a script was refused for one of its keys: then the server is asked about each before it joins. */
+  readonly isCareful: boolean
 
   constructor(
     private readonly connection: RedisConnection,
     private readonly known: KnownProgress,
-  ) {}
+    private readonly task = '',
+    private readonly careful = new Set<string>(),
+  ) {
+    this.isCareful = careful.has(task)
+  }
 
   /**
    * Adds a write to the epoch. It must be one that can't fail for what it says, as SET can't, nor any command on a key
@@ -34,7 +40,19 @@ export class RedisTransaction implements EpochTransaction {
       if (this.isOver) throw overError(doing)
       this.isOver = true
       return this.connection.run((client) => writeCommit(client, commit, this.joined, this.known))
-    }).pipe(ignoreElements(), failing(doing))
+    }).pipe(
+      ignoreElements(),
+      tap({ complete: () => this.careful.delete(this.task) }),
+      catchError((error: unknown) => throwError(() => this.searching(error, doing))),
+      failing(doing),
+    )
+  }
+
+  private searching(error: unknown, doing: string): unknown {
+    if (this.isCareful || !isOfKeys(error)) return error
+    this.careful.add(this.task)
+    const hint = 'Each key is asked about, to find it.'
+    return new WeirError('WEIR_RECORD_REFUSED', `${doing}: ${messageOf(error)}`, { hint, atOnce: true, cause: error })
   }
 
   rollback(): Observable<never> {

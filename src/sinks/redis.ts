@@ -115,7 +115,7 @@ class RedisSinkTask implements SinkTask {
   /** The last writes of the epoch go into its script; what would fail there is rejected before. */
   private join(batches$: Observable<readonly Operation[]>, transaction: RedisTransaction): Observable<never> {
     const plan = new WritePlan()
-    const types = new KeyTypes()
+    const types = new KeyTypes(transaction.isCareful)
     const learn = (operations: readonly Operation[]) =>
       this.connection.run((client) => types.learn(client, operations)).pipe(this.failing(doing))
     return concat(
