@@ -157,7 +157,7 @@ describe('what is too long', () => {
     ['beyond it in several lines', `data:${long}\ndata:x\n\ndata:b\n\n`, ['too long', 'b']],
     ['beyond it in bytes', `data:${'ä'.repeat(limit / 2)}x\n\ndata:b\n\n`, ['too long', 'b']],
     ['without an end', `data:a\n\ndata:${long}${long}`, ['a', 'too long']],
-    ['in a comment', `:${long}${long}\n\ndata:b\n\n`, ['too long', 'b']],
+    ['beyond it in a comment, which is no event', `:${long}${long}\n\ndata:b\n\n`, ['b']],
   ])('%s', (_name, stream, data) => {
     const cuts = Array.from({ length: 40 }, (_, index) => index * 100)
     expect(brief(decode(stream, cuts))).toEqual(data)
@@ -196,6 +196,11 @@ describe('what is too long', () => {
         Array.from({ length: 500 }, (_, index) => 8 + 7 * index),
       ).data,
     ).toEqual(['a', 'b'])
+  })
+
+  test('is not what a comment is whose line is longer than any event', () => {
+    const body = `:${'c'.repeat(20 * limit)}\ndata:a\n\n`
+    expect(decode(body, [limit, 5 * limit, 12 * limit, 20 * limit + 1])).toMatchObject({ all: [{ data: 'a' }] })
   })
 
   test('is not what many short events are together', () => {

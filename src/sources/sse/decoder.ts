@@ -103,7 +103,14 @@ export class Decoder {
     this.held.push(text)
     this.heldLength += text.length
     if (this.heldLength <= this.maxEventBytes) return
-    const data = headOf(this.held.join(''))
+    const all = this.held.join('')
+    if (/^:[^\n]*$/.test(all)) {
+      // A comment is no event, however long its line is.
+      this.held = [':']
+      this.heldLength = 1
+      return
+    }
+    const data = headOf(all)
     this.events.push({ id: /^id: ?(.*)$/m.exec(data)?.[1], type: undefined, data, isTooLong: true })
     this.held = []
     this.heldLength = 0
