@@ -27,6 +27,7 @@ import {
   fn,
   type Operator,
   type StreamRecord,
+  someTime,
   WeirError,
 } from '../model/index.js'
 import { type Answer, inOrder } from './internal/in-order.js'
@@ -53,7 +54,7 @@ export const mapAsyncDefinition = defineOperator({
     project: fn<AnyProject>({ mayWait: true }).describe('The call: returns a promise, an observable or an iterable.'),
     concurrency: z.int().min(1).default(8).describe('How many calls run at once.'),
     ordered: z.boolean().default(true).describe('Whether results leave in the order of their records.'),
-    timeout: duration.optional().describe('How long one try may take.'),
+    timeout: someTime.optional().describe('How long one try may take.'),
     retry: z
       .strictObject({
         attempts: z.int().min(1).describe('How often a call is tried, the first time included.'),

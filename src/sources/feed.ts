@@ -8,7 +8,6 @@ import {
   type Configurable,
   type Duration,
   defineSource,
-  duration,
   type Epoch,
   fn,
   nestsBeyond,
@@ -21,6 +20,7 @@ import {
   type SourceContext,
   type SourceTask,
   StreamRecord,
+  someTime,
   type TopicPartition,
   usualDepth,
 } from '../model/index.js'
@@ -77,8 +77,8 @@ const schema = z.strictObject({
     .describe('What is emitted of an item, given the id by which it was known first; the item if not given.'),
   key: fn<(value: unknown) => string>().optional().describe('The key of what is emitted; none if not given.'),
   onError: rejectionPolicy.optional().describe('What becomes of an item of which a function throws.'),
-  every: duration.default(60_000).describe('How often it is asked for; a server that wants more time gets it.'),
-  timeout: duration.default(30_000).describe('How long an answer may take.'),
+  every: someTime.default(60_000).describe('How often it is asked for; a server that wants more time gets it.'),
+  timeout: someTime.default(30_000).describe('How long an answer may take.'),
   maxBytes: z
     .int()
     .min(1)

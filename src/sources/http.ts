@@ -6,7 +6,6 @@ import {
   type Configurable,
   correlationHeader,
   defineSource,
-  duration,
   type Epoch,
   type ExactJson,
   type Header,
@@ -19,6 +18,7 @@ import {
   type SourceContext,
   type SourceTask,
   StreamRecord,
+  someTime,
   traceParentOf,
   usualDepth,
   type WeirError,
@@ -66,7 +66,7 @@ const options = z
       .min(1)
       .default(10_000)
       .describe('How many events may be accepted and not yet committed; requests beyond get 503 and `Retry-After`.'),
-    answerWithin: duration.default(30_000).describe('How long a request may wait for its commit.'),
+    answerWithin: someTime.default(30_000).describe('How long a request may wait for its commit.'),
   })
   .refine(({ backlog, maxEvents }) => backlog >= maxEvents, {
     path: ['backlog'],

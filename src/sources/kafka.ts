@@ -3,7 +3,7 @@ import type { KafkaConnection } from '../kafka/connection.js'
 import { KafkaReader, type KafkaValue } from '../kafka/reader.js'
 import type { ReaderOptions } from '../kafka/reader-options.js'
 import { topicName, topicRule } from '../kafka/topic-name.js'
-import { type Configurable, defineSource, duration, isoReader, type Source, time } from '../model/index.js'
+import { type Configurable, defineSource, isoReader, type Source, someTime, time } from '../model/index.js'
 
 const options = z.strictObject({
   topic: z.union([topicName, z.array(topicName).min(1)], topicRule).describe('The topic, or a list of them.'),
@@ -48,7 +48,7 @@ const options = z.strictObject({
     .describe(
       'When the topic has another number of partitions and the flow keeps state by its keys: stop, or let keys that moved begin anew. Other flows go on in any case.',
     ),
-  stallAfter: duration
+  stallAfter: someTime
     .default(30_000)
     .describe('After how long without a record, while there are some to read, the consumer is built anew.'),
   client: z

@@ -3,11 +3,11 @@ import {
   type Configurable,
   type Duration,
   defineSource,
-  duration,
   fn,
   type RejectionPolicy,
   rejectionPolicy,
   type Source,
+  someTime,
 } from '../model/index.js'
 import { version } from '../model/version.js'
 import { askOf } from './sse/client.js'
@@ -56,11 +56,8 @@ export const sseDefinition = defineSource({
     identity: fn<(event: SseEvent) => string | undefined>()
       .optional()
       .describe('What an event is known by; where it gives undefined, id and data together.'),
-    idleTimeout: duration
-      .refine((ms) => ms > 0, 'expected more than 0')
-      .default(60_000)
-      .describe('After how long without a byte a connection counts as dead.'),
-    reconnect: duration
+    idleTimeout: someTime.default(60_000).describe('After how long without a byte a connection counts as dead.'),
+    reconnect: someTime
       .default(1_000)
       .describe('How long to wait before connecting again, as long as the stream says nothing else.'),
     maxEventBytes: z.int().min(1).default(524_288).describe('The longest event, in bytes of its data.'),

@@ -2,6 +2,10 @@ import { interval, take, timer, VirtualTimeScheduler } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { flow, json, kafka, map } from '../../src/index.js'
 import { clientDuration, duration, systemClock } from '../../src/model/index.js'
+import { mapAsyncDefinition } from '../../src/operators/map-async.js'
+import { feedDefinition } from '../../src/sources/feed.js'
+import { kafkaSource } from '../../src/sources/kafka.js'
+import { sseDefinition } from '../../src/sources/sse.js'
 import { VirtualFlow } from '../../src/testing/index.js'
 import { ailments } from '../../src/worker/health.js'
 import { listSink } from '../support/list-sink.js'
@@ -46,6 +50,30 @@ describe('timers beyond 24.8 days', () => {
     expect(clientDuration.safeParse('24d').success).toBe(true)
     expect(clientDuration.safeParse('25d').error?.message).toContain("expected no more than '24d'")
   })
+})
+
+test.each([
+  [-1],
+  [Number.NaN],
+  [Number.POSITIVE_INFINITY],
+  ['1e9d'],
+  ['99999999999999d'],
+  ['-5s'],
+  [' 5s'],
+  [''],
+  [['5s']],
+])('a duration of %j is none', (given) => expect(duration.safeParse(given).success).toBe(false))
+
+test.each([
+  ['feed', feedDefinition.options, 'every', { url: 'http://a', items: () => [], id: String, time: Number }],
+  ['feed', feedDefinition.options, 'timeout', { url: 'http://a', items: () => [], id: String, time: Number }],
+  ['sse', sseDefinition.options, 'idleTimeout', { url: 'http://a' }],
+  ['sse', sseDefinition.options, 'reconnect', { url: 'http://a' }],
+  ['mapAsync', mapAsyncDefinition.options, 'timeout', { project: () => Promise.resolve(1) }],
+  ['kafka.source', kafkaSource.options, 'stallAfter', { topic: 't' }],
+] as const)('%s takes no 0 for %s', (_, options, name, rest) => {
+  expect(options.safeParse({ ...rest, [name]: '1ms' }).success).toBe(true)
+  expect(options.safeParse({ ...rest, [name]: '0s' }).error?.issues).toMatchObject([{ path: [name] }])
 })
 
 describe('a wall clock that is set', () => {

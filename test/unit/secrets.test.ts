@@ -133,6 +133,9 @@ describe('the settings of the port', () => {
 
   test.each([
     [{ token: 'short' }, {}, /token.* at least 16/],
+    [{ token: 'pässwörter-aller-art' }, {}, /token.* ASCII, without/],
+    [{ token: 'a token with its line end\n' }, {}, /token.* ASCII, without/],
+    [{ token: 'a token and its blank ' }, {}, /token.* ASCII, without/],
     [{ origins: ['https://a.example/path'] }, {}, /origin/],
     [{}, { WEIR_TLS_CERT: 'cert.pem' }, /tls.key/],
     [{ prot: 1 }, {}, /prot/],
