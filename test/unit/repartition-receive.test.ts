@@ -81,6 +81,14 @@ describe('records under a new key', () => {
     expect(values(record(1, 0, { generation: 3 }))).toEqual(['0@1.0'])
   })
 
+  test('of a topic that took the place of one that nobody had committed anything of are no repeats of those', () => {
+    const { values } = receiving()
+    const sent = [record(0, 0, { generation: 2 }), record(5, 0, { generation: 2 })]
+    expect(values(told(0, 100, { id: 'one', position: 0 }), ...sent)).toEqual(['0@0.0', '0@5.0'])
+    const anew = told(0, 100, { id: 'other', generation: 3, position: 0 })
+    expect(values(anew, record(0, 0, { generation: 3 }), record(0, 0, { generation: 3 }))).toEqual(['0@0.0'])
+  })
+
   test('come once each when the task begins anew', () => {
     const before = receiving()
     before.values(record(4, 0))
