@@ -319,12 +319,16 @@ export class EventTime implements StreamTime {
   private lowest(): number {
     let awaited = Number.POSITIVE_INFINITY
     let idle = Number.POSITIVE_INFINITY
+    // Who was given a partition that was idle does not know yet whether it still is, and then it is not what the others go by.
+    let mayRest = true
     for (const time of this.times.values()) {
       const standing = this.standing(time)
-      if (!this.isIdle(time)) awaited = Math.min(awaited, standing)
-      else if (standing !== never) idle = Math.min(idle, standing)
+      if (!this.isIdle(time)) {
+        awaited = Math.min(awaited, standing)
+        mayRest &&= movedOn(time) > 0
+      } else if (standing !== never) idle = Math.min(idle, standing)
     }
-    if (awaited !== Number.POSITIVE_INFINITY) return awaited
+    if (awaited !== Number.POSITIVE_INFINITY) return mayRest ? Math.min(awaited, idle) : awaited
     return idle === Number.POSITIVE_INFINITY ? never : idle
   }
 

@@ -150,6 +150,10 @@ export const timeScenarios: readonly Scenario[] = [
     ...whole,
     ...restarts,
   }),
+  scenario('shared windows of partitions that rest, while processes restart', rested, allWindows, restingVisits, {
+    ...several,
+    ...restarts,
+  }),
   scenario(
     'windows of numbers that are none, exactly once',
     flow(source, read, timed, numbers, table()),

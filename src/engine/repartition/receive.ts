@@ -296,8 +296,11 @@ function toldOf(sources: readonly Source[] | undefined, isLongAgo: (source: Sour
   if (sources === undefined) return { watermark: never, idle: false, timeSets: 0 }
   const timeSets = Math.min(...sources.map((source) => source.timeSets))
   const awaited = sources.filter((source) => !source.idle || isLongAgo(source) || isAwake(source))
-  if (awaited.length > 0) return { watermark: lowestOf(awaited), idle: false, timeSets }
   const moving = sources.filter(({ watermark, isEmpty }) => watermark !== never && isEmpty !== true)
+  // Whose process begins anew may still be idle, and then it is not what the others go by.
+  const mayRest = awaited.every((source) => (source.idle || source.movedOnMs > 0) && !isAwake(source))
+  if (awaited.length > 0)
+    return { watermark: lowestOf(mayRest ? [...awaited, ...moving] : awaited), idle: false, timeSets }
   return { watermark: moving.length > 0 ? lowestOf(moving) : never, idle: true, timeSets }
 }
 
