@@ -133,7 +133,9 @@ export class TopicChanges {
   began(position: Position): void {
     const { cluster, judge, world } = this.scene
     if (judge.knownPosition(position) !== undefined) return
-    if (this.kept.has(this.placeOf(position)))
+    // Of a topic that has gone meanwhile, nothing is known any more.
+    const isOf = position.facts?.id === cluster.idOf(position.topic)
+    if (isOf && this.kept.has(this.placeOf(position)))
       return world.breaks(`where to begin is kept once an epoch has ended: ${partitionName(position)} is begun again`)
     if (this.isAdded(position)) return
     judge.accounts?.excuse({ ...position, offset: 0 }, position.offset, cluster.idOf(position.topic))
