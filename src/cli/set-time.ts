@@ -45,8 +45,9 @@ function nothingHeld(flow: string, declared: readonly string[]): UsageError {
  */
 export function setBack(progress: PartitionProgress | undefined, time: number, timeSets: number): PartitionProgress {
   const { movedOnMs: _, ...kept } = progress ?? { position: 0 }
-  const { streamTime, watermark } = kept
-  return { ...kept, streamTime: backTo(streamTime, time), watermark: backTo(watermark, time), timeSets, toldIdle: true }
+  const { streamTime, watermark, together } = kept
+  const times = { streamTime: backTo(streamTime, time), watermark: backTo(watermark, time) }
+  return { ...kept, ...times, together: backTo(together, time), timeSets, toldIdle: true }
 }
 
 function backTo(time: number | undefined, limit: number): number | undefined {

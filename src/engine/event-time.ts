@@ -147,7 +147,8 @@ export class EventTime implements StreamTime {
       timeSets: progress?.timeSets ?? 0,
     })
     this.whole = undefined
-    if (this.scopes[input] === 'task') this.closed = Math.max(this.closed, closed)
+    const together = this.scopes[input] === 'task' ? closed : (progress?.together ?? never)
+    this.closed = Math.max(this.closed, together)
   }
 
   /** Reading begins at these positions, which may be in topics that have taken the place of others. */
@@ -291,10 +292,12 @@ export class EventTime implements StreamTime {
     const time = this.times.get(partition.topic, partition.partition)
     const watermark = time === undefined ? never : this.final(partition, time)
     const movedOnMs = time === undefined ? 0 : movedOn(time)
+    const together = time === undefined ? never : this.together(time)
     return {
       streamTime: this.streamTime(partition),
       watermark: Number.isFinite(watermark) ? watermark : undefined,
       ...(movedOnMs > 0 ? { movedOnMs } : {}),
+      ...(Number.isFinite(together) ? { together } : {}),
       ...(this.tellers > 0 && (time?.toldIdle === 'soon' || time?.toldIdle === 'yes') ? { toldIdle: true } : {}),
       ...(time !== undefined && time.timeSets > 0 ? { timeSets: time.timeSets } : {}),
     }
@@ -312,6 +315,17 @@ export class EventTime implements StreamTime {
   /** Up to where the results that a partition has a part in are final. */
   private final(partition: TopicPartition, { input }: PartitionTime): number {
     if (this.scopes[input] === 'partition') return this.watermarkOf(partition)
+    return this.common()
+  }
+
+  /** Up to where results are final that all partitions have a part in, where each has results of its own besides. */
+  private together({ input }: PartitionTime): number {
+    // Behind an internal topic all records of a group are in one partition.
+    return this.scopes[input] === 'task' || this.of(input).others !== undefined ? never : this.common()
+  }
+
+  /** Up to where the results are final that all partitions have a part in. */
+  private common(): number {
     return this.isWhole ? this.watermark() : this.closed
   }
 

@@ -17,6 +17,8 @@ export interface PartitionProgress {
   readonly movedOnMs?: number | undefined
   /** Whether other tasks may have been told that it is idle, and have gone on without it. */
   readonly toldIdle?: boolean | undefined
+  /** Up to where results were told that all partitions have a part in, ms, where each has results of its own besides. */
+  readonly together?: number | undefined
   /** How often somebody has set the time of the flow back: what was told before the last time no longer holds. */
   readonly timeSets?: number | undefined
 }

@@ -34,14 +34,14 @@ function accounted<V>(
 const binary = [0xfc, 0xfd, 0xfe, 0xff].map((byte) => Buffer.from([byte, 1]))
 
 /** Some partitions are busy, others bring one record now and then; some records are far behind. */
-function straying(random: Random): SimulatedInput<Visit>[] {
+function straying(random: Random, without: readonly null[] = []): SimulatedInput<Visit>[] {
   let now = 0
   return Array.from({ length: random.between(30, 120) }, (_, id) => {
     now += random.wait(250)
     const at = Math.max(0, now - (random.chance(0.3) ? random.between(0, 9_000) : 0))
     const user = random.pick(['ann', 'bob', 'cem'])
     // Those without a key are told by who has all partitions, and in the end several processes share them.
-    return { value: { id, user, at }, key: random.pick([user, ...binary]), at: now }
+    return { value: { id, user, at }, key: random.pick([user, ...binary, ...without]), at: now }
   })
 }
 
@@ -76,6 +76,13 @@ export const accountedScenarios: readonly Scenario[] = [
     flow(source, json(Visit), hasty, listedByKey, table()),
     straying,
     byKey,
+  ),
+  accounted(
+    'late records by keys or none, exactly once',
+    flow(source, json(Visit), hasty, listedByKey, table()),
+    (random) => straying(random, [null, null]),
+    byKey,
+    { members: 1 },
   ),
   accounted('refused records, exactly once', flow(source, json(Visit), table()), visits, inRows, { refuses }),
   accounted(

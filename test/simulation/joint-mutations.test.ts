@@ -17,12 +17,16 @@ import {
   type TopicPartition,
   WeirError,
 } from '../../src/model/index.js'
+import { Place } from '../../src/operators/internal/groups.js'
+import * as keyless from '../../src/operators/internal/keyless.js'
 import * as packing from '../../src/state/packing.js'
 import { TopicBeginning } from '../../src/state/topic-protocol/beginning.js'
 import { Judgement } from '../../src/state/topic-protocol/judgement.js'
 import { isSame } from '../../src/state/topic-protocol/places.js'
 import { allDone, busy, firstBroken, results, sourceOf } from './mutants.js'
 import { timed, windows } from './visits.js'
+
+const twoResults = /^each group has one result a window/
 
 /** The engine's own parts as they are inside. */
 interface TaskInside {
@@ -216,6 +220,32 @@ describe('what goes in comes out the same', busy, () => {
   test('all records behind keyBy are one group', () => {
     vi.spyOn(windows.definition, 'behindKey').mockImplementation((declared) => declared)
     expect(firstBroken(/by the key that was given/)).toMatch(/./)
+  })
+
+  test('records without a key are a group in each partition', () => {
+    vi.spyOn(keyless, 'hasKeyless').mockReturnValue(false)
+    expect(firstBroken(/keys or none/)).toMatch(twoResults)
+  })
+
+  test('what was told of records without a key is forgotten over a restart', () => {
+    const { progressOf } = EventTime.prototype
+    vi.spyOn(EventTime.prototype, 'progressOf').mockImplementation(function (this: EventTime, partition) {
+      return { ...progressOf.call(this, partition), together: undefined }
+    })
+    expect(firstBroken(/keys or none/, {}, 225)).toMatch(twoResults)
+  })
+
+  test('records without a key are late by the time of their own partition', () => {
+    const { of } = Place.prototype
+    vi.spyOn(Place.prototype, 'of').mockImplementation(function (this: Place<unknown>, record, part) {
+      const inside = this as unknown as { closedFor: (record: StreamRecord) => number }
+      const { closedFor } = inside
+      inside.closedFor = (one) => closedFor(one.keyed(''))
+      const entry = of.call(this, record, part)
+      inside.closedFor = closedFor
+      return entry
+    })
+    expect(firstBroken(/keys or none/)).toMatch(twoResults)
   })
 
   test('what is no number is reckoned with', () => {

@@ -50,7 +50,7 @@ export class Groups {
     private readonly context: OperatorContext,
     private readonly around: Telltale,
   ) {
-    this.place = new Place(settings, context, aggregate.init, (topic, partition) => this.closed(topic, partition))
+    this.place = new Place(settings, context, aggregate.init, (record) => this.closedFor(record))
     this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value))
   }
 
@@ -69,7 +69,8 @@ export class Groups {
   }
 
   /** The group that the last added record went to; undefined where that has to be withheld. */
-  present({ timestamp, origin, behindMs }: StreamRecord): Present | undefined {
+  present(record: StreamRecord): Present | undefined {
+    const { timestamp, origin, behindMs } = record
     const { topic, partition } = origin
     const { segment, entry } = this.place
     const key = this.place.key as StoreKey
@@ -80,7 +81,7 @@ export class Groups {
     const when = { timestamp, origin, behindMs }
     // A bounded store may have let go of it by the time that it is told.
     const known = this.settings.isBounded ? entry : undefined
-    return presentOf(parts, { segment, key, entry: known }, this.closed(topic, partition), this.telling, when)
+    return presentOf(parts, { segment, key, entry: known }, this.closedFor(record), this.telling, when)
   }
 
   /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */
@@ -132,9 +133,13 @@ export class Groups {
     dropDone(parts, watermark, slices)
   }
 
-  private closed(topic: string, partition: number): number {
+  /** Records without a key lie in all partitions, and so does what is told of them. */
+  private closedFor({ key, origin: { topic, partition } }: StreamRecord): number {
     const { time } = this.context
-    return this.around.scope === 'task' ? time.closed : time.closedOf(topic, partition)
+    const { scope } = this.around
+    if (scope === 'task') return time.closed
+    const own = time.closedOf(topic, partition)
+    return scope === 'partition' && key === null ? Math.max(own, time.closed) : own
   }
 }
 
@@ -156,8 +161,8 @@ export class Place<V> {
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
     private readonly init: () => V,
-    /** Up to where results are out, as far as a record of this partition has to care. */
-    private readonly closedFor: (topic: string, partition: number) => number,
+    /** Up to where results are out, as far as a record has to care. */
+    private readonly closedFor: (record: StreamRecord) => number,
   ) {}
 
   /** The entry of a record; undefined when it was late, and rejected. */
@@ -181,7 +186,7 @@ export class Place<V> {
     const { timestamp, origin } = record
     if (timestamp < this.from || timestamp >= this.until) this.enter(timestamp, slices)
     const own = timestamp + record.behindMs - this.context.time.outOfOrderMsOf(origin.topic)
-    const watermark = Math.max(own, this.closedFor(origin.topic, origin.partition))
+    const watermark = Math.max(own, this.closedFor(record))
     const end = slices.closesAt(this.last)
     if (end <= watermark) {
       this.context.reject(record, lateError(this.last + slices.size, watermark))
