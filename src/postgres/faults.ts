@@ -71,8 +71,11 @@ function faultOf(code: string): Fault {
  */
 function isOfRow({ code = '', routine, where = '' }: DatabaseError): boolean {
   if (!code.startsWith('42')) return false
-  return routine === 'ExecWithCheckOptions' || (where !== '' && !where.startsWith('COPY'))
+  return routine === 'ExecWithCheckOptions' || (where !== '' && !ofStatement.test(where))
 }
+
+/** What a server adds of itself, in whichever language: a line of a COPY, or a parameter of ours (PostgreSQL 14 and later). */
+const ofStatement = /^(COPY|[^\n"«»]*\$\d+ = )/
 
 const setupHints: Readonly<Record<string, string | undefined>> = {
   '42P01': 'Create the table, or give the sink `create`.',
