@@ -383,8 +383,8 @@ class Session {
     if (cluster.isChanging) {
       watch.know(seen)
       for (const [topic, now] of seen) remembered.set(topic, now)
-      for (const position of positions.filter(isNotIn(given))) options.began?.(position)
     }
+    for (const position of positions.filter(isNotIn(given))) options.began?.(position)
     for (const { topic, partition } of positions) this.beginning.delete(topic, partition)
     this.actor.note(`reads from ${places(positions)}`)
     for (const { topic, partition, offset, facts } of positions) {
