@@ -1,4 +1,4 @@
-import { UnencodableError, wellFormed } from '../model/index.js'
+import { carried } from './encode.js'
 import type { Column } from './table-columns.js'
 
 /** Longer texts are encoded faster by a call than by a loop. */
@@ -57,10 +57,6 @@ export class CopyText {
   }
 }
 
-function escaped(text: string, { name }: Column): string {
-  try {
-    return wellFormed(text).replace(/[\\\n\r\t]/g, (character) => escapes[character] ?? character)
-  } catch (error) {
-    throw new UnencodableError(error, name)
-  }
+function escaped(text: string, column: Column): string {
+  return carried(text, column).replace(/[\\\n\r\t]/g, (character) => escapes[character] ?? character)
 }

@@ -78,9 +78,14 @@ function arrayText(elements: readonly ArrayElement[]): string {
 const toQuote = /["\\]/
 
 /** Texts of a column, as an array literal. Errors: `UnencodableError` for what UTF-8 can't carry. */
-export function columnText(texts: readonly (string | null)[], { name }: Column): string {
+export function columnText(texts: readonly (string | null)[], column: Column): string {
+  return carried(arrayText(texts), column)
+}
+
+/** A text that is sent for a column. Errors: `UnencodableError` for what UTF-8 can't carry. */
+export function carried(text: string, { name }: Column): string {
   try {
-    return wellFormed(arrayText(texts))
+    return wellFormed(text)
   } catch (error) {
     throw new UnencodableError(error, name)
   }

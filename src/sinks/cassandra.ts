@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { CassandraClient } from '../cassandra/client.js'
 import type { CassandraConnection } from '../cassandra/connection.js'
 import { createOnce } from '../cassandra/create-once.js'
 import { consistency } from '../cassandra/options.js'
@@ -48,15 +47,13 @@ export const cassandraSink = defineSink({
   detail: ({ table }) => table,
   build: (settings, context) => {
     const connection = context.connection<CassandraConnection>('cassandra', settings.connection)
-    const { table, create, consistency, writers } = settings
-    const createTable = (client: CassandraClient) =>
-      create === undefined ? Promise.resolve() : createOnce(client, create, table)
+    const { table, consistency, writers } = settings
     return new TableSink(
       { ...settings, mode: 'upsert' },
       context,
       connection,
       (client) => TableWriter.open(client, { table, consistency, writers }),
-      createTable,
+      (client, create) => createOnce(client, create, table),
     )
   },
 })

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
-import type { MysqlClient } from '../mysql/client.js'
 import type { MysqlConnection } from '../mysql/connection.js'
 import { createOnce } from '../mysql/create-once.js'
 import { TableWriter } from '../mysql/table-writer.js'
@@ -30,16 +29,14 @@ export const mysqlSink = defineSink({
   transactional: true,
   detail: ({ table }) => table,
   build: (settings, context) => {
-    const { table, key, create } = settings
+    const { table, key } = settings
     const connection = context.connection<MysqlConnection>('mysql', settings.connection)
-    const createTable = (client: MysqlClient) =>
-      create === undefined ? Promise.resolve() : createOnce(client, create, table)
     return new TableSink(
       settings,
       context,
       connection,
       (client) => TableWriter.open(client, { table, key }),
-      createTable,
+      (client, create) => createOnce(client, create, table),
     )
   },
 })

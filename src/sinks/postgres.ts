@@ -1,4 +1,3 @@
-import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { PostgresConnection } from '../postgres/connection.js'
@@ -36,16 +35,14 @@ export const postgresSink = defineSink({
   detail: ({ table }) => table,
   build: (settings, context) => {
     const connection = context.connection<PostgresConnection>('postgres', settings.connection)
-    const { table, key, create } = settings
+    const { table, key } = settings
     const copyFrom = connection.singleSession ? Number.POSITIVE_INFINITY : settings.copyFrom
-    const createTable = (client: ClientBase) =>
-      create === undefined ? Promise.resolve() : createOnce(client, create, quotedTable(table))
     return new TableSink(
       settings,
       context,
       connection,
       (client) => TableWriter.open(client, { table, key, copyFrom }),
-      createTable,
+      (client, create) => createOnce(client, create, quotedTable(table)),
     )
   },
 })

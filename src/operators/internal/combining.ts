@@ -87,6 +87,8 @@ export class Combining {
   private touched: Part | undefined
   private reading: Part | undefined
   private before = 0
+  /** What was known of the partitions when the first record came. */
+  private known: PartitionMap<PartitionTold> | undefined
   private readonly changed: { readonly part: Part; readonly segment: number; readonly key: StoreKey }[] = []
 
   constructor(
@@ -132,8 +134,7 @@ export class Combining {
 
   /** What has to be sent at the end of an epoch. */
   *due(): Generator<StreamRecord<PartialResult>> {
-    const told = new PartitionMap<PartitionTold>()
-    for (const one of this.context.time.told()) told.set(one.topic, one.partition, one)
+    const told = this.told()
     const of = ({ partition: { topic, partition } }: Part) => told.get(topic, partition) as PartitionTold
     for (const { part, segment, key } of this.changed) {
       const combination = part.get(segment, key)?.value
@@ -151,9 +152,15 @@ export class Combining {
     if (part === this.reading) return this.before
     const { topic, partition } = part.partition
     this.reading = part
-    this.before =
-      this.context.time.told().find((one) => one.topic === topic && one.partition === partition)?.before ?? 0
+    this.known ??= this.told()
+    this.before = this.known.get(topic, partition)?.before ?? 0
     return this.before
+  }
+
+  private told(): PartitionMap<PartitionTold> {
+    const told = new PartitionMap<PartitionTold>()
+    for (const one of this.context.time.told()) told.set(one.topic, one.partition, one)
+    return told
   }
 
   private ahead(record: StreamRecord): StreamRecord<CombinedRecord> {

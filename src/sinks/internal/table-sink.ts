@@ -47,8 +47,8 @@ export class TableSink<Client> implements SinkTask {
     private readonly connection: TableConnection<Client>,
     /** Asks what the table is like. */
     private readonly openTable: (client: Client) => Promise<Table<Client>>,
-    /** Makes the table if it is missing and `create` says how. */
-    private readonly createTable: (client: Client) => Promise<unknown> = () => Promise.resolve(),
+    /** Makes the table if it is missing, as `create` says. */
+    private readonly createTable: (client: Client, create: string) => Promise<unknown> = () => Promise.resolve(),
   ) {
     this.doing = `writing to table ${settings.table}`
     this.batches = new Batches(settings, context, this.doing, (record, members, index) => {
@@ -57,9 +57,10 @@ export class TableSink<Client> implements SinkTask {
   }
 
   open(): Observable<never> {
+    const { create } = this.settings
     return this.connection
       .run(async (client) => {
-        await this.createTable(client)
+        if (create !== undefined) await this.createTable(client, create)
         this.table = await this.openTable(client)
       })
       .pipe(
