@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NEVER, tap } from 'rxjs'
+import { tap } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { count } from '../../src/aggregates/index.js'
-import { main } from '../../src/cli/main.js'
 import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
 import { compile, planTopics, topicFaults } from '../../src/engine/index.js'
@@ -13,6 +12,7 @@ import { defineSink, type Sink } from '../../src/model/index.js'
 import { aggregate, recordKey } from '../../src/operators/aggregate.js'
 import { keyBy } from '../../src/operators/key-by.js'
 import { runningEngine } from '../support/running-engine.js'
+import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh } from './kafka-support.js'
 import { TopicTools } from './topic-tools.js'
@@ -82,13 +82,7 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
          flows: { flow: flow(kafka.source({ topic: '${topic}' }), counts, consoleSink()).with({ checkpoints: 'kafka' }) },
        })`,
     )
-    let said = ''
-    const into = { write: (text: string) => void (said += text) }
-    const startWorker = () => {
-      throw new Error('no process is started here')
-    }
-    const code = await main(argv, { cwd, env: {}, stdout: into, stderr: into, signals$: NEVER, startWorker })
-    return { code, said }
+    return weirIn(cwd, argv)
   }
 
   test('by its growth: state by its keys stops it, and the plan says so', async () => {

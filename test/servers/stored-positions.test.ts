@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NEVER, tap } from 'rxjs'
+import { tap } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
-import { main } from '../../src/cli/main.js'
 import { compile, type FlowStatus, type Observer } from '../../src/engine/index.js'
 import {
   aggregate,
@@ -22,6 +21,7 @@ import {
 } from '../../src/index.js'
 import { defineSink, type Sink } from '../../src/model/index.js'
 import { runningEngine } from '../support/running-engine.js'
+import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh } from './kafka-support.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
@@ -145,13 +145,7 @@ describe.each([
            },
          })`,
       )
-      let said = ''
-      const into = { write: (text: string) => void (said += text) }
-      const startWorker = () => {
-        throw new Error('no process is started here')
-      }
-      const code = await main(argv, { cwd, env: {}, stdout: into, stderr: into, signals$: NEVER, startWorker })
-      return { code, said }
+      return weirIn(cwd, argv)
     }
 
     /** Results may be told before they are committed. */

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NEVER } from 'rxjs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { main } from '../../src/cli/main.js'
+import { weirIn } from '../support/weir.js'
 
 let cwd: string
 beforeAll(() => {
@@ -37,13 +36,7 @@ async function check(fields: string) {
     join(cwd, file),
     `import { ${names} } from 'weirflow'\n${schema}\nexport default defineConfig({${fields}\n} as never)\n`,
   )
-  let said = ''
-  const write = (text: string) => void (said += text)
-  const startWorker = () => {
-    throw new Error('no process is started here')
-  }
-  const io = { cwd, env: {}, stdout: { write }, stderr: { write }, signals$: NEVER, startWorker }
-  return { code: await main(['check', '-c', file], io), said }
+  return weirIn(cwd, ['check', '-c', file])
 }
 
 const flowLine = 8
