@@ -48,7 +48,7 @@ await orPassOver('postgres', () =>
   ),
 )
 await orPassOver('redis', async () => {
-  const server = await RedisServer.start()
+  const server = await RedisServer.start({ settings: ['--appendfsync', 'everysec'] })
   try {
     await measure('redis', () => opened(redis.definition, redis.definition.options.parse({ url: server.url })))
   } finally {

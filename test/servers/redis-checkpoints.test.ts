@@ -13,7 +13,7 @@ const missing = missingRedis()
 
 describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' : ` (${missing})`}`, () => {
   const start = async () => {
-    const server = await RedisServer.start({ settings: ['--appendfsync', 'always'] })
+    const server = await RedisServer.start()
     const opened: RedisConnection[] = []
     return {
       server,

@@ -16,6 +16,12 @@ export interface RedisServerOptions {
   readonly sentinel?: string
 }
 
+/**
+ * What is acknowledged is in the file. With the usual `appendfsync everysec` the server puts off writing to it while it waits
+ * for the disk, and being killed it would take acknowledged commits with it, now and then.
+ */
+const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
+
 /** A Redis server of the test's own, with an append-only file, on a loopback port that stays the same over restarts. */
 export class RedisServer {
   private constructor(
@@ -34,7 +40,7 @@ export class RedisServer {
     const process = new ServerProcess({ directory: mkdtempSync(join(tmpdir(), 'weir-redis-')) })
     const file = join(process.directory, 'sentinel.conf')
     if (sentinel !== undefined) writeFileSync(file, sentinel)
-    const kind = sentinel === undefined ? ['--appendonly', 'yes', '--save', ''] : [file, '--sentinel']
+    const kind = sentinel === undefined ? durable : [file, '--sentinel']
     const tlsPort = tls === undefined ? 0 : await freePort()
     const secured = tls === undefined ? [] : securityOf(tlsPort, tls, process.directory)
     const server = new RedisServer(program, process, await freePort(), [...kind, ...settings, ...secured], tlsPort)
