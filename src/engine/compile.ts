@@ -39,6 +39,7 @@ import {
   storesOf,
   type Topology,
   type TopologyConnection,
+  writesDeadLetters,
 } from './topology.js'
 import { validate } from './validate.js'
 
@@ -271,13 +272,14 @@ class FlowCompiler {
       definition,
       options,
       connection: this.keeper(declared, options) ?? this.connection(declared, given?.connection),
-      policy: given?.onError ?? this.usualPolicy(definition, options),
+      policy: given?.onError ?? this.usualPolicy(definition),
+      late: options === undefined ? undefined : lateOf(definition, options),
       declaredAt: declared.declaredAt,
     }
   }
 
-  private usualPolicy(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
-    const policy = policyOf(definition, options)
+  private usualPolicy(definition: DeclaredStage['definition']): RejectionPolicy {
+    const policy = definition.onError ?? 'fail'
     if (policy !== 'dead-letter' || definition.kind !== 'sink' || definition.onErrorAlone === undefined) return policy
     const isTaken = [...this.connections.values()].some((connection) => connection.definition.deadLetters !== undefined)
     return isTaken ? policy : definition.onErrorAlone
@@ -338,7 +340,7 @@ class FlowCompiler {
   }
 
   private deadLetters(flow: Flow, parts: Chain & { inputs: readonly InputNode[] }): FlowTopology['deadLetters'] {
-    const first = stagesOf(parts).find(({ policy }) => policy === 'dead-letter')
+    const first = stagesOf(parts).find(writesDeadLetters)
     if (first === undefined) return undefined
     const connection = this.config.deadLetters ?? this.deadLetterConnection(parts.inputs)
     if (connection !== undefined && this.connections.get(connection)?.definition.deadLetters !== undefined) {
@@ -396,8 +398,6 @@ function isSentOn(part: Part): boolean {
   return [...sinksOf(part)].some(({ definition }) => definition.name === repartitionSink.name)
 }
 
-function policyOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy {
-  if (definition.onError === undefined) return 'fail'
-  if (typeof definition.onError !== 'function') return definition.onError
-  return options === undefined ? 'fail' : definition.onError(options)
+function lateOf(definition: DeclaredStage['definition'], options: unknown): RejectionPolicy | undefined {
+  return definition.kind === 'operator' ? definition.late?.(options) : undefined
 }

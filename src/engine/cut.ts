@@ -14,6 +14,7 @@ import {
   type SubTopology,
   sinksOf,
   type TopologyConnection,
+  writesDeadLetters,
 } from './topology.js'
 
 /** A part of a flow that runs as one task. */
@@ -236,7 +237,7 @@ function joined(
   { sink, source }: Pick<Torn, 'sink' | 'source'>,
   behind: readonly (OperatorNode | SinkNode)[],
 ): Pick<Torn, 'sink' | 'source'> {
-  const keepsBytes = behind.some(({ policy }) => policy === 'dead-letter')
+  const keepsBytes = behind.some(writesDeadLetters)
   const options = { ...(sink.options as Joint), keepsBytes }
   return { sink: { ...sink, options }, source: { ...source, options } }
 }

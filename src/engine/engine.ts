@@ -32,7 +32,7 @@ import { StageContexts } from './stage-contexts.js'
 import { type KeptState, leavesNothing } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
-import { type FlowTopology, type SubTopology, sinksOf, stagesOf, type Topology } from './topology.js'
+import { type FlowTopology, type SubTopology, sinksOf, stagesOf, type Topology, writesDeadLetters } from './topology.js'
 import { ViewPlaces } from './view-places.js'
 
 export interface EngineParts {
@@ -258,7 +258,7 @@ export class Engine {
   }
 
   private deadLetters({ deadLetters }: FlowTopology, part: SubTopology) {
-    const writes = stagesOf(part).some(({ policy }) => policy === 'dead-letter')
+    const writes = stagesOf(part).some(writesDeadLetters)
     if (deadLetters === undefined || !writes) return undefined
     const { connection, name } = deadLetters
     return this.declared(connection).definition.deadLetters?.(

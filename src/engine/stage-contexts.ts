@@ -14,7 +14,7 @@ import type {
   StreamRecord,
   ViewStorage,
 } from '../model/index.js'
-import { WeirError } from '../model/index.js'
+import { isWeirError, WeirError } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
@@ -145,8 +145,10 @@ export class StageContexts {
 
   private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
     const counts = this.counts(node.name)
-    const { partOf = node.name } = node
-    return (record, error) => this.around.rejections.reject(counts, node.policy, record, error, partOf)
+    const { partOf = node.name, policy, late = policy } = node
+    return (record, error) => {
+      this.around.rejections.reject(counts, isLate(error) ? late : policy, record, error, partOf)
+    }
   }
 
   private common(node: SourceNode | OperatorNode | SinkNode): StageContext {
@@ -170,6 +172,10 @@ export class StageContexts {
       },
     }
   }
+}
+
+function isLate(error: unknown): boolean {
+  return isWeirError(error) && error.code === 'WEIR_RECORD_LATE'
 }
 
 /** The name of a store, if its stage's definition tells of it: a flow is checkpointed for the stores that are told of. */

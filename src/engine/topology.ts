@@ -22,6 +22,8 @@ interface StageNode<D> {
   /** The declared connection it uses. */
   readonly connection: string | undefined
   readonly policy: RejectionPolicy
+  /** What becomes of records that are late for it, where that is another. */
+  readonly late?: RejectionPolicy | undefined
   readonly declaredAt: Error
 }
 
@@ -130,6 +132,11 @@ export function stagesOf(
   flow: Chain & { readonly inputs: readonly InputNode[] },
 ): readonly (SourceNode | OperatorNode | SinkNode)[] {
   return [...flow.inputs.map(({ source }) => source), ...operatorsOf(flow), ...sinksOf(flow)]
+}
+
+/** Whether it may send records to the dead letters. */
+export function writesDeadLetters({ policy, late }: StageNode<unknown>): boolean {
+  return policy === 'dead-letter' || late === 'dead-letter'
 }
 
 /** The stores that a stage keeps. Options that did not validate are undefined; their fault is told elsewhere. */

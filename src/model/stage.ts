@@ -221,8 +221,10 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
 
 export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {
   readonly kind: 'operator'
-  /** What becomes of a record it rejects, unless the option `onError` says otherwise. */
-  readonly onError?: RejectionPolicy | ((options: z.output<Schema>) => RejectionPolicy)
+  /** What becomes of a record it rejects, unless the option `onError` says otherwise. Default `fail`. */
+  readonly onError?: RejectionPolicy
+  /** The same of one that it rejects as late. */
+  late?(options: z.output<Schema>): RejectionPolicy
   /** The stores it keeps, known without building it. */
   stores?(options: z.output<Schema>): readonly string[]
   /** Whether its results need all partitions of the source in one place. */

@@ -28,6 +28,7 @@ import { Gone } from './internal/gone.js'
 import { type GroupScope, type GroupSettings, Groups } from './internal/groups.js'
 import { Merging, slotsCodec } from './internal/merging.js'
 import { Slices } from './internal/slices.js'
+import { Trial } from './internal/trial.js'
 import { type Aggregated, type Windowed, type WindowSpec, windowOptions, windowText } from './windows.js'
 
 type Given = z.output<typeof shape>
@@ -49,6 +50,9 @@ const shape = z.strictObject({
     .optional()
     .describe('one result when a window has closed, one for every record, or one for each group that an epoch changed'),
   late: rejectionPolicy.default('skip').describe('what becomes of a record whose windows have closed'),
+  onError: rejectionPolicy
+    .default('fail')
+    .describe('what becomes of a record that `by`, or the code of an aggregate, throws at'),
   ttl: duration
     .optional()
     .describe('without windows: how long a key stays that no record came for, by the stream time of its partition'),
@@ -82,7 +86,7 @@ export const aggregateDefinition = defineOperator({
   name: 'aggregate',
   summary: 'Sums up records by key and window of event time, in a store.',
   options,
-  onError: ({ late }) => late,
+  late: ({ late }) => late,
   global: true,
   // Other results are told at the end of the epoch, window by window.
   reorders: (given) => emitOf(given) !== 'changes',
@@ -100,8 +104,9 @@ export const aggregateDefinition = defineOperator({
       const aggregate = combine(given.of)
       const store = context.store(given.name, combiningCodec(aggregate.codec))
       const sent = new SentPartitions()
+      const trial = new Trial(aggregate, context, given.onError !== 'fail')
       return operate<StreamRecord, StreamRecord>((output) => {
-        const combining = new Combining(aggregate, store, sent, settingsOf(given), context)
+        const combining = new Combining(aggregate, store, sent, settingsOf(given), trial, context)
         return {
           next(record) {
             const ahead = combining.add(record)
@@ -133,6 +138,7 @@ function aggregating(given: Given, context: OperatorContext, scope: GroupScope) 
   const store = context.store(given.name, aggregate.codec, { ttl, maxKeys, gone: gone && ((key) => gone.add(key)) })
   // What is bounded partition by partition is told so too.
   const told = settings.isBounded && scope === 'task' ? 'partition' : scope
+  const trial = new Trial(aggregate, context, given.onError !== 'fail')
   let isWarned = false
   const withheld = () => {
     if (!isWarned) context.log.warn(withheldText)
@@ -140,7 +146,7 @@ function aggregating(given: Given, context: OperatorContext, scope: GroupScope) 
   }
   return operate<StreamRecord, StreamRecord>((output) => {
     gone?.clear()
-    const groups = new Groups(aggregate, store, settings, context, { scope: told, withheld })
+    const groups = new Groups(aggregate, store, settings, context, trial, { scope: told, withheld })
     const handlers = telling(output, groups, given)
     return gone === undefined ? handlers : tellingGone(output, gone, store, handlers)
   })
@@ -232,6 +238,13 @@ interface Common<V, A extends Aggregates<V>, K extends GroupKey> {
   readonly by?: 'all' | ((value: NoInfer<V>, record: StreamRecord<NoInfer<V>>) => K)
   /** What becomes of a record whose windows have all closed. Default `skip`: counted and logged. */
   readonly late?: Configurable<RejectionPolicy>
+  /**
+   * What becomes of a record that `by`, or the code of an aggregate, throws at. Default `fail`. With another policy it is in
+   * no group: the first time such code throws, the epoch is read again, and from then on each record is tried before it is
+   * taken in, which costs as much again as taking it in; where what it throws depends on what its group has, as a copy of
+   * the group does.
+   */
+  readonly onError?: Configurable<RejectionPolicy>
 }
 
 /** What keeps the state of all time from growing for ever. It needs a `keyBy` before, or `by: recordKey`. */

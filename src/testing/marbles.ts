@@ -209,8 +209,7 @@ class MarbleBench {
     { onError, context = {} }: MarbleOperatorOptions = {},
   ): OperatorFunction<StreamRecord<In>, StreamRecord<Out>> {
     const parsed = definition.options.parse(options) as { onError?: RejectionPolicy }
-    const usual = typeof definition.onError === 'function' ? definition.onError(parsed) : definition.onError
-    const policy = onError ?? parsed.onError ?? usual ?? 'fail'
+    const policy = onError ?? parsed.onError ?? definition.onError ?? 'fail'
     let running = 0
     const clock = this.clockWhile(() => running > 0)
     const build = definition.build(parsed, { ...this.context(definition.name, clock, policy), ...context })

@@ -12,8 +12,9 @@ import {
   type StorePartition,
   StreamRecord,
 } from '../../model/index.js'
-import { failure, type GroupSettings, Place } from './groups.js'
+import { type GroupSettings, Place } from './groups.js'
 import type { Slices } from './slices.js'
+import type { Trial } from './trial.js'
 import type { Combined } from './window-results.js'
 
 /** What one source partition has of a group so far, and what of it was sent on. */
@@ -96,11 +97,12 @@ export class Combining {
     private readonly store: CombiningStore,
     private readonly sent: SentPartitions,
     private readonly settings: GroupSettings,
+    private readonly trial: Trial,
     private readonly context: OperatorContext,
   ) {
-    const init = () => new Combination(aggregate.init())
+    const kept = { init: () => new Combination(aggregate.init()), stateOf: ({ state }: Combination) => state }
     // What is late is decided by what every process knows: whoever has the partition next must decide the same.
-    this.place = new Place(settings, context, init, () => Number.NEGATIVE_INFINITY)
+    this.place = new Place(settings, context, trial, kept, () => Number.NEGATIVE_INFINITY)
   }
 
   /**
@@ -116,7 +118,7 @@ export class Combining {
     try {
       combination.state = this.aggregate.add(combination.state, record.value, record, this.context.skipped)
     } catch (error) {
-      throw failure(error, record, this.context)
+      throw this.trial.failed(error, record)
     }
     // Which need not be the last one: what comes before the aggregate may have changed the order.
     combination.last = Math.max(combination.last, this.beforeOf(part) + offset)

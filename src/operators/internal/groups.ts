@@ -14,6 +14,7 @@ import {
 import type { Present } from './changed.js'
 import { hasKeyless, PartByKey } from './keyless.js'
 import type { Slices } from './slices.js'
+import type { Trial } from './trial.js'
 import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
 
 export interface GroupSettings {
@@ -48,13 +49,15 @@ export class Groups {
     private readonly store: Store<unknown>,
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
+    private readonly trial: Trial,
     private readonly around: Telltale,
   ) {
-    this.place = new Place(settings, context, aggregate.init, (record) => this.closedFor(record))
+    const kept = { init: () => aggregate.init(), stateOf: (state: unknown) => state }
+    this.place = new Place(settings, context, trial, kept, (record) => this.closedFor(record))
     this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value))
   }
 
-  /** Takes a record in. Returns false when it was late, and rejected. */
+  /** Takes a record in. Returns false when it was rejected. */
   add(record: StreamRecord): boolean {
     const part = this.store.for(record)
     const entry = this.place.of(record, part)
@@ -62,7 +65,7 @@ export class Groups {
     try {
       entry.value = this.aggregate.add(entry.value, record.value, record, this.context.skipped)
     } catch (error) {
-      throw failure(error, record, this.context)
+      throw this.trial.failed(error, record)
     }
     part.touch(entry)
     return true
@@ -143,7 +146,13 @@ export class Groups {
   }
 }
 
-/** Where records go: finds the slice and the entry of each, and rejects the late ones. */
+/** What a group's entry holds. */
+interface Kept<V> {
+  init(): V
+  stateOf(value: V): unknown
+}
+
+/** Where records go: finds the slice and the entry of each, and rejects those that can't be taken in. */
 export class Place<V> {
   /** Where the last record went: in a row of records most go to the same place. */
   segment = 0
@@ -160,21 +169,24 @@ export class Place<V> {
   constructor(
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
-    private readonly init: () => V,
+    private readonly trial: Trial,
+    private readonly kept: Kept<V>,
     /** Up to where results are out, as far as a record has to care. */
     private readonly closedFor: (record: StreamRecord) => number,
   ) {}
 
-  /** The entry of a record; undefined when it was late, and rejected. */
+  /** The entry of a record; undefined when it was rejected. */
   of(record: StreamRecord, part: StorePartition<V>): Entry<V> | undefined {
     const { by, slices } = this.settings
     if (slices !== undefined && !this.choose(record, slices)) return undefined
-    if (by === undefined) return this.find(part, null)
+    let key: StoreKey = null
     try {
-      return this.find(part, storeKeyOf(by(record.value, record)))
+      if (by !== undefined) key = storeKeyOf(by(record.value, record))
     } catch (error) {
-      throw failure(error, record, this.context)
+      this.context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
+      return undefined
     }
+    return this.trial.isOn && !this.passes(record, part, key) ? undefined : this.find(part, key)
   }
 
   /**
@@ -210,20 +222,19 @@ export class Place<V> {
     this.entry = undefined
   }
 
+  private passes(record: StreamRecord, part: StorePartition<V>, key: StoreKey): boolean {
+    const entry = part.get(this.segment, key)
+    return this.trial.passes(record, entry && { state: this.kept.stateOf(entry.value) })
+  }
+
   private find(part: StorePartition<V>, key: StoreKey): Entry<V> {
     const isSame = key === this.key && part === this.part && !this.settings.isBounded
     if (isSame && this.entry !== undefined) return this.entry
     this.part = part
     this.key = key
-    this.entry = part.get(this.segment, key) ?? part.add(this.segment, key, this.init())
+    this.entry = part.get(this.segment, key) ?? part.add(this.segment, key, this.kept.init())
     return this.entry
   }
-}
-
-/** What the code of an aggregate threw, with the record that it threw it at. */
-export function failure(error: unknown, { origin }: StreamRecord, { stage }: OperatorContext): WeirError {
-  const { topic, partition, offset } = origin
-  return asWeirError(error, 'WEIR_STAGE_FAILED', { stage, partition: { topic, partition }, offset })
 }
 
 export function lateError(end: number, watermark: number): WeirError {

@@ -1,0 +1,167 @@
+import fc from 'fast-check'
+import { VirtualTimeScheduler } from 'rxjs'
+import { expect, test } from 'vitest'
+import {
+  type Aggregate,
+  aggregate,
+  collect,
+  count,
+  eventTime,
+  type Flow,
+  flow,
+  hopping,
+  json,
+  kafka,
+  recordKey,
+  type StreamRecord,
+  tumbling,
+} from '../../src/index.js'
+import type { Windowed } from '../../src/operators/windows.js'
+import { VirtualFlow } from '../../src/testing/virtual-flow.js'
+import { listSink } from '../support/list-sink.js'
+
+interface Visit {
+  readonly id: number
+  readonly t: number
+  readonly user: string
+}
+
+const refuses = (what: string, isIt: boolean) => {
+  if (isIt) throw new Error(`refused by ${what}`)
+}
+
+/** Takes three visits of a minute at most, and changes itself before it says so. */
+const atMostThree: Aggregate<Visit, number[], number[]> = {
+  init: () => [],
+  add(ids, { id }) {
+    ids.push(id)
+    refuses('what the group has', ids.length > 3)
+    return ids
+  },
+  merge: (ids, others) => {
+    ids.push(...others)
+    return ids
+  },
+  result: (ids) => ids,
+}
+
+const seen = collect(({ id }: Visit) => id, { max: 1_000 })
+const picky = count(({ id }: Visit) => {
+  refuses('a selector', id % 5 === 1)
+  return true
+})
+const userOf = ({ id, user }: Visit) => {
+  refuses('by', id % 7 === 3)
+  return user
+}
+
+const read = [
+  kafka.source({ topic: 'visits' }),
+  json<Visit>(),
+  eventTime(({ t }: Visit) => t, { idleAfter: '1s' }),
+] as const
+const rejects = { late: 'skip', onError: 'dead-letter' } as const
+
+/** What the first member has taken in when the second one throws must not stay. */
+const flows: Record<string, Flow> = {
+  'a selector in tumbling windows': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: userOf, of: { seen, picky } }),
+    listSink(),
+  ),
+  'a selector in the windows of each partition': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: recordKey, of: { seen, picky } }),
+    listSink(),
+  ),
+  'a selector in hopping windows': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: hopping('4s', { advance: '2s' }), by: userOf, of: { seen, picky } }),
+    listSink(),
+  ),
+  'what goes by its group': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: userOf, of: { seen, picky: atMostThree } }),
+    listSink(),
+  ),
+}
+
+const record = fc.record({
+  partition: fc.nat(1),
+  waitMs: fc.constantFrom(0, 50, 300, 700, 2_500),
+  user: fc.constantFrom('ann', 'bob'),
+})
+const given = fc.record({
+  records: fc.array(record, { minLength: 3, maxLength: 40 }),
+  crashes: fc.array(fc.integer({ min: 1, max: 15_000 }), { maxLength: 3 }),
+  everyMs: fc.constantFrom(250, 1_000),
+  repartition: fc.boolean(),
+})
+type Given = typeof given extends fc.Arbitrary<infer T> ? T : never
+type Told = Windowed<{ readonly seen: number[]; readonly picky: number | number[] }>
+
+function played(declared: Flow, { records, crashes, everyMs, repartition }: Given) {
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(declared, scheduler, { repartition, epoch: { maxRecords: 10, everyMs } })
+  let at = 1
+  for (const partition of [0, 1]) virtual.append(at, { id: 0, t: 100_000, user: 'none' }, { partition, key: 'none' })
+  for (const [id, { partition, waitMs, user }] of records.entries()) {
+    at += waitMs
+    virtual.append(at, { id: id + 1, t: 100_000 + at, user }, { partition, key: `${user}-${partition}` })
+  }
+  scheduler.schedule(() => virtual.start(), 0)
+  for (const moment of crashes) scheduler.schedule(() => (virtual.crash(), virtual.start()), moment)
+  const end = at + 75_000
+  scheduler.schedule(() => virtual.stop(), end)
+  scheduler.schedule(() => virtual.crash(), end + 1_000)
+  scheduler.flush()
+  const told = virtual.committed.map(({ value }) => value as Told)
+  const letters = virtual.deadLetters.map(({ record: letter, error }) => [idOf(letter), error.message] as const)
+  return { told, letters }
+}
+
+function idOf({ origin }: StreamRecord): number {
+  return (JSON.parse(String(origin.value)) as Visit).id
+}
+
+test.each(Object.entries(flows))(
+  '%s: each record that the code throws at is a dead letter and in no window, and the others are in all of theirs',
+  { timeout: 120_000 },
+  (name, declared) => {
+    const copies = name.includes('hopping') ? 2 : 1
+    fc.assert(
+      fc.property(given, (one) => {
+        const { told, letters } = played(declared, one)
+        const ids = one.records.map((_, index) => index + 1)
+        const inWindows = told.flatMap(({ value }) => value.seen)
+        const refused = new Map(letters)
+        for (const id of ids)
+          expect([id, inWindows.filter((other) => other === id).length]).toEqual([id, refused.has(id) ? 0 : copies])
+        for (const { value } of told)
+          expect(typeof value.picky === 'number' ? value.picky : value.picky.length).toBe(value.seen.length)
+        if (name.includes('selector'))
+          expect([...refused.keys()].filter((id) => id % 5 === 1).sort()).toEqual(
+            ids.filter((id) => id % 5 === 1 && (id % 7 !== 3 || name.includes('each partition'))).sort(),
+          )
+        if (!name.includes('each partition'))
+          expect(letters.filter(([, message]) => message.includes('by')).length).toBeGreaterThanOrEqual(
+            ids.filter((id) => id % 7 === 3).length,
+          )
+      }),
+      { numRuns: 15 },
+    )
+  },
+)
+
+test('without a policy the flow fails at what throws, as often as it may, and stops', () => {
+  const strict = flow(...read, aggregate('n', { window: tumbling('2s'), of: picky }), listSink())
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(strict, scheduler, {})
+  virtual.append(1, { id: 1, t: 100_000, user: 'ann' })
+  scheduler.schedule(() => virtual.start(), 0)
+  scheduler.schedule(() => virtual.crash(), 3_600_000)
+  scheduler.flush()
+  expect(virtual.deadLetters).toEqual([])
+  expect(virtual.committed).toEqual([])
+  expect(virtual.status()).toMatchObject({ state: 'failed', error: { code: 'WEIR_STAGE_FAILED' } })
+})
