@@ -35,6 +35,8 @@ const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   '@confluentinc/schemaregistry|avsc': ['codecs'],
+  'hyparquet(-writer)?': ['codecs/parquet'],
+  'snappy|@mongodb-js/zstd': ['codecs/archive'],
   mysql2: ['mysql'],
   ioredis: ['redis'],
   'cassandra-driver': ['cassandra'],

@@ -20,7 +20,7 @@
  * A flow's life: config → engine/compile (topology) → engine/task (epochs) → commit.
  */
 export * from './aggregates/index.js'
-export type { AvroSchema } from './codecs/avro.js'
+export type { AvroSchema } from './codecs/avro/values.js'
 export { schemaRegistry } from './codecs/schema-registry.js'
 export { defineConfig } from './config/define-config.js'
 export { cassandra } from './connectors/cassandra.js'

@@ -1,6 +1,6 @@
 import avsc from 'avsc'
 import { describe, expect, test } from 'vitest'
-import { avroReader, avroType } from '../../src/codecs/avro.js'
+import { avroReader, avroType } from '../../src/codecs/avro/values.js'
 
 const record = (type: unknown) => ({ type: 'record', name: 'Shock', fields: [{ name: 'tags', type }] })
 const other = { type: 'record', name: 'Shock', fields: [{ name: 'more', type: 'int', default: 7 }] }

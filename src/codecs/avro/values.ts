@@ -1,10 +1,10 @@
 import type * as Avsc from 'avsc'
 import type { Schema, Type } from 'avsc'
-import { messageOf, WeirError } from '../model/index.js'
-import { loadPeer } from '../model/optional-peer.js'
-import { boundedCollections } from './avro-collections.js'
-import { decodeJson } from './json.js'
-import { headerBytes, writeHeader } from './wire-format.js'
+import { messageOf, WeirError } from '../../model/index.js'
+import { loadPeer } from '../../model/optional-peer.js'
+import { decodeJson } from '../json.js'
+import { headerBytes, writeHeader } from '../wire-format.js'
+import { boundedCollections } from './collections.js'
 
 interface Decoded {
   readonly value: unknown
