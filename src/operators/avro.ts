@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { type AvroSchema, avroJsonReader, avroJsonWriter, avroReader, avroType, avroWriter } from '../codecs/avro/values.js'
+import {
+  type AvroSchema,
+  avroJsonReader,
+  avroJsonWriter,
+  avroReader,
+  avroType,
+  avroWriter,
+} from '../codecs/avro/values.js'
 import type { SchemaRegistry } from '../codecs/schema-registry.js'
 import { defineOperator, type Operator } from '../model/index.js'
 import {

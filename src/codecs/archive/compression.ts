@@ -1,5 +1,7 @@
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
+import type * as Zstd from '@mongodb-js/zstd'
+import type * as Snappy from 'snappy'
 import { loadPeer } from '../../model/optional-peer.js'
 
 /** Compresses bytes, off this thread where it can be. They are left alone until then. */
@@ -29,7 +31,7 @@ export const deflate: Compress = promisify<Buffer, Buffer>(zlib.deflateRaw)
 export function zstd(wantedBy: string): Compress {
   const { zstdCompress, constants } = zlib as unknown as NewerZlib
   if (zstdCompress === undefined) {
-    const peer = loadPeer<typeof import('@mongodb-js/zstd')>('@mongodb-js/zstd', wantedBy)
+    const peer = loadPeer<typeof Zstd>('@mongodb-js/zstd', wantedBy)
     return (bytes) => peer.compress(bytes, zstdLevel)
   }
   const params = { [constants.ZSTD_c_compressionLevel]: zstdLevel }
@@ -41,6 +43,6 @@ export function zstd(wantedBy: string): Compress {
 
 /** Errors: WEIR_CONFIG_INVALID where the peer is not installed. */
 export function snappy(wantedBy: string): Compress {
-  const peer = loadPeer<typeof import('snappy')>('snappy', wantedBy)
+  const peer = loadPeer<typeof Snappy>('snappy', wantedBy)
   return (bytes) => peer.compress(bytes)
 }
