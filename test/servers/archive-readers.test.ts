@@ -75,7 +75,25 @@ describe.skipIf(missing !== undefined)(
         kafka_key: 'binary',
         kafka_headers: 'list<element: struct<name: string not null, value: binary> not null>',
       })
-      expect(ids).toEqual(Object.fromEntries(columnNames.map((name, index) => [name, fieldIds[index]])))
+      expect(ids).toEqual(Object.fromEntries(columnNames.map((name, index) => [name, index + 1])))
+    })
+
+    test('a table of Iceberg takes the files over', async () => {
+      const files = await Promise.all(
+        [0, 1].map((n) =>
+          fileOf(
+            parquetFormat('zstd'),
+            [0, 1, 2, 3].map((offset) => plainRow(offset + n * 4)),
+          ),
+        ),
+      )
+      const table = await python.iceberg(Object.fromEntries(files.map((file, n) => [`${n}.parquet`, file])))
+      expect(table).toEqual({ rows: 8, paid: [1, 4, 7] })
+    })
+
+    test('Spark is told that old times are of no older calendar', async () => {
+      const { metadata } = await python.read({ 'one.parquet': await fileOf(parquetFormat('none'), [plainRow(0)]) })
+      expect(metadata).toEqual({ 'org.apache.spark.version': '3.0.0' })
     })
 
     test('files of each compression are one table to pyarrow', async () => {
@@ -119,5 +137,3 @@ describe.skipIf(missing !== undefined)(
     })
   },
 )
-
-const fieldIds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exclusively, missingServer } from './server-support.js'
 
-const packages = ['pyarrow==26.0.1', 'fastavro[codecs]==1.13.1']
+const packages = ['pyarrow==26.0.1', 'fastavro[codecs]==1.13.1', 'pyiceberg[sql-sqlite]==0.12.0']
 const folder = fileURLToPath(new URL('../../node_modules/.cache/weir/python', import.meta.url))
 const stamp = join(folder, 'complete')
 

@@ -80,6 +80,11 @@ export class ByteBuffer {
     return this.bytes.subarray(0, this.length)
   }
 
+  /** Begins anew, over what lies there. */
+  clear(): void {
+    this.length = 0
+  }
+
   /** Hands out what lies there, and begins anew. */
   take(): Buffer {
     const { written } = this

@@ -34,8 +34,11 @@ export type Column = { [K in keyof CellTypes]: ColumnOf<K> }[keyof CellTypes]
 
 const isBinary = binaryTest()
 
-/** The ids of what lies inside of columns. */
-export const innerIds = { extensionName: 10, extensionValue: 11, header: 20, headerName: 21, headerValue: 22 } as const
+/**
+ * The ids of what lies inside of columns. Iceberg numbers a new table so: its columns, and then what is inside of them;
+ * with others it would not take the files.
+ */
+export const innerIds = { extensionName: 18, extensionValue: 19, header: 20, headerName: 21, headerValue: 22 } as const
 
 /**
  * The one schema of an archive's files, of both formats: it is never inferred, so that any two files are read as one table.
@@ -71,9 +74,9 @@ export const columns: readonly Column[] = [
     repeats: false,
     cell: ({ extensions }) => (extensions === undefined ? none : pairsOf(extensions)),
   },
-  text(12, 'data', 'The data, where it is JSON or text.', ({ data }) => (isBinary(data) ? undefined : data)),
+  text(10, 'data', 'The data, where it is JSON or text.', ({ data }) => (isBinary(data) ? undefined : data)),
   {
-    id: 13,
+    id: 11,
     name: 'data_bytes',
     kind: 'bytes',
     doc: 'The data, where it is neither.',
@@ -81,9 +84,9 @@ export const columns: readonly Column[] = [
     repeats: false,
     cell: ({ data, dataBytes }) => dataBytes ?? (isBinary(data) ? data : undefined),
   },
-  text(14, 'kafka_topic', 'The topic it was read from.', (row) => row.topic, { isOptional: false, repeats: true }),
+  text(12, 'kafka_topic', 'The topic it was read from.', (row) => row.topic, { isOptional: false, repeats: true }),
   {
-    id: 15,
+    id: 13,
     name: 'kafka_partition',
     kind: 'int',
     doc: 'The partition of that topic.',
@@ -92,7 +95,7 @@ export const columns: readonly Column[] = [
     cell: (row) => row.partition,
   },
   {
-    id: 16,
+    id: 14,
     name: 'kafka_offset',
     kind: 'long',
     doc: 'The offset in that partition.',
@@ -101,7 +104,7 @@ export const columns: readonly Column[] = [
     cell: (row) => row.offset,
   },
   {
-    id: 17,
+    id: 15,
     name: 'kafka_timestamp',
     kind: 'instant',
     doc: 'The timestamp of the record; null outside of the years 1 to 9999.',
@@ -110,7 +113,7 @@ export const columns: readonly Column[] = [
     cell: ({ timestamp = -1 }) => (timestamp === -1 ? undefined : microsOf(timestamp)),
   },
   {
-    id: 18,
+    id: 16,
     name: 'kafka_key',
     kind: 'bytes',
     doc: 'The key of the record.',
@@ -119,7 +122,7 @@ export const columns: readonly Column[] = [
     cell: ({ key }) => (typeof key === 'string' ? wellFormed(key, 'kafka_key') : (key ?? undefined)),
   },
   {
-    id: 19,
+    id: 17,
     name: 'kafka_headers',
     kind: 'headers',
     doc: 'The headers of the record, in their order.',

@@ -41,7 +41,10 @@ export interface FileEncoder {
   readonly buffered: number
   /** Whether `take` has bytes to hand out. */
   readonly isReady: boolean
-  /** Hands out what is finished of the file so far: whole row groups or blocks, in their order. One call at a time. */
+  /**
+   * Hands out what is finished of the file so far: whole row groups or blocks, in their order. One call at a time, of this
+   * or of `end`. Errors when it could not be compressed: the file is of no use then.
+   */
   take(): Observable<Uint8Array>
   /** Hands out the rest, and ends the file. A file without rows has no bytes: it is not to be made. */
   end(): Observable<Uint8Array>

@@ -7,7 +7,7 @@ import { dataPage, type Page } from './page.js'
 import type { Leaf } from './schema.js'
 
 /** How many bytes of values make a page. */
-const pageBytes = 1_048_576
+const pageBytes = 262_144
 
 /** Counts bytes. */
 export interface Meter {
@@ -97,8 +97,8 @@ export abstract class ColumnChunk {
 
   protected abstract readonly encoding: Page['header']['encoding']
 
-  /** Hands the values of the open page out, as they lie in it, behind what was written already. */
-  protected abstract takeValues(page: ByteBuffer): void
+  /** Writes the values of the open page as they lie in it. */
+  protected abstract writeValues(page: ByteBuffer): void
 
   private level(definition: number, repetition: number): void {
     const { maxDefinition, maxRepetition } = this.leaf
@@ -112,7 +112,8 @@ export abstract class ColumnChunk {
     const page = new ByteBuffer(this.values.length + 1_024)
     if (maxRepetition > 0) page.sized(runsOf(this.repetitions.all, maxRepetition))
     if (maxDefinition > 0) page.sized(runsOf(this.definitions.all, maxDefinition))
-    this.takeValues(page)
+    this.writeValues(page)
+    this.values.clear()
     return page.written
   }
 }

@@ -56,8 +56,8 @@ export class DictionaryChunk extends ColumnChunk {
     return this.isPlain || this.ids.size === 0 ? encodings.plain : encodings.dictionary
   }
 
-  protected takeValues(page: ByteBuffer): void {
-    if (this.encoding === encodings.plain) return page.raw(this.values.take())
+  protected writeValues(page: ByteBuffer): void {
+    if (this.encoding === encodings.plain) return page.raw(this.values.written)
     const most = this.ids.size - 1
     page.uint8(32 - Math.clz32(most))
     page.raw(runsOf(this.indexes, most))

@@ -7,6 +7,9 @@ import { type Leaf, leaves, schema } from './schema.js'
 /** As long as it stays the same, so do the bytes of files. */
 const createdBy = 'weir version 1'
 
+/** Spark 3 refuses times before 1900 of files that don't say that they are of no older calendar. */
+const newCalendar = { field_1: 'org.apache.spark.version', field_2: '3.0.0' }
+
 export const magic = Buffer.from('PAR1')
 
 /** Where in a file something lies. */
@@ -36,6 +39,7 @@ export function footerOf(groups: readonly WrittenGroup[]): Uint8Array {
     field_2: schema,
     field_3: groups.reduce((rows, { field_3 }) => rows + field_3, 0n),
     field_4: groups,
+    field_5: [newCalendar],
     field_6: createdBy,
     // Without it, what is smallest and largest has no meaning.
     field_7: leaves.map(() => ({ field_1: {} })),

@@ -6,8 +6,8 @@ import { physical } from './schema.js'
 abstract class PlainChunk extends ColumnChunk {
   protected readonly encoding = encodings.plain
 
-  protected takeValues(page: ByteBuffer): void {
-    page.raw(this.values.take())
+  protected writeValues(page: ByteBuffer): void {
+    page.raw(this.values.written)
   }
 }
 

@@ -42,6 +42,7 @@ def parquet(paths):
     return {
         "schema": {field.name: str(field.type) for field in table.schema},
         "ids": {field.name: int(field.metadata[b"PARQUET:field_id"]) for field in metadata.schema.to_arrow_schema()},
+        "metadata": {key.decode(): value.decode() for key, value in metadata.metadata.items()},
         "statistics": [statistics(metadata.row_group(group)) for group in range(metadata.num_row_groups)],
         **told(rows),
     }
