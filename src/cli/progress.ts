@@ -1,6 +1,6 @@
-import { concat, defer, lastValueFrom } from 'rxjs'
+import { concat, lastValueFrom } from 'rxjs'
 import { type Engine, flowOf } from '../engine/index.js'
-import type { CheckpointStore, HeldPartition, PartitionProgress } from '../model/index.js'
+import type { CheckpointStore, HeldPartition } from '../model/index.js'
 import type { Prepared } from './prepare.js'
 import { storesOf } from './stored.js'
 
@@ -26,23 +26,4 @@ export async function keptOf(engine: Engine, prepared: Prepared, flow?: string):
 export function thereIs(what: string, names: readonly string[]): string {
   if (names.length === 0) return `there is no ${what}`
   return names.length === 1 ? `there is ${what} ${names[0]}` : `there are ${what}s ${names.join(', ')}`
-}
-
-/**
- * Changes what is known of a partition, as a task of a later generation would: whoever runs it begins anew with that.
- * Returns what was known before.
- */
-export async function changeProgress(
-  checkpoints: CheckpointStore,
-  { task, topic, partition }: HeldPartition,
-  change: (progress: PartitionProgress | undefined) => PartitionProgress,
-): Promise<PartitionProgress | undefined> {
-  const [acquired] = await lastValueFrom(checkpoints.acquire(task, [{ topic, partition }]))
-  if (acquired === undefined) return undefined
-  const { generation, sequence, progress } = acquired
-  const committed = { topic, partition, generation, sequence, chunks: [], progress: change(progress) }
-  const commit$ = defer(() => checkpoints.begin(task).commit({ task, partitions: [committed] }))
-  const release$ = defer(() => checkpoints.release?.(task, [{ topic, partition }]) ?? [])
-  await lastValueFrom(concat(commit$, release$), { defaultValue: undefined })
-  return progress
 }

@@ -1,9 +1,10 @@
-import { type Engine, logEndsOf } from '../engine/index.js'
+import { lastValueFrom } from 'rxjs'
+import { changeProgress, type Engine, logEndsOf } from '../engine/index.js'
 import { describeError, type LogEnds, type PartitionProgress, partitionName, WeirError } from '../model/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
-import { changeProgress, type Kept, keptOf, thereIs } from './progress.js'
+import { type Kept, keptOf, thereIs } from './progress.js'
 import { withEngine } from './stored.js'
 
 export interface SetPositionOptions {
@@ -45,7 +46,8 @@ export async function setPosition(
     const rows: string[][] = []
     for (const { kept, to: offset } of moves) {
       const { held, checkpoints } = kept
-      const before = await changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
+      const change$ = changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
+      const before = await lastValueFrom(change$, { defaultValue: undefined })
       rows.push([partitionName(held), String(before?.position ?? '–'), '→', String(offset)])
     }
     io.stdout.write(`${table(rows).join('\n')}\nState stays as it is: what is read again counts again.\n`)

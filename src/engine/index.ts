@@ -12,9 +12,11 @@
  *                       track of
  *   running-flow        the tasks of a flow
  *   engine              all flows of a process (view-places: where their views are kept)
+ *   change-progress     what somebody sets who looks after a flow: where it goes on, and its time
  *   state-plan          what a topology would do to the state that is stored (topic-plan: what topics would do to it)
  *   status              what it tells of itself
  */
+export { backTo, changeProgress, nextTimeSet, setBack } from './change-progress.js'
 export { compile } from './compile.js'
 export { memory, type WeirConfig } from './config.js'
 export { ConfigError } from './config-error.js'

@@ -4,7 +4,9 @@ import * as missing from '../../src/aggregates/internal/missing.js'
 import { Assignment } from '../../src/engine/assignment.js'
 import * as routing from '../../src/engine/branching.js'
 import { EventTime } from '../../src/engine/event-time.js'
+import { Inputs } from '../../src/engine/inputs.js'
 import { Rejections } from '../../src/engine/rejections.js'
+import { receive } from '../../src/engine/repartition/receive.js'
 import { repartitionSink } from '../../src/engine/repartition/repartition-sink.js'
 import { Supervision } from '../../src/engine/supervision.js'
 import { FlowTask } from '../../src/engine/task.js'
@@ -130,6 +132,22 @@ describe('several inputs', busy, () => {
     expect(firstBroken(/each in its own order/)).toMatch(results)
   })
 
+  test('an input that is not assigned yet has no partitions', () => {
+    vi.spyOn(Inputs.prototype, 'areKnown', 'get').mockReturnValue(true)
+    vi.spyOn(Inputs.prototype, 'totalOf').mockImplementation(function (this: Inputs, input) {
+      return (this as unknown as { totals: ReadonlyMap<number, number> }).totals.get(input) ?? 0
+    })
+    expect(firstBroken(/windows of two topics/)).toMatch(results)
+  })
+
+  test('what one input tells of its partitions is taken for all', () => {
+    const { build } = receive
+    vi.spyOn(receive, 'build').mockImplementation((options, context) => {
+      return build.call(receive, { ...options, inputs: [options.inputs.flat()] }, context)
+    })
+    expect(firstBroken(/windows of two topics/)).toMatch(results)
+  })
+
   test('where all partitions are idle, the one that is furthest ahead counts', () => {
     vi.spyOn(eventTime, 'lowest').mockImplementation(function (this: TimeInside) {
       const all = [...this.times.values()]
@@ -158,6 +176,15 @@ describe('faults of records and systems', busy, () => {
       return failed.call(this, blamed, ...given)
     })
     expect(firstBroken(/few attempts/)).toMatch(/^nobody gives up on a server/)
+  })
+
+  test('an empty epoch makes well again what has failed', () => {
+    const { succeeded } = Supervision.prototype
+    vi.spyOn(Supervision.prototype, 'succeeded').mockImplementation(function (this: Supervision, at, records, now) {
+      succeeded.call(this, at, records, now)
+      if (records === 0) this.failingSince = undefined
+    })
+    expect(firstBroken(/^copies, /)).toMatch(/^health says since when records fail/)
   })
 
   test('a dead letter from behind an internal topic is a message of that', () => {

@@ -4,6 +4,7 @@ import { type Message, pack, unpack } from '../../src/engine/repartition/message
 import type { ChannelWriter, CheckpointStore, EpochCommit, PartitionCommit, SourceTask } from '../../src/model/index.js'
 import { type Sabotage, Simulation } from '../../src/testing/simulation/simulation.js'
 import { scenarios } from './scenarios.js'
+import type { Scenario } from './visits.js'
 
 /** Where a fault is found late, a busy machine takes long. */
 export const busy = { timeout: 120_000 }
@@ -22,6 +23,11 @@ const tries = 16
 export function firstBroken(named: RegExp, sabotage: Sabotage = {}, first = 1): string | undefined {
   const tried = scenarios.filter(({ name }) => named.test(name))
   expect(tried.length).toBeGreaterThan(0)
+  return firstBrokenOf(tried, sabotage, first)
+}
+
+/** The same of these flows. */
+export function firstBrokenOf(tried: readonly Scenario[], sabotage: Sabotage = {}, first = 1): string | undefined {
   for (let seed = first; seed < first + tries; seed++) {
     for (const { flow, options } of tried) {
       const simulation = new Simulation(flow, { ...options, seed }, sabotage)

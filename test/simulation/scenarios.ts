@@ -10,6 +10,7 @@ import {
   flow,
   json,
   kafka,
+  map,
   merge,
   type Operator,
   otherwise,
@@ -60,6 +61,15 @@ const doubled = flow(
   flatMap(({ id }) => [1, 2].map((part) => ({ visit: id, part }))),
   table(),
 )
+
+/** A value like any other, be there nothing in it, or what by itself would be a tombstone. */
+function arrayOf({ id, user }: Visit): readonly unknown[] {
+  return [[], [null]][id] ?? [id, [user]]
+}
+const arrays = eachRecord<Visit, readonly unknown[]>({
+  results: ({ value }) => [arrayOf(value)],
+  idOf: (array) => `array ${JSON.stringify(array)}`,
+})
 
 const userWindows: Operator<Visit, Windowed<number, string>> = aggregate('windows', {
   window: tumbling('20s'),
@@ -113,6 +123,13 @@ export const scenarios: readonly Scenario[] = [
     whole,
   ),
   scenario('windows, at least once', flow(source, json(Visit), timed, windows, topic()), byWindow, closedVisits, whole),
+  scenario('arrays, exactly once', flow(source, json(Visit), map(arrayOf), table()), arrays, visits),
+  scenario(
+    'arrays in batches, at least once',
+    flow(source, json(Visit), map(arrayOf), batch({ size: 4, every: '50ms' }), topic<unknown>()),
+    arrays,
+    visits,
+  ),
   scenario('totals, exactly once', flow(source, json(Visit), totals, table()), counted, visits, whole),
   scenario('hopping windows, exactly once', flow(source, json(Visit), timed, hops, table()), byHop, lateVisits, whole),
   ...sharedScenarios,

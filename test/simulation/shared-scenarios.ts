@@ -138,7 +138,7 @@ const accounted: Model = {
   rejected: ({ origin }) => `visit ${(JSON.parse(String(origin.value)) as Visit).id}`,
 }
 
-/** Chances for the faults that tell one partition's time from another's. */
+/** Clocks that jump take the chances of the faults that tell one partition's time from another's: a scenario of its own has them. */
 const allButClock = (Object.keys(faults) as Fault[]).filter((fault) => fault !== 'clock')
 
 /** Flows of which several processes share the source: they are cut, and an internal topic leads from one part to the next. */
@@ -233,6 +233,13 @@ export const sharedScenarios: readonly Scenario[] = [
     accounted,
     trailingVisits,
     { ...several, faults: allButClock, every: '500ms' },
+  ),
+  scenario(
+    'windows and dead letters of partitions that trail under clocks that jump, exactly once',
+    flow(source, json(Visit), idling, collected, eachVisit, table()),
+    accounted,
+    trailingVisits,
+    { ...several, every: '500ms' },
   ),
   scenario('transactions, exactly once', flow(source, json(Visit), topic()).with(exactlyOnce), copies, visits, several),
   scenario(

@@ -1,6 +1,7 @@
 import {
   aggregate,
   avg,
+  collect,
   count,
   countDistinct,
   eventTime,
@@ -16,7 +17,8 @@ import {
   tumbling,
   type Windowed,
 } from '../../src/index.js'
-import { type Random, type SimulatedInput, windowed } from '../../src/testing/index.js'
+import { type Accounting, type Random, type SimulatedInput, windowed } from '../../src/testing/index.js'
+import { inWindows } from './accounting.js'
 import { allWindows } from './shared-scenarios.js'
 import { closedVisits, type Scenario, scenario, source, table, timed, Visit, visits, windows } from './visits.js'
 
@@ -95,6 +97,53 @@ const restarts = { every: '500ms', restartEvery: '20s' } as const
 /** Where several processes share it, a session has to end and a partition to be idle anew before anything moves on. */
 const sharedRestarts = { every: '500ms', restartEvery: '40s' } as const
 
+/** Before that time there is what is still sound, and what has moved time to the year 2999. */
+const setTo = 60_000
+const isBefore = ({ id }: Visit) => id < 0
+const isLast = ({ id }: Visit) => id >= 1_000
+
+/** Some of the partitions are poisoned, or all. What comes once time was set back is in order, and then closes what is open. */
+function poisonedVisits(random: Random): SimulatedInput<Visit>[] {
+  const all = [0, 1, 2]
+  const visit = (id: number, at: number, partition: number) => ({
+    value: { id, user: 'ann', at },
+    partition,
+    timestamp: at,
+  })
+  const sound = Array.from({ length: 12 }, (_, id) => visit(id - 100, random.between(0, setTo), random.pick(all)))
+  const poisoned = all.filter((partition) => partition === 0 || random.chance(0.7))
+  const ahead = poisoned.map((partition) => visit(partition - 10, Date.UTC(2999, 0, 1), partition))
+  const after = Array.from({ length: random.between(20, 60) }, (_, id) =>
+    visit(id, setTo + 5_000 + id * 500 - random.between(0, 2_000), random.pick(all)),
+  )
+  return [
+    ...random.shuffle([...sound, ...ahead]),
+    ...after,
+    ...all.map((partition) => visit(1_000 + partition, 10_000_000, partition)),
+  ]
+}
+
+/** What is late is nowhere: of what came after time was set back nothing is. */
+const afterwards: Accounting<Visit> = {
+  ...inWindows,
+  idOf: (visit) => (isBefore(visit) || isLast(visit) ? undefined : inWindows.idOf(visit)),
+}
+const trusting: Operator<Visit, Visit> = eventTime((visit: Visit) => visit.at, {
+  outOfOrder: '3s',
+  idleAfter: '30d',
+  maxAhead: false,
+})
+const listed: Operator<Visit, Windowed<{ ids: number[] }>> = aggregate('listed', {
+  window: tumbling('3s'),
+  of: { ids: collect(({ id }: Visit) => id, { max: 1_000 }) },
+})
+const poisoned = {
+  input: poisonedVisits,
+  accounts: afterwards,
+  setsTime: { to: setTo, before: isBefore },
+  every: '500ms',
+} as const
+
 /** Numbers that some visits do not have. */
 const numberOf = ({ id }: Visit) => [id, Number.NaN, undefined, null][id % 4]
 const isNumber = (number: number | null | undefined): number is number => Number.isFinite(number)
@@ -156,6 +205,16 @@ export const timeScenarios: readonly Scenario[] = [
     ...several,
     ...sharedRestarts,
   }),
+  {
+    name: 'windows after time was set back, exactly once',
+    flow: flow(source, read, trusting, listed, table()),
+    options: { ...poisoned, ...whole },
+  },
+  {
+    name: 'shared windows after time was set back, exactly once',
+    flow: flow(source, read, trusting, listed, table()),
+    options: { ...poisoned, ...several },
+  },
   scenario(
     'windows of numbers that are none, exactly once',
     flow(source, read, timed, numbers, table()),

@@ -123,4 +123,12 @@ describe('topics that change', busy, () => {
     })
     expect(firstBroken(/of a renamed topic/)).toMatch(allDone)
   })
+
+  test('windows wait for an input that was taken away', () => {
+    const { build } = receive
+    vi.spyOn(receive, 'build').mockImplementation((options, context) => {
+      return build.call(receive, { ...options, inputs: [['visits'], ['more']] }, context)
+    })
+    expect(firstBroken(/of which an input is taken away/)).toMatch(allDone)
+  })
 })

@@ -7,6 +7,7 @@ import {
   json,
   type Key,
   kafka,
+  merge,
   type Operator,
   recordKey,
   tumbling,
@@ -25,6 +26,11 @@ function changing<V>(
   options: Partial<SimulateOptions> = {},
 ): Scenario {
   return { name, flow: tried, options: { input: spread, accounts, topics, members: 4, every: '500ms', ...options } }
+}
+
+/** The same, of two topics. */
+function spreadOverTwo(random: Random): SimulatedInput<Visit>[] {
+  return spread(random).map((visit) => ({ ...visit, source: random.between(0, 1) }))
 }
 
 /** Of many keys, so that some go to partitions that are added. */
@@ -109,5 +115,12 @@ export const topicScenarios: readonly Scenario[] = [
     flow(source, json(Visit), hasty, listed, table()),
     ['renamed'],
     inWindows,
+  ),
+  changing(
+    'shared windows of which an input is taken away, exactly once',
+    flow(merge(source, kafka.source({ topic: 'more' })), json(Visit), hasty, listed, table()),
+    ['dropped'],
+    inWindows,
+    { input: spreadOverTwo },
   ),
 ]

@@ -1,7 +1,6 @@
 import { lastValueFrom, VirtualTimeScheduler } from 'rxjs'
 import { expect, test } from 'vitest'
-import { changeProgress } from '../../src/cli/progress.js'
-import { setBack } from '../../src/cli/set-time.js'
+import { changeProgress, setBack } from '../../src/engine/index.js'
 import { aggregate, collect, eventTime, flow, json, kafka, tumbling } from '../../src/index.js'
 import type { HeldPartition } from '../../src/model/index.js'
 import type { Windowed } from '../../src/operators/windows.js'
@@ -37,7 +36,8 @@ test('what comes for windows that were final when time was set back is its own d
   const { checkpoints } = virtual as unknown as { checkpoints: MemoryCheckpoints }
   const all: readonly HeldPartition[] = await lastValueFrom(checkpoints.list('test'))
   expect(all).toHaveLength(2)
-  for (const held of all) await changeProgress(checkpoints, held, (progress) => setBack(progress, 10_000, 1))
+  for (const held of all)
+    await lastValueFrom(changeProgress(checkpoints, held, (progress) => setBack(progress, 10_000, 1)))
   run(1_000, 9_000)
   scheduler.flush()
   const told = virtual.committed.map(({ value }) => (value as Windowed<number[]>).value)

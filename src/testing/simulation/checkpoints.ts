@@ -1,10 +1,12 @@
 import { concatMap, defer, EMPTY, from, ignoreElements, map, type Observable, toArray } from 'rxjs'
+import { changeProgress } from '../../engine/index.js'
 import {
   type AcquiredPartition,
   type CheckpointStore,
   type EpochCommit,
   type EpochTransaction,
   type HeldPartition,
+  type PartitionProgress,
   partitionName,
   type StoredChunk,
   type TopicPartition,
@@ -60,6 +62,11 @@ export class CheckpointServer {
       list: (app) => this.store.list(app).pipe(map((all) => all.filter(isOwn))),
       load: (task, partition) => this.store.load(task, partition),
     }
+  }
+
+  /** Somebody changes what is known of a partition, whoever has it. */
+  change(held: HeldPartition, change: (progress: PartitionProgress | undefined) => PartitionProgress): void {
+    now(changeProgress(this.store, held, change))
   }
 
   /** Commits positions, state and rows: all or none. */

@@ -1,8 +1,10 @@
 import { type Origin, PartitionMap, type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import { InVain } from './in-vain.js'
 import type { World } from './world.js'
 
 /** The records that an engine was given and has neither committed nor given up. */
 export class Holdings {
+  readonly inVain = new InVain()
   private readonly parts = new PartitionMap<Set<number>>()
 
   constructor(
@@ -20,18 +22,20 @@ export class Holdings {
   }
 
   committed(positions: readonly Position[]): void {
+    this.inVain.committed(positions)
     for (const { topic, partition, offset } of positions) {
       const part = this.parts.get(topic, partition)
       for (const held of part ?? []) if (held < offset) part?.delete(held)
     }
   }
 
-  /** The epoch has failed. */
+  /** What was read is read again, or by others. */
   forget(): void {
     this.parts.clear()
   }
 
   released(partitions: readonly TopicPartition[], lost: boolean): void {
+    this.inVain.released(partitions)
     for (const { topic, partition } of partitions) {
       const held = this.parts.get(topic, partition)?.size ?? 0
       this.parts.delete(topic, partition)

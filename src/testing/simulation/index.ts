@@ -6,10 +6,11 @@
  *   models, judge        what must come out, and whether it does
  *   storm                what goes wrong, and when
  *   topic-changes        what becomes of topics; topic-watch: who notices while reading
+ *   time-setting         somebody sets event time back
  *   world, random        virtual time, actors, the trace; all choices from one seed
  *   link                 requests that are slow, lost, late or doubled
  *   inputs               what is written to the topics that are read
- *   cluster, group       Kafka's side; reader, holdings, channel: the side of a process
+ *   cluster, group       Kafka's side; reader, holdings, in-vain, channel: the side of a process
  *   checkpoints, sink    what keeps checkpoints and results: in a database
  *   letters              the topic of dead letters, and how a process writes to it
  *   transactions         the same in Kafka, in transactions; transactional: the side of a process

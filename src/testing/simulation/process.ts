@@ -164,8 +164,19 @@ export class SimulatedProcess {
   /** Lost state looks right until a process ends. */
   private committed(part: string): void {
     this.making.ended(part)
+    this.checkHealth()
     const lossy = this.check.committed(part)
     if (lossy !== undefined) this.actor.world.breaks(`a restore brings what is in memory: ${lossy}`)
+  }
+
+  /** What is committed beside records that fail, be it nothing at all, does not make anything well again. */
+  private checkHealth(): void {
+    const told = Math.min(...this.engine.status().map(({ failingSince = Number.POSITIVE_INFINITY }) => failingSince))
+    for (const { failingSince: since, topics } of this.making.readers)
+      if (since !== undefined && told > since)
+        this.actor.world.breaks(
+          `health says since when records fail: those of ${topics.join(', ')} have since ${since}`,
+        )
   }
 
   private end(how: string): void {

@@ -69,6 +69,7 @@ export class SimulatedReader implements SourceTask {
 
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
     this.holdings.forget()
+    this.holdings.inVain.clear()
     const { cluster, actor, options, remembered, holdings } = this
     const session = new Session(cluster, actor, options, remembered, subscriber, holdings)
     this.session = session
@@ -101,6 +102,12 @@ export class SimulatedReader implements SourceTask {
 
   failed(): void {
     this.holdings.forget()
+    this.holdings.inVain.failed(this.actor.scheduler.now())
+  }
+
+  /** Since when what was read has failed, a time of the process; undefined when all of it has come through. */
+  get failingSince(): number | undefined {
+    return this.holdings.inVain.since
   }
 
   /** The client fails, as it does when its connection can not be mended. */
@@ -223,6 +230,7 @@ class Session {
       this.pause(),
       run(() => {
         this.holdings.forget()
+        this.holdings.inVain.rewound(this.positions(), positions)
         this.arrived = []
         this.round++
         this.isFetching = false

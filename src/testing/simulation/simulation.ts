@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { compile, type Flow, type Topology } from '../../engine/index.js'
+import { compile, Flow, type Topology } from '../../engine/index.js'
 import { repartitionSink } from '../../engine/repartition/repartition-sink.js'
 import { type SubTopology, sinksOf } from '../../engine/topology.js'
 import {
@@ -36,6 +36,7 @@ import { Random } from './random.js'
 import { SimulatedReader } from './reader.js'
 import { SimulatedSink } from './sink.js'
 import { type Fault, faults, Storm } from './storm.js'
+import { TimeSetting } from './time-setting.js'
 import { TopicChanges, type TopicFault } from './topic-changes.js'
 import { TransactionalCheckpoints } from './transactional.js'
 import { TransactionServer } from './transactions.js'
@@ -58,6 +59,8 @@ export interface SimulateOptions<V = unknown> {
   readonly limits?: { readonly record?: number; readonly letter?: number }
   /** What may become of the sources' topics. Default: nothing. The flow needs `accounts`, for no model knows what is lost. */
   readonly topics?: readonly TopicFault[]
+  /** Event time is set back to `to`, ms, once all is read that is `before` that; only then the rest is written. */
+  readonly setsTime?: { readonly to: number; before(value: V): boolean }
   /** How many partitions each topic has. Default 3. */
   readonly partitions?: number
   /** How many processes there are at the most. Default 3. */
@@ -129,6 +132,8 @@ export class Simulation {
   private readonly changes: TopicChanges
   /** Which topics are read in the place of those that the flow names. */
   private readonly renamed = new Map<string, string>()
+  /** Topics that the flow reads no longer. */
+  private readonly dropped = new Set<string>()
   /** Whether checkpoints are kept in Kafka, together with the results. */
   private readonly isTransactional: boolean
   private readonly fleet: Fleet
@@ -136,6 +141,9 @@ export class Simulation {
   private isRestarting = false
   /** The topics of the sources. */
   private topics: readonly string[]
+  /** What is written once time was set back, and how much is still to be written before. */
+  private readonly later: readonly PlacedInput[]
+  private unwritten = 0
   /** The topics of which the positions are in their groups, and in no checkpoint. */
   private readonly inGroups = new Set<string>()
   /** Which part of the flow reads the topic of a source. */
@@ -183,10 +191,14 @@ export class Simulation {
     const { world, cluster, judge } = this
     const chances = new Random(options.seed + 2)
     const rename = (topic: string, to: string) => this.rename(topic, to)
+    const drop = (topic: string) => this.drop(topic)
     const isInGroup = (topic: string) => this.inGroups.has(topic)
-    const scene = { world, cluster, judge, random: chances, partitions, topics: () => this.topics, isInGroup, rename }
+    const current = () => this.topics
+    const scene = { world, cluster, judge, random: chances, partitions, topics: current, isInGroup, rename, drop }
     this.changes = new TopicChanges(scene, topics)
-    this.write(inputs)
+    const isFirst = ({ logged }: PlacedInput) => options.setsTime?.before(logged.value) !== false
+    this.write(inputs.filter(isFirst))
+    this.later = inputs.filter((input) => !isFirst(input))
     const isSingle = parts.some(({ global }) => global)
     const size = isSingle ? 1 : this.plan.members
     this.fleet = new Fleet(this.world, size, isSingle, (name, slot, ended) => this.launch(name, slot, ended))
@@ -204,6 +216,7 @@ export class Simulation {
     fleet.scale(this.random.between(1, fleet.size))
     const storm = new Storm(scene, this.faults, plan.gapMs)
     this.changes.deal(fleet, plan.stormMs)
+    this.setTime()
     this.goOn(plan.stormMs, () => false)
     storm.end()
     fleet.scale(this.random.between(1, fleet.size))
@@ -218,6 +231,16 @@ export class Simulation {
     this.goOn(stopMs, () => fleet.running.length === 0)
     if (fleet.running.length > 0) world.breaks('whoever is told to stop does so')
     if (this.isTransactional) this.readBack()
+  }
+
+  private setTime(): void {
+    const { world, server, fleet, options } = this
+    const { setsTime } = options
+    if (setsTime === undefined) return
+    const isRead = () => this.unwritten === 0 && this.isAllRead
+    const mayRun = this.faults.length > 0
+    const scene = { world, server, fleet, random: new Random(options.seed + 5), mayRun, isRead }
+    new TimeSetting(scene, setsTime.to, () => this.write(this.later)).wait()
   }
 
   private keepRestarting(everyMs: number): void {
@@ -246,6 +269,10 @@ export class Simulation {
     if (!this.judge.isComplete || !this.cluster.allGroups().every(({ isSettled }) => isSettled)) return false
     // A topic that was deleted is created again.
     if (!this.topics.every((topic) => this.cluster.has(topic))) return false
+    return this.isAllRead
+  }
+
+  private get isAllRead(): boolean {
     return this.read.every((partition) => this.judge.positionOf(partition) >= this.cluster.end(partition))
   }
 
@@ -259,6 +286,12 @@ export class Simulation {
     this.topics = this.topics.map((one) => (one === topic ? to : one))
     if (this.inGroups.has(topic)) this.inGroups.add(to)
     this.partOf.set(to, this.partOf.get(topic) ?? '')
+    this.flow = this.between(this.declared)
+  }
+
+  private drop(topic: string): void {
+    this.dropped.add(topic)
+    this.topics = this.topics.filter((one) => one !== topic)
     this.flow = this.between(this.declared)
   }
 
@@ -340,8 +373,12 @@ export class Simulation {
   private between(declared: Flow): Flow {
     const { maxRecords, everyMs } = this.plan
     const { guarantee } = declared.options
+    const isRead = (topic: string) => !this.dropped.has(topic)
+    const inputs = declared.inputs.filter(({ source }, index) =>
+      this.topicsOf(source, index, source.options).some(isRead),
+    )
     return withStandIns(
-      declared,
+      new Flow(inputs, declared.stages, declared.end, declared.options),
       { source: (source, index) => this.reading(source, index), sink: (sink) => this.writing(sink) },
       { epoch: { maxRecords, every: everyMs }, ...(guarantee === undefined ? {} : { guarantee }) },
     )
@@ -429,6 +466,7 @@ export class Simulation {
   }
 
   private write(inputs: readonly PlacedInput[]): void {
+    this.unwritten += inputs.length
     const times = inputs.map(() => this.random.between(0, this.plan.stormMs)).sort((a, b) => a - b)
     for (const [index, input] of inputs.entries()) {
       this.world.servers.after(input.at ?? (times[index] as number), () => this.append(input))
@@ -443,8 +481,10 @@ export class Simulation {
     const partition = cluster.isChanging && key !== null ? cluster.partitionFor(topic, key) : logged.partition
     if (cluster.isChanging && !changes.isOpen(topic, partition))
       return void world.servers.after(writeAgainMs, () => this.append(input))
+    this.unwritten--
     const origin = cluster.append(topic, partition, { key, value: bytes, timestamp, headers: [] })
     this.judge.accounts?.wrote(input, origin, cluster.idOf(topic))
+    if (this.dropped.has(topic)) this.judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
     world.note('input', `${topic}-${partition}@${origin.offset}`)
   }
 }

@@ -13,6 +13,7 @@ export const topicChanges = {
   recreated: 'A topic is deleted, and created again some time later.',
   truncated: 'A partition loses its end, as it does on brokers that were restored.',
   renamed: 'The flow is deployed again with another topic in the place of the first.',
+  dropped: 'The flow is deployed again without one of its inputs.',
   reset: 'The offsets of a group are set by other means while nobody reads.',
 } as const
 
@@ -42,6 +43,9 @@ const rules: Readonly<Record<string, Rule | undefined>> = {
   grown: 'onGrown',
 }
 
+/** What somebody does who has stopped the flow. */
+const betweenLives: readonly TopicFault[] = ['renamed', 'dropped', 'reset']
+
 interface Scene {
   readonly world: World
   readonly cluster: Cluster
@@ -55,6 +59,8 @@ interface Scene {
   topics(): readonly string[]
   /** Has the flow read another topic in the place of one. */
   rename(topic: string, to: string): void
+  /** Has the flow read a topic no longer. */
+  drop(topic: string): void
 }
 
 /** Changes topics while things go wrong, under load and between two lives, and tells the judge what may be lost by it. */
@@ -81,7 +87,7 @@ export class TopicChanges {
     if (this.kinds.length === 0) return
     for (let count = random.between(1, 3); count > 0; count--) {
       const kind = random.pick(this.kinds)
-      const isBetween = kind === 'renamed' || kind === 'reset' || random.chance(0.4)
+      const isBetween = betweenLives.includes(kind) || random.chance(0.4)
       const strike = () => this.strike(kind)
       world.servers.after(random.between(0, withinMs), () => (isBetween ? fleet.between(strike) : strike()))
     }
@@ -193,6 +199,8 @@ export class TopicChanges {
         return this.shorten(topic)
       case 'renamed':
         return this.rename(topic)
+      case 'dropped':
+        return this.drop(topic)
       case 'reset':
         return this.reset(topic)
     }
@@ -251,5 +259,13 @@ export class TopicChanges {
     const to = `${topic}.new`
     cluster.topic(to, partitions)
     this.scene.rename(topic, to)
+  }
+
+  /** What it has brought may be in the results. */
+  private drop(topic: string): void {
+    const { cluster, judge, topics } = this.scene
+    if (topics().length < 2) return
+    judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    this.scene.drop(topic)
   }
 }
