@@ -5,6 +5,7 @@ import { loadPeer } from '../../model/optional-peer.js'
 import { decodeJson } from '../json.js'
 import { headerBytes, writeHeader } from '../wire-format.js'
 import { boundedCollections } from './collections.js'
+import { exactLong } from './longs.js'
 
 interface Decoded {
   readonly value: unknown
@@ -92,7 +93,9 @@ function resolve(writer: string, reader: Type | undefined) {
 }
 
 function compiled(driver: typeof Avsc, schema: Schema): Type {
-  return driver.Type.forSchema(schema, { typeHook: boundedCollections(driver) })
+  const collection = boundedCollections(driver)
+  const typeHook = (part: Schema, options: object) => exactLong(driver, part) ?? collection(part, options)
+  return driver.Type.forSchema(schema, { typeHook })
 }
 
 function attempt<T>(read: () => T): T {
