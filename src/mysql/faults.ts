@@ -13,6 +13,7 @@ const errors = {
   duplicateEntry: 1062,
   tableMissing: 1146,
   deadlock: 1213,
+  noSuch: 1305,
 } as const
 
 /** By error number, where SQLSTATE says too little. */
@@ -31,8 +32,6 @@ const faults: Readonly<Record<number, Fault | undefined>> = {
   1836: 'connection',
   // Text in broken UTF-8.
   1300: 'record',
-  // The savepoint is gone, and so is the transaction that had it.
-  1305: 'connection',
   // No default for a column that the row leaves out.
   1364: 'record',
   1366: 'record',
@@ -46,6 +45,10 @@ const faults: Readonly<Record<number, Fault | undefined>> = {
   1642: 'record',
   1643: 'record',
   1644: 'record',
+  // A trigger wrote to the table that it belongs to, or called itself too often.
+  1424: 'record',
+  1442: 'record',
+  1456: 'record',
   // A value for a column that is computed of others.
   1906: 'record',
   3105: 'record',
@@ -64,9 +67,16 @@ const classes: Readonly<Record<string, Fault | undefined>> = {
   '28': 'setup',
   '3D': 'setup',
   '42': 'setup',
-  '44': 'record',
-  // A trigger said no.
-  '45': 'record',
+}
+
+/** What the server answers by itself, and is not in the table above. It has no other classes: a trigger made that one up. */
+const system: readonly string[] = ['01', '07', '0A', '25', '26', '35', '40', '70', 'HY', 'S1', 'XA']
+
+function faultOf({ errno, sqlState, message }: ServerError): Fault {
+  // The savepoint is gone, and so is the transaction that had it; or it is a function of a trigger's that is.
+  if (errno === errors.noSuch) return /^SAVEPOINT /.test(message) ? 'connection' : 'setup'
+  const kind = sqlState.slice(0, 2)
+  return faults[errno] ?? classes[kind] ?? (system.includes(kind) ? 'system' : 'record')
 }
 
 const hints: Readonly<Record<number, string | undefined>> = {
@@ -80,14 +90,26 @@ const hints: Readonly<Record<number, string | undefined>> = {
 
 /** MySQL's and MariaDB's own errors. */
 export const mysqlFaults = new Faults({
-  faultOf: (error) =>
-    isServerError(error) ? (faults[error.errno] ?? classes[error.sqlState.slice(0, 2)] ?? 'system') : undefined,
+  faultOf: (error) => (isServerError(error) ? faultOf(error) : undefined),
   textOf: (error) => (error as ServerError).sqlMessage ?? (error as ServerError).message,
   hintOf: (error) => hints[(error as ServerError).errno],
 })
 
 export function isMissingTable(error: unknown): boolean {
   return isServerError(error) && error.errno === errors.tableMissing
+}
+
+/**
+ * What has the code of a wrong statement, or of a right that this user lacks, and can only have come to a trigger, or a function
+ * that it calls: of a table that was just found to be right.
+ */
+const ofTriggers: readonly number[] = [errors.noSuch, errors.tableMissing, 1054, 1109, 1142, 1143, 1172, 1370]
+
+/** Whether it is about what a trigger did with a row of the table, which has all that the statement names. */
+export function isOfTrigger(error: unknown, table: string): boolean {
+  if (!isServerError(error) || !ofTriggers.includes(error.errno)) return false
+  const name = table.slice(table.lastIndexOf('.') + 1)
+  return ![...error.message.matchAll(/[`'.]([^`'.]+)[`']/g)].some(([, named]) => named === name)
 }
 
 /** The server has undone the transaction of this error altogether, so that another can go on. */

@@ -1,6 +1,7 @@
 import { UnencodableError, WeirError } from '../model/index.js'
 import { columnsOf, type Row, type Table, type Write } from '../sql/index.js'
 import type { MysqlClient } from './client.js'
+import { isOfTrigger } from './faults.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { literalOf } from './literal.js'
 import { type Column, isTransactional, isUnique, readTable } from './table-columns.js'
@@ -49,6 +50,10 @@ export class TableWriter implements Table<MysqlClient> {
       statement += tuple
     }
     return (client) => client.query(statement + conflict)
+  }
+
+  isOfRow(error: unknown): boolean {
+    return isOfTrigger(error, this.options.table)
   }
 
   private literals(columns: readonly Column[], row: Row): string {

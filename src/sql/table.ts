@@ -14,6 +14,8 @@ export interface Table<Client> {
    * Errors: `UnencodableError` when no statement can be made of these rows; of fewer of them it may.
    */
   prepare(rows: readonly Row[]): Write<Client>
+  /** Whether a statement that this table takes was refused for what a trigger did with one of its rows, though it looks otherwise. */
+  isOfRow?(error: unknown): boolean
 }
 
 /**

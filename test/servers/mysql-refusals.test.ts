@@ -59,6 +59,25 @@ const refusing: Readonly<Record<string, Refusing>> = {
     table: trigger("SIGNAL SQLSTATE 'MY001' SET MESSAGE_TEXT = 'no'"),
     bad: 'bad',
   },
+  'a trigger that reads what is not there': { table: trigger('SELECT COUNT(*) INTO @n FROM nowhere'), bad: 'bad' },
+  'a trigger that reads a column that is not there': {
+    table: ['CREATE OR REPLACE TABLE words (word INT)', ...trigger('SELECT MAX(letter) INTO @n FROM words')],
+    bad: 'bad',
+  },
+  'a trigger that calls what is not there': { table: trigger('SET NEW.value = nowhere()'), bad: 'bad' },
+  'a trigger that finds too much': {
+    table: [
+      'CREATE OR REPLACE TABLE words (word INT)',
+      'INSERT INTO words VALUES (1), (2)',
+      ...trigger('SELECT word INTO @n FROM words'),
+    ],
+    bad: 'bad',
+  },
+  'a trigger that writes to its own table': { table: trigger('DELETE FROM items'), bad: 'bad' },
+  'a trigger that has no case for it': {
+    table: trigger("CASE NEW.value WHEN 'x' THEN SET @n = 1; END CASE"),
+    bad: 'bad',
+  },
   'a trigger that signals a general error': {
     table: trigger("SIGNAL SQLSTATE 'HY000' SET MESSAGE_TEXT = 'no'"),
     bad: 'bad',

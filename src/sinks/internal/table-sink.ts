@@ -132,7 +132,7 @@ export class TableSink<Client> implements SinkTask {
             this.lookAgain(way),
             defer(() => this.writeGroup(group, way)),
           )
-        if (this.connection.faults.of(error) === 'record') return this.writeParts(group, way, error)
+        if (this.isOfRow(error)) return this.writeParts(group, way, error)
         // What failed once is asked anew when it is used again: how much the server takes, whether it takes a COPY.
         this.mustLook = true
         return throwError(() => within(this.fault(error, this.doing), group[0]?.record))
@@ -147,6 +147,10 @@ export class TableSink<Client> implements SinkTask {
     } catch (error) {
       throw error instanceof WeirError || error instanceof UnencodableError ? error : new UnencodableError(error)
     }
+  }
+
+  private isOfRow(error: unknown): boolean {
+    return this.connection.faults.of(error) === 'record' || this.table?.isOfRow?.(error) === true
   }
 
   /** Whether a refusal may be for a table that somebody has altered since it was looked at. Once an epoch is often enough. */
