@@ -321,6 +321,39 @@ describe('an answer', () => {
       kit.scheduler.schedule(() => expect(task.positions()).toEqual(start), 3)
     }))
 
+  test.each([
+    ['202 when that is stored', 202],
+    ['500 when that fails for good', 500],
+  ])('waits while the next try looks for the event that its epoch was refused for, and is %s', (_, answered) =>
+    source((kit) => {
+      const { task, epoch } = kit
+      const start = task.positions()
+      const failing = (error: WeirError) => defer(() => (task.failed?.(error), task.rewind(start, error)))
+      const ends: Readonly<Record<number, Observable<never>>> = {
+        202: defer(() => task.commit(task.positions())),
+        500: failing(new WeirError('WEIR_SINK_FAILED', 'writing: no acknowledgement')),
+      }
+      const run$ = concat(
+        task.read(epoch()),
+        failing(new WeirError('WEIR_RECORD_REFUSED', 'committing: no', { atOnce: true })),
+        defer(() => task.read(epoch())),
+        ends[answered] as Observable<never>,
+      )
+      kit.expectObservable(kit.post({ user: 'a' }).pipe(map(status))).toBe('----(s|)', { s: String(answered) })
+      kit.expectObservable(run$.pipe(map(user))).toBe('a-a-|')
+    }),
+  )
+
+  test('of 500 is given to events of a failed epoch whose flow ends before they were tried again', () =>
+    source((kit) => {
+      kit.expectObservable(kit.post({ user: 'a' }).pipe(map(status))).toBe('---(s|)', { s: '500' })
+      kit.scheduler.schedule(() => kit.task.read(kit.epoch()).subscribe(), 0)
+      kit.scheduler.schedule(() => {
+        kit.task.failed?.(new WeirError('WEIR_RECORD_REFUSED', 'committing: no', { atOnce: true }))
+        kit.end()
+      }, 3)
+    }))
+
   test('waits while the task is tried again, and is 500 after three failed tries', () =>
     source((kit) => {
       const error = new WeirError('WEIR_SINK_UNREACHABLE', 'connecting: nobody answers')

@@ -1,5 +1,8 @@
+import { firstValueFrom, NEVER, ReplaySubject } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { compile, flow, generate, postgres } from '../../src/index.js'
+import { z } from 'zod'
+import { compile, flow, generate, http, postgres } from '../../src/index.js'
+import type { HttpRoute } from '../../src/model/index.js'
 import type { PostgresConnection } from '../../src/postgres/connection.js'
 import { done } from '../contracts/checkpoints.contract.js'
 import { postgresHarness } from '../contracts/postgres-sink-under-test.js'
@@ -210,6 +213,34 @@ describe.skipIf(missing !== undefined)(`rows that PostgreSQL refuses${because}`,
     expect((await server.query<{ id: number }>('SELECT id FROM items ORDER BY id')).map(({ id }) => id)).toEqual([
       1, 2, 3, 5, 6,
     ])
+  })
+
+  test('a posted row that is refused in the end is answered with 4xx, and those beside it with 202', async () => {
+    await server.query(`CREATE TABLE words (word integer PRIMARY KEY); INSERT INTO words SELECT generate_series(0, 8);
+      CREATE TABLE items (id integer PRIMARY KEY, value integer REFERENCES words DEFERRABLE INITIALLY DEFERRED)`)
+    const declared = flow(
+      http.post('/items', { body: z.object({ id: z.int(), value: z.int() }) }),
+      postgres.sink({ table: 'items', row: (item) => item, onError: 'skip' }),
+    ).with({ checkpoints: 'postgres' })
+    const connections = { postgres: postgres({ url: server.url }) }
+    const topology = compile({ app: 'posted', connections, flows: { items: declared } }, { environment: {} })
+    const served = new ReplaySubject<HttpRoute>(1)
+    const serve = (route: HttpRoute) => {
+      served.next(route)
+      return NEVER
+    }
+    const { engine } = runningEngine(topology, undefined, { http: { serve } })
+    const route = await firstValueFrom(served)
+    const post = (id: number) => {
+      const request = { body: { id, value: id % 10 }, bytes: 20, headers: {}, query: {}, correlationId: `c${id}` }
+      return firstValueFrom(route.handle(request)).then(({ status }) => status)
+    }
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, id) => post(id)))
+    expect(answers).toEqual(Array.from({ length: 40 }, (_, id) => (id % 10 === 9 ? 422 : 202)))
+    expect(await server.query('SELECT count(*)::int AS n, min(value), max(value) FROM items')).toEqual([
+      { n: 36, min: 0, max: 8 },
+    ])
+    expect(engine.status()[0]?.error).toBeUndefined()
   })
 
   test('a flow whose rows are looked at in the end goes on without those that are refused, and after its table was altered', async () => {

@@ -22,15 +22,25 @@ export interface IntakeLimits {
 /** How many tries of the task a request waits for before it is answered with 500. */
 const triesPerRequest = 3
 
+interface Waiting<T> {
+  readonly request: Pending<T>
+  tries: number
+  /** Whether an epoch had it that failed: nobody knows what became of it. */
+  readonly isDoubtful: boolean
+}
+
+const inDoubt = 'it is not known whether these events were stored'
+
 /**
  * The requests of one route on their way through epochs:
  *
  *   accept ──► waiting ──► emitted ──► committed: 202, or 4xx for what a stage could not take of it
- *                 │            └─────► failed:    500, for nobody knows whether the sink has it
- *                 └──────────────────► 500 after three failed tries of the task, 503 when the flow ends
+ *               │   ▲          ├─────► failed:    500, for nobody knows whether the sink has it
+ *               │   └──────────┘ when the next try looks for the event that the epoch was refused for
+ *               └────────────────────► 500 after three failed tries of the task, 503 when the flow ends
  */
 export class Intake<T> {
-  private waiting: { readonly request: Pending<T>; tries: number }[] = []
+  private waiting: Waiting<T>[] = []
   private emitted: { readonly request: Pending<T>; readonly nextOffset: number }[] = []
   /** Why stages could not take events of the running epoch, by offset. */
   private readonly rejected = new Map<number, WeirError>()
@@ -53,7 +63,7 @@ export class Intake<T> {
   }
 
   accept(request: Pending<T>): void {
-    this.waiting.push({ request, tries: 0 })
+    this.waiting.push({ request, tries: 0, isDoubtful: false })
     this.count(request, 1)
     this.wake?.()
   }
@@ -94,12 +104,17 @@ export class Intake<T> {
 
   /**
    * A try of the task has failed: what was emitted is in doubt, what waits goes on waiting, though not for ever. Returns the
-   * requests that were answered so.
+   * requests that were answered so. Nobody is while the next try goes another way about it, to find the one event that was
+   * refused: it has the same events.
    */
   fail(error: unknown): readonly Pending<T>[] {
-    const { code } = asWeirError(error)
+    const { code, atOnce } = asWeirError(error)
+    if (atOnce) {
+      this.takeBack()
+      return []
+    }
     const doubtful = this.emitted.map(({ request }) => request)
-    this.abandon('it is not known whether these events were stored', code)
+    this.abandon(inDoubt, code)
     for (const entry of this.waiting) entry.tries++
     const given = this.waiting.filter(({ tries }) => tries >= triesPerRequest)
     this.waiting = this.waiting.filter(({ tries }) => tries < triesPerRequest)
@@ -109,7 +124,7 @@ export class Intake<T> {
 
   /** A caller has waited long enough: takes a request back that no epoch has taken. Says whether it could. */
   withdraw(request: Pending<T>): boolean {
-    const index = this.waiting.findIndex((entry) => entry.request === request)
+    const index = this.waiting.findIndex((entry) => entry.request === request && !entry.isDoubtful)
     if (index === -1) return false
     this.waiting.splice(index, 1)
     this.count(request, -1)
@@ -119,7 +134,15 @@ export class Intake<T> {
   /** The flow has ended. */
   close(): void {
     this.abandon('the flow stopped before these events were known to be stored')
-    for (const { request } of this.waiting.splice(0)) this.finish(request, unavailable('the flow has stopped'))
+    for (const { request, isDoubtful } of this.waiting.splice(0)) {
+      if (isDoubtful) this.fault(request, inDoubt)
+      else this.finish(request, unavailable('the flow has stopped'))
+    }
+  }
+
+  private takeBack(): void {
+    this.rejected.clear()
+    this.waiting.unshift(...this.emitted.splice(0).map(({ request }) => ({ request, tries: 0, isDoubtful: true })))
   }
 
   private outcome({ events, correlationId }: Pending<T>, offset: number): HttpReply {
