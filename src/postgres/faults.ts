@@ -77,7 +77,9 @@ function isOfRow({ code = '', routine, where = '' }: DatabaseError): boolean {
 /** What a server adds of itself, in whichever language: a line of a COPY, or a parameter of ours (PostgreSQL 14 and later). */
 const ofStatement = /^(COPY|[^\n"«»]*\$\d+ = )/
 
-const setupHints: Readonly<Record<string, string | undefined>> = {
+const hints: Readonly<Record<string, string | undefined>> = {
+  '25006': 'This server is a standby, or read-only: it is tried again, on a new connection.',
+  '53100': 'A disk of the server is full. It is tried again.',
   '42P01': 'Create the table, or give the sink `create`.',
   '42703': 'Add the column, or leave it out of what `row` returns.',
   '42P10': 'An upsert needs a unique index on exactly the columns of `key`.',
@@ -100,6 +102,6 @@ export const postgresFaults = new Faults({
   },
   hintOf: (error) => {
     const { code = '', hint } = error as DatabaseError
-    return setupHints[code] ?? hint
+    return hints[code] ?? hint
   },
 })

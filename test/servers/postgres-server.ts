@@ -52,6 +52,31 @@ export class PostgresServer {
     return server
   }
 
+  /** A server that follows this one, and takes no writes before it is promoted. */
+  async standby(): Promise<PostgresServer> {
+    const directory = mkdtempSync(join(tmpdir(), 'weir-postgres-'))
+    if (isRoot) chownSync(directory, owner().uid, owner().gid)
+    const from = ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'weir']
+    const copy = ['-D', join(directory, 'data'), '--write-recovery-conf', '--checkpoint=fast', '--no-sync']
+    execFileSync(join(this.binaries, 'pg_basebackup'), [...from, ...copy], {
+      ...owner(),
+      cwd: directory,
+      stdio: 'pipe',
+    })
+    const process = new ServerProcess({ directory, owner: owner() })
+    const server = new PostgresServer(this.binaries, process, await freePort(), this.options)
+    await server.start()
+    return server
+  }
+
+  /** A folder that the server may write to. */
+  folder(name: string): string {
+    const path = join(this.process.directory, name)
+    mkdirSync(path)
+    if (isRoot) chownSync(path, owner().uid ?? 0, owner().gid ?? 0)
+    return path
+  }
+
   get url(): string {
     return `postgres://weir@127.0.0.1:${this.port}/postgres`
   }

@@ -12,13 +12,14 @@ export class TcpProxy {
   private constructor(
     readonly port: number,
     private readonly server: Server,
+    /** The port of this machine that new connections lead to. */
+    public target: number,
   ) {}
 
-  /** `target` is a port of this machine. */
   static async start(target: number): Promise<TcpProxy> {
     const port = await freePort()
-    const server = createServer((client) => proxy.join(client, connect(target, '127.0.0.1')))
-    const proxy = new TcpProxy(port, server)
+    const server = createServer((client) => proxy.join(client, connect(proxy.target, '127.0.0.1')))
+    const proxy = new TcpProxy(port, server, target)
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     return proxy
   }
