@@ -1,14 +1,18 @@
 import { Cluster, Redis } from 'ioredis'
 import { defer, type Observable } from 'rxjs'
 import { type Connection, type ConnectionContext, messageOf } from '../model/index.js'
-import { isReadOnly } from './faults.js'
+import { isReadOnly, notReady } from './faults.js'
 import { atFirst } from './first-words.js'
 import { addressOf, type ConnectionOptions, clientOptions, nodesOf, sentinelOptions } from './options.js'
 
 const connectTimeoutMs = 10_000
 const longestPauseMs = 2_000
+/** How often a server that loads its data is asked whether it has, ms. */
+const loadingPauseMs = 1_000
 /** How often a cluster is asked which of its nodes has what: a failover is noticed after this. */
 const slotsRefreshMs = 2_000
+/** How often a server that is connected to is looked at, ms, and how often it may be found not to be ready. */
+const [lookEveryMs, mostLooks] = [500, 3]
 
 type GiveUp = (error: Error) => void
 
@@ -48,24 +52,25 @@ export class RedisConnection implements Connection {
     let giveUp: GiveUp = () => undefined
     // What was sent and not answered when the connection was lost the client itself would leave unanswered for ever.
     const lost = new Promise<never>((_, reject) => this.waiting.add((giveUp = reject)))
+    const over = new AbortController()
     try {
-      return await Promise.race([this.ready().then(work), lost])
+      return await Promise.race([this.ready(over.signal).then(work), lost])
     } catch (error) {
       const isAnswer = error instanceof Error && error.name === 'ReplyError'
       throw isAnswer ? error : (this.lastError ?? error)
     } finally {
       this.waiting.delete(giveUp)
+      over.abort()
     }
   }
 
   /**
-   * A client with no queue of its own may only be used when it is connected. To a cluster and to sentinels a client goes
-   * on connecting for as long as it takes, and what waits in its queue may be carried out when it is of yesterday.
+   * A client is used when it is ready. It goes on connecting for as long as that takes, and what waited in its queue might be
+   * carried out when it is of yesterday; nor does it tell that a server is there and still loads its data.
    */
-  private async ready(): Promise<RedisClient> {
+  private async ready(over: AbortSignal): Promise<RedisClient> {
     const client = (this.client ??= this.connect())
-    const { enableOfflineQueue = true } = client.options
-    if (!enableOfflineQueue && client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve))
+    if (client.status !== 'ready') await becoming(client, over)
     return client
   }
 
@@ -109,10 +114,31 @@ export class RedisConnection implements Connection {
       reconnectOnError: isReadOnly,
     }
     if (cluster !== undefined) return new Cluster(nodesOf(cluster), { ...clusterOptions, redisOptions: options })
-    const given = { ...options, retryStrategy: pauseMs }
+    const given = { ...options, retryStrategy: pauseMs, maxLoadingRetryTime: loadingPauseMs, enableOfflineQueue: false }
     if (url !== undefined) return new Redis(url, given)
-    return new Redis({ ...given, ...sentinelOptions(this.options), enableOfflineQueue: false })
+    return new Redis({ ...given, ...sentinelOptions(this.options) })
   }
+}
+
+/** Resolves when the client is ready, and never when that is `over` before. Errors when its server is connected to and is not. */
+function becoming(client: RedisClient, over: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let looks = 0
+    const looking = setInterval(() => {
+      looks = client.status === 'connect' ? looks + 1 : 0
+      if (looks > mostLooks) reject(notReady())
+    }, lookEveryMs)
+    const end = () => {
+      clearInterval(looking)
+      client.off('ready', ready)
+    }
+    const ready = () => {
+      end()
+      resolve()
+    }
+    client.once('ready', ready)
+    over.addEventListener('abort', end, { once: true })
+  })
 }
 
 const clusterOptions = {

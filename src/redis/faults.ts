@@ -76,6 +76,13 @@ function faultOf(text: string): Fault {
   return answers[wordOf(text)]?.fault ?? general.find(([pattern]) => pattern.test(text))?.[1] ?? 'record'
 }
 
+/** What a server that loads its data would answer; the client asks it by itself, and keeps that. */
+export function notReady(): Error {
+  return Object.assign(new Error('LOADING the server is connected to and not ready: it loads its data'), {
+    name: 'ReplyError',
+  })
+}
+
 /** Whether the server is a replica: a new connection may lead to the primary. */
 export function isReadOnly(error: unknown): boolean {
   return wordOf(error) === 'READONLY'

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { compile, flow, generate, redis } from '../../src/index.js'
+import { runningEngine } from '../support/running-engine.js'
+import { RedisCluster } from './redis-cluster.js'
+import { missingRedis, RedisServer } from './redis-server.js'
+import { findProgram } from './server-support.js'
+
+const missing = missingRedis()
+const count = 6_000
+const patience = { timeout: 40_000, interval: 50 }
+const run = promisify(execFile)
+
+/** A flow of the numbers up to `count`, with its checkpoints beside what it writes. */
+function numbers(where: Parameters<typeof redis>[0], write: (id: number) => object) {
+  const declared = flow(
+    generate({ rate: 1_500, count, value: (_random, id) => id }),
+    redis.sink({ write: write as never, append: true, onError: 'fail' }),
+  ).with({ checkpoints: 'redis', attempts: 2, epoch: { every: 50 } })
+  const connections = { redis: redis(where) }
+  const topology = compile({ app: 'numbers', connections, flows: { numbers: declared } }, { environment: {} })
+  const { engine } = runningEngine(topology)
+  return () => engine.status()[0]!
+}
+
+const entry = (id: number) => ({ stream: 'numbers', fields: { id } })
+const all = Array.from({ length: count }, (_, id) => id)
+
+async function started(settings: readonly string[] = []): Promise<RedisServer> {
+  const server = await RedisServer.start({ settings })
+  onTestFinished(() => server.close())
+  return server
+}
+
+const entries = (server: RedisServer) =>
+  server.use(async (client) => (await client.xrange('numbers', '-', '+')).map(([, [, id]]) => Number(id)))
+const length = (server: RedisServer) => server.use((client) => client.xlen('numbers'))
+
+describe.skipIf(missing !== undefined)('an outage of Redis', { timeout: 120_000 }, () => {
+  test("for a file that it can't save is waited for, and each number is added once", async () => {
+    const server = await started(['--save', '1 1'])
+    const [, directory = ''] = await server.use((client) => client.config('GET', 'dir') as Promise<string[]>)
+    const status = numbers({ url: server.url }, entry)
+    await expect.poll(() => length(server), patience).toBeGreaterThan(500)
+    const inTheWay = join(directory, 'dump.rdb')
+    rmSync(inTheWay, { force: true })
+    mkdirSync(join(inTheWay, 'full'), { recursive: true })
+    await expect.poll(() => status().error?.message, patience).toMatch(/MISCONF/)
+    expect(status()).toMatchObject({ state: 'retrying', failingSince: expect.any(Number) })
+    expect(status().error).toMatchObject({
+      culprit: 'system',
+      hint: expect.stringContaining("can't write to its disk"),
+    })
+    rmSync(inTheWay, { recursive: true })
+    await expect.poll(() => length(server), patience).toBe(count)
+    expect(await entries(server)).toEqual(all)
+    await expect.poll(() => status().error, patience).toBeUndefined()
+  })
+
+  test('for want of memory is waited for, and each number is added once', async () => {
+    const server = await started()
+    const status = numbers({ url: server.url }, entry)
+    await expect.poll(() => length(server), patience).toBeGreaterThan(500)
+    await server.use((client) => client.config('SET', 'maxmemory', '1mb'))
+    await expect.poll(() => status().error?.message, patience).toMatch(/OOM/)
+    expect(status().error).toMatchObject({ culprit: 'system', hint: expect.stringContaining('maxmemory') })
+    await server.use((client) => client.config('SET', 'maxmemory', '0'))
+    await expect.poll(() => length(server), patience).toBe(count)
+    expect(await entries(server)).toEqual(all)
+  })
+
+  test('that loads a large file after it was killed is told so, and each number is added once', async () => {
+    const server = await started(['--key-load-delay', '300', '--loading-process-events-interval-bytes', '1024'])
+    const much = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`key ${index}`, 'x'.repeat(100)]))
+    await server.use((client) => client.mset(much))
+    // Keys are loaded slowly from a base file only.
+    await server.use((client) => client.bgrewriteaof())
+    const isWritten = () =>
+      server.use(async (client) =>
+        /aof_rewrite_in_progress:0[^]*aof_last_bgrewrite_status:ok/.test(await client.info('persistence')),
+      )
+    await expect.poll(isWritten, patience).toBe(true)
+    const status = numbers({ url: server.url }, entry)
+    await expect.poll(() => length(server), patience).toBeGreaterThan(500)
+    await server.kill()
+    const starting = server.start()
+    await expect.poll(() => status().error?.message, patience).toMatch(/LOADING/)
+    expect(status().error).toMatchObject({ culprit: 'system', hint: expect.stringContaining('is starting') })
+    await starting
+    await expect.poll(() => length(server), patience).toBe(count)
+    expect(await entries(server)).toEqual(all)
+    await expect.poll(() => status().error, patience).toBeUndefined()
+  })
+
+  test('is none where the slots of a cluster move while a flow writes and commits there', async () => {
+    const cluster = await RedisCluster.start()
+    onTestFinished(() => cluster.close())
+    const [first, second] = cluster.nodes as [RedisServer, RedisServer]
+    const idOf = (node: RedisServer) => node.use(async (client) => String(await client.call('CLUSTER', 'MYID')))
+    const ids = [await idOf(first), await idOf(second)]
+    const status = numbers({ cluster: cluster.addresses }, (id) => ({ string: `number ${id}`, value: id }))
+    const keys = async () => {
+      const held = await Promise.all(cluster.nodes.map((node) => node.use((client) => client.keys('number *'))))
+      return held.flat()
+    }
+    await expect.poll(async () => (await keys()).length, patience).toBeGreaterThan(500)
+    const errors = new Set<string>()
+    const watching = setInterval(() => errors.add(status().error?.message ?? ''), 20)
+    onTestFinished(() => clearInterval(watching))
+    const cli = findProgram('redis-cli') as string
+    for (const [from, to] of [ids, [...ids].reverse()] as [string, string][]) {
+      const move = ['--cluster-from', from, '--cluster-to', to, '--cluster-slots', '4000', '--cluster-yes']
+      await run(cli, ['--cluster', 'reshard', first.url.replace('redis://', ''), ...move])
+    }
+    await expect.poll(async () => (await keys()).length, patience).toBe(count)
+    expect([...errors]).toEqual([''])
+    expect(new Set(await keys()).size).toBe(count)
+  })
+})
