@@ -93,7 +93,7 @@ export const sseDefinition = defineSource({
  * An epoch that fails is replayed from memory.
  *
  * A connection that ends, breaks, or is silent for `idleTimeout` is made anew after `reconnect`, or what the stream asks
- * for by `retry:`, or `Retry-After`; after one that gave nothing it takes longer each time, up to 30 s, and a little more
+ * for by `retry:`, up to 5 minutes, or `Retry-After`; after one that gave nothing it takes longer each time, up to 30 s, and a little more
  * by chance. So it is with 5xx, 408, 425 and 429; the flow is in health meanwhile, but not ready. It stops with
  * WEIR_SOURCE_REFUSED on 204 and any other 4xx, and when ten answers in a row are no `text/event-stream`, as soon as what
  * came before is committed.

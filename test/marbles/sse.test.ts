@@ -1,6 +1,6 @@
 import { concat, concatMap, defer, ignoreElements, map, NEVER, type Observable, of, takeUntil, timer } from 'rxjs'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Epoch, SourceTask, StreamRecord } from '../../src/model/index.js'
+import { type Epoch, type SourceTask, type StreamRecord, silentLogger } from '../../src/model/index.js'
 import { Backoff } from '../../src/sources/sse/backoff.js'
 import { SseTask, type SseTaskOptions } from '../../src/sources/sse/task.js'
 import { sse, sseDefinition } from '../../src/sources/sse.js'
@@ -163,6 +163,21 @@ describe('connects again', () => {
     ),
   )
 
+  test('after five minutes where the stream asks for a month, which is told', () => {
+    const warn = vi.spyOn(silentLogger, 'warn')
+    scripted(
+      (body) => [{ body: body('rra|', (letter) => (letter === 'r' ? 'retry: 2592000000\n\n' : frame(letter))) }],
+      ({ bench, open, server, expectRecords, after }) => {
+        expectRecords(bench.read(open(), [endless()]), '300010ms !').toBe('--a 300002ms a')
+        after(() => expect(requested(server).map(([at]) => at)).toEqual([0, 300_003]))
+      },
+    )()
+    // Once a connection.
+    const told = [expect.stringContaining('asks for 2592000 s')]
+    expect(warn.mock.calls).toEqual([told, told])
+    warn.mockRestore()
+  })
+
   test('a little later by chance', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.8)
     scripted(
@@ -185,7 +200,7 @@ describe('connects again', () => {
     ),
   )
 
-  test('half a minute later at the most, or what the stream asks for, up to an hour', () => {
+  test('half a minute later at the most, or what the stream asks for, up to five minutes', () => {
     const backoff = new Backoff(1)
     const waits = Array.from({ length: 12 }, () => {
       backoff.failed()
@@ -195,7 +210,7 @@ describe('connects again', () => {
     backoff.retry(40_000)
     expect(backoff.nextMs()).toBe(40_000)
     backoff.retry(1e12)
-    expect(backoff.nextMs()).toBe(3_600_000)
+    expect(backoff.nextMs()).toBe(300_000)
     backoff.retry(0)
     backoff.succeeded()
     expect(backoff.nextMs()).toBe(20)

@@ -1,8 +1,8 @@
 const firstBackoffMs = 500
 const longestBackoffMs = 30_000
 
-/** The longest time that a server may ask to wait for by `retry:`. */
-const longestRetryMs = 3_600_000
+/** The longest time that a stream may ask to wait for by `retry:`. Nobody sees meanwhile that nothing is read. */
+const longestRetryMs = 300_000
 
 /** And the shortest: of one that asks for none, and ends each answer at once, there would be no end of requests. */
 const shortestRetryMs = 20
@@ -17,9 +17,9 @@ export class Backoff {
 
   constructor(private reconnectMs: number) {}
 
-  /** The server says how long to wait: `retry:`. */
-  retry(ms: number): void {
-    this.reconnectMs = Math.min(Math.max(ms, shortestRetryMs), longestRetryMs)
+  /** The stream says how long to wait: `retry:`. Returns how long that will be, ms. */
+  retry(ms: number): number {
+    return (this.reconnectMs = Math.min(Math.max(ms, shortestRetryMs), longestRetryMs))
   }
 
   succeeded(): void {

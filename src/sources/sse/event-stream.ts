@@ -59,6 +59,8 @@ export class EventStream {
   private foreign = 0
   /** Whether this connection has given something. */
   private isProductive = false
+  /** Whether it was told of this connection that it asks for too long a pause. */
+  private hasToldPause = false
 
   constructor(private readonly parts: EventStreamParts) {
     this.backoff = new Backoff(parts.reconnectMs)
@@ -92,7 +94,7 @@ export class EventStream {
     if (verdict !== 'stream') return throwError(() => this.judge(verdict, answer))
     this.connected()
     const { wanted$, maxEventBytes } = this.parts
-    const decoder = new Decoder(maxEventBytes, (ms) => this.backoff.retry(ms))
+    const decoder = new Decoder(maxEventBytes, (ms) => this.retry(ms))
     const piece$ = defer(() => answer.piece()).pipe(this.unlessSilent())
     return concat(wanted$, piece$).pipe(
       repeat(),
@@ -112,8 +114,19 @@ export class EventStream {
   private connected(): void {
     const { url, log } = this.parts
     this.foreign = 0
+    this.hasToldPause = false
     this.trouble = undefined
     log.info({ lastEventId: this.lastId || undefined }, `reading ${url}`)
+  }
+
+  private retry(askedMs: number): void {
+    const { url, log } = this.parts
+    const pauseMs = this.backoff.retry(askedMs)
+    if (askedMs <= pauseMs || this.hasToldPause) return
+    this.hasToldPause = true
+    log.warn(
+      `reading ${url}: the stream asks for ${askedMs / 1_000} s before it is asked again; it will be ${pauseMs / 1_000} s`,
+    )
   }
 
   private took(events: readonly (ServerEvent | IdAlone)[]): void {
