@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import type { StoreCodec, StoreKey } from '../model/index.js'
 import type { PartitionStore } from './partition-store.js'
 
@@ -30,10 +30,18 @@ export function unlikeOf(live: PartitionStore<unknown>, restored: PartitionStore
  * something beside what it is: that is compared as it is saved.
  */
 function isAlike(one: unknown, other: unknown, codec: StoreCodec<unknown>): boolean {
-  if (isDeepStrictEqual(one, other)) return true
+  if (isSame(one, other)) return true
   const hasMore = codec.changes !== undefined || hasClass(one)
-  return hasMore && isDeepStrictEqual(codec.save(one), codec.save(other))
+  return hasMore && isSame(codec.save(one), codec.save(other))
 }
+
+/** Two dates that are none are different to Node, whatever they lie in, and read the same. */
+function isSame(one: unknown, other: unknown): boolean {
+  return isDeepStrictEqual(one, other) || inspect(one, inFull) === inspect(other, inFull)
+}
+
+const all = Number.POSITIVE_INFINITY
+const inFull = { depth: all, maxArrayLength: all, maxStringLength: all, customInspect: false }
 
 const builtIn = new Set<unknown>([Object, Array, Map, Set, Date, Uint8Array, Buffer, undefined])
 

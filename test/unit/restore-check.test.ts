@@ -14,7 +14,7 @@ interface Count {
 const whole: StoreCodec<Count> = { version: 1, save: (value) => value, load: (saved) => saved as Count }
 
 /** A stage that counts, and does it as told. */
-function counting(codec: StoreCodec<Count>, touches: (n: number) => boolean): Operator<number, number> {
+function counting(codec: StoreCodec<Count>, touches: (n: number) => boolean, more: object): Operator<number, number> {
   return defineOperator({
     name: 'counting',
     summary: 'A stage of the test.',
@@ -24,7 +24,7 @@ function counting(codec: StoreCodec<Count>, touches: (n: number) => boolean): Op
       const store = context.store('counts', codec)
       return map((record: StreamRecord) => {
         const part = store.for(record)
-        const entry = part.get(0, 'all') ?? part.add(0, 'all', { n: 0 })
+        const entry = part.get(0, 'all') ?? part.add(0, 'all', { n: 0, ...more })
         entry.value.n++
         entry.value.last = record.value as number
         if (touches(entry.value.n)) part.touch(entry)
@@ -34,9 +34,9 @@ function counting(codec: StoreCodec<Count>, touches: (n: number) => boolean): Op
   }).declare({})
 }
 
-function run(codec: StoreCodec<Count>, touches: (n: number) => boolean): readonly unknown[] {
+function run(codec: StoreCodec<Count>, touches: (n: number) => boolean, more: object = {}): readonly unknown[] {
   const scheduler = new VirtualTimeScheduler()
-  const declared = flow(kafka.source({ topic: 't' }), json<number>(), counting(codec, touches), listSink())
+  const declared = flow(kafka.source({ topic: 't' }), json<number>(), counting(codec, touches, more), listSink())
   const virtual = new VirtualFlow(declared, scheduler)
   for (let at = 10; at <= 50; at += 10) virtual.append(at, at)
   scheduler.schedule(() => virtual.start(), 0)
@@ -61,4 +61,9 @@ describe('a test of a flow', () => {
   test('holds for what comes back', () => {
     expect(run(whole, () => true)).toEqual([1, 2, 3, 4, 5])
   })
+
+  test.each([{ at: new Date(Number.NaN) }, { dates: new Map([['a', [new Date(Number.NaN), new Date(0)]]]) }])(
+    'holds for dates that are none: %o',
+    (more) => expect(run(whole, () => true, more)).toEqual([1, 2, 3, 4, 5]),
+  )
 })
