@@ -1,4 +1,4 @@
-import { WeirError } from '../model/index.js'
+import { type Clock, WeirError } from '../model/index.js'
 import type { TopicAdmin, TopicRequest } from './admin.js'
 import type { ClientError } from './client.js'
 import { isRefusedTopic } from './faults.js'
@@ -18,13 +18,13 @@ export class NamedTopics {
   constructor(
     private readonly topics: Pick<TopicAdmin, 'ensure'>,
     private readonly request: Omit<TopicRequest, 'topic'>,
-    private readonly now: () => number,
+    private readonly clock: Pick<Clock, 'scheduler'>,
   ) {}
 
   /** Undefined when it has to be found out. */
   verdict(topic: string): Verdict | undefined {
     const known = this.known.get(topic)
-    return known !== undefined && known.until > this.now() ? known.verdict : undefined
+    return known !== undefined && known.until > this.clock.scheduler.now() ? known.verdict : undefined
   }
 
   /** Errors with what is the system's fault. */
@@ -38,7 +38,7 @@ export class NamedTopics {
       if (!isOfRecord(error)) throw error
       const { message, hint = '' } = error
       const verdict = new WeirError('WEIR_RECORD_REFUSED', message, { ...this.request.place, hint, cause: error })
-      this.known.set(topic, { verdict, until: this.now() + absentMs })
+      this.known.set(topic, { verdict, until: this.clock.scheduler.now() + absentMs })
     }
   }
 

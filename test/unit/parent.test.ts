@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,7 +42,7 @@ describe('a process that npm has started', () => {
     )
     writeFileSync(
       join(cwd, 'package.json'),
-      JSON.stringify({ name: 'x', private: true, scripts: { start: `node ${command} run --port 0` } }),
+      JSON.stringify({ name: 'x', private: true, scripts: { start: `umask 000 && node ${command} run --port 0` } }),
     )
     const npm = spawn('npm', ['start'], { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     let text = ''
@@ -53,7 +53,14 @@ describe('a process that npm has started', () => {
       npm.kill('SIGKILL')
       await said('what started this process has ended')
       await said('"msg":"stopped"')
-      expect(statSync(join(cwd, '.weir')).mode & 0o777).toBe(0o700)
+      const own = readdirSync(join(cwd, '.weir'), { recursive: true, encoding: 'utf8' }).map((name) =>
+        join(cwd, '.weir', name),
+      )
+      expect(own.length).toBeGreaterThan(1)
+      for (const path of [join(cwd, '.weir'), ...own]) {
+        const found = statSync(path)
+        expect([path, found.mode & 0o777]).toEqual([path, found.isDirectory() ? 0o700 : 0o600])
+      }
     } finally {
       if (npm.pid !== undefined) {
         try {

@@ -64,7 +64,7 @@ export class KafkaSinkTask implements SinkTask {
     this.connection = context.connection<KafkaConnection>('kafka', settings.connection)
     this.doing = `writing ${typeof topic === 'string' ? `topic '${topic}'` : 'topics'} of flow '${flow}'`
     this.request = { partitions, create, writes: true, doing: this.doing, unreachable: 'WEIR_SINK_UNREACHABLE', place }
-    if (typeof topic !== 'string') this.named = new NamedTopics(this.connection.topics, this.request, () => clock.now())
+    if (typeof topic !== 'string') this.named = new NamedTopics(this.connection.topics, this.request, clock)
     this.writer = new KafkaWriter(this.connection, {
       deliveryTimeoutMs: settings.deliveryTimeout,
       compression: settings.compression,
