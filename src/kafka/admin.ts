@@ -60,7 +60,19 @@ interface Clients {
 
 interface Metadata {
   readonly brokers: readonly unknown[]
-  readonly topics: readonly { name: string; partitions: readonly unknown[] }[]
+  readonly topics: readonly { name: string; partitions: readonly PartitionMetadata[] }[]
+}
+
+interface PartitionMetadata {
+  readonly id: number
+  readonly replicas: readonly number[]
+  readonly isrs: readonly number[]
+}
+
+/** How many brokers have all that is in a partition, and how many should. */
+export interface Replicas extends TopicPartition {
+  readonly inSync: number
+  readonly all: number
 }
 
 /** Looks topics up and makes them. It connects when first asked, and keeps the connection. */
@@ -152,6 +164,16 @@ export class TopicAdmin {
       seen.set(topic, partitions === 0 ? undefined : { id: known?.id, partitions })
     }
     return seen
+  }
+
+  /** Of each partition of a topic. Errors with what the client says when no broker tells. */
+  async replicas(topic: string): Promise<readonly Replicas[]> {
+    const { topics } = await this.metadata(await this.connected(), topic)
+    return topics.flatMap(({ name, partitions }) =>
+      partitions.map(({ id, replicas, isrs }) => {
+        return { topic: name, partition: id, inSync: isrs.length, all: replicas.length }
+      }),
+    )
   }
 
   /** Every topic that there is. */

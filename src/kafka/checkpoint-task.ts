@@ -17,6 +17,7 @@ import { isRefusedRequest } from './faults.js'
 import { LogScan } from './log-scan.js'
 import type { OutgoingMessage } from './producer.js'
 import { TransactionSearch } from './search.js'
+import { explained } from './stuck.js'
 import { TransactionalProducer } from './transactional-producer.js'
 
 /** What writes entries that stand outside of every transaction. */
@@ -109,6 +110,11 @@ export class CheckpointTask {
     this.truncating.tidy()
   }
 
+  /** As `fault`, once the brokers have been asked why nothing is acknowledged. */
+  async explainedFault(error: unknown, doing: string): Promise<WeirError> {
+    return this.fault(await explained(error, this.connection.topics), doing)
+  }
+
   fault(error: unknown, doing: string, at?: TopicPartition): WeirError {
     if (error instanceof WeirError) return error
     const isRefusal = isRefusedRequest(error as ClientError, true)
@@ -145,7 +151,8 @@ export class CheckpointTask {
     this.notice()
     try {
       return await this.run(this.protocol.handle(event), (next) => this.protocol.handle(next), extras)
-    } catch (error) {
+    } catch (cause) {
+      const error = await explained(cause, this.connection.topics)
       // Fenced while it acquires: somebody acquires at the same time, and trying again tells who has it.
       const isCommit = event.on === 'commit'
       const fault = isCommit ? this.fault(error, doing, event.commit.partitions[0]) : this.unreachable(error, doing)

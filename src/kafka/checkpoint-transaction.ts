@@ -15,6 +15,8 @@ import type { Refused, TransactionalProducer } from './transactional-producer.js
  */
 type State = 'idle' | 'open' | 'over'
 
+const writing = 'writing in the transaction of an epoch'
+
 /** The transaction of an epoch. Sinks that write to the same cluster join it. */
 export class KafkaTransaction implements EpochTransaction {
   private state: State = 'idle'
@@ -109,7 +111,7 @@ export class KafkaTransaction implements EpochTransaction {
       if (this.broken !== undefined) await this.producer?.throwReason(this.broken)
       await this.producer?.flush()
     } catch (error) {
-      throw this.fault(error)
+      throw await this.task(this.name).explainedFault(error, writing)
     }
   }
 
@@ -143,7 +145,7 @@ export class KafkaTransaction implements EpochTransaction {
   }
 
   private fault(error: unknown): WeirError {
-    return this.task(this.name).fault(error, 'writing in the transaction of an epoch')
+    return this.task(this.name).fault(error, writing)
   }
 }
 

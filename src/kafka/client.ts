@@ -42,9 +42,12 @@ export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
 export const codes = {
   /** Weir's own. */
   hungUp: -10_000,
+  stuck: -10_001,
   transport: -195,
   messageTimedOut: -192,
   allBrokersDown: -187,
+  unknownPartition: -190,
+  noSuchTopic: -188,
   timedOut: -185,
   queueFull: -184,
   ssl: -181,
@@ -68,6 +71,7 @@ export const codes = {
   invalidTimestamp: 32,
   topicExists: 36,
   invalidProducerEpoch: 47,
+  concurrentTransactions: 51,
   saslFailed: 58,
   noOffset: -140,
   logTruncated: -139,

@@ -1,6 +1,6 @@
 import { type ErrorCode, type ErrorPlace, WeirError } from '../model/index.js'
 import { type ClientError, codes } from './client.js'
-import { isTooLarge, refusalOf } from './faults.js'
+import { isAbsent, isTooLarge, refusalOf } from './faults.js'
 
 const logins: readonly number[] = [codes.authentication, codes.saslFailed]
 const rights: readonly number[] = [codes.topicRefused, codes.groupRefused, codes.clusterRefused]
@@ -44,7 +44,9 @@ export function kafkaError(
 ): WeirError {
   const { address, ...where } = place
   const { what, hint } = explain(error as ClientError, address)
-  return new WeirError(code, `${doing}: ${what}`, { ...where, hint, cause: error })
+  // Whoever wants the topic looks for it when it is opened, and makes it where it may.
+  const remedy = isAbsent(error as ClientError) ? ({ remedy: 'restart' } as const) : {}
+  return new WeirError(code, `${doing}: ${what}`, { ...where, ...remedy, hint, cause: error })
 }
 
 /** A message was refused for what it is. */
@@ -104,6 +106,24 @@ function explain(error: ClientError, address: string | undefined): { what: strin
     return {
       what: `${brokers} hung up at the first word (${error.message})`,
       hint: "A port that wants TLS does that: set the connection's ssl option; or else see whether the broker runs.",
+    }
+  }
+  if (error.code === codes.stuck) {
+    return {
+      what: error.message,
+      hint: 'It is tried again. A topic takes nothing while fewer replicas are in sync than its min.insync.replicas; where all are, see to quotas and the network.',
+    }
+  }
+  if (isAbsent(error)) {
+    return {
+      what: `the topic is gone (${error.message})`,
+      hint: 'It is looked for again, and made where that is allowed.',
+    }
+  }
+  if (error.code === codes.concurrentTransactions) {
+    return {
+      what: `the brokers have not ended the transaction before it (${error.message})`,
+      hint: 'It is tried again. They end none while a partition that it wrote to has too few replicas in sync.',
     }
   }
   if (rights.includes(error.code)) {

@@ -1,12 +1,11 @@
-import type { ClientError } from './client.js'
+import { type ClientError, codes } from './client.js'
 
 /**
  * What brokers, and the client, refuse a message with for what it is. A broker refuses a request as a whole, so all
- * messages of a request err with it; and a name that is no topic, or none that this user may write to, is the fault of
- * the record that named it.
+ * messages of a request err with it; and a topic that this user may not write to is the fault of the record that
+ * named it.
  */
 const refusals: Readonly<Record<number, string | undefined>> = {
-  [-190]: 'the topic has no such partition',
   4: 'its size is invalid',
   10: 'it is larger than the topic takes',
   17: 'the topic has a name that Kafka does not take',
@@ -18,10 +17,11 @@ const refusals: Readonly<Record<number, string | undefined>> = {
 
 /** Refusals of the topic, and not of the record, unless the record has named the topic. */
 const ofTopics: Readonly<Record<number, string | undefined>> = {
-  [-188]: 'there is no such topic',
-  3: 'there is no such topic',
   29: 'this user may not write to the topic',
 }
+
+/** A topic is looked for before anything is written to it: since then it has gone. The client waits half a minute for it. */
+const ofAbsence: readonly number[] = [codes.unknownPartition, codes.noSuchTopic, codes.unknownTopic]
 
 /** Others of its request were refused. */
 const inBadCompany = -138
@@ -36,6 +36,11 @@ export function refusalOf({ code }: ClientError, names: boolean): string | undef
 /** Whether a request failed for the sake of messages in it: each of them alone would tell. */
 export function isRefusedRequest(error: ClientError, names: boolean): boolean {
   return error.code === inBadCompany || refusalOf(error, names) !== undefined
+}
+
+/** Whether the topic is gone. */
+export function isAbsent({ code }: ClientError): boolean {
+  return ofAbsence.includes(code)
 }
 
 /** Whether a message was refused for its size. */

@@ -3,9 +3,11 @@ import { type ClientError, type ClientSettings, codes, disconnect, nativeClient,
 import { connectClient } from './connecting.js'
 import { isFatal } from './errors.js'
 import { refusalOf } from './faults.js'
+import { StuckError } from './stuck.js'
+import { Unsent } from './unsent.js'
 
 export interface ProducerOptions {
-  /** How long a message may stay unacknowledged, ms. */
+  /** How long it may last, once all is written, that nothing more is acknowledged, ms. */
   readonly deliveryTimeoutMs: number
   readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   /** How long a message may wait for company, ms. */
@@ -46,8 +48,12 @@ const largestMessage = 90_000_000
 
 const connectMs = 5_000
 const flushStepMs = 1
+/** What takes longer than this is asked about less often, ms: each question holds one of the few threads that clients share. */
+const [patientFromMs, flushPauseMs] = [1_000, 20]
 /** How long the report may be behind that says why the client gave up, ms. */
 const reasonMs = 2_000
+/** In the time in which something has to be acknowledged the client tells so often how much it has still to send, within limits, ms. */
+const looks = { often: 5, leastMs: 100, mostMs: 60_000 } as const
 
 /**
  * One idempotent producer. Messages of a key are written in the order of `produce`, each once, or not at all after
@@ -66,6 +72,7 @@ export class KafkaProducer<T> {
   /** What the client's queue had no room for, in order. */
   private waiting: [OutgoingMessage, T][] = []
   private unflushed = false
+  private readonly unsent = new Unsent()
 
   constructor(
     settings: ClientSettings,
@@ -74,8 +81,10 @@ export class KafkaProducer<T> {
   ) {
     this.client = new (nativeClient().Producer)({
       'enable.idempotence': true,
-      // A message that times out is no gap to the client, which writes those behind it: so none does, and `flush` tells.
-      'message.timeout.ms': options.gapless === true ? 0 : options.deliveryTimeoutMs,
+      // A message would be timed from when it was queued, though a quota may hold those before it for minutes; and one that
+      // times out is no gap to the client, which writes those behind it. So none does, and `flush` tells.
+      'message.timeout.ms': 0,
+      'statistics.interval.ms': lookEveryMs(options.deliveryTimeoutMs),
       'linger.ms': options.lingerMs,
       'compression.type': options.compression,
       // As Java's clients do, so that topics written by both are partitioned alike.
@@ -95,6 +104,8 @@ export class KafkaProducer<T> {
     this.client.on('event.error', (error) => {
       if (isFatal(error)) this.failure ??= error
     })
+    this.client.on('event.stats', ({ message }: { message: string }) => this.unsent.told(message))
+    this.client.on('event.throttle', ({ throttleTime }: { throttleTime: number }) => this.unsent.moves(throttleTime))
     this.client.on('error' as never, (() => undefined) as never)
   }
 
@@ -119,13 +130,15 @@ export class KafkaProducer<T> {
   /** Resolves when each message is acknowledged or refused. Errors when one has failed. */
   async flush(): Promise<void> {
     if (!this.unflushed) return this.throwFailure()
-    const deadline = performance.now() + this.options.deliveryTimeoutMs + 10_000
+    this.unsent.moves()
+    const began = performance.now()
     for (;;) {
+      if (performance.now() - began > patientFromMs) await pause(flushPauseMs)
       await this.reason(() => this.failure !== undefined && isFatal(this.failure))
       this.throwFailure()
       this.enqueueWaiting()
       if ((await this.flushed()) && this.waiting.length === 0) break
-      if (performance.now() > deadline) this.failure ??= { code: codes.timedOut, message: 'no answer to a flush' }
+      if (this.unsent.restsMs > this.options.deliveryTimeoutMs) this.failure ??= this.stuck()
     }
     // A report is handed over by another handle of the event loop than the end of a flush: it may come one turn later.
     await turn()
@@ -146,6 +159,16 @@ export class KafkaProducer<T> {
     this.unflushed = false
   }
 
+  private stuck(): ClientError {
+    const message = `nothing was acknowledged for ${this.options.deliveryTimeoutMs / 1_000} s`
+    return new StuckError(message, this.neededTopics())
+  }
+
+  /** What has to be written for a message to be acknowledged. */
+  protected neededTopics(): readonly string[] {
+    return this.unsent.topics
+  }
+
   private enqueueWaiting(): void {
     let done = 0
     for (const [message, subject] of this.waiting) {
@@ -153,6 +176,7 @@ export class KafkaProducer<T> {
       done++
     }
     this.waiting = this.waiting.slice(done)
+    if (done > 0) this.unsent.moves()
   }
 
   /** Whether the queue had room, or the message was refused. */
@@ -202,7 +226,7 @@ export class KafkaProducer<T> {
   /** Waits for a report that says more than is known, though not for ever. */
   protected async reason(isUnknown: () => boolean): Promise<void> {
     const deadline = performance.now() + reasonMs
-    while (isUnknown() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (isUnknown() && performance.now() < deadline) await pause(5)
   }
 
   private isRefusal(error: ClientError): boolean {
@@ -224,6 +248,10 @@ export class KafkaProducer<T> {
   }
 }
 
+function lookEveryMs(deliveryTimeoutMs: number): number {
+  return Math.max(looks.leastMs, Math.min(looks.mostMs, Math.ceil(deliveryTimeoutMs / looks.often)))
+}
+
 /**
  * No bytes, as a part of some: the client writes a buffer that is empty in itself as null, and null as a value is a
  * tombstone, as a key it is none.
@@ -242,6 +270,7 @@ function isEmpty(header: Header): boolean {
   return false
 }
 
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** The error of a report, with the partition that it was about. */

@@ -18,6 +18,7 @@ import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
 import { Fetching } from './fetching.js'
+import { Membership } from './membership.js'
 import { type Chunk, Pump } from './pump.js'
 import type { ReaderOptions } from './reader-options.js'
 import { Reading, SilenceWatch } from './silence.js'
@@ -79,6 +80,7 @@ class Session {
   private readonly watch: TopicWatch
   private readonly arrival: TopicArrival
   private readonly fetching: Fetching
+  private readonly membership: Membership
   private consumer: GroupConsumer | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
@@ -105,6 +107,7 @@ class Session {
       stalled: (part) => this.stalled(part),
     })
     this.arrival = new TopicArrival(connection.topics, options)
+    this.membership = new Membership(connection.topics, options)
     this.watch = new TopicWatch(connection.topics, options, {
       parts: this.parts,
       readingMs: () => this.readingMs(),
@@ -222,7 +225,7 @@ class Session {
     this.closing = true
     this.arrival.giveUp()
     await this.opened
-    await this.watch.stop()
+    await Promise.all([this.watch.stop(), this.membership.stop()])
     await this.pump.stop()
     this.settle()
     await this.consumer?.close()
@@ -244,18 +247,20 @@ class Session {
       },
     )
     await this.consumer.connect(topics)
+    this.membership.start()
     this.pump.start()
     this.watch.start()
   }
 
   get trouble(): WeirError | undefined {
-    return this.arrival.missing ?? this.watch.trouble
+    return this.arrival.missing ?? this.watch.trouble ?? this.membership.trouble
   }
 
   private onAssigned(partitions: readonly TopicPartition[]): void {
     const consumer = this.consumer as GroupConsumer
     // A client that is closing takes any answer as "none of them".
     this.owed = () => consumer.assign([])
+    this.membership.joined()
     if (this.closing) return this.settle()
     void this.countPartitions(consumer).then((total) => {
       const start = (positions: readonly Position[]) => settling(() => this.start(consumer, partitions, positions))
@@ -266,6 +271,7 @@ class Session {
   private onRevoked(partitions: readonly TopicPartition[], lost: boolean): void {
     const consumer = this.consumer as GroupConsumer
     this.owed = () => consumer.unassign(partitions)
+    if (lost) this.membership.joins()
     if (this.closing) return this.settle()
     const release = () => settling(() => this.release(partitions))
     this.changes.next({ kind: 'revoked', partitions, lost, release })

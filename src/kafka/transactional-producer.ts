@@ -13,8 +13,13 @@ const deliveryTimeoutMs = 30_000
  * queue this way, and 3.0 µs in all; without lingering 3.1 µs and 3.8 µs.
  */
 const lingerMs = 20
-/** After this long the brokers abort what nobody has ended, ms. It bounds how long an epoch may last. */
-const transactionTimeoutMs = 60_000
+/**
+ * After this long the brokers abort what nobody has ended, ms. It bounds how long an epoch may last, which a quota makes long.
+ * Whoever takes over ends what was left open before that; only where nobody does, readers wait so long.
+ */
+const transactionTimeoutMs = 300_000
+/** How long an answer may take, ms: the client would wait as long as a transaction may last. */
+const socketTimeoutMs = 60_000
 
 /**
  * A producer with a transactional id. The client speaks the protocol in which the outcome of a failed call can be
@@ -27,10 +32,20 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
 
   constructor(settings: ClientSettings, id: string, { singly, batchBytes } = new Search()) {
     super(
-      { 'transactional.id': id, 'transaction.timeout.ms': transactionTimeoutMs, ...settings },
+      {
+        'transactional.id': id,
+        'transaction.timeout.ms': transactionTimeoutMs,
+        'socket.timeout.ms': socketTimeoutMs,
+        ...settings,
+      },
       { deliveryTimeoutMs, compression: 'lz4', lingerMs, singly, batchBytes, namesTopics: true },
       { refused: (refused, error, isSent) => refused(error, isSent) },
     )
+  }
+
+  /** Before anything else the brokers write down what belongs to a transaction. */
+  protected override neededTopics(): readonly string[] {
+    return ['__transaction_state', ...super.neededTopics()]
   }
 
   /** What a broker has refused a part of can only be aborted. */

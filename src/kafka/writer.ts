@@ -6,6 +6,7 @@ import { isFatal, kafkaError, kafkaRefusal, searchError } from './errors.js'
 import { isRefusedRequest } from './faults.js'
 import { KafkaProducer, type OutgoingMessage, type ProducerOptions } from './producer.js'
 import { Search } from './search.js'
+import { explained } from './stuck.js'
 
 export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batchBytes'> {
   /** `writing topic 'orders' of flow 'billing'`, for error texts. */
@@ -76,7 +77,7 @@ export class KafkaWriter<T> {
       await this.acknowledged()
     } catch (error) {
       await this.discard()
-      throw this.failed(error as ClientError)
+      throw this.failed((await explained(error, this.connection.topics)) as ClientError)
     } finally {
       this.kept = []
     }

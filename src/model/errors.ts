@@ -1,3 +1,4 @@
+import { isA } from './guard.js'
 import { partitionName, type TopicPartition } from './partition.js'
 
 /**
@@ -150,13 +151,8 @@ function tellable(cause: unknown): unknown {
   return new Error(messageOf(cause))
 }
 
-/** Whatever was thrown: a proxy may throw again where it is looked at. */
 export function isWeirError(error: unknown): error is WeirError {
-  try {
-    return error instanceof WeirError
-  } catch {
-    return false
-  }
+  return isA(WeirError, error)
 }
 
 /** Makes a `WeirError` of anything thrown. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, isWeirError, messageOf, WeirError } from './errors.js'
+import { isA } from './guard.js'
 import type { StreamRecord } from './record.js'
 
 /**
@@ -27,17 +28,10 @@ export function recordFault(error: unknown, doing: string): WeirError {
     if (error.culprit === 'record' && error.remedy !== 'stop') return error
     throw error
   }
-  const code: ErrorCode = isUnencodable(error) ? 'WEIR_RECORD_REFUSED' : 'WEIR_STAGE_FAILED'
-  const column = isUnencodable(error) && error.column !== undefined ? ` (column ${error.column})` : ''
+  const refused = isA(UnencodableError, error) ? error : undefined
+  const code: ErrorCode = refused === undefined ? 'WEIR_STAGE_FAILED' : 'WEIR_RECORD_REFUSED'
+  const column = refused?.column === undefined ? '' : ` (column ${refused.column})`
   return new WeirError(code, `${doing}: ${messageOf(error)}${column}`, { cause: error })
-}
-
-function isUnencodable(error: unknown): error is UnencodableError {
-  try {
-    return error instanceof UnencodableError
-  } catch {
-    return false
-  }
 }
 
 /** What failed with a record, or from that one on: the error says where it was read. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import type { Position, TopicChange } from '../../src/model/index.js'
@@ -185,6 +186,39 @@ describe.skipIf(missing !== undefined)('topics change', { timeout: 60_000, concu
       await reading
       expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_GAP', remedy: 'stop' })
       expect(String(member.error)).toContain(`${topic}-0 has nothing left of 10 to 59: up to 50 records`)
+    })
+
+    describe('while a slow sink keeps the partition paused', () => {
+      /** A member that has read ten of 10,000 when everything but the last half goes; it still holds some of the first. */
+      async function paused(options: object) {
+        const topic = await filled(10_000)
+        const { member, noticed } = await joined({ topic, group: fresh('group'), ...options })
+        await member.read(10)
+        await sleep(3_000)
+        await tools.deleteBefore(topic, 0, 5_000)
+        return { topic, member, noticed }
+      }
+
+      test('they are counted, and what is left is read', async () => {
+        const { topic, member, noticed } = await paused({})
+        const read = (await member.read(9_990, 15_000)).map(text)
+        const held = read.indexOf('r5000')
+        expect(read).toEqual([...names(10, 10 + held), ...names(5_000, 10_000)])
+        expect(held).toBeLessThan(3_000)
+        expect(noticed).toEqual([{ topic, change: 'gap', records: 4_990 - held }])
+      })
+
+      test('the flow stops where it shall, and has read nothing that lies behind them', async () => {
+        const { topic, member, noticed } = await paused({ onGap: 'fail' })
+        const reading = member.read(9_990, 20_000)
+        await member.until(() => member.error !== undefined, 'it is noticed')
+        const read = (await reading).map(text)
+        expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_GAP', remedy: 'stop' })
+        expect(read).toEqual(names(10, 10 + read.length))
+        expect(read.length).toBeLessThan(3_000)
+        expect(member.task.positions()).toMatchObject([{ offset: 10 + read.length }])
+        expect(noticed).toEqual([{ topic, change: 'gap', records: 4_990 - read.length }])
+      })
     })
 
     test('while nobody reads: as much, by the positions of a checkpoint store and by those of the group', async () => {

@@ -163,6 +163,13 @@ describe('while topics are read', () => {
     expect(look(watch, { reading: silent, bounds: { end: 40 } }).command.do).toBe('rest')
   })
 
+  test('what reading has to end for is found once, however long that takes', () => {
+    const watch = watching({ onGap: 'fail' })
+    const gap = { reading: silent, bounds: { start: 70 } }
+    expect(look(watch, gap)).toMatchObject({ command: end('GAP', 'stop'), changes: ['gap'] })
+    expect(look(watch, gap)).toMatchObject({ command: { do: 'rest' }, asked: [], changes: [] })
+  })
+
   test('what is gone is told once, waited for, and read again', () => {
     const watch = watching()
     expect(look(watch, { now: undefined }).changes).toEqual(['missing'])

@@ -79,6 +79,7 @@ export class KafkaSinkTask implements SinkTask {
 
   open(): Observable<never> {
     const { topic } = this.settings
+    this.named?.clear()
     const ready$ = this.context.joins === true ? EMPTY : this.writer.ready$
     if (typeof topic !== 'string') return ready$
     return concat(this.connection.topics.ensure$({ ...this.request, topic }).pipe(ignoreElements()), ready$)
@@ -164,8 +165,7 @@ export class KafkaSinkTask implements SinkTask {
   }
 
   private reject(record: StreamRecord, error: WeirError): void {
-    const { code } = error.cause as ClientError
-    if (code === codes.unknownTopic || code === codes.topicRefused) this.named?.clear()
+    if ((error.cause as ClientError).code === codes.topicRefused) this.named?.clear()
     this.context.reject(record, error)
   }
 

@@ -28,7 +28,7 @@ type State =
  *
  *   resting ──look──► describing ──► bounding, where partitions are silent ──► resting
  *
- *   end: from either, when what goes on has to begin with what the topics are now.
+ *   end: from either, when what goes on has to begin with what the topics are now. Nothing is asked from then on.
  */
 export class TopicWatching {
   /** What the topics were found to be last. */
@@ -37,6 +37,8 @@ export class TopicWatching {
   private readonly gone = new Map<string, WeirError>()
   private state: State = { is: 'resting' }
   private hasStrayed = false
+  /** Whether it has said that reading ends: that may take until an epoch does, and what was found is not found again. */
+  private isOver = false
   /** Partitions whose end lay before their position when that was looked at. */
   private suspects: ReadonlyMap<string, number> = new Map()
   private readonly judgement: Judgement
@@ -66,6 +68,7 @@ export class TopicWatching {
     } catch (error) {
       if (!(error instanceof WeirError)) throw error
       this.state = { is: 'resting' }
+      this.isOver = true
       return { do: 'end', error, findings: this.judgement.take() }
     }
   }
@@ -83,7 +86,7 @@ export class TopicWatching {
   }
 
   private look(): WatchCommand {
-    if (this.seen.size === 0) return this.rest()
+    if (this.seen.size === 0 || this.isOver) return this.rest()
     this.state = { is: 'describing', before: this.seen }
     return { do: 'describe', topics: [...this.seen.keys()] }
   }

@@ -1,0 +1,207 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
+import { compile, type Flow } from '../../src/engine/index.js'
+import { aggregate, count, flow, generate, json, kafka, keyBy, recordKey } from '../../src/index.js'
+import { LogReader } from '../../src/kafka/log-reader.js'
+import { runningEngine } from '../support/running-engine.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { fresh, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
+import { configure, TopicTools } from './topic-tools.js'
+
+const all = 3
+const strict = { 'min.insync.replicas': String(all) }
+const patience = { timeout: 90_000, interval: 250 }
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
+
+describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', { timeout: 240_000 }, () => {
+  const shared = sharedServer(() => KafkaCluster.start({ brokers: all }))
+
+  async function make(topic: string, config: Readonly<Record<string, string>> = {}): Promise<string> {
+    const request = { partitions: 1, create: true, doing: 'making', unreachable: 'WEIR_SINK_UNREACHABLE' } as const
+    await shared.connection.topics.ensure({ ...request, topic, place: {}, config })
+    return topic
+  }
+
+  async function write(topic: string, values: readonly unknown[]): Promise<void> {
+    const feed = sinkOf(shared.connection, { topic })
+    await openSink(feed)
+    await writeAll(
+      feed,
+      values.map((value) => recordOf(value)),
+    )
+    feed.close?.().subscribe()
+  }
+
+  /** What comes to these topics, and is committed, in the order of the topics. */
+  async function following(topics: readonly string[]): Promise<() => readonly (readonly string[])[]> {
+    const come = new Map(topics.map((topic) => [topic, [] as string[]]))
+    const reader = new LogReader({ ...(await shared.connection.settings()), 'client.id': 'observer' })
+    await reader.connect()
+    reader.assign(topics.map((topic) => ({ topic, partition: 0, offset: 0 })))
+    let isOver = false
+    const reading = (async () => {
+      while (!isOver)
+        for (const { topic, value } of await reader.poll()) come.get(topic)?.push(value?.toString() ?? 'null')
+      await reader.close()
+    })()
+    onTestFinished(() => {
+      isOver = true
+      return reading
+    })
+    return () => [...come.values()]
+  }
+
+  function running(flows: Readonly<Record<string, Flow>>, app = fresh('app'), more: object = {}) {
+    const connections = { kafka: kafka({ brokers: shared.server.bootstrap, ...more }) }
+    const topology = compile({ app, connections, flows }, { environment: {} })
+    const { engine } = runningEngine(topology)
+    return (name: string) => engine.status().find((one) => one.flow === name)!
+  }
+
+  test('for want of replicas is waited for, and says so, wherever there are too few', async () => {
+    const app = fresh('app')
+    const source = await make(fresh('source'), { 'min.insync.replicas': '1' })
+    const [plain, exact, letters] = [
+      await make(fresh('plain'), strict),
+      await make(fresh('exact'), strict),
+      await make(fresh('letters'), strict),
+    ]
+    const [keyed, stored] = [await make(fresh('keyed')), await make(fresh('stored'))]
+    await make(`${app}.keyed.counts.repartition`, strict)
+    await make(`${app}.stored.${source}.checkpoints`, strict)
+    const read = () => kafka.source({ topic: source, from: 'earliest' })
+    const status = running(
+      {
+        plain: flow(read(), kafka.sink({ topic: plain, deliveryTimeout: '5s' })),
+        exact: flow(read(), kafka.sink({ topic: exact })).with({ checkpoints: 'kafka', guarantee: 'exactly-once' }),
+        letters: flow(read(), json(z.string()), kafka.sink({ topic: keyed })).with({ deadLetters: letters }),
+        keyed: flow(
+          read(),
+          json<number>(),
+          keyBy(() => 'all'),
+          aggregate('counts', { of: count(), emit: 'epoch' }),
+          kafka.sink({ topic: keyed, key: () => null, value: ({ value }) => value }),
+        ).with({ checkpoints: 'kafka' }),
+        stored: flow(
+          read(),
+          aggregate('totals', { of: count(), by: recordKey, emit: 'epoch' }),
+          kafka.sink({ topic: stored, key: () => null, value: ({ value }) => value }),
+        ).with({ checkpoints: 'kafka' }),
+      },
+      app,
+    )
+    const come = await following([plain, exact, letters, keyed, stored])
+    const reached = (to: number) => {
+      const texts = numbers(0, to).map(String)
+      return [texts, texts, texts, expect.arrayContaining([String(to)]), expect.arrayContaining([String(to)])]
+    }
+    await write(source, numbers(0, 100))
+    await expect.poll(come, patience).toEqual(reached(100))
+    await shared.server.kill(2)
+    const outOfSync = async () => (await shared.connection.topics.replicas(plain))[0]?.inSync
+    await expect.poll(outOfSync, patience).toBe(all - 1)
+    await write(source, numbers(100, 200))
+    for (const [name, topic] of Object.entries({
+      plain,
+      exact,
+      letters,
+      keyed: `${app}.keyed.counts.repartition`,
+      stored: `${app}.stored.${source}.checkpoints`,
+    })) {
+      const why = `in sync are .*2 of 3 replicas of ${topic}-0`
+      // What comes after the first of several tries, another try may have put in its place.
+      await expect
+        .poll(() => status(name).error?.message, patience)
+        .toMatch(new RegExp(`${why}|has not ended|have not ended`))
+      expect(status(name)).toMatchObject({ failingSince: expect.any(Number), error: { culprit: 'system' } })
+    }
+    await shared.server.restart(2)
+    await expect.poll(come, patience).toEqual(reached(200))
+    await expect
+      .poll(() => ['plain', 'exact', 'letters', 'keyed', 'stored'].map((name) => status(name).error), patience)
+      .toEqual(Array.from({ length: 5 }, () => undefined))
+  })
+
+  test("for want of replicas of the brokers' own topic for groups is a trouble that is told", async () => {
+    const source = await make(fresh('source'), { 'min.insync.replicas': '1' })
+    const target = await make(fresh('target'))
+    const come = await following([target])
+    const copies = () =>
+      running({ copies: flow(kafka.source({ topic: source, from: 'earliest' }), kafka.sink({ topic: target })) })
+    await write(source, numbers(0, 10))
+    copies()
+    await expect.poll(come, patience).toEqual([numbers(0, 10).map(String)])
+    await configure(shared.server.bootstrap, 'topics', '__consumer_offsets', 'min.insync.replicas=3')
+    await shared.server.kill(2)
+    const status = copies()
+    const expected =
+      /joining group '.*', since .*: it gives this process nothing to read \(in sync are 2 of 3 replicas of __consumer_offsets-0\)/
+    await expect.poll(() => status('copies').trouble?.message ?? '', patience).toMatch(expected)
+    expect(status('copies').state).not.toBe('failed')
+    await shared.server.restart(2)
+    await expect.poll(come, patience).toEqual([[...numbers(0, 10), ...numbers(0, 10)].map(String)])
+    await expect.poll(() => status('copies').trouble, patience).toBeUndefined()
+    await configure(shared.server.bootstrap, 'topics', '__consumer_offsets', 'min.insync.replicas=2')
+  })
+
+  test('that is a topic that was deleted under its sink ends when it is there again, and costs no record', async () => {
+    const tools = await TopicTools.connect(shared.server.bootstrap)
+    onTestFinished(() => tools.close())
+    const [plain, exact, named] = [fresh('plain'), fresh('exact'), fresh('named')]
+    const made = () => generate({ rate: 50, value: (_random, index) => index })
+    const one = { partitions: 1, onError: 'fail' } as const
+    const status = running({
+      plain: flow(made(), kafka.sink({ ...one, topic: plain })).with({ checkpoints: 'kafka', attempts: 1 }),
+      exact: flow(made(), kafka.sink({ ...one, topic: exact })).with({
+        checkpoints: 'kafka',
+        attempts: 1,
+        guarantee: 'exactly-once',
+      }),
+      named: flow(made(), kafka.sink({ ...one, topic: () => named })).with({ checkpoints: 'kafka', attempts: 1 }),
+    })
+    const names = ['plain', 'exact', 'named']
+    const outs = () => names.map((name) => status(name).stages.at(-1)?.out ?? 0)
+    await expect.poll(() => Math.min(...outs()), patience).toBeGreaterThan(50)
+    for (const topic of [plain, exact, named]) await tools.delete(topic)
+    await expect.poll(() => shared.connection.topics.partitionsOf(named), patience).toBe(1)
+    const come = await following([plain, exact, named])
+    // All that came after it was deleted: the numbers are whole from the first one on.
+    await expect.poll(() => Math.min(...come().map(({ length }) => length)), patience).toBeGreaterThan(100)
+    for (const values of come()) {
+      const read = values.map(Number)
+      const first = read[0] as number
+      expect(first).toBeLessThan(1_000)
+      expect([...new Set(read)]).toEqual(numbers(first, Math.max(...read) + 1))
+    }
+    for (const name of names) expect(status(name).state).not.toBe('failed')
+  })
+
+  test('is none where a quota holds everything up: it is slower, and nothing is written twice or lost', async () => {
+    const source = await make(fresh('source'))
+    const [plain, exact] = [await make(fresh('plain')), await make(fresh('exact'))]
+    const texts = numbers(0, 15_000).map((number) => String(number).padEnd(200, 'x'))
+    await write(source, texts)
+    const quota = 'producer_byte_rate=250000,consumer_byte_rate=500000'
+    await configure(shared.server.bootstrap, 'clients', 'slow', quota)
+    const read = () => kafka.source({ topic: source, from: 'earliest', stallAfter: '5s' })
+    const status = running(
+      {
+        plain: flow(read(), kafka.sink({ topic: plain, deliveryTimeout: '3s' })),
+        exact: flow(read(), kafka.sink({ topic: exact })).with({ checkpoints: 'kafka', guarantee: 'exactly-once' }),
+      },
+      fresh('app'),
+      { clientId: 'slow' },
+    )
+    const errors = new Set<string>()
+    const watching = setInterval(() => {
+      for (const name of ['plain', 'exact']) errors.add(status(name).error?.message ?? '')
+    }, 100)
+    onTestFinished(() => clearInterval(watching))
+    const began = performance.now()
+    const come = await following([plain, exact])
+    await expect.poll(() => come().map(({ length }) => length), patience).toEqual([texts.length, texts.length])
+    expect(come()).toEqual([texts, texts])
+    expect([...errors]).toEqual([''])
+    expect(performance.now() - began).toBeGreaterThan(10_000)
+  })
+})
