@@ -151,6 +151,7 @@ function tellable(cause: unknown): unknown {
   return new Error(messageOf(cause))
 }
 
+/** Whether that is one of Weir's, whatever was thrown. */
 export function isWeirError(error: unknown): error is WeirError {
   return isA(WeirError, error)
 }
