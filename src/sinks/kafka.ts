@@ -39,7 +39,9 @@ const options = z.strictObject({
   create: z.boolean().default(true).describe('Whether a missing topic is created, one that a record names too.'),
   deliveryTimeout: clientDuration
     .default(30_000)
-    .describe('How long the brokers may acknowledge nothing before the epoch fails. What a quota holds up counts for nothing.'),
+    .describe(
+      'How long the brokers may acknowledge nothing before the epoch fails. What a quota holds up counts for nothing.',
+    ),
   compression: z
     .enum(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
     .default('none')
