@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type JsonLimits, messageOf, parseJson, WeirError } from '../model/index.js'
 import { issuePath } from './issue-path.js'
+import { utf8Text } from './utf8.js'
 
 /** Makes the function that reads JSON, from bytes or text, and validates it where there is a schema. */
 export function jsonReader(schema?: StandardSchemaV1, limits?: JsonLimits): (encoded: unknown) => unknown {
@@ -50,9 +50,8 @@ function textOf(encoded: unknown): string {
       'Take json out: the stage before it has decoded already.',
     )
   }
-  const text = encoded.toString()
-  // Bytes that are no UTF-8 become U+FFFD, and looking for that costs nothing in the text of one-byte characters.
-  if (text.includes('\uFFFD') && !isUtf8(encoded)) throw malformed('the bytes are no UTF-8')
+  const text = utf8Text(encoded)
+  if (text === undefined) throw malformed('the bytes are no UTF-8')
   return text
 }
 

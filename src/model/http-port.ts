@@ -5,13 +5,15 @@ import type { ExactJson } from './exact-numbers.js'
 export const workerPaths = ['/version', '/views', '/health', '/ready', '/metrics'] as const
 
 export interface HttpRequest {
-  /** Parsed JSON. */
+  /** Parsed JSON, or a `Buffer` where the route takes bytes. */
   readonly body: unknown
   /** The same with the numbers that parsing has altered; undefined where it has altered none. */
   readonly exact?: ExactJson
   /** The size of the body as it was sent. */
   readonly bytes: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Names and values in turn, as they were sent: those that came twice are there twice. */
+  readonly rawHeaders: readonly string[]
   /** The parameters of the URL; of one that comes several times the last value. */
   readonly query: Readonly<Record<string, string>>
   /** Made by the server when the caller sent none. */
@@ -40,9 +42,11 @@ export interface HttpReply {
 export interface HttpRoute {
   readonly method: 'GET' | 'POST'
   readonly path: string
+  /** What a body is taken as: JSON (the default), or its bytes, of whatever content type. */
+  readonly takes?: 'json' | 'bytes'
   /** In bytes; larger bodies are answered with 413. */
   readonly bodyLimit: number
-  /** How deep arrays and objects may nest in a body; deeper ones are answered with 400. Default 100. */
+  /** How deep arrays and objects may nest in a body of JSON; deeper ones are answered with 400. Default 100. */
   readonly depthLimit?: number
   /** Answers with its first emission. Stays subscribed until then, even when the caller hangs up. */
   handle(request: HttpRequest): Observable<HttpReply>

@@ -6,7 +6,7 @@ const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:
 /**
  * Reads ISO 8601 dates and times, in ms since the Unix epoch; NaN when a text is none. Without a zone it is UTC, so
  * that a result never depends on where it was computed. (`Date.parse` takes local time there, rolls February 31st
- * over and reads a date out of 'line 7'.)
+ * over and reads a date out of 'line 7'.) A leap second is the second after it, as in Unix time.
  *
  * Each reader remembers the day it saw last: a stream's records share it, and then `2024-05-17T10:03:21.250Z` is a
  * dozen additions, two to three times faster than `Date.parse`.
@@ -27,7 +27,8 @@ export function isoReader(): (text: string) => number {
       lastMidnight = midnightOf(day)
       lastDay = day
     }
-    return lastMidnight + anyTime(rest)
+    const ms = lastMidnight + anyTime(rest)
+    return rest[2] !== '60' || isAfterLeap(ms) ? ms : Number.NaN
   }
 }
 
@@ -60,12 +61,20 @@ function digit(text: string, at: number): number {
   return value >= 0 && value <= 9 ? value : Number.NaN
 }
 
+/** Whether it is the first second of a month: a leap second is read as the one after it, and is the last of a month in UTC. */
+function isAfterLeap(ms: number): boolean {
+  const intoMonth = ms - Date.UTC(new Date(ms).getUTCFullYear(), new Date(ms).getUTCMonth())
+  return intoMonth >= 0 && intoMonth < 1_000
+}
+
 function anyTime(parts: readonly (string | undefined)[]): number {
   const [hours = '0', minutes = '0', seconds = '0', fraction = '', , sign, zoneHours = '0', zoneMinutes = '0'] = parts
   const ms = Number(fraction.padEnd(3, '0').slice(0, 3))
   if (Number(zoneHours) > 23 || Number(zoneMinutes) > 59) return Number.NaN
   const zone = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000
-  return timeOfDay(Number(hours), Number(minutes), Number(seconds)) + ms - (sign === '-' ? -zone : zone)
+  const leap = seconds === '60' ? 1 : 0
+  const time = timeOfDay(Number(hours), Number(minutes), Number(seconds) - leap) + leap * 1_000
+  return time + ms - (sign === '-' ? -zone : zone)
 }
 
 function timeOfDay(hours: number, minutes: number, seconds: number): number {

@@ -18,7 +18,7 @@ import { Gate, type GateOptions } from './gate.js'
 import { type HttpLimits, httpLimits } from './http-limits.js'
 import { Outbox } from './outbox.js'
 import { type Address, reachOf } from './reach.js'
-import { Body, BodyError } from './read-json.js'
+import { Body, BodyError, type ReadBody } from './read-body.js'
 import { Turns } from './turns.js'
 
 /** A route, and who serves it. */
@@ -176,9 +176,9 @@ export class WorkerHttpServer implements HttpServer {
     const body = new Body(request.raw, this.bodies)
     const hasRead = () => this.outbox.hasRead(reply.raw)
     try {
-      const read =
-        route.method === 'POST' ? await body.json(route.bodyLimit, route.depthLimit) : { body: undefined, bytes: 0 }
-      return await firstValueFrom(route.handle({ ...read, headers, query, correlationId: id, hasRead }))
+      const read = await bodyFor(route, body)
+      const { rawHeaders } = request.raw
+      return await firstValueFrom(route.handle({ ...read, headers, rawHeaders, query, correlationId: id, hasRead }))
     } finally {
       body.release()
     }
@@ -278,6 +278,11 @@ function makeServer(limits: HttpLimits, tls: Tls | undefined): FastifyInstance {
   if (tls === undefined) return Fastify({ ...options, http: timing })
   const https = { ...tls, ...timing, handshakeTimeout: limits.headersMs }
   return Fastify({ ...options, https })
+}
+
+async function bodyFor({ method, takes, bodyLimit, depthLimit }: HttpRoute, body: Body): Promise<ReadBody> {
+  if (method !== 'POST') return { body: undefined, bytes: 0 }
+  return takes === 'bytes' ? body.bytes(bodyLimit) : body.json(bodyLimit, depthLimit)
 }
 
 /** Text and bytes go out as they are, anything else as JSON. */

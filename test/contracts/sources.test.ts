@@ -253,7 +253,7 @@ class Posted extends SourceOnBench {
     const { route } = this
     if (route === undefined) return
     for (const body of this.waiting.splice(0)) {
-      route.handle({ body, bytes: 1, headers: {}, query: {}, correlationId: String(body) }).subscribe()
+      route.handle({ body, bytes: 1, headers: {}, rawHeaders: [], query: {}, correlationId: String(body) }).subscribe()
     }
   }
 }

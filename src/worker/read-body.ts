@@ -16,7 +16,7 @@ export class BodyError extends Error {
 const jsonType = /^(application\/(.+\+)?json|text\/plain)\s*(;|$)/i
 
 /** What a body holds, as a request has it. */
-export interface ReadJson {
+export interface ReadBody {
   readonly body: unknown
   readonly exact?: ExactJson
   readonly bytes: number
@@ -32,10 +32,17 @@ export class Body {
   ) {}
 
   /** Reads JSON of at most `limit` bytes, nested no deeper than `depth`. Errors: `BodyError`. */
-  async json(limit: number, depth = usualDepth): Promise<ReadJson> {
+  async json(limit: number, depth = usualDepth): Promise<ReadBody> {
     checkType(this.request)
-    const bytes = await this.read(limit)
-    return { ...parse(bytes, depth), bytes: bytes.length }
+    const { body, bytes } = await this.bytes(limit)
+    return { ...parse(body, depth), bytes }
+  }
+
+  /** Reads at most `limit` bytes, of whatever type. Errors: `BodyError`. */
+  async bytes(limit: number): Promise<ReadBody & { readonly body: Buffer }> {
+    checkEncoding(this.request)
+    const body = await this.read(limit)
+    return { body, bytes: body.length }
   }
 
   release(): void {
@@ -71,13 +78,16 @@ export class Body {
 
 function checkType({ headers }: IncomingMessage): void {
   const type = headers['content-type']
-  const encoding = headers['content-encoding'] ?? 'identity'
-  if (encoding !== 'identity') throw new BodyError(415, `a body in '${encoding}' is not understood, send it as it is`)
   if (type === undefined || jsonType.test(type)) return
   throw new BodyError(415, `a body of '${type}' is not understood, send JSON with 'content-type: application/json'`)
 }
 
-function parse(bytes: Buffer, depth: number): Pick<ReadJson, 'body' | 'exact'> {
+function checkEncoding({ headers }: IncomingMessage): void {
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') throw new BodyError(415, `a body in '${encoding}' is not understood, send it as it is`)
+}
+
+function parse(bytes: Buffer, depth: number): Pick<ReadBody, 'body' | 'exact'> {
   if (nestsDeeper(bytes, depth)) throw new BodyError(400, `the body nests deeper than ${depth} levels`)
   try {
     // A schema decides on what a number can't hold, and sinks write it as it came.
