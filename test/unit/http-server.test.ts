@@ -233,6 +233,51 @@ describe('a body', () => {
   })
 })
 
+describe('a body that is taken as bytes', () => {
+  const bytes: HttpRoute = {
+    ...echo,
+    takes: 'bytes',
+    handle: ({ body, rawHeaders }) =>
+      of({
+        status: 200,
+        body: {
+          hex: (body as Buffer).toString('hex'),
+          twice: rawHeaders.filter((each) => /^x-twice$/i.test(each)).length,
+        },
+      }),
+  }
+  beforeEach(() => void server.serve(bytes).subscribe())
+
+  test('may be of any content type, and comes with its headers as they were sent', async () => {
+    const { port } = new URL(url)
+    const answer = await new Promise<string>((resolve, reject) => {
+      const headers = [
+        'Content-Type',
+        'application/x',
+        'X-Twice',
+        '1',
+        'x-twice',
+        '2',
+        'host',
+        'localhost',
+        'content-length',
+        '2',
+      ]
+      const sent = request({ port, path: '/echo', method: 'POST', headers }, (response) => {
+        response.setEncoding('utf8').on('data', resolve)
+      })
+      sent.on('error', reject).end(Buffer.from([0, 255]))
+    })
+    expect(JSON.parse(answer)).toEqual({ hex: '00ff', twice: 2 })
+    expect((await post('', {})).body).toMatchObject({ hex: '' })
+  })
+
+  test('is bounded, and not encoded', async () => {
+    expect((await post('x'.repeat(101), {})).status).toBe(413)
+    expect((await post('1', { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+})
+
 describe('the correlation id', () => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 

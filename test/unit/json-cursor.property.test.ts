@@ -2,8 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { JsonCursor } from '../../src/codecs/cloudevents/json-cursor.js'
 
+function cursorOver(text: string, depth = 100, copies = false): JsonCursor {
+  const bytes = Buffer.from(text)
+  return new JsonCursor(bytes, bytes.toString(), depth, copies)
+}
+
 function isTaken(text: string, depth = 100): boolean {
-  const cursor = new JsonCursor(text, depth)
+  const cursor = cursorOver(text, depth)
   try {
     cursor.value()
     cursor.end()
@@ -79,7 +84,7 @@ describe('a cursor over JSON', () => {
               .slice(0, text.length)
               .join('')}"`
           : JSON.stringify(text)
-        const cursor = new JsonCursor(json, 1)
+        const cursor = cursorOver(json)
         expect(cursor.string()).toBe(JSON.parse(json))
         expect(cursor.isPlain).toBe(/^"[ !#-[\]-~]*"$/.test(json))
         cursor.end()
@@ -98,18 +103,18 @@ describe('a cursor over JSON', () => {
   })
 
   test.each([
-    ['{"a" 1}', `expected ':' at position 5, got "1"`],
+    ['{"a" 1}', `expected ':' at byte 5, got "1"`],
     ['{"a":1', `it ends where '}' is expected`],
-    ['[1 2]', `expected ']' at position 3, got "2"`],
-    ['{a:1}', 'expected the name of a member at position 1, got "a"'],
-    ['"\u0001"', 'expected a character of a text at position 1, got "\\u0001"'],
-    ['"\\q"', 'expected an escape of JSON at position 2, got "q"'],
-    ['-x', 'expected a digit at position 1, got "x"'],
-    ['1 🦦', 'expected nothing more at position 2, got "🦦"'],
+    ['[1 2]', `expected ']' at byte 3, got "2"`],
+    ['{a:1}', 'expected the name of a member at byte 1, got "a"'],
+    ['"\u0001"', 'expected a character of a text at byte 1, got "\\u0001"'],
+    ['"\\q"', 'expected an escape of JSON at byte 2, got "q"'],
+    ['-x', 'expected a digit at byte 1, got "x"'],
+    ['1 🦦', 'expected nothing more at byte 2, got "🦦"'],
     ['', 'it ends where a value is expected'],
     ['"abc', 'it ends where a character of a text is expected'],
   ])('says of %s what is wrong', (text, message) => {
-    const cursor = new JsonCursor(text, 100)
+    const cursor = cursorOver(text)
     const read = () => {
       cursor.value()
       cursor.end()

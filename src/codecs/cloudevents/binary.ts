@@ -13,7 +13,7 @@ const hint = 'An event that is JSON as a whole has the content type application/
 export function readBinary(value: Buffer | null, headers: EventHeaders, reader: DataReader): CloudEvent {
   const draft = new EventDraft()
   const given = new Map<string, string>()
-  for (const { name, value, problem } of headers.attributes) {
+  for (const { name, value, problem } of headers.attributes()) {
     if (problem !== undefined) draft.fault(name, problem)
     // A header that comes again is none the worse.
     else if (given.get(name) !== value) draft.set(name, value)

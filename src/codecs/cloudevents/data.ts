@@ -40,6 +40,11 @@ export class DataReader {
 
   constructor(private readonly options: DataOptions) {}
 
+  /** Whether JSON stays the text that it is. */
+  get isRaw(): boolean {
+    return this.options.data === 'raw'
+  }
+
   /** Data as the JSON text that a member of an event is. */
   fromJson(text: string, draft: EventDraft): unknown {
     if (this.typeOf(draft).kind === 'json') return this.json(text, draft)
@@ -61,7 +66,7 @@ export class DataReader {
     if (kind === 'bytes') return bytes
     const text = kind === 'json' || isUtf8 ? utf8Text(bytes) : undefined
     if (kind === 'text') return text ?? bytes
-    if (text !== undefined) return this.checkedJson(text, draft)
+    if (text !== undefined) return this.checkedJson(bytes, text, draft)
     draft.fault('data', 'expected JSON, but it is no UTF-8')
     return undefined
   }
@@ -74,9 +79,9 @@ export class DataReader {
     return this.lastType
   }
 
-  private checkedJson(text: string, draft: EventDraft): unknown {
+  private checkedJson(bytes: Buffer, text: string, draft: EventDraft): unknown {
     try {
-      return this.json(jsonOf(text, this.options.depth), draft)
+      return this.json(jsonOf(bytes, text, this.options.depth), draft)
     } catch (error) {
       draft.fault('data', `expected JSON: ${messageOf(error)}`)
       return undefined
@@ -85,10 +90,9 @@ export class DataReader {
 
   /** The text is known to be JSON, and to nest no deeper than it may. */
   private json(text: string, draft: EventDraft): unknown {
-    const { data, bigIntegers } = this.options
-    if (data === 'raw') return text
+    if (this.isRaw) return text
     try {
-      return parseJson(text, { depth: false, bigIntegers })
+      return parseJson(text, { depth: false, bigIntegers: this.options.bigIntegers })
     } catch (error) {
       draft.fault('data', messageOf(error))
       return undefined
@@ -97,8 +101,8 @@ export class DataReader {
 }
 
 /** The one value that a text is, without what white space is around it. Errors: SyntaxError. */
-export function jsonOf(text: string, depth: number): string {
-  const cursor = new JsonCursor(text, depth)
+export function jsonOf(bytes: Buffer, text: string, depth: number): string {
+  const cursor = new JsonCursor(bytes, text, depth)
   const value = cursor.value()
   cursor.end()
   return value

@@ -11,44 +11,49 @@ export interface HeaderAttribute {
 /** What the headers of a message hold of an event. */
 export interface EventHeaders {
   readonly contentType: string | undefined
-  /** In the order in which they came; the content type is one of them, `datacontenttype`. */
-  readonly attributes: readonly HeaderAttribute[]
-  /** Whether there is an attribute besides that. */
+  /** Whether an attribute is among them. */
   readonly isEvent: boolean
+  /** The attributes in the order in which they came; the content type is one of them, `datacontenttype`. */
+  attributes(): readonly HeaderAttribute[]
 }
-
-const none: EventHeaders = { contentType: undefined, attributes: [], isEvent: false }
-const prefix = /^ce_/i
 
 /** Whether a header of a record is part of an event. Case does not count: what comes from HTTP has lost it. */
 export function isEventHeader(name: string): boolean {
-  return prefix.test(name) || isContentType(name)
+  return isAttribute(name) || isContentType(name)
 }
 
 /** What the headers of a Kafka record hold: `ce_` and the name of an attribute, in UTF-8, and `content-type`. */
 export function kafkaHeaders(headers: readonly Header[]): EventHeaders {
-  if (headers.length === 0) return none
   let contentType: string | undefined
   let isEvent = false
-  const attributes: HeaderAttribute[] = []
   for (const header of headers) {
     for (const name in header) {
-      if (!isEventHeader(name)) continue
-      const own = isContentType(name)
-      const attribute = attributeOf(own ? 'datacontenttype' : name.slice(3).toLowerCase(), header[name])
-      attributes.push(attribute)
-      if (own) contentType ??= attribute.value
-      else isEvent = true
+      if (isContentType(name)) contentType ??= textOf(header[name])
+      else if (isAttribute(name)) isEvent = true
     }
   }
-  return { contentType, attributes, isEvent }
+  return { contentType, isEvent, attributes: () => attributesOf(headers) }
+}
+
+function attributesOf(headers: readonly Header[]): HeaderAttribute[] {
+  return headers.flatMap(Object.entries<unknown>).flatMap(([name, value]) => {
+    if (!isEventHeader(name) || value === null) return []
+    const own = isContentType(name) ? 'datacontenttype' : name.slice(3).toLowerCase()
+    const text = textOf(value)
+    return text === undefined ? { name: own, value: '', problem: 'its header is no UTF-8' } : { name: own, value: text }
+  })
+}
+
+/** `ce_…` */
+function isAttribute(name: string): boolean {
+  return name.charCodeAt(2) === 0x5f && (name.charCodeAt(0) | 0x20) === 0x63 && (name.charCodeAt(1) | 0x20) === 0x65
 }
 
 function isContentType(name: string): boolean {
   return name.length === 12 && name.toLowerCase() === 'content-type'
 }
 
-function attributeOf(name: string, value: unknown): HeaderAttribute {
-  const text = Buffer.isBuffer(value) ? utf8Text(value) : String(value)
-  return text === undefined ? { name, value: '', problem: 'its header is no UTF-8' } : { name, value: text }
+function textOf(value: unknown): string | undefined {
+  if (Buffer.isBuffer(value)) return utf8Text(value)
+  return typeof value === 'string' ? value : undefined
 }

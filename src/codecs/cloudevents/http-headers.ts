@@ -23,7 +23,7 @@ export function httpHeaders(namesAndValues: readonly string[]): EventHeaders {
       attributes.push(attributeOf(name.slice(3), value))
     }
   }
-  return { contentType, attributes, isEvent }
+  return { contentType, isEvent, attributes: () => attributes }
 }
 
 function attributeOf(name: string, value: string): HeaderAttribute {

@@ -1,37 +1,48 @@
 export const [quote, comma, colon] = [0x22, 0x2c, 0x3a]
 export const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
-const [backslash, minus, plus, dot, zero, e] = [0x5c, 0x2d, 0x2b, 0x2e, 0x30, 0x65]
+const [backslash, minus, plus, dot, zero] = [0x5c, 0x2d, 0x2b, 0x2e, 0x30]
+/** What a byte is in a text: printable ASCII, its end, the beginning of an escape, what else it may have; or nothing of it. */
+const [ordinary, closing, escaping, unusual, none] = [0, 1, 2, 3, 4]
+const kinds = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte === quote) return closing
+  if (byte === backslash) return escaping
+  if (byte < 0x20) return none
+  return byte > 0x7e ? unusual : ordinary
+})
+const spaces = new Set(Array.from(' \n\r\t', (character) => character.charCodeAt(0)))
 const escapes = new Set(Array.from('"\\/bfnrt', (character) => character.charCodeAt(0)))
 const fourDigits = /^[\da-f]{4}$/i
 
 /**
- * Goes over JSON text from value to value, and makes none of what it passes. It takes what `JSON.parse` takes and nothing
- * else, but for what nests too deep; a byte order mark is passed over. Errors: SyntaxError.
+ * Goes over JSON from value to value, and makes none of what it passes. It takes what `JSON.parse` takes and nothing else, but
+ * for what nests too deep; a byte order mark is passed over. Errors: SyntaxError.
  */
 export class JsonCursor {
-  /** Where in the text it is. */
+  /** Where it is, in bytes. */
   at: number
   /** Whether the text that was passed last is one of printable ASCII, with nothing escaped. */
   isPlain = true
+  /** All of it as text, where a part of that is a part of the bytes at the same place. */
+  private readonly text: string | undefined
 
   constructor(
-    readonly text: string,
+    /** UTF-8. */
+    readonly bytes: Buffer,
+    text: string,
     /** How deep arrays and objects may nest in a value that is passed. */
     private readonly depth: number,
+    /** Whether what is read may outlive the rest: a part of a text holds all of it, and is quicker to make than a copy. */
+    readonly copies = false,
   ) {
-    this.at = text.charCodeAt(0) === 0xfeff ? 1 : 0
+    this.at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+    // Any other character than those of ASCII takes more bytes than it has units of text.
+    this.text = text.length === bytes.length ? text : undefined
   }
 
-  /** The next character that is no white space; NaN at the end. */
+  /** The next byte that is no white space; -1 at the end. */
   peek(): number {
-    const { text } = this
-    let { at } = this
-    let code = text.charCodeAt(at)
-    while (code <= 0x20 && (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09)) {
-      code = text.charCodeAt(++at)
-    }
-    this.at = at
-    return code
+    const code = this.bytes[this.at] as number
+    return code > 0x20 ? code : this.afterSpace()
   }
 
   /** Goes past this character, if it is the next. */
@@ -48,15 +59,27 @@ export class JsonCursor {
 
   /** Nothing but white space may follow. */
   end(): void {
-    if (!Number.isNaN(this.peek())) throw this.unexpected('nothing more')
+    if (this.peek() !== -1) throw this.unexpected('nothing more')
+  }
+
+  /** Goes past these bytes, if they are the next. */
+  passes(written: Uint8Array): boolean {
+    const { bytes, at } = this
+    const { length } = written
+    if (at + length > bytes.length) return false
+    for (let index = 0; index < length; index++) if (bytes[at + index] !== written[index]) return false
+    this.at = at + length
+    return true
   }
 
   /** Reads a text. */
-  string(): string {
+  string(copies = this.copies): string {
+    const { bytes, text } = this
     const start = this.at + 1
     this.skipString()
-    if (this.isPlain) return this.text.slice(start, this.at - 1)
-    return JSON.parse(this.text.slice(start - 1, this.at)) as string
+    const end = this.at - 1
+    if (!this.isPlain) return JSON.parse(bytes.toString('utf8', start - 1, end + 1)) as string
+    return copies || text === undefined ? bytes.toString('latin1', start, end) : text.slice(start, end)
   }
 
   /** Reads the name of a member, and goes past its colon. */
@@ -68,11 +91,25 @@ export class JsonCursor {
   }
 
   /** Goes past a value, and gives its text. */
-  value(): string {
+  value(copies = this.copies): string {
     this.peek()
     const start = this.at
     this.skip(this.depth)
-    return this.text.slice(start, this.at)
+    return this.since(start, copies)
+  }
+
+  /** What lies between there and here. */
+  since(start: number, copies = this.copies): string {
+    const { bytes, text, at } = this
+    return copies || text === undefined ? bytes.toString('utf8', start, at) : text.slice(start, at)
+  }
+
+  private afterSpace(): number {
+    const { bytes } = this
+    let { at } = this
+    while (at < bytes.length && spaces.has(bytes[at] as number)) at++
+    this.at = at
+    return bytes[at] ?? -1
   }
 
   private skip(depth: number): void {
@@ -113,63 +150,65 @@ export class JsonCursor {
   }
 
   private skipString(): void {
-    const { text } = this
+    const { bytes } = this
     let at = this.at + 1
     let isPlain = true
     for (;;) {
-      const code = text.charCodeAt(at++)
-      if (code === quote) break
-      if (code === backslash) {
-        isPlain = false
-        at = this.afterEscape(at)
-      } else if (code > 0x7e) isPlain = false
-      else if (!(code >= 0x20)) throw this.unexpected('a character of a text', at - 1)
+      let kind: number | undefined
+      do kind = kinds[bytes[at++] as number]
+      while (kind === ordinary)
+      if (kind === closing) break
+      if (kind === escaping) at = this.afterEscape(at)
+      else if (kind !== unusual) throw this.unexpected('a character of a text', at - 1)
+      isPlain = false
     }
     this.at = at
     this.isPlain = isPlain
   }
 
   private afterEscape(at: number): number {
-    const { text } = this
-    if (escapes.has(text.charCodeAt(at))) return at + 1
-    if (text[at] === 'u' && fourDigits.test(text.slice(at + 1, at + 5))) return at + 5
+    const code = this.bytes[at] as number
+    if (escapes.has(code)) return at + 1
+    if (code === 0x75 && fourDigits.test(this.bytes.toString('latin1', at + 1, at + 5))) return at + 5
     throw this.unexpected('an escape of JSON', at)
   }
 
   private skipNumber(): void {
-    const { text } = this
-    if (text.charCodeAt(this.at) === minus) this.at++
-    if (text.charCodeAt(this.at) === zero) this.at++
+    const { bytes } = this
+    if (bytes[this.at] === minus) this.at++
+    if (bytes[this.at] === zero) this.at++
     else this.skipDigits()
-    if (text.charCodeAt(this.at) === dot) {
+    if (bytes[this.at] === dot) {
       this.at++
       this.skipDigits()
     }
-    if ((text.charCodeAt(this.at) | 0x20) !== e) return
-    this.at++
-    const sign = text.charCodeAt(this.at)
+    const code = bytes[this.at]
+    if (code !== 0x65 && code !== 0x45) return
+    const sign = bytes[++this.at]
     if (sign === plus || sign === minus) this.at++
     this.skipDigits()
   }
 
   private skipDigits(): void {
-    const { text } = this
+    const { bytes } = this
     let { at } = this
-    while (isDigit(text.charCodeAt(at))) at++
+    while (isDigit(bytes[at] as number)) at++
     if (at === this.at) throw this.unexpected('a digit')
     this.at = at
   }
 
   private skipWord(word: string): void {
-    if (!this.text.startsWith(word, this.at)) throw this.unexpected('a value')
+    const { bytes, at } = this
+    for (let index = 0; index < word.length; index++)
+      if (bytes[at + index] !== word.charCodeAt(index)) throw this.unexpected('a value')
     this.at += word.length
   }
 
   private unexpected(expected: string, at = this.at): SyntaxError {
-    const { text } = this
-    if (at >= text.length) return new SyntaxError(`it ends where ${expected} is expected`)
-    const found = JSON.stringify(String.fromCodePoint(text.codePointAt(at) as number))
-    return new SyntaxError(`expected ${expected} at position ${at}, got ${found}`)
+    const { bytes } = this
+    if (at >= bytes.length) return new SyntaxError(`it ends where ${expected} is expected`)
+    const found = String.fromCodePoint(bytes.toString('utf8', at, at + 4).codePointAt(0) as number)
+    return new SyntaxError(`expected ${expected} at byte ${at}, got ${JSON.stringify(found)}`)
   }
 }
 

@@ -6,6 +6,7 @@ import { CloudEventError, shown } from './error.js'
 import type { CloudEvent } from './event.js'
 import type { EventHeaders } from './headers.js'
 import { closeArray, comma, JsonCursor, JsonToken, openArray } from './json-cursor.js'
+import { Names } from './names.js'
 import { readStructured } from './structured.js'
 
 /** An event of a batch, or what is wrong with it, and its JSON. */
@@ -27,6 +28,7 @@ const family = /^application\/cloudevents/i
 /** Reads what a message holds: an event as JSON, one whose attributes are headers, or a batch. */
 export class MessageReader {
   private readonly reader: DataReader
+  private readonly names = new Names()
   private lastType: string | undefined = ''
   private lastMode: Mode = 'binary'
 
@@ -43,7 +45,20 @@ export class MessageReader {
     const mode = this.modeOf(headers)
     if (mode === 'unknown') throw unknownFormat(headers.contentType)
     if (mode === 'binary') return readBinary(bytesOf(value), headers, this.reader)
-    return this.whole(value, (cursor) => (mode === 'batch' ? this.batch(cursor) : readStructured(cursor, this.reader)))
+    const bytes = bytesOf(value)
+    if (bytes === null) throw malformed('the value is null (a tombstone)', 'Filter tombstones out before.')
+    const text = utf8Text(bytes)
+    if (text === undefined) throw malformed('the bytes are no UTF-8')
+    const { data, depth } = this.options
+    // Parsed data does not hold the text, and an event of a batch must not hold all of it.
+    const cursor = new JsonCursor(bytes, text, depth, data === 'parsed' || mode === 'batch')
+    try {
+      const read = mode === 'batch' ? this.batch(cursor) : readStructured(cursor, this.names, this.reader)
+      cursor.end()
+      return read
+    } catch (error) {
+      throw error instanceof SyntaxError ? malformed(messageOf(error)) : error
+    }
   }
 
   private modeOf({ contentType, isEvent }: EventHeaders): Mode {
@@ -70,19 +85,8 @@ export class MessageReader {
   private member(cursor: JsonCursor): Member {
     cursor.peek()
     const start = cursor.at
-    const event = attempt(() => readStructured(cursor, this.reader))
-    return { event, json: cursor.text.slice(start, cursor.at) }
-  }
-
-  private whole<T>(value: unknown, read: (cursor: JsonCursor) => T): T {
-    const cursor = new JsonCursor(textOf(value), this.options.depth)
-    try {
-      const found = read(cursor)
-      cursor.end()
-      return found
-    } catch (error) {
-      throw error instanceof SyntaxError ? malformed(messageOf(error)) : error
-    }
+    const event = attempt(() => readStructured(cursor, this.names, this.reader))
+    return { event, json: cursor.since(start) }
   }
 }
 
@@ -106,18 +110,12 @@ function attempt(read: () => CloudEvent): CloudEvent | CloudEventError {
   }
 }
 
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
-  const bytes = bytesOf(value)
-  if (bytes === null) throw malformed('the value is null (a tombstone)', 'Filter tombstones out before.')
-  const text = utf8Text(bytes)
-  if (text === undefined) throw malformed('the bytes are no UTF-8')
-  return text
-}
-
 function bytesOf(value: unknown): Buffer | null {
   if (value === null || Buffer.isBuffer(value)) return value
-  if (typeof value === 'string') return Buffer.from(value)
+  if (typeof value === 'string') {
+    if (value.isWellFormed()) return Buffer.from(value)
+    throw malformed('text with half of a surrogate pair has no UTF-8')
+  }
   throw malformed(`expected bytes or text, got ${typeof value}`, 'The stage before has decoded already.')
 }
 

@@ -3,6 +3,7 @@ import { EventDraft } from './draft.js'
 import { CloudEventError, shown } from './error.js'
 import type { CloudEvent } from './event.js'
 import { closeObject, comma, type JsonCursor, JsonToken, openObject, quote } from './json-cursor.js'
+import type { Name, Names } from './names.js'
 
 const integer = /^-?\d+$/
 
@@ -10,7 +11,7 @@ const integer = /^-?\d+$/
  * Reads the event that comes next in a JSON text, and goes past it. Its data is not parsed on the way.
  * Errors: `CloudEventError` when the JSON is no event, SyntaxError when it is no JSON, with the cursor anywhere then.
  */
-export function readStructured(cursor: JsonCursor, reader: DataReader): CloudEvent {
+export function readStructured(cursor: JsonCursor, names: Names, reader: DataReader): CloudEvent {
   if (cursor.peek() !== openObject) throw noObject(cursor.value())
   const draft = new EventDraft()
   let data: string | undefined
@@ -18,12 +19,12 @@ export function readStructured(cursor: JsonCursor, reader: DataReader): CloudEve
   cursor.expect(openObject)
   if (!cursor.takes(closeObject)) {
     do {
-      const name = cursor.name()
-      if (name === 'data') {
-        if (data !== undefined) draft.fault(name, 'it is given twice')
-        data = cursor.value()
-      } else if (name === 'data_base64') {
-        if (base64 !== undefined) draft.fault(name, 'it is given twice')
+      const name = names.read(cursor)
+      if (name.text === 'data') {
+        if (data !== undefined) draft.fault('data', 'it is given twice')
+        data = cursor.value(reader.isRaw && cursor.copies)
+      } else if (name.text === 'data_base64') {
+        if (base64 !== undefined) draft.fault('data_base64', 'it is given twice')
         base64 = base64Of(cursor, draft)
       } else readAttribute(name, cursor, draft)
     } while (cursor.takes(comma))
@@ -39,11 +40,14 @@ function dataOf(data: string | undefined, base64: string | undefined, draft: Eve
   return base64 === undefined ? undefined : reader.fromBase64(base64, draft)
 }
 
-function readAttribute(name: string, cursor: JsonCursor, draft: EventDraft): void {
-  if (cursor.peek() === quote) {
-    const text = cursor.string()
-    draft.set(name, text, cursor.isPlain)
-  } else draft.set(name, valueOf(cursor.value()))
+function readAttribute({ text: name, values }: Name, cursor: JsonCursor, draft: EventDraft): void {
+  if (cursor.peek() !== quote) return draft.set(name, valueOf(cursor.value()))
+  const known = values?.read(cursor)
+  if (known !== undefined) return draft.set(name, known, 'held')
+  const text = cursor.string()
+  const { isPlain } = cursor
+  draft.set(name, text, isPlain ? 'plain' : 'nothing')
+  if (isPlain && draft.isSound) values?.learn(text)
 }
 
 /** What JSON other than a text is as an attribute. */

@@ -1,4 +1,4 @@
-import { type Header, isPlainObject, jsonOf as jsonTextOf, messageOf } from '../../model/index.js'
+import { type Header, isPlainObject, jsonOf as jsonTextOf, messageOf, wellFormed } from '../../model/index.js'
 import { jsonOf, mediaTypeOfData } from './data.js'
 import { EventDraft, isAttribute } from './draft.js'
 import { CloudEventError, shown } from './error.js'
@@ -54,7 +54,7 @@ export class EventWriter {
     const { data: form, depth } = this.options
     try {
       if (form === 'parsed') return { form: 'json', value: jsonTextOf(data) }
-      if (typeof data === 'string') return { form: 'json', value: jsonOf(data, depth) }
+      if (typeof data === 'string') return { form: 'json', value: jsonOf(Buffer.from(wellFormed(data)), data, depth) }
       draft.fault('data', `expected JSON as text, for it is raw, got ${shown(data)}`)
     } catch (error) {
       draft.fault('data', `expected JSON: ${messageOf(error)}`)
@@ -103,5 +103,8 @@ function draftOf(event: unknown): EventDraft {
 
 function addExtensions(extensions: unknown, draft: EventDraft): void {
   if (!isPlainObject(extensions)) return draft.fault('extensions', `expected an object, got ${shown(extensions)}`)
-  for (const [name, value] of Object.entries(extensions)) if (value !== undefined) draft.extend(name, value)
+  for (const [name, value] of Object.entries(extensions)) {
+    if (isAttribute(name)) draft.fault(name, 'it is an attribute of the specification, and no extension')
+    else if (value !== undefined) draft.extend(name, value)
+  }
 }

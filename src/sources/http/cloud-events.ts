@@ -37,26 +37,26 @@ export class CloudEventsTask extends HttpTask {
     } catch (error) {
       return of(refusal(error, headers.contentType))
     }
-    return 'members' in read ? this.takeBatch(request, read.members) : this.take(request, [read])
+    const turnedAway = this.turnedAway('members' in read ? read.members.length : 1, request.bytes)
+    if (turnedAway !== undefined) return of(turnedAway)
+    return 'members' in read ? this.acceptBatch(request, read.members) : this.accept(request, [read])
   }
 
   /** Stores the events of a batch that are some, and tells of the others. */
-  private takeBatch(request: HttpRequest, members: readonly Member[]): Observable<HttpReply> {
+  private acceptBatch(request: HttpRequest, members: readonly Member[]): Observable<HttpReply> {
     const events: CloudEvent[] = []
     const places: number[] = []
     const rejected: Rejected[] = []
     for (const [index, { event }] of members.entries()) {
       if (event instanceof CloudEventError) rejected.push({ index, code: event.code, faults: event.faults })
-      else places.push(index) && events.push(event)
+      else {
+        events.push(event)
+        places.push(index)
+      }
     }
-    if (rejected.length === 0) return this.take(request, events)
+    if (rejected.length === 0) return this.accept(request, events)
     if (events.length === 0) return of(badRequest(rejected.flatMap(faultsOf)))
-    return this.take(request, events).pipe(map((reply) => together(reply, rejected, places, request.correlationId)))
-  }
-
-  private take(request: HttpRequest, events: readonly CloudEvent[]): Observable<HttpReply> {
-    const turnedAway = this.turnedAway(events.length, request.bytes)
-    return turnedAway === undefined ? this.accept(request, events) : of(turnedAway)
+    return this.accept(request, events).pipe(map((reply) => together(reply, rejected, places, request.correlationId)))
   }
 }
 
