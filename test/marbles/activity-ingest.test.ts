@@ -80,7 +80,9 @@ function ingest(check: (kit: Kit) => void) {
           helpers.cold(marbles).pipe(
             mergeMap((letter) => {
               const body = bodies[letter] ?? view(letter)
-              const reply$ = route?.handle({ body, bytes: 99, headers: {}, rawHeaders: [], query: {}, correlationId: letter }) ?? EMPTY
+              const reply$ =
+                route?.handle({ body, bytes: 99, headers: {}, rawHeaders: [], query: {}, correlationId: letter }) ??
+                EMPTY
               return reply$.pipe(map(({ status }) => `${letter}${status}`))
             }, 100),
           ),

@@ -211,14 +211,17 @@ describe('cloudEvents.encode', () => {
     'writes one JSON text',
     marbles(({ operator, records, expectObservable, expectSubscriptions }) => {
       const source = records<CloudEventInput>('abcd|', {
-        a: testRecord({ ...full, data: { n: [1, 'ü'] } } as CloudEventInput, {
-          headers: [
-            { kept: '1' },
-            ...ceHeaders({ id: 'old' }, 'text/plain'),
-            { 'Content-Type': 'old' },
-            { CE_Source: 'old' },
-          ],
-        }),
+        a: testRecord(
+          { ...full, data: { n: [1, 'ü'] } },
+          {
+            headers: [
+              { kept: '1' },
+              ...ceHeaders({ id: 'old' }, 'text/plain'),
+              { 'Content-Type': 'old' },
+              { CE_Source: 'old' },
+            ],
+          },
+        ),
         b: { id: '1', source: '/tests', type: 'test' },
         c: { ...least, data: Buffer.from([1, 255]) },
         d: { ...least, datacontenttype: 'text/xml', data: '<a b="c"/>' },

@@ -47,7 +47,8 @@ function source(run: (kit: Kit) => void, options: object = {}) {
       task,
       route,
       end: () => lifetime?.unsubscribe(),
-      post: (body, more) => route.handle({ body, bytes: 10, headers: {}, rawHeaders: [], query: {}, correlationId: 'c1', ...more }),
+      post: (body, more) =>
+        route.handle({ body, bytes: 10, headers: {}, rawHeaders: [], query: {}, correlationId: 'c1', ...more }),
       epoch: ({ room = 100, cut$ = NEVER } = {}) => {
         let left = room
         return { number: 1, room: () => left, take: (records) => void (left -= records), cut$ }

@@ -21,7 +21,7 @@ const nameOfExtension = fc
 const integer = fc.integer().map((each) => each + 0)
 const extensions = fc.dictionary(nameOfExtension, fc.oneof(text, fc.boolean(), integer), { noNullPrototype: true })
 const plainJson = fc
-  .jsonValue({ maxDepth: 5, noUnicodeString: false } as object)
+  .jsonValue({ maxDepth: 5, noUnicodeString: false })
   .map((value) => JSON.parse(JSON.stringify(value)) as unknown)
 const data = fc.oneof(
   plainJson.map((value) => ({ data: value, datacontenttype: 'application/vnd.x+json' })),
@@ -43,7 +43,7 @@ const event = fc
     },
     { requiredKeys: ['id', 'source', 'specversion', 'type', 'extensions'], noNullPrototype: true },
   )
-  .chain((attributes) => data.map((more) => ({ ...attributes, ...more }) as CloudEvent))
+  .chain((attributes) => data.map((more) => ({ ...attributes, ...more })))
 
 const written = (given: unknown, mode: 'structured' | 'binary', form: 'parsed' | 'raw' = 'parsed') =>
   new EventWriter({ mode, data: form, depth: 100 }).write(given)

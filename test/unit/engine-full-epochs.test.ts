@@ -43,7 +43,9 @@ describe('the record that fills an epoch is in it', () => {
     const declared = flow(posted, rx(tap((value: number) => seen.push(value))), consoleSink())
     run(declared.with({ epoch: { maxRecords: 4 } }), (route) => {
       for (const body of [[1, 2], [3, 4], 5, [6, 7, 8, 9, 10]]) {
-        answered(route?.handle({ body, bytes: 10, headers: {}, rawHeaders: [], query: {}, correlationId: 'c' }) ?? NEVER)
+        answered(
+          route?.handle({ body, bytes: 10, headers: {}, rawHeaders: [], query: {}, correlationId: 'c' }) ?? NEVER,
+        )
       }
     })
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])

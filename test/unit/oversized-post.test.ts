@@ -32,7 +32,9 @@ test('one client with events that are too large does not stop the flow', { timeo
     const body = { text }
     const bytes = JSON.stringify(body).length
     expect(bytes).toBeLessThan(1_048_576)
-    return firstValueFrom(routes[0]!.handle({ body, bytes, headers: {}, rawHeaders: [], query: {}, correlationId: 'c' }))
+    return firstValueFrom(
+      routes[0]!.handle({ body, bytes, headers: {}, rawHeaders: [], query: {}, correlationId: 'c' }),
+    )
   }
   const statuses: number[] = []
   statuses.push((await post('fine')).status)
