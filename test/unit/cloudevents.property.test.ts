@@ -29,7 +29,7 @@ const data = fc.oneof(
   fc.uint8Array().map((bytes) => ({ data: Buffer.from(bytes), datacontenttype: 'application/octet-stream' })),
   fc.constant({}),
 )
-const event = fc
+const event: fc.Arbitrary<CloudEvent> = fc
   .record(
     {
       id: filled,

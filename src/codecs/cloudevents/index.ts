@@ -17,7 +17,7 @@
  */
 export { type DataOptions, dataOptions } from './data.js'
 export { CloudEventError, type CloudEventFault } from './error.js'
-export type { CloudEvent, CloudEventInput, Extension, RawData } from './event.js'
+export type { CloudEvent, CloudEventInput, RawData } from './event.js'
 export { isEventHeader, kafkaHeaders } from './headers.js'
 export { httpHeaders } from './http-headers.js'
 export { type Batched, isUnknownFormat, type Member, MessageReader } from './message.js'
