@@ -232,7 +232,14 @@ describe.skipIf(missing !== undefined)(`rows that PostgreSQL refuses${because}`,
     const { engine } = runningEngine(topology, undefined, { http: { serve } })
     const route = await firstValueFrom(served)
     const post = (id: number) => {
-      const request = { body: { id, value: id % 10 }, bytes: 20, headers: {}, rawHeaders: [], query: {}, correlationId: `c${id}` }
+      const request = {
+        body: { id, value: id % 10 },
+        bytes: 20,
+        headers: {},
+        rawHeaders: [],
+        query: {},
+        correlationId: `c${id}`,
+      }
       return firstValueFrom(route.handle(request)).then(({ status }) => status)
     }
     const answers = await Promise.all(Array.from({ length: 40 }, (_, id) => post(id)))
