@@ -3,6 +3,7 @@ import { accessSync, constants, linkSync, mkdirSync, readdirSync, readFileSync, 
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export const isRoot = process.getuid?.() === 0
 const isRequired = process.env['WEIR_TEST_SERVERS'] === 'required'
@@ -119,6 +120,17 @@ export function exclusively<T>(name: string, work: () => T): T {
   while (!takeLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
   try {
     return work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+/** The same for work that takes so long that others of this process have to go on meanwhile. */
+export async function exclusive<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const lock = join(tmpdir(), `weir-${name}.lock`)
+  while (!takeLock(lock)) await sleep(100)
+  try {
+    return await work()
   } finally {
     rmSync(lock, { force: true })
   }

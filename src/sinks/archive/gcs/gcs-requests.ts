@@ -1,0 +1,234 @@
+import type * as sdk from '@google-cloud/storage'
+import { EMPTY, type Observable, of } from 'rxjs'
+import type { Clock } from '../../../model/index.js'
+import { loadPeer } from '../../../model/optional-peer.js'
+import { Asking } from '../asking.js'
+import type { BlobEntry, ByteRange } from '../blob-store.js'
+import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
+import { pageItems, partBytes } from '../store-shape.js'
+import { GcsError, gcsFault } from './faults.js'
+import type { GcsOptions } from './options.js'
+
+const usualEndpoint = 'https://storage.googleapis.com'
+const listed = 'items(name,size),nextPageToken'
+
+interface Listed {
+  readonly items?: readonly { readonly name: string; readonly size: string }[]
+  readonly nextPageToken?: string
+}
+
+/**
+ * A bucket of Google's. The client finds the credentials; what is asked goes by `fetch`, in the JSON interface: the client
+ * has no way to end a request, and repeats some by itself.
+ */
+export class GcsRequests implements BlobRequests {
+  readonly address: string
+  readonly partBytes = partBytes
+  private readonly ask: Asking
+  private readonly root: string
+  private readonly api: GcsApi
+
+  constructor(options: GcsOptions, clock: Clock) {
+    const { bucket, prefix, requestTimeout } = options
+    this.root = prefix === '' ? '' : `${prefix}/`
+    this.address = prefix === '' ? `gs://${bucket}` : `gs://${bucket}/${prefix}`
+    this.ask = new Asking({ address: this.address, timeoutMs: requestTimeout, clock, fault: gcsFault })
+    this.api = new GcsApi(options, this.address)
+  }
+
+  put(name: string, body: Uint8Array): Observable<never> {
+    return this.ask.done('writing', name, (signal) =>
+      this.api.call('POST', this.api.uploadUrl('media', this.root + name), { body, signal }),
+    )
+  }
+
+  begin(name: string): Observable<Upload> {
+    return this.ask.one('writing', name, async (signal) => {
+      const begun = await this.api.call('POST', this.api.uploadUrl('resumable', this.root + name), { signal })
+      return new GcsUpload(this.ask, this.api, name, begun.headers.get('location') ?? '')
+    })
+  }
+
+  stat(name: string): Observable<number> {
+    return this.ask.many('looking at', name, async (signal) => {
+      try {
+        const found = await this.api.call('GET', this.api.objectUrl(this.root + name, { fields: 'size' }), { signal })
+        return [Number(((await found.json()) as { size: string }).size)]
+      } catch (error) {
+        if (gcsFault('', error).kind === 'WEIR_BLOB_MISSING') return []
+        throw error
+      }
+    })
+  }
+
+  read(name: string, { from, to }: ByteRange): Observable<Uint8Array> {
+    return this.ask.bytes('reading', name, async (signal) => {
+      const headers = { range: `bytes=${from}-${to - 1}` }
+      const found = await this.api.call('GET', this.api.objectUrl(this.root + name, { alt: 'media' }), {
+        headers,
+        signal,
+      })
+      return (found.body ?? []) as AsyncIterable<Uint8Array>
+    })
+  }
+
+  list(prefix: string, from?: string): Observable<Page<BlobEntry>> {
+    return this.ask.one('listing', prefix, async (signal) => {
+      const more = from === undefined ? {} : { pageToken: from }
+      const url = this.api.bucketUrl({
+        prefix: this.root + prefix,
+        fields: listed,
+        maxResults: String(pageItems),
+        ...more,
+      })
+      const { items = [], nextPageToken } = (await (await this.api.call('GET', url, { signal })).json()) as Listed
+      return {
+        items: items.map(({ name, size }) => ({ name: name.slice(this.root.length), bytes: Number(size) })),
+        next: nextPageToken,
+      }
+    })
+  }
+
+  remove(name: string): Observable<never> {
+    return this.ask.done('removing', name, async (signal) => {
+      try {
+        await this.api.call('DELETE', this.api.objectUrl(this.root + name), { signal })
+      } catch (error) {
+        if (gcsFault('', error).kind !== 'WEIR_BLOB_MISSING') throw error
+      }
+    })
+  }
+
+  /** Google throws uploads away by itself that did not end within a week, and lists none. */
+  unfinished(): Observable<Page<Unfinished>> {
+    return of({ items: [] })
+  }
+
+  close(): Observable<never> {
+    return EMPTY
+  }
+}
+
+/** Its parts must come in order, each beginning where the store says that the one before has ended. */
+class GcsUpload implements Upload {
+  constructor(
+    private readonly ask: Asking,
+    private readonly api: GcsApi,
+    private readonly name: string,
+    private readonly session: string,
+  ) {}
+
+  part(index: number, bytes: Uint8Array): Observable<never> {
+    return this.ask.done('writing', this.name, (signal) => this.put(index * partBytes, bytes, '*', signal))
+  }
+
+  complete(index: number, bytes: Uint8Array): Observable<never> {
+    const start = index * partBytes
+    return this.ask.done('writing', this.name, (signal) => this.put(start, bytes, String(start + bytes.length), signal))
+  }
+
+  abort(): Observable<never> {
+    return this.ask.done('giving up', this.name, async (signal) => {
+      try {
+        await this.api.call('DELETE', this.session, { signal })
+      } catch (error) {
+        // 499 says that it is done.
+        if (!(error instanceof GcsError) || ![404, 410, 499].includes(error.status)) throw error
+      }
+    })
+  }
+
+  /** The store may keep the first of the bytes only, and passes over those that it has. */
+  private async put(start: number, bytes: Uint8Array, total: string, signal: AbortSignal): Promise<void> {
+    const end = start + bytes.length
+    for (let at = start; at < end; ) {
+      const headers = { 'content-range': `bytes ${at}-${end - 1}/${total}` }
+      const answer = await this.api.call('PUT', this.session, { body: bytes.subarray(at - start), headers, signal })
+      if (answer.status !== 308) return
+      const kept = Number(/-(\d+)$/.exec(answer.headers.get('range') ?? '')?.[1] ?? -1) + 1
+      if (kept <= at) throw new GcsError(`it has kept only ${kept} bytes`, 503, '', null)
+      at = kept
+    }
+  }
+}
+
+interface Call {
+  readonly body?: Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+class GcsApi {
+  private storage: sdk.Storage | undefined
+
+  constructor(
+    private readonly options: GcsOptions,
+    private readonly address: string,
+  ) {}
+
+  /** Errors: `GcsError`, and those of `fetch` and of the credentials. */
+  async call(method: string, url: string, { body, headers = {}, signal }: Call): Promise<Response> {
+    const authorization = await this.authorization()
+    // A 308 is no redirect here.
+    const answer = await fetch(url, {
+      method,
+      headers: { ...headers, ...authorization },
+      signal,
+      redirect: 'manual',
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+    })
+    if (answer.ok || answer.status === 308) {
+      // What nobody reads would hold the connection.
+      if (method !== 'GET') await answer.arrayBuffer()
+      return answer
+    }
+    throw errorOf(answer.status, await answer.text(), answer.headers.get('retry-after'))
+  }
+
+  uploadUrl(uploadType: string, name: string): string {
+    return this.url('upload/storage', '', { uploadType, name, ifGenerationMatch: '0' })
+  }
+
+  objectUrl(name: string, query: Readonly<Record<string, string>> = {}): string {
+    return this.url('storage', `/${encodeURIComponent(name)}`, query)
+  }
+
+  bucketUrl(query: Readonly<Record<string, string>>): string {
+    return this.url('storage', '', query)
+  }
+
+  private url(service: string, object: string, query: Readonly<Record<string, string>>): string {
+    const { endpoint = usualEndpoint, bucket } = this.options
+    const base = endpoint.replace(/\/$/, '')
+    return `${base}/${service}/v1/b/${encodeURIComponent(bucket)}/o${object}?${new URLSearchParams(query).toString()}`
+  }
+
+  private async authorization(): Promise<Readonly<Record<string, string>>> {
+    const { endpoint, keyFile } = this.options
+    if (this.storage === undefined) {
+      const { Storage } = loadPeer<typeof sdk>('@google-cloud/storage', this.address)
+      this.storage = new Storage(keyFile === undefined ? {} : { keyFilename: keyFile })
+    }
+    if (endpoint !== undefined) return {}
+    const token = await this.storage.authClient.getAccessToken()
+    return { authorization: `Bearer ${token}` }
+  }
+}
+
+interface ErrorBody {
+  readonly error?: { readonly message?: string; readonly errors?: readonly { readonly reason?: string }[] }
+}
+
+/** What is in front of a store may answer with anything. */
+function errorOf(status: number, text: string, retryAfter: string | null): GcsError {
+  const { message, errors } = parsed(text).error ?? {}
+  return new GcsError(message ?? text.slice(0, 200), status, errors?.[0]?.reason ?? '', retryAfter)
+}
+
+function parsed(text: string): ErrorBody {
+  try {
+    return JSON.parse(text) as ErrorBody
+  } catch {
+    return {}
+  }
+}

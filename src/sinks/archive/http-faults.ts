@@ -1,0 +1,59 @@
+import { messageOf, stackOf } from '../../model/index.js'
+import { BlobFault, type BlobFaultCode } from './blob-fault.js'
+
+/** What a store has answered with, as far as its client tells. */
+export interface Answer {
+  /** Undefined when there was none. */
+  readonly status: number | undefined
+  /** What the store calls its error; '' when it has no name. */
+  readonly name: string
+  readonly message: string
+  readonly retryAfter?: string | null | undefined
+}
+
+/** What one kind of store answers with that its status alone does not tell, and what to do about it. */
+export type KnownAnswers = Readonly<Record<string, readonly [BlobFaultCode, hint?: string] | undefined>>
+
+const statuses: Readonly<Record<number, readonly [BlobFaultCode, hint?: string] | undefined>> = {
+  401: ['WEIR_BLOB_REFUSED', 'Check the credentials.'],
+  403: ['WEIR_BLOB_REFUSED', 'Check the credentials, and grant them the right to read, write and list there.'],
+  404: ['WEIR_BLOB_MISSING'],
+  408: ['WEIR_BLOB_UNREACHABLE'],
+  410: ['WEIR_BLOB_MISSING'],
+  412: ['WEIR_BLOB_CONFLICT'],
+  425: ['WEIR_BLOB_UNREACHABLE'],
+  429: ['WEIR_BLOB_UNREACHABLE'],
+  501: ['WEIR_BLOB_REFUSED', 'The store lacks what Weir needs of it: to create a file only where there is none.'],
+}
+
+/** The longest that a store may ask to be left alone, s. */
+const longestRetryAfter = 600
+
+/**
+ * What failed in doing something. What passes by itself is no answer, one of a server in trouble, and too many requests;
+ * of anything else that a store says no to it is somebody else who has to do something.
+ */
+export function httpFault(doing: string, error: unknown, answer: Answer, known: KnownAnswers): BlobFault {
+  const { status, name, message } = answer
+  const passes = status === undefined || status >= 500 || status < 400
+  const [kind, hint] = known[name] ?? statuses[status ?? 0] ?? [passes ? 'WEIR_BLOB_UNREACHABLE' : 'WEIR_BLOB_REFUSED']
+  const what = [status, name].filter(Boolean).join(' ')
+  const text = message === '' || message === name ? '' : message
+  return new BlobFault(kind, `${doing}: ${[what, text].filter(Boolean).join(': ') || messageOf(error)}`, {
+    cause: withoutRequest(error),
+    retryAfterMs: retryAfterMs(answer.retryAfter),
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+/** What clients throw holds their whole request, with signatures and tokens. */
+function withoutRequest(error: unknown): Error {
+  const cause = new Error(messageOf(error))
+  cause.stack = stackOf(error)
+  return cause
+}
+
+/** In seconds: stores that say anything say it so. */
+function retryAfterMs(header: string | null | undefined): number {
+  return /^\d+$/.test(header ?? '') ? Math.min(longestRetryAfter, Number(header)) * 1_000 : 0
+}

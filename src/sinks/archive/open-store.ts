@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { AzureRequests } from './azure/azure-requests.js'
+import { azureOptions } from './azure/options.js'
+import type { BlobStore } from './blob-store.js'
+import { Blobs } from './blobs.js'
+import { FileRequests } from './file/file-requests.js'
+import { fileOptions } from './file/options.js'
+import { GcsRequests } from './gcs/gcs-requests.js'
+import { gcsOptions } from './gcs/options.js'
+import type { BlobRequests } from './requests.js'
+import { type ResilienceContext, Resilient } from './resilient.js'
+import { s3Options } from './s3/options.js'
+import { S3Requests } from './s3/s3-requests.js'
+
+/** Where files go, and how to get there. */
+export const storeOptions = z.discriminatedUnion('backend', [fileOptions, s3Options, azureOptions, gcsOptions])
+
+export type StoreOptions = z.output<typeof storeOptions>
+
+/** Opens a store. Nothing is asked of it before there is something to do; its client is loaded then, too. */
+export function openStore(options: StoreOptions, context: ResilienceContext): BlobStore {
+  return new Blobs(new Resilient(requestsOf(options, context), context))
+}
+
+function requestsOf(options: StoreOptions, { clock }: ResilienceContext): BlobRequests {
+  switch (options.backend) {
+    case 'file':
+      return new FileRequests(options, clock)
+    case 's3':
+      return new S3Requests(options, clock)
+    case 'azure':
+      return new AzureRequests(options, clock)
+    case 'gcs':
+      return new GcsRequests(options, clock)
+  }
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod'
+import { clientDuration } from '../../model/index.js'
+
+/** What every store may be told. */
+export const storeShape = {
+  requestTimeout: clientDuration
+    .refine((ms) => ms >= 1, "expected '1ms' or more")
+    .default(60_000)
+    .describe('How long one request may take (a part of a file has up to 8 MiB); then it is given up and tried again.'),
+}
+
+/** What the stores that are not on this machine have in common. */
+export const prefix = z
+  .string()
+  .regex(/^([^/]+(\/[^/]+)*)?$/, 'expected folders such as `archive/events`, with no / at either end')
+  .default('')
+  .describe('The folder that the files go to.')
+
+/** A part of a file, in bytes. Google wants multiples of 256 KiB, S3 5 MiB at least, and no more than 10,000. */
+export const partBytes = 8 * 1_024 * 1_024
+
+/** How many files are listed by one request: as many as S3 lists. */
+export const pageItems = 1_000
