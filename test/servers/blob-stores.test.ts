@@ -1,31 +1,38 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { BlobServiceClient } from '@azure/storage-blob'
 import { describe } from 'vitest'
-import { silentLogger } from '../../src/model/index.js'
 import type { BlobStore } from '../../src/sinks/archive/blob-store.js'
 import { openStore, storeOptions } from '../../src/sinks/archive/open-store.js'
+import { type HinderedStore, hindrances, type Way } from '../contracts/blob-faults.contract.js'
 import { done, type StoreUnderTest, storeContract } from '../contracts/blob-stores.contract.js'
 import { hastyClock } from '../support/hasty-clock.js'
+import { listLog } from '../support/list-log.js'
 import { azureAccount, BlobServer, installMs, missingBlobServers, s3Account } from './blob-servers.js'
+import { type Fault, FaultProxy, saying } from './fault-proxy.js'
 
 const missing = await missingBlobServers()
 
-export const clock = hastyClock(20)
+const hurry = 20
+const clock = hastyClock(hurry)
 const mebibyte = 1_024 * 1_024
-
-const open = (options: object) => openStore(storeOptions.parse(options), { clock, log: silentLogger })
+const xml = { 'content-type': 'application/xml' }
+const askingForTime = { 'retry-after': '10' }
 
 storeContract(
   'files',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'weir-blobs-'))
-    return keeping({
+    const places = new Places(listLog())
+    return Promise.resolve<StoreUnderTest>({
       partBytes: mebibyte,
-      open: (place) => open({ backend: 'file', path: join(folder, place) }),
-      close: async () => rmSync(folder, { recursive: true }),
+      open: () => places.open({ backend: 'file', path: join(folder, places.name) }),
+      reset: () => places.reset(),
+      close: async () => {
+        await places.reset()
+        rmSync(folder, { recursive: true })
+      },
     })
   },
   10_000,
@@ -36,13 +43,23 @@ describe.skipIf(missing !== undefined)(`real stores${missing === undefined ? '' 
     'S3',
     async () => {
       const server = await BlobServer.s3(s3Account)
-      return keeping({
-        partBytes: 8 * mebibyte,
-        open: (prefix) => open({ backend: 's3', ...s3Account, region: 'us-east-1', endpoint: server.url, prefix }),
-        close: () => server.close(),
+      const options = { backend: 's3', ...s3Account, region: 'us-east-1' }
+      const saysNo = (status: number, code: string, headers = {}) =>
+        saying(status, `<Error><Code>${code}</Code><Message>no</Message></Error>`, { ...xml, ...headers })
+      return hindered(server, {
+        optionsOf: (endpoint, prefix) => ({ ...options, endpoint, prefix }),
+        missing: (endpoint, bucket) => ({ ...options, endpoint, bucket }),
+        make: (bucket) => mkdirSync(join(server.directory, 'data', bucket)),
+        stranger: (endpoint) => ({ ...options, endpoint, secretAccessKey: 'another' }),
+        busy: saysNo(500, 'InternalError'),
+        throttled: saysNo(503, 'SlowDown', askingForTime),
+        denied: saysNo(403, 'AccessDenied'),
+        takesPartsTwice: true,
+        isSwept: true,
       })
     },
     installMs,
+    hindrances,
   )
 
   storeContract(
@@ -50,57 +67,129 @@ describe.skipIf(missing !== undefined)(`real stores${missing === undefined ? '' 
     async () => {
       const server = await BlobServer.azure()
       const { name, key } = azureAccount
-      const connectionString = `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${key};BlobEndpoint=${server.url}/${name};`
-      await BlobServiceClient.fromConnectionString(connectionString).getContainerClient('archive').create()
-      return keeping({
-        partBytes: 8 * mebibyte,
-        open: (prefix) => open({ backend: 'azure', container: 'archive', connectionString, prefix }),
-        close: () => server.close(),
+      const login = (url: string, accountKey = key) =>
+        `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${accountKey};BlobEndpoint=${url}/${name};`
+      const containerOf = (container: string) =>
+        BlobServiceClient.fromConnectionString(login(server.url)).getContainerClient(container)
+      await containerOf('archive').create()
+      const optionsOf = (url: string, prefix: string, container = 'archive', accountKey = key) => {
+        return { backend: 'azure', container, prefix, connectionString: login(url, accountKey) }
+      }
+      const saysNo = (status: number, code: string, headers = {}) =>
+        saying(
+          status,
+          `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>no</Message></Error>`,
+          {
+            ...xml,
+            'x-ms-error-code': code,
+            ...headers,
+          },
+        )
+      return hindered(server, {
+        optionsOf,
+        missing: (url, container) => optionsOf(url, '', container),
+        make: (container) => containerOf(container).create(),
+        stranger: (url) => optionsOf(url, '', 'archive', Buffer.from('another').toString('base64')),
+        busy: saysNo(500, 'InternalError'),
+        throttled: saysNo(503, 'ServerBusy', askingForTime),
+        denied: saysNo(403, 'AuthorizationPermissionMismatch'),
+        takesPartsTwice: true,
+        isSwept: false,
       })
     },
     installMs,
+    hindrances,
   )
 
   storeContract(
     'Google Cloud Storage',
     async () => {
       const server = await BlobServer.gcs()
-      await fetch(`${server.url}/storage/v1/b`, { method: 'POST', body: '{"name":"archive"}' })
-      return keeping({
-        partBytes: 8 * mebibyte,
-        open: (prefix) => open({ backend: 'gcs', bucket: 'archive', endpoint: server.url, prefix }),
-        close: () => server.close(),
+      const make = (bucket: string) =>
+        fetch(`${server.url}/storage/v1/b`, { method: 'POST', body: JSON.stringify({ name: bucket }) })
+      await make('archive')
+      const saysNo = (status: number, message: string, headers = {}) =>
+        saying(
+          status,
+          JSON.stringify({ error: { code: status, message, errors: [{ reason: 'no', message }] } }),
+          headers,
+        )
+      return hindered(server, {
+        optionsOf: (endpoint, prefix) => ({ backend: 'gcs', bucket: 'archive', endpoint, prefix }),
+        missing: (endpoint, bucket) => ({ backend: 'gcs', bucket, endpoint }),
+        make,
+        busy: saysNo(503, 'We encountered an internal error. Please try again.'),
+        throttled: saysNo(429, 'The object exceeded the rate limit', askingForTime),
+        denied: saysNo(403, 'weir does not have storage.objects.create access'),
+        takesPartsTwice: false,
+        isSwept: false,
       })
     },
     installMs,
+    hindrances,
   )
 })
 
-interface Parts {
-  readonly partBytes: number
-  open(place: string): BlobStore
-  close(): Promise<void>
+/** What differs from store to store. */
+interface Parts extends Pick<HinderedStore, 'busy' | 'throttled' | 'denied' | 'takesPartsTwice' | 'isSwept'> {
+  optionsOf(url: string, prefix: string): object
+  missing(url: string, bucket: string): object
+  make(bucket: string): unknown
+  stranger?(url: string): object
+  readonly denied: Fault
 }
 
-/** Goes to another place with each test, and closes what was opened. */
-function keeping({ partBytes, open, close }: Parts): StoreUnderTest {
-  let tests = 0
-  let opened: BlobStore | undefined
-  const release = async () => {
-    const store = opened
-    opened = undefined
-    if (store !== undefined) await done(store.close())
-  }
+async function hindered(server: BlobServer, parts: Parts): Promise<HinderedStore> {
+  const { optionsOf, missing, make, stranger, ...rest } = parts
+  const proxy = await FaultProxy.start(server.port)
+  const log = listLog()
+  const places = new Places(log)
   return {
-    partBytes,
-    open: () => (opened ??= open(`test-${tests}`)),
+    ...rest,
+    proxy,
+    log,
+    partBytes: 8 * mebibyte,
+    open: () => places.open(optionsOf(server.url, places.name)),
+    through: (way) => places.open(optionsOf(proxy.url, places.name), way),
+    missing: (way) => places.open(missing(server.url, `missing-${places.name}`), way),
+    make: async () => make(`missing-${places.name}`),
+    ...(stranger === undefined ? {} : { stranger: (way?: Way) => places.open(stranger(server.url), way) }),
     reset: async () => {
-      await release()
-      tests++
+      await places.reset()
+      proxy.reset()
     },
     close: async () => {
-      await release()
-      await close()
+      await places.reset()
+      await proxy.close()
+      await server.close()
     },
+  }
+}
+
+/** Another place with each test, and the stores that were opened for it. */
+class Places {
+  private tests = 0
+  private opened: BlobStore[] = []
+
+  constructor(private readonly log: ReturnType<typeof listLog>) {}
+
+  get name(): string {
+    return `test-${this.tests}`
+  }
+
+  /** Deadlines are as far away as ever, but for those that are about to be met: a busy machine is slow. */
+  open(options: object, { patienceMs, requestTimeout = 60_000 * hurry }: Way = {}): BlobStore {
+    const parsed = storeOptions.parse({ ...options, requestTimeout })
+    const store = openStore(parsed, { clock, log: this.log, ...(patienceMs === undefined ? {} : { patienceMs }) })
+    this.opened.push(store)
+    return store
+  }
+
+  async reset(): Promise<void> {
+    const opened = this.opened
+    this.opened = []
+    await Promise.all(opened.map((store) => done(store.close())))
+    this.log.lines.length = 0
+    this.tests++
   }
 }

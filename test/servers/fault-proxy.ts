@@ -1,5 +1,6 @@
+import { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What becomes of one request, in place of being passed on. */
@@ -32,8 +33,11 @@ interface Rule {
 export class FaultProxy {
   /** What was asked, as `PUT /bucket/name?query`. */
   readonly requests: string[] = []
+  /** Emits `met` with each request that meets a fault. */
+  readonly meetings = new EventEmitter<{ met: [IncomingMessage] }>()
+  /** How many have. */
+  met = 0
   private readonly rules: Rule[] = []
-  private readonly sockets = new Set<Socket>()
 
   private constructor(
     private readonly server: Server,
@@ -44,10 +48,6 @@ export class FaultProxy {
   static async start(target: number): Promise<FaultProxy> {
     const server = createServer((asked, answer) => void proxy.handle(asked, answer))
     const proxy = new FaultProxy(server, target)
-    server.on('connection', (socket) => {
-      proxy.sockets.add(socket)
-      socket.once('close', () => proxy.sockets.delete(socket))
-    })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return proxy
   }
@@ -60,11 +60,6 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** How many connections clients have open. */
-  get connections(): number {
-    return this.sockets.size
-  }
-
   /** Has the next requests of that kind meet a fault. */
   meet(fault: Fault, times = 1, when: Rule['when'] = () => true): void {
     this.rules.push({ when, fault, times })
@@ -74,6 +69,7 @@ export class FaultProxy {
   reset(): void {
     this.rules.length = 0
     this.requests.length = 0
+    this.met = 0
   }
 
   async close(): Promise<void> {
@@ -84,7 +80,11 @@ export class FaultProxy {
   private async handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     this.requests.push(`${asked.method} ${asked.url}`)
     const rule = this.rules.find(({ when, times }) => times > 0 && when(asked))
-    if (rule !== undefined) rule.times--
+    if (rule !== undefined) {
+      rule.times--
+      this.met++
+      this.meetings.emit('met', asked)
+    }
     try {
       await (rule?.fault ?? forward)(this.exchange(asked, answer))
     } catch {

@@ -12,7 +12,10 @@ const known: KnownAnswers = {
   NoAuthenticationInformation: ['WEIR_BLOB_REFUSED', checkKey],
   CredentialUnavailableError: ['WEIR_BLOB_REFUSED', checkKey],
   AuthenticationError: ['WEIR_BLOB_REFUSED', checkKey],
-  AuthorizationFailure: ['WEIR_BLOB_REFUSED', 'Let this address through the firewall of the account.'],
+  AuthorizationFailure: [
+    'WEIR_BLOB_REFUSED',
+    `${checkKey} The firewall of the account may keep this address out, too.`,
+  ],
   AuthorizationPermissionMismatch: ['WEIR_BLOB_REFUSED', 'Grant the role Storage Blob Data Contributor.'],
   AccountIsDisabled: ['WEIR_BLOB_REFUSED', 'Enable the account.'],
   BlobNotFound: ['WEIR_BLOB_MISSING'],

@@ -28,9 +28,9 @@ const known: KnownAnswers = {
 /** Sorts what `fetch`, the client's credentials and the answers give. */
 export function gcsFault(doing: string, error: unknown): BlobFault {
   if (error instanceof GcsError) {
-    const { status, message, retryAfter } = error
+    const { status, message, reason, retryAfter } = error
     const isBucket = status === 404 && /bucket/i.test(message)
-    return httpFault(doing, error, { status, name: isBucket ? 'noBucket' : error.reason, message, retryAfter }, known)
+    return httpFault(doing, error, { status, name: isBucket ? 'noBucket' : reason, message, retryAfter }, known)
   }
   // `fetch` itself only says that it failed.
   const { cause = error } = error as { readonly cause?: unknown }

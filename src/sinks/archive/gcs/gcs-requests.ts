@@ -38,13 +38,13 @@ export class GcsRequests implements BlobRequests {
 
   put(name: string, body: Uint8Array): Observable<never> {
     return this.ask.done('writing', name, (signal) =>
-      this.api.call('POST', this.api.uploadUrl('media', this.root + name), { body, signal }),
+      this.api.callBucket('POST', this.api.uploadUrl('media', this.root + name), { body, signal }),
     )
   }
 
   begin(name: string): Observable<Upload> {
     return this.ask.one('writing', name, async (signal) => {
-      const begun = await this.api.call('POST', this.api.uploadUrl('resumable', this.root + name), { signal })
+      const begun = await this.api.callBucket('POST', this.api.uploadUrl('resumable', this.root + name), { signal })
       return new GcsUpload(this.ask, this.api, name, begun.headers.get('location') ?? '')
     })
   }
@@ -81,7 +81,7 @@ export class GcsRequests implements BlobRequests {
         maxResults: String(pageItems),
         ...more,
       })
-      const { items = [], nextPageToken } = (await (await this.api.call('GET', url, { signal })).json()) as Listed
+      const { items = [], nextPageToken } = (await (await this.api.callBucket('GET', url, { signal })).json()) as Listed
       return {
         items: items.map(({ name, size }) => ({ name: name.slice(this.root.length), bytes: Number(size) })),
         next: nextPageToken,
@@ -183,6 +183,16 @@ class GcsApi {
       return answer
     }
     throw errorOf(answer.status, await answer.text(), answer.headers.get('retry-after'))
+  }
+
+  /** The same for a URL that names no object that could be missing. */
+  async callBucket(method: string, url: string, call: Call): Promise<Response> {
+    try {
+      return await this.call(method, url, call)
+    } catch (error) {
+      if (!(error instanceof GcsError) || error.status !== 404) throw error
+      throw new GcsError(error.message, 404, 'noBucket', null)
+    }
   }
 
   uploadUrl(uploadType: string, name: string): string {
