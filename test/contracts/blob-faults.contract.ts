@@ -16,7 +16,8 @@ import {
   saying,
   slow,
 } from '../servers/fault-proxy.js'
-import { content, done, names, read, type StoreUnderTest, write, writing } from './blob-stores.contract.js'
+import { content } from '../support/content.js'
+import { done, names, read, type StoreUnderTest, write, writing } from './blob-stores.contract.js'
 
 export interface Way {
   /** How long a request is tried again, ms of a clock that is 20 times as fast as others. Default: for ever. */
@@ -41,8 +42,6 @@ export interface HinderedStore extends StoreUnderTest {
   readonly denied: Fault
   /** Whether the server passes over bytes of an upload that come a second time, as the real one does. */
   readonly takesPartsTwice: boolean
-  /** What was begun and never ended is listed, and can be thrown away. */
-  readonly isSwept: boolean
   /** What has just been logged. */
   readonly log: { readonly lines: string[] }
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   concat,
   defer,
@@ -10,28 +10,23 @@ import {
   reduce,
   toArray,
 } from 'rxjs'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { BlobEntry, BlobStore } from '../../src/sinks/archive/blob-store.js'
+import { BlobProcess } from '../support/blob-process.js'
+import { content } from '../support/content.js'
 
 /** A kind of store with a server behind it, as the contract sees it. */
 export interface StoreUnderTest {
+  /** How to get to the store that `open` opens. */
+  readonly options: object
+  /** Whether what was begun and never ended is listed, and can be thrown away. */
+  readonly isSwept: boolean
   /** A store of its own, in which nothing is yet; the same one again until the next `reset`. */
   open(): BlobStore
   reset(): Promise<void>
   /** Bytes that go up in this many parts. */
   readonly partBytes: number
   close(): Promise<void>
-}
-
-/** Bytes that are told from all others, always the same ones for a seed. */
-export function content(bytes: number, seed = 0): Buffer {
-  const block = createHash('sha512').update(String(seed)).digest()
-  const all = Buffer.alloc(bytes)
-  for (let at = 0; at < bytes; at += block.length) {
-    block.writeUInt32LE(at, 0)
-    block.copy(all, at)
-  }
-  return all
 }
 
 export const done = (work$: Observable<unknown>): Promise<unknown> => lastValueFrom(work$, { defaultValue: undefined })
@@ -251,4 +246,23 @@ function promises(kind: () => StoreUnderTest): void {
     await done(writer.abort())
     expect(await lastValueFrom(store.sweep(Date.now() + 60_000).pipe(toArray()))).toEqual([])
   })
+
+  test('a process that is killed in the middle of a file leaves nothing to see, and the next one writes it', async () => {
+    const bytes = kind().partBytes * 2 + 9
+    const { options: store, isSwept } = kind()
+    const killed = new BlobProcess({ store, name: 'a/file', bytes, until: kind().partBytes + 5 })
+    await vi.waitFor(() => expect(killed.said).toBe('written\n'), 15_000)
+    await killed.kill()
+    expect(await list(kind().open())).toEqual([])
+    const next = new BlobProcess({ store, name: 'a/file', bytes })
+    // It ends by itself: no connection keeps it.
+    await next.exited
+    expect(next.said).toBe('written\ncomplete\n')
+    expect((await read(kind().open(), 'a/file')).equals(content(bytes))).toBe(true)
+    const sweep = async (before: number) => lastValueFrom(kind().open().sweep(before).pipe(toArray()))
+    expect(await sweep(Date.now() - 3_600_000)).toEqual([])
+    expect((await sweep(Date.now() + 3_600_000)).length).toBe(isSwept ? 1 : 0)
+    expect(await sweep(Date.now() + 3_600_000)).toEqual([])
+    expect(await names(kind().open())).toEqual(['a/file'])
+  }, 40_000)
 }

@@ -27,7 +27,13 @@ storeContract(
     const places = new Places(listLog())
     return Promise.resolve<StoreUnderTest>({
       partBytes: mebibyte,
-      open: () => places.open({ backend: 'file', path: join(folder, places.name) }),
+      isSwept: true,
+      get options() {
+        return { backend: 'file', path: join(folder, places.name) }
+      },
+      open() {
+        return places.open(this.options)
+      },
       reset: () => places.reset(),
       close: async () => {
         await places.reset()
@@ -149,6 +155,9 @@ async function hindered(server: BlobServer, parts: Parts): Promise<HinderedStore
     proxy,
     log,
     partBytes: 8 * mebibyte,
+    get options() {
+      return optionsOf(server.url, places.name)
+    },
     open: () => places.open(optionsOf(server.url, places.name)),
     through: (way) => places.open(optionsOf(proxy.url, places.name), way),
     missing: (way) => places.open(missing(server.url, `missing-${places.name}`), way),

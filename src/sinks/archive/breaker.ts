@@ -67,7 +67,7 @@ export class Breaker {
   /** Emits once, when a request may go ahead. It has to say what became of it: `succeeded`, `failed` or `left`. */
   readonly admission$ = new Observable<Admitted>((output) => {
     this.waiting.add(output)
-    if (this.current.state === 'closed') admit(output, { isProbe: false })
+    if (this.current.state === 'closed') this.admit(output, { isProbe: false })
     else this.letOne()
     return () => this.waiting.delete(output)
   })
@@ -81,7 +81,7 @@ export class Breaker {
     this.timer?.unsubscribe()
     this.options.log.info(`${this.options.address} answers again; it failed since ${timeText(this.failingSince)}`)
     this.change({ state: 'closed' })
-    for (const output of [...this.waiting]) admit(output, { isProbe: false })
+    for (const output of [...this.waiting]) this.admit(output, { isProbe: false })
   }
 
   /** A refusal will not pass by itself, so that a single one is enough, and the longest pause. */
@@ -127,16 +127,18 @@ export class Breaker {
     const [next] = this.waiting
     if (next === undefined || this.current.state !== 'half-open' || this.isProbing) return
     this.isProbing = true
-    admit(next, { isProbe: true })
+    this.admit(next, { isProbe: true })
+  }
+
+  /** What it does may let others through, at once: it must not be among them. */
+  private admit(output: Subscriber<Admitted>, how: Admitted): void {
+    this.waiting.delete(output)
+    output.next(how)
+    output.complete()
   }
 
   private change(state: BreakerState): void {
     this.current = state
     for (const output of [...this.watching]) output.next(state)
   }
-}
-
-function admit(output: Subscriber<Admitted>, how: Admitted): void {
-  output.next(how)
-  output.complete()
 }

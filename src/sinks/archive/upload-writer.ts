@@ -84,6 +84,14 @@ export class UploadWriter implements BlobWriter {
     if (!(error instanceof BlobFault) || error.isPassing || error.kind === 'WEIR_BLOB_NAME')
       return throwError(() => error)
     const written = { bytes: this.totalBytes, digest: this.hash.copy().digest() }
-    return concat(sameContent(this.requests, this.name, written, error), this.abort().pipe(catchError(() => EMPTY)))
+    const gone$ = this.abort().pipe(catchError(() => EMPTY))
+    return concat(sameContent(this.requests, this.name, written, error), gone$).pipe(
+      catchError((fault: unknown) =>
+        concat(
+          gone$,
+          throwError(() => fault),
+        ),
+      ),
+    )
   }
 }
