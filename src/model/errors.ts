@@ -62,7 +62,11 @@ export const errorCodes = {
     'system',
     'A position lies beyond the end of its partition: records that were read are gone.',
   ],
-  WEIR_BLOB_UNREACHABLE: ['retry', 'system', 'A blob store can not be reached, is overloaded, or does not answer in time.'],
+  WEIR_BLOB_UNREACHABLE: [
+    'retry',
+    'system',
+    'A blob store can not be reached, is overloaded, or does not answer in time.',
+  ],
   WEIR_BLOB_REFUSED: [
     'retry',
     'system',

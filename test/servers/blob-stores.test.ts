@@ -161,7 +161,7 @@ async function hindered(server: BlobServer, parts: Parts): Promise<HinderedStore
     open: () => places.open(optionsOf(server.url, places.name)),
     through: (way) => places.open(optionsOf(proxy.url, places.name), way),
     missing: (way) => places.open(missing(server.url, `missing-${places.name}`), way),
-    make: async () => make(`missing-${places.name}`),
+    make: () => Promise.resolve(make(`missing-${places.name}`)),
     ...(stranger === undefined ? {} : { stranger: (way?: Way) => places.open(stranger(server.url), way) }),
     reset: async () => {
       await places.reset()

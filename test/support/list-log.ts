@@ -4,7 +4,7 @@ import type { Logger } from '../../src/model/index.js'
 export function listLog(): Logger & { readonly lines: string[] } {
   const lines: string[] = []
   const write = (level: string) => (fields: object | string, message?: string) =>
-    void lines.push(`${level}: ${message ?? String(fields)}`)
+    void lines.push(`${level}: ${typeof fields === 'string' ? fields : message}`)
   const log = {
     lines,
     debug: write('debug'),

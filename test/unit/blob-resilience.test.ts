@@ -1,6 +1,8 @@
-import { concat, defer, EMPTY, merge, NEVER, type Observable, throwError, timer } from 'rxjs'
+import { concat, defer, EMPTY, lastValueFrom, merge, NEVER, type Observable, throwError, timer } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { expect, test } from 'vitest'
+import { systemClock, WeirError } from '../../src/model/index.js'
+import { Asking } from '../../src/sinks/archive/asking.js'
 import { BlobFault, type BlobFaultCode } from '../../src/sinks/archive/blob-fault.js'
 import { Blobs } from '../../src/sinks/archive/blobs.js'
 import { Resilient } from '../../src/sinks/archive/resilient.js'
@@ -298,4 +300,15 @@ test('a piece is taken up to the bytes of a part, and more of it goes out at onc
     expect(memory.files.get('a')?.toString()).toBe('abcdefghijklm')
   })
   expect.assertions(3)
+})
+
+test('a client that is not installed is no fault of the store: it is told as it is, and not tried again', async () => {
+  const missing = new WeirError('WEIR_CONFIG_INVALID', 'loading a-client: it is not installed')
+  const fault = (doing: string) => new BlobFault('WEIR_BLOB_UNREACHABLE', doing)
+  const ask = new Asking({ address: 'memory:', timeoutMs: 1_000, clock: systemClock, fault })
+  const memory = new MemoryBlobs()
+  memory.meeting = () => ask.done('writing', 'a', () => Promise.reject(missing))
+  const store = new Blobs(new Resilient(memory, { clock: systemClock, log: listLog() }))
+  await expect(lastValueFrom(file(store, 'a'))).rejects.toBe(missing)
+  expect([memory.asked, store.state.state]).toEqual([['put'], 'closed'])
 })

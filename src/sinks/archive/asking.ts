@@ -1,6 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs'
-import type { Clock } from '../../model/index.js'
-import { BlobFault } from './blob-fault.js'
+import { type Clock, isWeirError } from '../../model/index.js'
+import type { BlobFault } from './blob-fault.js'
 
 export interface AskingOptions {
   readonly address: string
@@ -49,8 +49,8 @@ export class Asking {
 
   private abortable<T>(verb: string, name: string, work: Work<T>): Observable<T> {
     const { address, timeoutMs, clock, fault } = this.options
-    const faultOf = (error: unknown) =>
-      error instanceof BlobFault ? error : fault(`${verb} ${address}/${name}`, error)
+    // It may be of ours: a package that is not installed.
+    const faultOf = (error: unknown) => (isWeirError(error) ? error : fault(`${verb} ${address}/${name}`, error))
     return new Observable((output) => {
       const abort = new AbortController()
       const late = () => output.error(faultOf(new Error(`no answer within ${timeoutMs / 1_000} s`)))

@@ -34,6 +34,5 @@ export function gcsFault(doing: string, error: unknown): BlobFault {
   }
   // `fetch` itself only says that it failed.
   const { cause = error } = error as { readonly cause?: unknown }
-  const name = /credential/i.test(messageOf(cause)) ? 'noCredentials' : ''
-  return httpFault(doing, error, { status: undefined, name, message: messageOf(cause) }, known)
+  return httpFault(doing, error, { status: undefined, name: '', message: messageOf(cause) }, known)
 }

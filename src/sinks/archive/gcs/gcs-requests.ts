@@ -1,6 +1,6 @@
 import type * as sdk from '@google-cloud/storage'
 import { EMPTY, type Observable, of } from 'rxjs'
-import type { Clock } from '../../../model/index.js'
+import { type Clock, messageOf } from '../../../model/index.js'
 import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
@@ -215,14 +215,22 @@ class GcsApi {
 
   private async authorization(): Promise<Readonly<Record<string, string>>> {
     const { endpoint, keyFile } = this.options
-    if (this.storage === undefined) {
-      const { Storage } = loadPeer<typeof sdk>('@google-cloud/storage', this.address)
-      this.storage = new Storage(keyFile === undefined ? {} : { keyFilename: keyFile })
-    }
+    const { Storage } = loadPeer<typeof sdk>('@google-cloud/storage', this.address)
     if (endpoint !== undefined) return {}
-    const token = await this.storage.authClient.getAccessToken()
-    return { authorization: `Bearer ${token}` }
+    this.storage ??= new Storage(keyFile === undefined ? {} : { keyFilename: keyFile })
+    try {
+      return { authorization: `Bearer ${await this.storage.authClient.getAccessToken()}` }
+    } catch (error) {
+      throw credentialFault(error)
+    }
   }
+}
+
+/** Where there is no answer, or one of a server in trouble, it passes; all else is for somebody to mend. */
+function credentialFault(error: unknown): unknown {
+  const { code, status } = error as { readonly code?: unknown; readonly status?: unknown }
+  const isPassing = /^E[A-Z_]+$/.test(String(code)) && code !== 'ENOENT'
+  return isPassing || Number(status) >= 500 ? error : new GcsError(messageOf(error), 401, 'noCredentials', null)
 }
 
 interface ErrorBody {
