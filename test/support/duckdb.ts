@@ -6,7 +6,8 @@ import type { ReadRow } from './archive-rows.js'
 
 /** DuckDB, with a folder for files to read. */
 export class DuckDb {
-  readonly folder = mkdtempSync(join(tmpdir(), 'weir-parquet-'))
+  private readonly folder = mkdtempSync(join(tmpdir(), 'weir-parquet-'))
+  private files = 0
 
   private constructor(
     private readonly instance: DuckDBInstance,
@@ -18,9 +19,12 @@ export class DuckDb {
     return new DuckDb(instance, await instance.connect())
   }
 
-  /** Puts a file there. Returns its path. */
-  file(name: string, bytes: Uint8Array): string {
-    const path = join(this.folder, name)
+  /**
+   * Puts a file there. Returns its path, which no file had before: DuckDB remembers what it read of a file, and does not
+   * notice another one of the same size and second.
+   */
+  file(bytes: Uint8Array): string {
+    const path = join(this.folder, `${this.files++}.parquet`)
     writeFileSync(path, bytes)
     return path
   }
@@ -31,7 +35,7 @@ export class DuckDb {
   }
 
   /** All that lies in some files, in its order. */
-  async rows(pattern: string): Promise<ReadRow[]> {
+  async rows(...paths: string[]): Promise<ReadRow[]> {
     const rows = await this.query<Record<string, string>>(`
       SELECT * REPLACE (
         epoch_us(time)::VARCHAR AS time,
@@ -41,7 +45,7 @@ export class DuckDb {
         lower(hex(kafka_key)) AS kafka_key,
         to_json(list_transform(map_entries(extensions), lambda e: [e.key, e.value]))::VARCHAR AS extensions,
         to_json(list_transform(kafka_headers, lambda h: [h.name, lower(hex(h.value))]))::VARCHAR AS kafka_headers
-      ) FROM read_parquet('${pattern}')`)
+      ) FROM read_parquet([${paths.map((path) => `'${path}'`).join()}])`)
     return rows.map(({ extensions = '', kafka_headers = '', ...row }) => {
       const inner = { extensions: JSON.parse(extensions), kafka_headers: JSON.parse(kafka_headers) } as object
       return { ...row, ...inner } as unknown as ReadRow
