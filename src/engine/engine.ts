@@ -22,8 +22,10 @@ import type {
 } from '../model/index.js'
 import { messageOf, WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
+import { isCombining } from './cut.js'
 import { EventTime, type TimeScope } from './event-time.js'
 import { forgottenOf } from './forgotten.js'
+import { Inheritance } from './inheritance.js'
 import { Inputs } from './inputs.js'
 import { buildPipeline } from './pipeline.js'
 import { Rejections } from './rejections.js'
@@ -32,7 +34,15 @@ import { StageContexts } from './stage-contexts.js'
 import { type KeptState, leavesNothing } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
 import { FlowTask } from './task.js'
-import { type FlowTopology, type SubTopology, sinksOf, stagesOf, type Topology, writesDeadLetters } from './topology.js'
+import {
+  type FlowTopology,
+  operatorsOf,
+  type SubTopology,
+  sinksOf,
+  stagesOf,
+  type Topology,
+  writesDeadLetters,
+} from './topology.js'
 import { ViewPlaces } from './view-places.js'
 
 export interface EngineParts {
@@ -153,6 +163,7 @@ export class Engine {
       time,
       rejections,
       checkpoints,
+      inheritance: new Inheritance(checkpoints && isCombined(part) ? () => this.heldOf(name, checkpoints) : undefined),
       claims$: checkpoints === undefined ? this.leftovers(flow, part) : this.claims(flow, name, checkpoints),
       clock,
       log,
@@ -177,9 +188,11 @@ export class Engine {
     const reads = ({ part }: KeptState) =>
       part.inputs.some(({ source }) => (source.options as { topic?: unknown }).topic === topic)
     const reader = this.kept.find(reads)?.task
-    return checkpoints
-      .list(this.topology.app)
-      .pipe(map((all) => all.filter((one) => one.task === reader && one.topic === topic)))
+    return this.heldOf(reader, checkpoints).pipe(map((all) => all.filter((one) => one.topic === topic)))
+  }
+
+  private heldOf(task: string | undefined, checkpoints: CheckpointStore): Observable<readonly HeldPartition[]> {
+    return checkpoints.list(this.topology.app).pipe(map((all) => all.filter((one) => one.task === task)))
   }
 
   private tellForgotten({ name: flow }: FlowTopology, held: readonly HeldPartition[]): void {
@@ -285,6 +298,11 @@ export class Engine {
       log: this.parts.log.child({ connection: name }),
     }
   }
+}
+
+/** Whether it combines records before they go over an internal topic: of open windows it has what others do not. */
+function isCombined(part: SubTopology): boolean {
+  return [...operatorsOf(part)].some(({ definition }) => isCombining(definition))
 }
 
 /** An input whose own stages take all partitions goes by the watermark of the task, whatever those beside it do. */

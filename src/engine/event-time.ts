@@ -1,4 +1,5 @@
 import {
+  type AcquiredPartition,
   type AwaitedAgain,
   type Clock,
   type PartitionEnd,
@@ -85,6 +86,7 @@ export class EventTime implements StreamTime {
   /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
   private whole: boolean | undefined
   private readonly facts = new PartitionMap<TopicFacts>()
+  private readonly leftovers = new PartitionMap<Omit<PartitionTold, keyof TopicPartition>>()
   private tellers = 0
 
   constructor(
@@ -164,8 +166,22 @@ export class EventTime implements StreamTime {
     }
   }
 
+  /** Takes over what is left of a partition that its topic no longer has: nothing comes of it any more. */
+  inherit({ topic, partition, generation, progress }: AcquiredPartition): void {
+    const before = progress?.facts?.before ?? 0
+    const idle = { watermark: never, idle: true, movedOnMs: 0 }
+    this.leftovers.set(topic, partition, { generation, before, position: 0, total: 0, ...idle })
+  }
+
+  left(): readonly PartitionTold[] {
+    return [...this.leftovers.entries()].map(([partition, left]) => ({ ...partition, ...left }))
+  }
+
   release(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) this.times.delete(topic, partition)
+    for (const { topic, partition } of partitions) {
+      this.times.delete(topic, partition)
+      this.leftovers.delete(topic, partition)
+    }
     this.whole = undefined
     if (this.times.size === 0) this.closed = never
   }
@@ -230,10 +246,17 @@ export class EventTime implements StreamTime {
   }
 
   told(): readonly PartitionTold[] {
+    const gone = [...this.leftovers.entries(), ...this.times.entries()]
+      .map(([at]) => at)
+      .filter((at) => this.isGone(at))
     return [...this.times.entries()].map(([partition, time]) => {
       const { generation, position, input, timeSets } = time
-      const total = this.inputs.totalOf(input)
-      const { before = 0, partitions, id } = this.facts.get(partition.topic, partition.partition) ?? {}
+      // As long as there is something left to be sent, it has to be waited for.
+      const left = gone.filter(({ topic }) => topic === partition.topic).length
+      const total = this.inputs.totalOf(input) + left
+      const facts = this.facts.get(partition.topic, partition.partition)
+      const { before = 0, id } = facts ?? {}
+      const partitions = partition.partition === 0 && left === 0 ? facts?.partitions : undefined
       const isTold = time.toldIdle === 'yes'
       const [watermark, idle] = [this.base(time), isTold && this.isIdle(time)]
       const movedOnMs = isTold ? movedOn(time) : 0
@@ -395,6 +418,13 @@ export class EventTime implements StreamTime {
     } else if (time.toldIdle === 'yes' && time.missed.size === this.tellers) {
       if (this.base(time) >= Math.max(never, ...time.missed.values())) time.toldIdle = 'over'
     }
+  }
+
+  /** Whether its topic, of which the first partition is here, no longer has it. */
+  private isGone({ topic, partition }: TopicPartition): boolean {
+    if (this.leftovers.get(topic, partition) !== undefined) return true
+    const first = this.times.get(topic, 0) && this.facts.get(topic, 0)
+    return first !== undefined && partition >= first.partitions && this.facts.get(topic, partition)?.id !== first.id
   }
 
   private of(input: number): Settings {

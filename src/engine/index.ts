@@ -8,8 +8,8 @@
  *   pipeline            the stages wired as one RxJS pipe (edge, branching, stage-contexts: its pieces)
  *   epoch               the budget of one subscription of that pipe
  *   task                one step after another: connect, assign, run an epoch, commit, recover
- *   assignment, event-time, partition-ends, rejections, restore-progress, store-losses, supervision   what a task keeps
- *                       track of
+ *   assignment, event-time, inheritance, partition-ends, rejections, restore-progress, store-losses, supervision
+ *                       what a task keeps track of
  *   running-flow        the tasks of a flow
  *   engine              all flows of a process (view-places: where their views are kept)
  *   change-progress     what somebody sets who looks after a flow: where it goes on, and its time

@@ -64,4 +64,8 @@ export class InputTime implements StreamTime {
   told(): readonly PartitionTold[] {
     return this.all.told()
   }
+
+  left(): readonly PartitionTold[] {
+    return this.all.left()
+  }
 }

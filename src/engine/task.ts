@@ -26,6 +26,7 @@ import {
   timer,
 } from 'rxjs'
 import {
+  type AcquiredPartition,
   type Assigned,
   type AssignmentChange,
   asWeirError,
@@ -35,6 +36,7 @@ import {
   type EpochTransaction,
   type Logger,
   type Position,
+  partitionName,
   type Revoked,
   type TopicPartition,
   WeirError,
@@ -43,6 +45,7 @@ import type { TaskStores } from '../state/index.js'
 import { Assignment } from './assignment.js'
 import { EpochBudget } from './epoch.js'
 import type { EventTime } from './event-time.js'
+import type { Inheritance } from './inheritance.js'
 import { PartitionEnds } from './partition-ends.js'
 import type { Pipeline } from './pipeline.js'
 import type { Rejections } from './rejections.js'
@@ -66,6 +69,7 @@ export interface TaskParts {
   readonly rejections: Rejections
   /** Undefined when the positions are the group's offsets. */
   readonly checkpoints: CheckpointStore | undefined
+  readonly inheritance: Inheritance
   /** Completes when the checkpoints hold nothing of the flow that it would leave behind. */
   readonly claims$: Observable<never>
   readonly clock: Clock
@@ -226,6 +230,7 @@ export class FlowTask {
     if (change !== undefined) return this.assign(change, input).pipe(unlessHalted)
     if (this.assignment.isEmpty) return this.waiting()
     if (this.parts.part.global && !this.assignment.isWhole) return this.waitForTheRest()
+    if (this.parts.inheritance.isDue) return this.inherit().pipe(unlessHalted)
     return this.runEpoch()
   }
 
@@ -261,6 +266,7 @@ export class FlowTask {
       defer(() => start(this.assignment.committedPositions(input))),
       run(() => {
         const positions = this.positions()
+        this.parts.inheritance.begin(positions, (at) => this.assignment.progressOf(at))
         for (const position of positions) this.assignment.base(position)
         this.parts.time.begin(positions)
         this.assignment.settled()
@@ -305,6 +311,7 @@ export class FlowTask {
       }),
       run(() => {
         this.parts.time.begin(this.positions())
+        this.parts.inheritance.again()
         this.needsRecovery = false
         this.resume()
       }),
@@ -327,20 +334,49 @@ export class FlowTask {
         stores.assign(acquired)
         time.assign(acquired, progress)
         this.assignment.add(acquired, progress)
-        if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
-        this.restoring.begin()
-        const restored$ = checkpoints.load(task, acquired).pipe(
-          tap((chunk) => {
-            stores.restore(acquired, chunk)
-            this.restoring.took(acquired, chunk)
-          }),
-        )
-        return concat(
-          restored$,
-          run(() => this.restoring.done(acquired, stores.restored(acquired))),
-        )
+        return this.load(acquired)
+      }),
+    )
+  }
+
+  private load(acquired: AcquiredPartition): Observable<never> {
+    const { checkpoints, stores, name: task } = this.parts
+    if (checkpoints === undefined || acquired.progress === undefined) return EMPTY
+    this.restoring.begin()
+    const restored$ = checkpoints.load(task, acquired).pipe(
+      tap((chunk) => {
+        stores.restore(acquired, chunk)
+        this.restoring.took(acquired, chunk)
       }),
       ignoreElements(),
+    )
+    return concat(
+      restored$,
+      run(() => this.restoring.done(acquired, stores.restored(acquired))),
+    )
+  }
+
+  /** Takes over what is left of partitions that topics no longer have. */
+  private inherit(): Observable<never> {
+    const { checkpoints, inheritance, stores, time, name: task, log } = this.parts
+    this.letGo(inheritance.letGo())
+    const taken$ = inheritance.find(this.positions()).pipe(
+      mergeMap((found) => (found.length === 0 ? EMPTY : (checkpoints?.acquire(task, found) ?? EMPTY)), 1),
+      mergeAll(),
+      concatMap((acquired) => {
+        if (!inheritance.take(acquired)) return EMPTY
+        const { topic, partition } = acquired
+        log.info({ topic, partition }, `what is left of ${partitionName(acquired)}, which is no more, is sent on`)
+        stores.assign(acquired)
+        time.inherit(acquired)
+        return this.load(acquired)
+      }),
+    )
+    return concat(
+      taken$,
+      run(() => {
+        inheritance.isDue = false
+      }),
     )
   }
 
@@ -402,13 +438,15 @@ export class FlowTask {
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
   private checkpoint(positions: readonly Position[]): Observable<never> {
-    const { stores, contexts, time, clock, name: task } = this.parts
-    const partitions = positions.map((position) =>
+    const { stores, contexts, time, clock, name: task, inheritance } = this.parts
+    const read = positions.map((position) =>
       stores.commit(position, { ...time.progressOf(position), facts: position.facts }),
     )
+    const partitions = [...read, ...inheritance.commits(stores)]
     const { transaction } = this
     if (transaction === undefined) return EMPTY
-    const isUnchanged = this.assignment.isUnchanged(positions) && partitions.every(({ chunks }) => chunks.length === 0)
+    const isSame = this.assignment.isUnchanged(positions) && inheritance.isEmpty
+    const isUnchanged = isSame && partitions.every(({ chunks }) => chunks.length === 0)
     const isDue = clock.scheduler.now() - this.keptAt >= idleCommitMs
     this.isKept = !isUnchanged || contexts.hasWritten() || time.hasNews || time.hasMovedOn(this.interrupted) || isDue
     if (this.isKept) this.keptAt = clock.scheduler.now()
@@ -432,7 +470,8 @@ export class FlowTask {
   }
 
   private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
-    const { time, rejections, contexts, observer, part, flow, clock } = this.parts
+    const { time, rejections, contexts, observer, part, flow, clock, inheritance } = this.parts
+    this.letGo(inheritance.done())
     for (const position of positions) {
       const { offset, facts } = position
       this.assignment.commit(position, { position: offset, ...time.progressOf(position), facts })
@@ -542,9 +581,13 @@ export class FlowTask {
   }
 
   private forget(partitions: readonly TopicPartition[]): void {
+    this.letGo([...partitions, ...this.parts.inheritance.forget(partitions)])
+    this.assignment.remove(partitions)
+  }
+
+  private letGo(partitions: readonly TopicPartition[]): void {
     this.parts.stores.release(partitions)
     this.parts.time.release(partitions)
-    this.assignment.remove(partitions)
   }
 
   private leave(): void {

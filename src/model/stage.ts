@@ -80,6 +80,11 @@ export interface StreamTime {
   tells(): AwaitedAgain
   /** How far each partition has come, as other tasks are told it. */
   told(): readonly PartitionTold[]
+  /**
+   * Partitions that their topics no longer have, as if they were idle: what is left of them is sent on, and nothing is told of
+   * them.
+   */
+  left(): readonly PartitionTold[]
   /** Whether other tasks may have been told that a partition is idle: its records can come too late there. */
   toldIdle(topic: string, partition: number): boolean
   /** Has partitions go by what other tasks told, in place of the times of their records. */
@@ -109,7 +114,10 @@ export interface PartitionTold extends TopicPartition {
   /** Tells its topic from others of that name. */
   readonly id?: string | undefined
   readonly before: number
-  /** How many partitions its topic has; undefined where that is not known. */
+  /**
+   * How many partitions its topic has: nothing is left of any others. Told by the first of them alone; undefined where that is
+   * not known, or not so yet.
+   */
   readonly partitions?: number | undefined
   /** Where its records have brought it, ms; -Infinity before the first. */
   readonly watermark: number

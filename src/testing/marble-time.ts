@@ -68,6 +68,10 @@ export class MarbleTime implements StreamTime {
     }))
   }
 
+  left(): readonly PartitionTold[] {
+    return []
+  }
+
   /** A single stage hears of nobody else. */
   follow(): void {}
 }

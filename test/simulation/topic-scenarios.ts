@@ -28,10 +28,25 @@ function changing<V>(
   return { name, flow: tried, options: { input: spread, accounts, topics, members: 4, every: '500ms', ...options } }
 }
 
+/** The same, and some at last, when topics are what they will be: else nobody knows that time goes on. */
+function spreadToTheEnd(random: Random): SimulatedInput<Visit>[] {
+  const visits = spread(random)
+  const after = visits.length
+  const last = Array.from({ length: 12 }, (_, index) => {
+    const at = (after + index) * 1_000
+    const user = `user ${index}`
+    return { value: { id: after + index, user, at }, key: user, timestamp: at, at: lastMs + index * 100 }
+  })
+  return [...visits, ...last]
+}
+
 /** The same, of two topics. */
 function spreadOverTwo(random: Random): SimulatedInput<Visit>[] {
   return spread(random).map((visit) => ({ ...visit, source: random.between(0, 1) }))
 }
+
+/** By then nothing goes wrong any more, and every topic is there. */
+const lastMs = 40_000
 
 /** Of many keys, so that some go to partitions that are added. */
 function spread(random: Random): SimulatedInput<Visit>[] {
@@ -109,6 +124,7 @@ export const topicScenarios: readonly Scenario[] = [
     flow(source, json(Visit), hasty, listed, table()),
     ['recreated'],
     inWindows,
+    { input: spreadToTheEnd },
   ),
   changing(
     'shared windows of a renamed topic, exactly once',

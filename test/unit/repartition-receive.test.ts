@@ -100,12 +100,40 @@ describe('records under a new key', () => {
 })
 
 describe('how far source partitions have come', () => {
-  test('is not waited for of partitions that a topic made anew no longer has', () => {
+  test('is not waited for of partitions that a topic made anew no longer has, once nothing is left of them', () => {
     const { values, watermark } = receiving()
-    values(told(0, 100), told(1, 50))
+    values(told(0, 100, { id: 'one' }), told(1, 50, { id: 'one' }))
     expect(watermark()).toBe(50)
-    values(told(0, 700, { generation: 3, position: 0, before: 11, partitions: 1, total: 1 }))
+    const anew = { id: 'other', generation: 3, position: 0, before: 11 }
+    values(told(0, 700, { ...anew, total: 2 }))
+    expect(watermark()).toBe(50)
+    values(told(0, 700, { ...anew, total: 1, partitions: 1 }))
     expect(watermark()).toBe(700)
+    // Who still reads what is gone is not heard; the topic may get the partition back.
+    values(told(1, 60, { id: 'one' }), record(3, 0, { partition: 1, generation: 2 }))
+    values(told(0, 800, { ...anew, total: 1 }))
+    expect(watermark()).toBe(800)
+    values(told(0, 900, { ...anew, total: 2 }), told(1, 850, { ...anew, before: 0 }))
+    expect(watermark()).toBe(850)
+  })
+
+  test('is waited for of partitions that are of yet another topic, whoever thinks that they are gone', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100, { id: 'one' }), told(1, 50, { id: 'one' }))
+    values(told(1, 150, { id: 'third', generation: 4, position: 0, before: 22 }))
+    values(told(0, 700, { id: 'other', generation: 3, position: 0, before: 11, total: 1, partitions: 1 }))
+    expect(watermark()).toBe(150)
+  })
+
+  test('is not held up by what comes late of a topic that is gone', () => {
+    const { values, watermark } = receiving()
+    values(told(0, 100, { id: 'one', position: 30, total: 1 }))
+    const anew = { id: 'other', generation: 3, position: 0, before: 31, total: 1, idle: true }
+    values(told(0, 100, { ...anew, movedOnMs: 20 }))
+    const late = { topic: 'source', partition: 0, generation: 2, last: 29, segment: 0, key: null, version: 1, saved: 1 }
+    expect(values({ kind: 'partial', ...late }, record(28, 0, { generation: 2 }))).toEqual([])
+    values(told(0, 100, { ...anew, movedOnMs: 30 }))
+    expect(watermark()).toBe(130)
   })
 
   test('is not known before each of them has told', () => {

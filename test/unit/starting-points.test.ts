@@ -172,7 +172,9 @@ describe('the number of partitions', () => {
     ])
     const options = { keeps: 'state by key' } as const
     await begin({ ...scene, options: { keeps: 'state', onRecreated: 'restart', log: { ...silentLogger, warn } } })
-    expect(warn.mock.calls[2]?.[1]).toMatch(/those that are gone, and what open windows have of them stays behind$/)
+    expect(warn.mock.calls[2]?.[1]).toMatch(
+      /those that are gone, and what open windows have of them goes on over the internal topic/,
+    )
     await expect(begin({ ...scene, options })).rejects.toMatchObject({ code: 'WEIR_SOURCE_RECREATED' })
     await expect(begin({ ...scene, options: { ...options, onRecreated: 'restart' } })).rejects.toMatchObject({
       code: 'WEIR_SOURCE_REPARTITIONED',

@@ -28,8 +28,11 @@ import {
 /** What is known of a source partition in one partition of the internal topic. */
 interface Source {
   generation: number
-  /** Tells its topic from others of that name, where that is known. */
+  /** The first generation that is known to send of the topic that there is now; Infinity where that has no such partition. */
+  since: number
+  /** Tells its topic from others of that name, where that is known, and those that it has taken the place of. */
   id?: string | undefined
+  were: readonly string[]
   /** How many offsets went by in topics that had its topic's name before. */
   before: number
   position: number
@@ -59,6 +62,8 @@ interface Source {
 }
 
 const never = Number.NEGATIVE_INFINITY
+/** Of so many topics of one name it is remembered that they were there. */
+const mostIds = 8
 
 const codec: StoreCodec<Source> = {
   version: 1,
@@ -126,7 +131,8 @@ function received(
   const name = partitionName(read)
   const entry = part.get(0, name) ?? part.add(0, name, unknown())
   const source = entry.value
-  if (read.kind === 'told' && isOfAnother(source, read)) forgetGone(part, read)
+  // Who still reads a topic that is gone sends what is not committed, or has come already.
+  if (read.kind !== 'told' && read.generation < source.since) return undefined
   if (read.kind === 'piece') {
     const whole = put(source, read)
     part.touch(entry)
@@ -147,6 +153,7 @@ function received(
   if (!isNew) return undefined
   part.touch(entry)
   if (read.kind !== 'told') return rekeyed(source, read, message)
+  forgetGone(part, source, read)
   noted(source)
   return undefined
 }
@@ -155,6 +162,8 @@ function unknown(): Source {
   // Not yet told of: `total` keeps everything waiting.
   return {
     generation: -1,
+    since: 0,
+    were: [],
     before: 0,
     position: -1,
     watermark: never,
@@ -173,16 +182,33 @@ function unknown(): Source {
   }
 }
 
-/** A topic that took the place of another may have fewer partitions: nobody tells of the others any more. */
-function forgetGone(part: StorePartition<Source>, { topic, partitions = Infinity }: ToldMessage): void {
-  for (const name of [...(part.segment(0)?.keys() ?? [])].map(String))
-    if (topicOf(name) === topic && Number(name.slice(topic.length + 1)) >= partitions) part.delete(0, name)
+/**
+ * A topic that took the place of another may have fewer partitions: of the others all is sent by now, and nobody tells of them
+ * any more. Others may know already of more of them, or of yet another topic.
+ */
+function forgetGone(part: StorePartition<Source>, { were }: Source, told: ToldMessage): void {
+  const { topic, id, partitions = Infinity } = told
+  if (id === undefined || partitions === Infinity) return
+  for (const [key, entry] of part.segment(0) ?? []) {
+    const name = String(key)
+    const isOver = topicOf(name) === topic && Number(name.slice(topic.length + 1)) >= partitions
+    const { id: its } = entry.value
+    const isOld = its === undefined || (were.length === 0 ? its !== id : were.includes(its))
+    if (!isOver || !isOld || isGone(entry.value)) continue
+    entry.value.since = Infinity
+    part.touch(entry)
+  }
+}
+
+function isGone({ since }: Source): boolean {
+  return since === Infinity
 }
 
 /** Whether it is told of another topic of that name. Of one that nobody had committed anything of, the id alone tells. */
 function isOfAnother(source: Source, { before, id, generation }: ToldMessage): boolean {
   if (before > source.before) return true
-  return id !== undefined && source.id !== undefined && id !== source.id && generation > source.generation
+  if (id === undefined || generation <= source.generation) return false
+  return isGone(source) || (source.id !== undefined && id !== source.id)
 }
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
@@ -190,8 +216,12 @@ function heard(source: Source, told: ToldMessage): boolean {
   const { generation, position, watermark, idle, movedOnMs, total, before, id, timeSets = 0 } = told
   if (before < source.before) return false
   // Its offsets begin again, and what comes of them is no repeat.
-  if (isOfAnother(source, told))
-    Object.assign(source, { ...unknown(), before, watermark: source.watermark, timeSets: source.timeSets })
+  if (isOfAnother(source, told)) {
+    const { watermark: reached, timeSets: sets } = source
+    const were = [...source.were, ...(source.id === undefined ? [] : [source.id])].slice(-mostIds)
+    Object.assign(source, { ...unknown(), since: generation, were, before, watermark: reached, timeSets: sets })
+  }
+  if (isGone(source)) return false
   if (generation < source.generation || (generation === source.generation && position < source.position)) return false
   if (timeSets < source.timeSets) return false
   // What was promised once stays true, for which records lie before a position does not change: until time is set back.
@@ -273,7 +303,7 @@ function awaitedOf(
   const totals = new Array<number>(inputs).fill(0)
   for (const [name, { value: source }] of part.segment(0) ?? []) {
     const input = inputOf.get(topicOf(String(name)))
-    if (input === undefined) continue
+    if (input === undefined || isGone(source)) continue
     sources.push(source)
     held[input]!++
     totals[input] = Math.max(totals[input]!, source.total)

@@ -161,7 +161,8 @@ export class Combining {
 
   private told(): PartitionMap<PartitionTold> {
     const told = new PartitionMap<PartitionTold>()
-    for (const one of this.context.time.told()) told.set(one.topic, one.partition, one)
+    const { time } = this.context
+    for (const one of [...time.told(), ...time.left()]) told.set(one.topic, one.partition, one)
     return told
   }
 

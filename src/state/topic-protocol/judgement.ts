@@ -1,7 +1,14 @@
-import { type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import { type Keeps, type Position, partitionName, type TopicPartition } from '../../model/index.js'
 import { factsOf, isAnother, type PartitionNow } from './facts.js'
 import { type Finding, gapError, grownError, recreatedError, truncatedError } from './findings.js'
 import type { TopicRules } from './rules.js'
+
+/** What becomes of what open windows have of partitions that are gone. */
+const leftTexts: Readonly<Record<Keeps, string>> = {
+  nothing: '',
+  state: ', and what open windows have of them goes on over the internal topic, where there is one',
+  'state by key': ', and what open windows have of them stays behind',
+}
 
 /** Judges what topics are now by what they were. What it finds it adds to `findings`; what has to stop a flow it throws. */
 export class Judgement {
@@ -63,7 +70,7 @@ export class Judgement {
     if (keeps === 'state by key' && onGrown === 'fail')
       throw this.found({ change }, grownError(topic, text, this.rules))
     if (!isNews) return
-    const told = `${text}: ${now < was ? `nobody waits for those that are gone${keeps === 'nothing' ? '' : ', and what open windows have of them stays behind'}` : 'those that are new are read from their beginning'}`
+    const told = `${text}: ${now < was ? `nobody waits for those that are gone${leftTexts[keeps]}` : 'those that are new are read from their beginning'}`
     this.findings.push({ change, text: told, about: { topic, was, now } })
   }
 

@@ -139,9 +139,10 @@ export class Judge {
     this.setBack.add(this.placeOf(partition))
   }
 
-  /** Whether a position was ever committed of a topic of that name. */
-  hasRead(topic: string): boolean {
-    return [...this.positions.keys()].some((place) => place.startsWith(`${topic}-`))
+  /** Whether a position was ever committed of another topic that had this name. */
+  hadRead(topic: string): boolean {
+    const isOther = (place: string) => place.startsWith(`${topic}-`) && !place.endsWith(` ${this.idOf(topic)}`)
+    return [...this.positions.keys()].some(isOther)
   }
 
   mayGoBack(partition: TopicPartition): boolean {

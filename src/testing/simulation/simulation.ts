@@ -194,8 +194,9 @@ export class Simulation {
     const drop = (topic: string) => this.drop(topic)
     const isInGroup = (topic: string) => this.inGroups.has(topic)
     const current = () => this.topics
-    const scene = { world, cluster, judge, random: chances, partitions, topics: current, isInGroup, rename, drop }
-    this.changes = new TopicChanges(scene, topics)
+    const isSentOn = parts.length > 1
+    const around = { world, cluster, judge, random: chances, partitions }
+    this.changes = new TopicChanges({ ...around, topics: current, isSentOn, isInGroup, rename, drop }, topics)
     const isFirst = ({ logged }: PlacedInput) => options.setsTime?.before(logged.value) !== false
     this.write(inputs.filter(isFirst))
     this.later = inputs.filter((input) => !isFirst(input))

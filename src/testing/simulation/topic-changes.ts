@@ -53,6 +53,8 @@ interface Scene {
   readonly random: Random
   /** How many partitions topics have at first. */
   readonly partitions: number
+  /** Whether what is left of partitions that are gone goes over an internal topic. */
+  readonly isSentOn: boolean
   /** Whether the positions of a topic are in its group only. */
   isInGroup(topic: string): boolean
   /** The topics of the sources. */
@@ -167,7 +169,7 @@ export class TopicChanges {
   private isAdded({ topic, partition }: Position): boolean {
     const { judge, partitions, isInGroup } = this.scene
     if (!this.again.has(topic)) return partition >= partitions
-    return !isInGroup(topic) && judge.hasRead(topic)
+    return !isInGroup(topic) && judge.hadRead(topic)
   }
 
   private lost(at: { topic: string; partition: number }, { from, to }: { from: number; to: number }): void {
@@ -220,13 +222,21 @@ export class TopicChanges {
   }
 
   private recreate(topic: string): void {
-    const { cluster, judge, random, world, partitions } = this.scene
-    judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    const { cluster, random, world, partitions } = this.scene
     const many = Math.max(partitions, cluster.partitionsOf([topic]).length)
     const count = random.chance(0.4) ? random.between(1, many) : many
+    this.deleted(topic)
     cluster.remove(topic)
     this.again.add(topic)
     world.servers.after(random.between(0, 8_000), () => cluster.topic(topic, count))
+  }
+
+  /** What was committed of a topic counts all the same, where nothing of it stays behind with partitions that are gone. */
+  private deleted(topic: string): void {
+    const { cluster, judge, isSentOn } = this.scene
+    if (!isSentOn) return void judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    for (const at of cluster.partitionsOf([topic]))
+      judge.accounts?.excuse({ ...at, offset: judge.positionOf(at) }, cluster.end(at), cluster.idOf(topic))
   }
 
   private shorten(topic: string): void {
