@@ -33,10 +33,15 @@ const installations = [versitygw, fakeGcs, azurite]
 /** How long it may take until all three are there that never were, ms. */
 export const installMs = 1_200_000
 
-/** Why one of the stores' servers can't be had here; undefined when all can. Errors instead where they are required. */
+/**
+ * Why one of the stores' servers can't be had here; undefined when all can. Errors instead where they are required. Begins to
+ * install those that are not there, all at once: it takes minutes, and who needs one waits for it.
+ */
 export async function missingBlobServers(): Promise<string | undefined> {
   const reasons = await Promise.all(installations.map(missingInstallation))
-  return reasons.find((reason) => reason !== undefined)
+  const missing = reasons.find((reason) => reason !== undefined)
+  if (missing === undefined) for (const one of installations) installOnce(one).catch(() => undefined)
+  return missing
 }
 
 /** A server with a store of its own, on a loopback port that stays the same over restarts. */

@@ -312,3 +312,12 @@ test('a client that is not installed is no fault of the store: it is told as it 
   await expect(lastValueFrom(file(store, 'a'))).rejects.toBe(missing)
   expect([memory.asked, store.state.state]).toEqual([['put'], 'closed'])
 })
+
+test('what is logged are whole sentences, with a hint or without', () => {
+  inTime(undefined, (world) => {
+    world.memory.meeting = until(world, 100, new BlobFault('WEIR_BLOB_UNREACHABLE', 'writing a: 500'))
+    world.run(file(world.store, 'a'))
+    world.at(1_000, () => expect(world.log.lines).toEqual(['warn: writing a: 500. Trying again in 200 ms.']))
+  })
+  expect.assertions(1)
+})

@@ -1,4 +1,4 @@
-import { type ErrorDetails, WeirError } from '../../model/index.js'
+import { describeError, type ErrorDetails, WeirError } from '../../model/index.js'
 
 /** What may come of a request to a blob store. */
 export type BlobFaultCode =
@@ -29,5 +29,11 @@ export class BlobFault extends WeirError {
   /** Whether the same request may do better later, by itself or because somebody has mended something. */
   get isPassing(): boolean {
     return this.kind === 'WEIR_BLOB_UNREACHABLE' || this.kind === 'WEIR_BLOB_REFUSED'
+  }
+
+  /** What failed, and what to do, in whole sentences. */
+  get told(): string {
+    const text = describeError(this)
+    return text.endsWith('.') ? text : `${text}.`
   }
 }

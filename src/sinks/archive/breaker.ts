@@ -1,5 +1,5 @@
 import { Observable, type Subscriber, type Subscription } from 'rxjs'
-import { type Clock, describeError, type Logger, timeText } from '../../model/index.js'
+import { type Clock, type Logger, timeText } from '../../model/index.js'
 import type { BlobFault } from './blob-fault.js'
 
 /**
@@ -111,7 +111,7 @@ export class Breaker {
     const pause = isRefusal ? longestPauseMs : Math.min(longestPauseMs, pauseMs * 2 ** this.pauses++)
     // Many processes are not to come back at once.
     const waitMs = Math.max(error.retryAfterMs, Math.round(pause * (1 - random() / 2)))
-    const told = `${describeError(error)} Nothing is tried for ${Math.ceil(waitMs / 1_000)} s.`
+    const told = `${error.told} Nothing is tried for ${Math.ceil(waitMs / 1_000)} s.`
     if (this.current.state === 'closed') log.error(told)
     else log.warn(told)
     this.timer = clock.scheduler.schedule(() => this.halfOpen(error), waitMs)

@@ -1,5 +1,5 @@
 import { concatMap, defer, EMPTY, map, type Observable, race, retry, tap, throwError, timer } from 'rxjs'
-import { type Clock, describeError, type Logger } from '../../model/index.js'
+import type { Clock, Logger } from '../../model/index.js'
 import { BlobFault } from './blob-fault.js'
 import type { ByteRange } from './blob-store.js'
 import { type Admitted, Breaker, type BreakerState } from './breaker.js'
@@ -151,7 +151,7 @@ export class Resilient implements BlobRequests {
     const backoffMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (1 - random() / 2)
     const waitMs = isOpen ? 0 : Math.max(error.retryAfterMs, Math.round(backoffMs))
     if (clock.scheduler.now() + waitMs >= deadline) return throwError(() => error)
-    if (!isOpen) log.warn(`${describeError(error)} Trying again in ${waitMs} ms.`)
+    if (!isOpen) log.warn(`${error.told} Trying again in ${waitMs} ms.`)
     return timer(waitMs, clock.scheduler)
   }
 }
