@@ -1,7 +1,7 @@
 import { Kafka, CloudEvent as PackageEvent } from 'cloudevents'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { EventWriter } from '../../src/codecs/cloudevents/index.js'
+import { EventWriter, kafkaHeaders, MessageReader } from '../../src/codecs/cloudevents/index.js'
 import type { CloudEvent, Header } from '../../src/index.js'
 import { readKafka } from '../support/cloudevents.js'
 import { areCapturesHere, captured, invented } from '../support/wikimedia-captures.js'
@@ -114,6 +114,52 @@ describe('an event that is written and read again', () => {
       }),
     )
   })
+})
+
+test('an event is read the same, whatever its reader has read before', () => {
+  const options = { data: 'raw', depth: 100, bigIntegers: 'reject' } as const
+  const few = fc.record({
+    source: fc.constantFrom('/a', '/b', '/ab', 'x:y', ''),
+    type: fc.constantFrom('a', 'ab', 'b', 'ä', '"', '\\', ''),
+    datacontenttype: fc.constantFrom('text/plain', 'a/json', 'a/json; charset=utf-8', 'a', null),
+    dataschema: fc.constantFrom('u:1', 'u:2', '#'),
+    trace: fc.constantFrom('1', 2, true, null),
+    tracestate: fc.constantFrom('1', '2'),
+    traceparent: fc.constantFrom('1', '2'),
+    sequence: fc.constantFrom('1', 2),
+    sequencetype: fc.constantFrom('1', '2'),
+    subject: fc.constantFrom('s', 'ü'),
+    data: fc.constantFrom('x', 'y'),
+    id: fc.constantFrom('1', '2'),
+    specversion: fc.constantFrom('1.0', '1.0', '1.0', '1.00'),
+  })
+  const shuffled = few.chain((members) => fc.shuffledSubarray(Object.entries(members), { minLength: 9 }))
+  const texts = fc.array(
+    fc
+      .tuple(shuffled, fc.constantFrom(0, 0, 0, 1))
+      .map(([entries, indent]) => JSON.stringify(Object.fromEntries(entries), null, indent)),
+    { minLength: 2, maxLength: 40 },
+  )
+  const outcome = (reader: MessageReader, json: string) => {
+    try {
+      return reader.read(Buffer.from(json), kafkaHeaders([]))
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  let events = 0
+  fc.assert(
+    fc.property(texts, (all) => {
+      const reader = new MessageReader(options)
+      for (const json of all) {
+        const read = outcome(reader, json)
+        if (typeof read !== 'string') events++
+        expect(read).toEqual(outcome(new MessageReader(options), json))
+      }
+    }),
+    { numRuns: 300 },
+  )
+  expect(events).toBeGreaterThan(20)
 })
 
 const changes = areCapturesHere ? captured('recentchange-2026-05-05.ndjson.gz') : invented(500)

@@ -67,6 +67,8 @@ export class JsonCursor {
     const { bytes, at } = this
     const { length } = written
     if (at + length > bytes.length) return false
+    // What is of another length, or ends otherwise, differs here.
+    if (bytes[at + length - 1] !== written[length - 1] || bytes[at + length - 2] !== written[length - 2]) return false
     for (let index = 0; index < length; index++) if (bytes[at + index] !== written[index]) return false
     this.at = at + length
     return true
@@ -175,26 +177,24 @@ export class JsonCursor {
 
   private skipNumber(): void {
     const { bytes } = this
-    if (bytes[this.at] === minus) this.at++
-    if (bytes[this.at] === zero) this.at++
-    else this.skipDigits()
-    if (bytes[this.at] === dot) {
-      this.at++
-      this.skipDigits()
+    let { at } = this
+    if (bytes[at] === minus) at++
+    at = bytes[at] === zero ? at + 1 : this.afterDigits(at)
+    if (bytes[at] === dot) at = this.afterDigits(at + 1)
+    const code = bytes[at]
+    if (code === 0x65 || code === 0x45) {
+      const sign = bytes[at + 1]
+      at = this.afterDigits(sign === plus || sign === minus ? at + 2 : at + 1)
     }
-    const code = bytes[this.at]
-    if (code !== 0x65 && code !== 0x45) return
-    const sign = bytes[++this.at]
-    if (sign === plus || sign === minus) this.at++
-    this.skipDigits()
+    this.at = at
   }
 
-  private skipDigits(): void {
+  private afterDigits(start: number): number {
     const { bytes } = this
-    let { at } = this
+    let at = start
     while (isDigit(bytes[at] as number)) at++
-    if (at === this.at) throw this.unexpected('a digit')
-    this.at = at
+    if (at === start) throw this.unexpected('a digit', at)
+    return at
   }
 
   private skipWord(word: string): void {
