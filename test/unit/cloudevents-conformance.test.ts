@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { kafkaHeaders, MessageReader } from '../../src/codecs/cloudevents/index.js'
 import type { CloudEvent } from '../../src/index.js'
@@ -258,6 +260,38 @@ describe('batches', () => {
       event: { ...minimal, extensions: {} } satisfies CloudEvent,
       json: JSON.stringify(minimal),
     })
+  })
+})
+
+describe('what is kept of an event', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const heapBytes = () => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const id = (index: number) => `an id of more than a dozen characters: ${index}`
+  const long = 'x'.repeat(200_000)
+  const reader = new MessageReader({ data: 'raw', depth: 100, bigIntegers: 'reject' })
+
+  test.each<[string, (index: number) => string]>([
+    ['an event', (index) => readKafka(JSON.stringify({ ...minimal, id: id(index), data: long })).id],
+    [
+      'a batch',
+      (index) => {
+        const batch = JSON.stringify([
+          { ...minimal, id: id(index) },
+          { ...minimal, data: long },
+        ])
+        const read = reader.read(batch, kafkaHeaders(batched)) as { members: readonly { event: CloudEvent }[] }
+        return read.members[0]?.event.id ?? ''
+      },
+    ],
+  ])('does not hold all of %s', (_, read) => {
+    const before = heapBytes()
+    const kept = Array.from({ length: 200 }, (_, index) => read(index))
+    expect(heapBytes() - before).toBeLessThan(15_000_000)
+    expect(kept[199]).toBe(id(199))
   })
 })
 
