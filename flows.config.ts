@@ -1,6 +1,8 @@
 import { cassandra, defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
+import { archiveGenerator } from './src/flows/archive-generator.js'
+import { eventArchive } from './src/flows/event-archive.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
@@ -42,6 +44,8 @@ export default defineConfig({
     'seismic-persist': seismicPersist,
     'wikimedia-ingest': wikimediaIngest,
     'wikimedia-stats': wikimediaStats,
+    'archive-generator': archiveGenerator,
+    'event-archive': eventArchive,
   },
   // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
@@ -49,5 +53,6 @@ export default defineConfig({
     activity: ['activity-ingest', 'activity-metrics'],
     seismic: ['seismic-producer', 'seismic-aggregate', 'seismic-persist'],
     wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
+    archive: ['archive-generator', 'event-archive'],
   },
 })

@@ -22,7 +22,7 @@ import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
 import { repartitionSink } from './repartition/repartition-sink.js'
 import { shortLivedFaults } from './short-lived.js'
-import { doubledStores, isGlobal, nestedAggregates } from './stage-faults.js'
+import { doubledStores, isGlobal, nestedAggregates, sharedHolders } from './stage-faults.js'
 import { joinSummaries, summarize } from './summary.js'
 import { timeFaults, withTimes } from './time-stages.js'
 import {
@@ -155,7 +155,8 @@ class FlowCompiler {
     const inputs = withTimes(declared, chain, this.ownPolicy(), (name) => this.unique(name))
     const parts = { inputs, ...chain }
     const stores = [...operatorsOf(parts), ...sinksOf(parts)].flatMap(storesOf)
-    this.faults.push(...doubledStores(this.name, parts), ...nestedAggregates(this.name, parts))
+    for (const faultsOf of [doubledStores, nestedAggregates, sharedHolders])
+      this.faults.push(...faultsOf(this.name, parts))
     const isAsked = flow.options.guarantee === 'exactly-once'
     const sinks = [...sinksOf(chain)]
     const checkpoints = isAsked && stores.length === 0 ? this.beside(sinks, flow) : this.checkpoints

@@ -8,6 +8,7 @@ import {
   lastValueFrom,
   map,
   mergeMap,
+  NEVER,
   type Observable,
   timeout,
 } from 'rxjs'
@@ -122,7 +123,7 @@ export class Engine {
   }
 
   private task(flow: FlowTopology, part: SubTopology): FlowTask {
-    const { clock, http, instance, observer = {} } = this.parts
+    const { clock, http, instance, observer = {}, dataDirectory } = this.parts
     const log = this.parts.log.child({ flow: flow.name })
     const stores = new TaskStores(flow.givesUp)
     const time = new EventTime(clock, timeScopesOf(part), new Inputs(part.inputs.length))
@@ -144,6 +145,9 @@ export class Engine {
       rejections,
       transaction: (connection) =>
         connection === this.opened.get(flow.checkpoints) ? holder.task?.transaction : undefined,
+      dataDirectory,
+      leaving: () => holder.task?.leaving() ?? [],
+      interrupted$: defer(() => holder.task?.interrupted$ ?? NEVER),
       held: checkpoints && ((topic) => this.held(topic, checkpoints)),
       views: (sink) => this.views.of(sink, part),
       joins: flow.joins,

@@ -12,6 +12,7 @@ import type {
   SourceContext,
   StageContext,
   StreamRecord,
+  TopicPartition,
   ViewStorage,
 } from '../model/index.js'
 import { isWeirError, WeirError } from '../model/index.js'
@@ -36,6 +37,10 @@ export interface Surroundings {
   readonly rejections: Rejections
   /** The running epoch's transaction, when it is one of that connection. */
   readonly transaction: (connection: Connection) => EpochTransaction | undefined
+  readonly dataDirectory: string
+  /** See `SinkContext`. */
+  readonly leaving: () => readonly TopicPartition[]
+  readonly interrupted$: Observable<unknown>
   /** What the task of this flow has committed that reads a topic. */
   readonly held: ((topic: string) => Observable<readonly HeldPartition[]>) | undefined
   /** Keeps the views of a sink. */
@@ -125,7 +130,7 @@ export class StageContexts {
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time, http, stores, views, replays, held } = this.around
+    const { time, http, stores, views, replays, held, leaving, interrupted$, dataDirectory } = this.around
     const joins = this.around.joins.includes(node)
     return {
       ...this.common(node),
@@ -135,6 +140,9 @@ export class StageContexts {
       joins,
       replays,
       held,
+      dataDirectory,
+      leaving,
+      interrupted$,
       store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)

@@ -52,6 +52,21 @@ function nested(flow: string, { stages, end }: Chain, isBehind: boolean): Config
   ]
 }
 
+/** Behind a sink that holds positions back, what comes again would be counted again, or written again by others. */
+export function sharedHolders(flow: string, whole: Whole): ConfigFault[] {
+  const sinks = [...sinksOf(whole)]
+  const holder = sinks.find(({ definition }) => definition.holds === true)
+  if (holder === undefined) return []
+  const others = [...[...operatorsOf(whole)].filter((stage) => storesOf(stage).length > 0), ...sinks]
+  return others
+    .filter((stage) => stage !== holder)
+    .map((stage) => ({
+      message: `flow '${flow}': records come again to '${stage.name}' as long as '${holder.name}' has not stored them`,
+      hint: `Give '${holder.name}' a flow of its own that reads the same topic, or one that '${stage.name}' writes to.`,
+      declaredAt: stage.declaredAt,
+    }))
+}
+
 export function isGlobal({ definition }: OperatorNode): boolean {
   return definition.global === true
 }

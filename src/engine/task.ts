@@ -137,6 +137,16 @@ export class FlowTask {
     )
   }
 
+  /** Emits when there is something else to do than to wait for the running epoch. */
+  readonly interrupted$: Observable<unknown> = defer(() => (this.interrupted ? of(true) : this.wake))
+
+  /** The partitions that go to another task behind the running epoch. */
+  leaving(): readonly TopicPartition[] {
+    if (this.stopping) return this.assignment.partitions
+    const change = this.assignment.next()?.change
+    return change?.kind === 'revoked' ? change.partitions : []
+  }
+
   /** Lets the running epoch drain and commit, then ends the task. */
   stop(): void {
     if (this.stopping || this.state === 'failed') return
@@ -267,7 +277,9 @@ export class FlowTask {
       run(() => {
         const positions = this.positions()
         this.parts.inheritance.begin(positions, (at) => this.assignment.progressOf(at))
-        for (const position of positions) this.assignment.base(position)
+        const isNew = (one: Position) =>
+          partitions.some(({ topic, partition }) => topic === one.topic && partition === one.partition)
+        for (const position of positions.filter(isNew)) this.assignment.base(position)
         this.parts.time.begin(positions)
         this.assignment.settled()
         this.resume()
@@ -423,17 +435,25 @@ export class FlowTask {
   private commit(epoch: EpochBudget): Observable<never> {
     const { pipeline, clock } = this.parts
     const reached = pipeline.sources.map((source) => source.positions())
-    const positions = reached.flat()
+    const durable = reached.map((positions) => positions.map((position) => this.durable(position)))
+    const positions = durable.flat()
     const began = clock.scheduler.now()
     const commit$ = this.parts.checkpoints === undefined ? EMPTY : this.checkpoint(positions)
     // What a source is told of another's topics it would commit to its own group, and behind it delete records.
-    const offsets$ = merge(...pipeline.sources.map((source, input) => source.commit(reached[input] ?? [])))
+    const offsets$ = merge(...pipeline.sources.map((source, input) => source.commit(durable[input] ?? [])))
     return concat(
       commit$,
       this.assignment.isUnchanged(positions) && epoch.records === 0 ? EMPTY : this.mirrored(offsets$),
-      run(() => this.committed(epoch, positions, clock.scheduler.now() - began)),
+      run(() => this.committed(epoch, reached.flat(), positions, clock.scheduler.now() - began)),
       ...pipeline.sinks.map((sink) => defer(() => sink.committed?.() ?? EMPTY)),
     )
+  }
+
+  /** A position, or where a sink has it held back. */
+  private durable(position: Position): Position {
+    const held = this.parts.pipeline.sinks.map((sink) => sink.holds?.(position) ?? Number.POSITIVE_INFINITY)
+    const offset = Math.min(position.offset, ...held)
+    return offset === position.offset ? position : { ...position, offset }
   }
 
   /** Commits stores and positions in the epoch's transaction, when there is anything to commit. */
@@ -469,7 +489,12 @@ export class FlowTask {
     return run(() => this.mirrors.next(mirror$))
   }
 
-  private committed(epoch: EpochBudget, positions: readonly Position[], commitMs: number): void {
+  private committed(
+    epoch: EpochBudget,
+    reached: readonly Position[],
+    positions: readonly Position[],
+    commitMs: number,
+  ): void {
     const { time, rejections, contexts, observer, part, flow, clock, inheritance } = this.parts
     this.letGo(inheritance.done())
     for (const position of positions) {
@@ -482,7 +507,7 @@ export class FlowTask {
     this.losses.committed()
     const { number, records } = epoch
     this.lastCommitAt = clock.scheduler.now()
-    this.supervision.succeeded(positions, records, this.lastCommitAt)
+    this.supervision.succeeded(reached, records, this.lastCommitAt)
     this.transaction = undefined
     observer.epoch?.({
       flow: flow.name,
@@ -613,7 +638,8 @@ export class FlowTask {
 
   private trouble(): WeirError | undefined {
     if (['stopped', 'failed', 'draining'].includes(this.state)) return undefined
-    const troubles = this.parts.pipeline.sources.map((source) => source.trouble?.())
+    const { sources, sinks } = this.parts.pipeline
+    const troubles = [...sources, ...sinks].map((part) => part.trouble?.())
     return troubles.find((trouble) => trouble !== undefined)?.within({ flow: this.parts.flow.name })
   }
 

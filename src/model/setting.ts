@@ -28,10 +28,11 @@ export class Setting<T = string> {
   }
 
   /** The value when the variable is not set, or empty. */
-  default<const D>(value: D): Setting<Widen<D> | T> {
-    const found = { value: value as Widen<D> }
+  default<const D>(value: D): Setting<WithDefault<T, D>> {
+    const found = { value: value as WithDefault<T, D> }
     const fallback = (environment: Environment) => this.fallback?.(environment) ?? found
-    return new Setting<Widen<D> | T>(this.name, this.parse, fallback, this.isSecret, this.names)
+    const parse = this.parse as (text: string) => WithDefault<T, D>
+    return new Setting(this.name, parse, fallback, this.isSecret, this.names)
   }
 
   /** Another variable, which is read when this one is not set, or empty. */
@@ -126,6 +127,9 @@ export class Setting<T = string> {
 interface Found<T> {
   readonly value: T
 }
+
+/** A default that is one of the values widens nothing. */
+type WithDefault<T, D> = [D] extends [T] ? T : Widen<D> | T
 
 type Widen<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T
 

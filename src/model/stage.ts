@@ -4,6 +4,7 @@ import type { TopicsRead } from './channel.js'
 import type { EpochTransaction, HeldPartition } from './checkpoint.js'
 import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
+import type { WeirError } from './errors.js'
 import type { HttpServer } from './http-port.js'
 import type { Logger } from './log.js'
 import type { TopicPartition } from './partition.js'
@@ -176,6 +177,12 @@ export interface SinkContext extends StageContext, Rejecting {
   readonly joins?: boolean
   /** Whether the records of an epoch that failed come again: every source of the flow can be read again. */
   readonly replays?: boolean
+  /** The folder for what the process keeps on disk. */
+  readonly dataDirectory: string
+  /** The partitions that go to another task behind the running epoch: all of them when this one ends. */
+  readonly leaving?: () => readonly TopicPartition[]
+  /** Emits when the task has something else to do than to wait for this epoch, at once if it has already. */
+  readonly interrupted$?: Observable<unknown>
 }
 
 /** A sink at work in a task. */
@@ -186,6 +193,14 @@ export interface SinkTask<V = unknown> {
   open?(): Observable<never>
   /** Subscribed once an epoch. Completes only when all that was written is acknowledged. */
   write(records$: Observable<StreamRecord<V>>): Observable<unknown>
+  /**
+   * The offset of the first record of a partition that it has taken in, and that is not durable yet although an epoch is over;
+   * undefined where there is none. Asked at each commit: the position is held back there, so that the record comes again to
+   * whoever has the partition next, and all behind it.
+   */
+  holds?(partition: TopicPartition): number | undefined
+  /** Why nothing can be written at the moment, while the sink goes on trying: the flow is not ready then. */
+  trouble?(): WeirError | undefined
   /** Subscribed after each commit, and awaited. It must not fail: nothing can undo the commit. */
   committed?(): Observable<never>
   close?(): Observable<never>
@@ -288,6 +303,11 @@ export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends De
   readonly transactional?: boolean | 'on-request'
   /** The stores it keeps, known without building it. */
   stores?(options: z.output<Schema>): readonly string[]
+  /**
+   * Whether it holds positions back beyond an epoch (see `SinkTask.holds`): records come again that other stages have taken
+   * in and committed, so that it may share its flow with none that would mind.
+   */
+  readonly holds?: boolean
   /** The connection (or the kind of the only one) that keeps its views, or `memory`. */
   keepsViewsIn?(options: z.output<Schema>): string
   /** The topic that it writes to, where that is one. */

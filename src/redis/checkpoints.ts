@@ -10,7 +10,6 @@ import {
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
-import { CarefulTasks } from '../sql/index.js'
 import { chunksKey, partitionOf, progressField, taskKey, taskOf, taskPattern } from './checkpoint-keys.js'
 import { acquirePartitions, parseProgress } from './checkpoint-scripts.js'
 import type { RedisClient, RedisConnection } from './connection.js'
@@ -39,7 +38,7 @@ interface ChunkPage {
 export class RedisCheckpoints implements CheckpointStore<RedisTransaction> {
   private readonly known = new KnownProgress()
   /** The tasks whose scripts were refused for a key. */
-  private readonly careful = new CarefulTasks()
+  private readonly careful = new Set<string>()
 
   constructor(
     private readonly connection: RedisConnection,

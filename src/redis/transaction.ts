@@ -1,6 +1,5 @@
 import { catchError, defer, EMPTY, ignoreElements, type Observable, tap, throwError } from 'rxjs'
 import { type EpochCommit, type EpochTransaction, messageOf, WeirError } from '../model/index.js'
-import { CarefulTasks } from '../sql/index.js'
 import { writeCommit } from './checkpoint-scripts.js'
 import type { RedisConnection } from './connection.js'
 import { failing, isOfKeys } from './faults.js'
@@ -18,7 +17,7 @@ export class RedisTransaction implements EpochTransaction {
     private readonly connection: RedisConnection,
     private readonly known: KnownProgress,
     private readonly task = '',
-    private readonly careful = new CarefulTasks(),
+    private readonly careful = new Set<string>(),
   ) {
     this.isCareful = careful.has(task)
   }
@@ -43,7 +42,7 @@ export class RedisTransaction implements EpochTransaction {
       return this.connection.run((client) => writeCommit(client, commit, this.joined, this.known))
     }).pipe(
       ignoreElements(),
-      tap({ complete: () => this.careful.found(this.task) }),
+      tap({ complete: () => this.careful.delete(this.task) }),
       catchError((error: unknown) => throwError(() => this.searching(error, doing))),
       failing(doing),
     )
@@ -51,12 +50,9 @@ export class RedisTransaction implements EpochTransaction {
 
   private searching(error: unknown, doing: string): unknown {
     if (this.isCareful || !isOfKeys(error)) return error
-    return this.careful.search(
-      this.task,
-      `${doing}: ${messageOf(error)}`,
-      'Each key is asked about, to find it.',
-      error,
-    )
+    this.careful.add(this.task)
+    const hint = 'Each key is asked about, to find it.'
+    return new WeirError('WEIR_RECORD_REFUSED', `${doing}: ${messageOf(error)}`, { hint, atOnce: true, cause: error })
   }
 
   rollback(): Observable<never> {

@@ -8,9 +8,8 @@ import {
   type StoredChunk,
   type TopicPartition,
 } from '../model/index.js'
-import { CarefulTasks } from './careful.js'
 import type { SqlConnection } from './connection.js'
-import { type EpochDialect, SqlTransaction } from './transaction.js'
+import { type CarefulTasks, type EpochDialect, SqlTransaction } from './transaction.js'
 
 /** The tables `weir_positions` and `weir_chunks` of a database, in its dialect. */
 export interface CheckpointTables<Client> extends EpochDialect<Client> {
@@ -62,7 +61,7 @@ const beforeAll: ChunkCursor = { sequence: -1, part: -1 }
 
 /** Positions and chunks in tables of a database; sinks that write to the same one may join. */
 export class SqlCheckpoints<Client> implements CheckpointStore<SqlTransaction<Client>> {
-  private readonly careful = new CarefulTasks()
+  private readonly careful: CarefulTasks = new Set()
 
   constructor(
     private readonly connection: SqlConnection<Client>,

@@ -3,14 +3,13 @@
  *
  *   connection, leases   clients of a pool, and who has them
  *   faults               whose fault an error is, and how it is told
- *   transaction, careful the transaction of an epoch, which sinks join, and the search for what it was refused for
+ *   transaction          the transaction of an epoch, which sinks join
  *   checkpoints          positions and chunks in tables
  *   table, row-batch     rows of one shape on their way to a table
  *   identifiers, options
  */
 /** What a row that no table can take errs with. */
 export { UnencodableError } from '../model/index.js'
-export * from './careful.js'
 export * from './checkpoints.js'
 export * from './connection.js'
 export * from './faults.js'

@@ -1,6 +1,5 @@
 import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
 import { type EpochCommit, type EpochTransaction, WeirError } from '../model/index.js'
-import { CarefulTasks } from './careful.js'
 import type { SqlConnection } from './connection.js'
 import type { Lease } from './leases.js'
 
@@ -34,7 +33,8 @@ export interface EpochDialect<Client> {
  */
 type State = 'idle' | 'open' | 'over'
 
-const searchHint = 'What is deferred is looked at row by row, to find it.'
+/** The tasks whose commits were refused for what their rows are, and not yet found which. */
+export type CarefulTasks = Set<string>
 
 /** The transaction of an epoch, on one client. What joins it runs one after the other. */
 export class SqlTransaction<Client> implements EpochTransaction {
@@ -51,7 +51,7 @@ export class SqlTransaction<Client> implements EpochTransaction {
     private readonly connection: SqlConnection<Client>,
     private readonly dialect: EpochDialect<Client>,
     private readonly task = '',
-    private readonly careful = new CarefulTasks(),
+    private readonly careful: CarefulTasks = new Set(),
   ) {
     this.isCareful = careful.has(task)
   }
@@ -119,15 +119,23 @@ export class SqlTransaction<Client> implements EpochTransaction {
     try {
       await this.dialect.commit(client, commit, isOpen)
       this.end('keep')
-      if (this.hasRefused) this.careful.found(this.task)
+      if (this.hasRefused) this.careful.delete(this.task)
     } catch (error) {
       const fault = this.connection.faults.of(error)
       await this.undo(fault === 'connection')
-      // What is looked at only in the end says nothing of which row it was: the next try has each looked at as it is written.
-      if (fault === 'record' && !this.isCareful)
-        throw this.careful.search(this.task, `${doing}: ${this.connection.faults.text(error)}`, searchHint, error)
+      if (fault === 'record' && !this.isCareful) throw this.searching(error, doing)
       throw this.connection.faults.asCheckpointFault(error, doing)
     }
+  }
+
+  /** What is looked at only in the end says nothing of which row it was: the next try has each looked at as it is written. */
+  private searching(error: unknown, doing: string): WeirError {
+    this.careful.add(this.task)
+    return new WeirError('WEIR_RECORD_REFUSED', `${doing}: ${this.connection.faults.text(error)}`, {
+      hint: 'What is deferred is looked at row by row, to find it.',
+      atOnce: true,
+      cause: error,
+    })
   }
 
   private async take(): Promise<Client> {

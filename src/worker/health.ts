@@ -54,13 +54,7 @@ function overdue(silentMs: number, stuckAfterMs: number, what: string, because: 
   return silentMs > stuckAfterMs ? `${what} after ${Math.round(silentMs / 1000)} s${because}` : undefined
 }
 
-/**
- * Whether every flow takes records, or would; those at their end count, those that can't reach their source, or what they write
- * to, don't: one that tries again runs, and has committed nothing since it failed.
- */
+/** Whether every flow takes records, or would; those at their end count, those that can't reach their source don't. */
 export function isReady(flows: readonly FlowStatus[]): boolean {
-  return flows.every(({ state, trouble, failingSince, lastCommitAt = Number.NEGATIVE_INFINITY }) => {
-    const hasFailed = failingSince !== undefined && lastCommitAt < failingSince
-    return ['running', 'idle', 'stopped'].includes(state) && trouble === undefined && !hasFailed
-  })
+  return flows.every(({ state, trouble }) => ['running', 'idle', 'stopped'].includes(state) && trouble === undefined)
 }

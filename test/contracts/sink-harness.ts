@@ -3,9 +3,7 @@ import {
   catchError,
   concat,
   defer,
-  EMPTY,
   finalize,
-  from,
   ignoreElements,
   lastValueFrom,
   NEVER,
@@ -46,7 +44,6 @@ export class SinkHarness {
   private task: SinkTask | undefined
   private transaction: EpochTransaction | undefined
   private generation = 0
-  private isUnclear = false
   private epochs = 0
 
   constructor(private readonly parts: HarnessParts) {}
@@ -72,19 +69,16 @@ export class SinkHarness {
       const transaction = this.parts.checkpoints.begin()
       this.transaction = this.parts.joins ? transaction : undefined
       return concat(
-        // As a flow does: of an epoch that failed it is not known whether it was committed.
-        this.isUnclear ? from(this.committed()).pipe(ignoreElements()) : EMPTY,
         defer(() => task.write(records$)),
         defer(() => this.commit(transaction)),
       ).pipe(
         ignoreElements(),
-        catchError((error: unknown) => {
-          this.isUnclear = true
-          return concat(
+        catchError((error: unknown) =>
+          concat(
             transaction.rollback(),
             throwError(() => error),
-          )
-        }),
+          ),
+        ),
         finalize(() => void done(transaction.rollback())),
       )
     })
@@ -94,7 +88,6 @@ export class SinkHarness {
   async committed(): Promise<number> {
     const acquired = await lastValueFrom(this.parts.checkpoints.acquire(this.name, [one]))
     this.generation = acquired[0]?.generation ?? 0
-    this.isUnclear = false
     return acquired[0]?.progress?.position ?? 0
   }
 
@@ -115,6 +108,7 @@ export class SinkHarness {
       connection: () => connection as never,
       time: new MarbleTime(),
       http: { serve: () => NEVER },
+      dataDirectory: '.',
       store: () => {
         throw new Error('the harness keeps no stores')
       },

@@ -160,15 +160,15 @@ function resultOf(numbers: Iterable<readonly [string, readonly number[]]>): Resu
   return Object.fromEntries([...numbers].sort(([one], [other]) => one.localeCompare(other)))
 }
 
-/** A process of `exactly-once-process.ts`; it ends with its test. */
+/** A process, that of `exactly-once-process.ts` if not told otherwise; it ends with its test. */
 export class Worker {
   readonly child: ChildProcess
   readonly exited: Promise<unknown>
   private epochs = 0
   log = ''
 
-  constructor(environment: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [jiti, script], {
+  constructor(environment: Readonly<Record<string, string>>, file = script) {
+    this.child = spawn(process.execPath, [jiti, file], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -97,6 +97,7 @@ export function sinkOf(
     reject: (record: StreamRecord, error: unknown) => void rejected.push({ record, error }),
     transaction: () => undefined,
     time: new MarbleTime(),
+    dataDirectory: '.',
     ...more,
   }
   return kafkaSink.build(kafkaSink.options.parse(options), context)

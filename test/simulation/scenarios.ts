@@ -20,6 +20,7 @@ import {
 } from '../../src/index.js'
 import { eachRecord } from '../../src/testing/index.js'
 import { accountedScenarios } from './accounted-scenarios.js'
+import { archiveScenarios } from './archive-scenarios.js'
 import { faultyScenarios } from './faulty-scenarios.js'
 import { keyedScenarios } from './keyed-scenarios.js'
 import { largeScenarios } from './large-scenarios.js'
@@ -140,6 +141,7 @@ export const scenarios: readonly Scenario[] = [
   ...largeScenarios,
   ...keyedScenarios,
   ...timeScenarios,
+  ...archiveScenarios,
 ]
 
 /** The scenario of that name. */

@@ -165,10 +165,4 @@ describe('health', () => {
     expect(isReady([status(), status({ state: 'stopped' }), status({ state: 'idle' })])).toBe(true)
     expect(isReady([status(), status({ state: 'assigning' })])).toBe(false)
   })
-
-  test('nor is it readiness while what failed is tried again, until something is committed', () => {
-    expect(isReady([status({ state: 'running', failingSince: 90_000, lastCommitAt: 89_000 })])).toBe(false)
-    expect(isReady([status({ state: 'running', failingSince: 90_000, lastCommitAt: undefined })])).toBe(false)
-    expect(isReady([status({ state: 'running', failingSince: 90_000, lastCommitAt: 91_000 })])).toBe(true)
-  })
 })

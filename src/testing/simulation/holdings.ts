@@ -9,15 +9,15 @@ export class Holdings {
 
   constructor(
     private readonly world: World,
-    /** How many records an epoch takes at the most. */
-    private readonly limit: number,
+    /** How many records an epoch takes at the most; undefined where a sink holds more than one epoch back. */
+    private readonly limit: number | undefined,
   ) {}
 
   emitted({ topic, partition, offset }: Origin): void {
     let part = this.parts.get(topic, partition)
     if (part === undefined) this.parts.set(topic, partition, (part = new Set()))
     part.add(offset)
-    if (this.size <= this.limit) return
+    if (this.limit === undefined || this.size <= this.limit) return
     this.world.breaks(`memory is bounded by the epoch: ${this.size} records are held, an epoch takes ${this.limit}`)
   }
 
@@ -39,7 +39,7 @@ export class Holdings {
     for (const { topic, partition } of partitions) {
       const held = this.parts.get(topic, partition)?.size ?? 0
       this.parts.delete(topic, partition)
-      if (held === 0 || lost) continue
+      if (held === 0 || lost || this.limit === undefined) continue
       const where = partitionName({ topic, partition })
       this.world.breaks(
         `a partition is released after its epoch has committed: ${where} is, ${held} records before that`,

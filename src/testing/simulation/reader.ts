@@ -35,6 +35,8 @@ export interface ReaderOptions extends TopicRules {
   readonly instance: string | undefined
   /** How many records an epoch takes at the most. */
   readonly limit: number
+  /** Whether a sink holds positions back beyond an epoch. */
+  readonly holdsBack?: boolean
   /** How long the group takes to answer who joins it, ms. */
   readonly answersAfterMs: number
   /** The group has taken these positions. */
@@ -64,7 +66,7 @@ export class SimulatedReader implements SourceTask {
     private readonly actor: Actor,
     private readonly options: ReaderOptions,
   ) {
-    this.holdings = new Holdings(cluster.world, options.limit)
+    this.holdings = new Holdings(cluster.world, options.holdsBack ? undefined : options.limit)
   }
 
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {

@@ -12,6 +12,7 @@ import {
   type Environment,
   type ErrorCode,
   type Sink,
+  type SinkContext,
   type SinkTask,
   type Source,
   type SourceContext,
@@ -34,7 +35,7 @@ import type { Model } from './models.js'
 import { SimulatedProcess } from './process.js'
 import { Random } from './random.js'
 import { SimulatedReader } from './reader.js'
-import { SimulatedSink } from './sink.js'
+import { type Outlet, SimulatedSink } from './sink.js'
 import { type Fault, faults, Storm } from './storm.js'
 import { TimeSetting } from './time-setting.js'
 import { TopicChanges, type TopicFault } from './topic-changes.js'
@@ -55,6 +56,8 @@ export interface SimulateOptions<V = unknown> {
   readonly accounts?: Accounting
   /** Which values the sinks refuse, each for what it is; where it throws, a function of the sink has. */
   readonly refuses?: (value: unknown) => boolean
+  /** A sink that is not one of values, one by one. It tells the judge what has become durable. */
+  readonly sink?: (outlet: Outlet, context: SinkContext) => SinkTask
   /** How large a record may be that the sinks take, encoded, and a dead letter with all that is in it: bytes. */
   readonly limits?: { readonly record?: number; readonly letter?: number }
   /** What may become of the sources' topics. Default: nothing. The flow needs `accounts`, for no model knows what is lost. */
@@ -403,6 +406,7 @@ export class Simulation {
         strayed: (origin) => this.judge.accounts?.repeat(origin, origin.offset + 1, this.cluster.idOf(origin.topic)),
         instance,
         limit: this.plan.maxRecords,
+        holdsBack: this.options.sink !== undefined,
         answersAfterMs: this.answersAfterMs(),
         committed: (_, positions) => {
           if (topics.every((topic) => this.inGroups.has(topic))) this.judge.committed(positions)
@@ -441,7 +445,7 @@ export class Simulation {
           const { refuses, limits } = this.options
           const mostBytes = limits?.record ?? Number.POSITIVE_INFINITY
           const outlet = { link: this.sinks, actor: connection.actor, judge: this.judge, refuses, mostBytes }
-          const task = new SimulatedSink(outlet, context, connection)
+          const task = this.options.sink?.(outlet, context) ?? new SimulatedSink(outlet, context, connection)
           return this.sabotage.sink?.(task) ?? task
         },
       },

@@ -1,0 +1,78 @@
+import type { StoreCodec, StorePartition } from '../../model/index.js'
+import type { Cut, DecidedCut, FolderState } from './cut.js'
+
+type SavedCut = [name: string, first: number, last: number, records: number, isStored: boolean]
+
+export const folderCodec: StoreCodec<FolderState> = {
+  version: 1,
+  save: ({ id, stored, cuts }) => [
+    id ?? null,
+    stored,
+    cuts.map(({ name, first, last, records, isStored }): SavedCut => [name, first, last, records, isStored]),
+  ],
+  load(saved) {
+    const [id, stored, cuts] = saved as [string | null, number, SavedCut[]]
+    return {
+      id: id ?? undefined,
+      stored,
+      cuts: cuts.map(([name, first, last, records, isStored]) => ({ name, first, last, records, isStored })),
+    }
+  },
+}
+
+/** What is kept of the folders of one partition. */
+export class Folders {
+  constructor(
+    private readonly part: StorePartition<FolderState>,
+    /** Tells the topic from another that has its name later. */
+    private readonly id: string | undefined,
+  ) {}
+
+  /** Up to which offset the records of a folder are stored. */
+  stored(folder: string): number {
+    return this.part.get(0, folder)?.value.stored ?? -1
+  }
+
+  cuts(folder: string): readonly DecidedCut[] {
+    return this.part.get(0, folder)?.value.cuts ?? []
+  }
+
+  *all(): Generator<[folder: string, state: FolderState]> {
+    for (const [folder, { value }] of this.part.segment(0) ?? []) yield [String(folder), value]
+  }
+
+  /** Decides on a file, or on another in the place of one that can't be made any more. */
+  replace(folder: string, given: Cut | undefined, cut: Cut | undefined): void {
+    const cuts = [...this.cuts(folder)]
+    const at = given === undefined ? cuts.length : cuts.findIndex(({ name }) => name === given.name)
+    cuts.splice(at, 1, ...(cut === undefined ? [] : [{ ...cut, isStored: false }]))
+    this.put(folder, { id: this.id, stored: this.stored(folder), cuts })
+  }
+
+  /** A file is stored: its records come into none again. */
+  done(folder: string, cut: Cut): void {
+    const cuts = this.cuts(folder).map((one) => (one.name === cut.name ? { ...one, isStored: true } : one))
+    const open = cuts.findIndex(({ isStored }) => !isStored)
+    const count = open === -1 ? cuts.length : open
+    const stored = cuts[count - 1]?.last ?? this.stored(folder)
+    this.put(folder, { id: this.id, stored, cuts: cuts.slice(count) })
+  }
+
+  forget(folder: string): void {
+    this.part.delete(0, folder)
+  }
+
+  /** Forgets what belongs to a topic that had the name before. Returns the cuts that were still to be stored. */
+  forgetOthers(): readonly Cut[] {
+    const others = [...this.all()].filter(([, { id }]) => id !== this.id)
+    for (const [folder] of others) this.forget(folder)
+    return others.flatMap(([, { cuts }]) => cuts).filter(({ isStored }) => !isStored)
+  }
+
+  private put(folder: string, state: FolderState): void {
+    const entry = this.part.get(0, folder)
+    if (entry === undefined) return void this.part.add(0, folder, state)
+    entry.value = state
+    this.part.touch(entry)
+  }
+}

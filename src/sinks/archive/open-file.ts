@@ -1,0 +1,42 @@
+import type { ArchiveRow, FileEncoder } from '../../codecs/archive/file-format.js'
+import type { Spool } from './spool.js'
+
+/** A file that is being filled: what is finished of it goes into its spool. */
+export class OpenFile {
+  records = 0
+  last: number
+
+  constructor(
+    private readonly encoder: FileEncoder,
+    readonly spool: Spool,
+    readonly first: number,
+    /** UTC, ms: of its first record, for its name. */
+    readonly time: number,
+    /** On the steady clock, ms. */
+    readonly openedAt: number,
+  ) {
+    this.last = first
+  }
+
+  /** What it takes in memory. */
+  get buffered(): number {
+    return this.encoder.buffered
+  }
+
+  get bytes(): number {
+    return this.encoder.buffered + this.spool.bytes
+  }
+
+  /** Errors are the row's fault; it is not in the file then. */
+  add(row: ArchiveRow): void {
+    this.encoder.add(row)
+    this.records++
+    this.last = row.offset
+    if (this.encoder.isReady) this.spool.append(this.encoder.take())
+  }
+
+  /** Nothing comes any more. */
+  end(): void {
+    this.spool.append(this.encoder.end())
+  }
+}

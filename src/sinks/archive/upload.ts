@@ -1,0 +1,83 @@
+import { catchError, concat, concatMap, defer, EMPTY, type Observable, takeUntil, tap } from 'rxjs'
+import type { TopicPartition } from '../../model/index.js'
+import type { BlobStore } from './blob-store.js'
+import type { Cut } from './cut.js'
+import { Signal } from './signal.js'
+import type { Spool } from './spool.js'
+
+/** A file that was decided on, on its way from its spool into the store. */
+export class Upload {
+  isStored = false
+  /** Why it could not be stored. */
+  error: unknown
+  private hasBegun = false
+  private isDropped = false
+  private readonly dropped = new Signal()
+
+  constructor(
+    readonly partition: TopicPartition,
+    readonly folder: string,
+    readonly cut: Cut,
+    private readonly spool: Spool,
+  ) {}
+
+  get bytes(): number {
+    return this.spool.bytes
+  }
+
+  /** Whether there is nothing more to come of it. */
+  get isOver(): boolean {
+    return this.isStored || this.error !== undefined
+  }
+
+  /** Whether it has begun and is not over: what is decided in an epoch waits for its commit. */
+  get isRunning(): boolean {
+    return this.hasBegun && !this.isOver
+  }
+
+  /** Begins, once its cut is committed, unless it has: then it returns false. */
+  begin(): boolean {
+    const isFirst = !this.hasBegun
+    this.hasBegun = true
+    return isFirst
+  }
+
+  /** Gives it up. */
+  drop(): void {
+    this.isDropped = true
+    this.dropped.tell()
+    this.spool.remove()
+  }
+
+  /** Stores it. Never fails: what comes of it is in `isStored` and `error`. */
+  store(store: Pick<BlobStore, 'create'>): Observable<never> {
+    return defer(() => {
+      if (this.isDropped) return EMPTY
+      const writer = store.create(this.cut.name)
+      const stored$ = concat(
+        this.spool.flush(),
+        this.rest(writer.write.bind(writer), 0),
+        defer(() => writer.complete()),
+      ).pipe(
+        tap({ complete: () => (this.isStored = true) }),
+        catchError((error: unknown) => {
+          this.error = error
+          return EMPTY
+        }),
+        takeUntil(this.dropped.happens$),
+      )
+      const cleared$ = defer(() => {
+        if (!this.isStored) return writer.abort()
+        this.spool.remove()
+        return EMPTY
+      })
+      return concat(stored$, cleared$)
+    })
+  }
+
+  private rest(write: (piece: Uint8Array) => Observable<never>, offset: number): Observable<never> {
+    return defer(() => this.spool.readAt(offset)).pipe(
+      concatMap((piece) => concat(write(piece), this.rest(write, offset + piece.length))),
+    )
+  }
+}
