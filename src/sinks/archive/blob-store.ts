@@ -29,7 +29,7 @@ export interface BlobStore {
    * the name of each. One that is still at work would have to begin anew: leave a day.
    */
   sweep(before: number): Observable<string>
-  /** Frees all that it holds. What is under way ends with an error. */
+  /** Frees all that it holds. Leave what is under way before: it would wait for ever. */
   close(): Observable<never>
 }
 
