@@ -21,8 +21,9 @@ export class Holdings {
     this.world.breaks(`memory is bounded by the epoch: ${this.size} records are held, an epoch takes ${this.limit}`)
   }
 
-  committed(positions: readonly Position[]): void {
-    this.inVain.committed(positions)
+  committed(positions: readonly Position[], read: readonly Position[]): void {
+    // What a sink holds back has come through.
+    this.inVain.committed(this.limit === undefined ? read : positions)
     for (const { topic, partition, offset } of positions) {
       const part = this.parts.get(topic, partition)
       for (const held of part ?? []) if (held < offset) part?.delete(held)

@@ -253,7 +253,7 @@ class Session {
     const { member } = this
     const foreign = positions.find(({ topic }) => !this.options.topics.includes(topic))
     if (foreign !== undefined) this.cluster.world.breaks(`a group is told of its own topics only: ${places([foreign])}`)
-    this.holdings.committed(positions)
+    this.holdings.committed(positions, this.positions())
     if (positions.length === 0) return EMPTY
     if (member === undefined) {
       return throwError(() => this.error('WEIR_CHECKPOINT_FENCED', 'committing positions: this is no member any more'))
