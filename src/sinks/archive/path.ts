@@ -13,6 +13,7 @@ export interface FilePlace {
   readonly extension: string
 }
 
+const dayMs = 86_400_000
 /** Most file systems take no longer name. */
 const longestBytes = 255
 
@@ -41,8 +42,19 @@ export function placeOf(path: string): FilePlace | undefined {
   }
 }
 
+/** Makes the function that names the folder of a version and a day: in a row of records it is mostly the same. */
+export function folderNamer(): (version: string, time: number) => string {
+  let last = { version: '', day: Number.NaN, folder: '' }
+  return (version, time) => {
+    const day = Math.floor(time / dayMs)
+    if (version !== last.version || day !== last.day)
+      last = { version, day, folder: `${segment(version)}/${dayOf(time)}` }
+    return last.folder
+  }
+}
+
 /** The day of a time, UTC. */
-export function dayOf(time: number): string {
+function dayOf(time: number): string {
   return new Date(time).toISOString().slice(0, 10)
 }
 

@@ -51,7 +51,8 @@ function isEvent(value: unknown): value is Event {
 }
 
 /** `v2` of `https://example.com/order/v2.json`: the last part of a schema's address that is a version. */
-export function versionOf({ dataschema = '' }: { readonly dataschema?: string | undefined }): string {
+export function versionOf({ dataschema }: { readonly dataschema?: string | undefined }): string {
+  if (dataschema === undefined) return 'v1'
   const found = [...dataschema.matchAll(/(?:^|[/._:-])(v\d+(?:\.\d+)*)(?=$|[/?#:_-]|\.[a-z]+$)/gi)].at(-1)?.[1]
   return found?.toLowerCase() ?? 'v1'
 }

@@ -34,7 +34,7 @@ import type { BlobStore } from './blob-store.js'
 import { type Cut, type CutLimits, type FolderState, isFull } from './cut.js'
 import { Folders, folderCodec } from './folders.js'
 import { OpenFile } from './open-file.js'
-import { dayOf, pathOf, segment } from './path.js'
+import { folderNamer, pathOf, segment } from './path.js'
 import { Signal } from './signal.js'
 import type { Spools } from './spool.js'
 import { Upload } from './upload.js'
@@ -93,6 +93,7 @@ export class ArchiveTask implements SinkTask {
   private readonly missing = new Set<string>()
   private readonly begun = new Signal<Upload>()
   private readonly ended = new Signal()
+  private readonly folderOf = folderNamer()
   private grownBytes = 0
   /** What is going to another process with this epoch. */
   private leaving: readonly TopicPartition[] = []
@@ -249,7 +250,7 @@ export class ArchiveTask implements SinkTask {
 
   private add(lane: Lane, row: ArchiveRow): void {
     const time = this.settings.timeOf(row)
-    const folder = `${segment(this.settings.versionOf(row))}/${dayOf(time)}`
+    const folder = this.folderOf(this.settings.versionOf(row), time)
     const again = this.decided(lane, folder, row.offset)
     if (again === 'stored') return
     const file = this.fileOf(lane, folder, row.offset, again) ?? this.begin(row.offset, time)
