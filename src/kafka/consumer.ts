@@ -21,6 +21,8 @@ export interface ConsumerEvents {
   revoked(partitions: readonly TopicPartition[], lost: boolean): void
   /** The client's queue has something to consume. */
   wake(): void
+  /** A quota has a broker wait with its answers for so long, ms. */
+  throttled(ms: number): void
   error(error: ClientError): void
 }
 
@@ -58,6 +60,7 @@ export class GroupConsumer {
       queue_non_empty_cb: () => events.wake(),
     } as object)
     this.client.on('event.error', (error) => events.error(this.meant(error)))
+    this.client.on('event.throttle', ({ throttleTime }: { throttleTime: number }) => events.throttled(throttleTime))
     this.client.on('error' as never, (() => undefined) as never)
   }
 

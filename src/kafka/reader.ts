@@ -243,6 +243,7 @@ class Session {
         assigned: (given) => this.onAssigned(given),
         revoked: (taken, lost) => this.onRevoked(taken, lost),
         wake: () => this.pump.wake(),
+        throttled: (ms) => this.touchAll(ms),
         error: (error) => this.failed(error),
       },
     )
@@ -422,9 +423,10 @@ class Session {
     return (this.reader === undefined ? this.unreadSince : performance.now()) - this.unreadMs
   }
 
-  private touchAll(): void {
-    const moved = this.readingMs()
-    for (const part of this.parts.values()) part.moved = moved
+  /** Nothing is silent that has not been given the time, which begins so many ms from now. */
+  private touchAll(inMs = 0): void {
+    const moved = this.readingMs() + inMs
+    for (const part of this.parts.values()) part.moved = Math.max(part.moved, moved)
   }
 
   private asError(error: unknown): WeirError {

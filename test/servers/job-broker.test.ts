@@ -53,11 +53,10 @@ describeJob('the activity job and its broker', (servers) => {
     await sleep(2_000)
     await kafka.kill(0)
     await kafka.restart(0)
-    await sleep(5_000)
-    expect([await told('activity-ingest'), await told('activity-metrics')]).toMatchObject([
-      { state: 'running' },
-      expect.not.objectContaining({ trouble: expect.anything() }),
-    ])
+    await until(async () => {
+      const [writes, reads] = [await told('activity-ingest'), await told('activity-metrics')]
+      return writes['state'] === 'running' && reads['trouble'] === undefined
+    }, 'both flows are well again')
     await worker.ready()
     const account = await traffic.stop()
     const { expected } = await settle(job, account)
