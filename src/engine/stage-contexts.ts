@@ -15,12 +15,19 @@ import type {
   TopicPartition,
   ViewStorage,
 } from '../model/index.js'
-import { isWeirError, WeirError } from '../model/index.js'
+import { WeirError } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
 import type { Observer, StageCounts } from './status.js'
-import { type OperatorNode, type SinkNode, type SourceNode, type StageSummary, storesOf } from './topology.js'
+import {
+  type OperatorNode,
+  policyFor,
+  type SinkNode,
+  type SourceNode,
+  type StageSummary,
+  storesOf,
+} from './topology.js'
 
 /** What the stages of one flow share. */
 export interface Surroundings {
@@ -153,9 +160,9 @@ export class StageContexts {
 
   private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
     const counts = this.counts(node.name)
-    const { partOf = node.name, policy, late = policy } = node
+    const { partOf = node.name } = node
     return (record, error) => {
-      this.around.rejections.reject(counts, isLate(error) ? late : policy, record, error, partOf)
+      this.around.rejections.reject(counts, policyFor(node, error), record, error, partOf)
     }
   }
 
@@ -180,10 +187,6 @@ export class StageContexts {
       },
     }
   }
-}
-
-function isLate(error: unknown): boolean {
-  return isWeirError(error) && error.code === 'WEIR_RECORD_LATE'
 }
 
 /** The name of a store, if its stage's definition tells of it: a flow is checkpointed for the stores that are told of. */

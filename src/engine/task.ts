@@ -34,6 +34,7 @@ import {
   type Clock,
   describeError,
   type EpochTransaction,
+  isSamePartition,
   type Logger,
   type Position,
   partitionName,
@@ -277,8 +278,7 @@ export class FlowTask {
       run(() => {
         const positions = this.positions()
         this.parts.inheritance.begin(positions, (at) => this.assignment.progressOf(at))
-        const isNew = (one: Position) =>
-          partitions.some(({ topic, partition }) => topic === one.topic && partition === one.partition)
+        const isNew = (position: Position) => partitions.some((one) => isSamePartition(one, position))
         for (const position of positions.filter(isNew)) this.assignment.base(position)
         this.parts.time.begin(positions)
         this.assignment.settled()

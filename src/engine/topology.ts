@@ -1,17 +1,25 @@
-import type {
-  ConnectionDefinition,
-  Guarantee,
-  Keeps,
-  OperatorDefinition,
-  RejectionPolicy,
-  SinkDefinition,
-  SourceDefinition,
+import {
+  type ConnectionDefinition,
+  type Guarantee,
+  isWeirError,
+  type Keeps,
+  type OperatorDefinition,
+  type RejectionPolicy,
+  type SinkDefinition,
+  type SourceDefinition,
 } from '../model/index.js'
 import type { ConfigFault } from './config-error.js'
 import type { EpochLimits } from './epoch.js'
 import type { TimeScope } from './event-time.js'
 
-interface StageNode<D> {
+/** What becomes of records that a stage can't take. */
+export interface Policies {
+  readonly policy: RejectionPolicy
+  /** Of those that are late for it, where that is another. */
+  readonly late?: RejectionPolicy | undefined
+}
+
+interface StageNode<D> extends Policies {
   /** Unique in its flow. */
   readonly name: string
   /** The stage that the user declared, where this is a part of it. */
@@ -21,9 +29,6 @@ interface StageNode<D> {
   readonly options: unknown
   /** The declared connection it uses. */
   readonly connection: string | undefined
-  readonly policy: RejectionPolicy
-  /** What becomes of records that are late for it, where that is another. */
-  readonly late?: RejectionPolicy | undefined
   readonly declaredAt: Error
 }
 
@@ -135,8 +140,13 @@ export function stagesOf(
 }
 
 /** Whether it may send records to the dead letters. */
-export function writesDeadLetters({ policy, late }: StageNode<unknown>): boolean {
+export function writesDeadLetters({ policy, late }: Policies): boolean {
   return policy === 'dead-letter' || late === 'dead-letter'
+}
+
+/** What becomes of a record that it rejects with this error. */
+export function policyFor({ policy, late = policy }: Policies, error: unknown): RejectionPolicy {
+  return isWeirError(error) && error.code === 'WEIR_RECORD_LATE' ? late : policy
 }
 
 /** The stores that a stage keeps. Options that did not validate are undefined; their fault is told elsewhere. */

@@ -1,7 +1,6 @@
 import { type CloudEventInput, cloudEvents, env, flow, generate, kafka, map } from 'weirflow'
 import { archiveTopics } from './event-archive.js'
-
-const unlimited = (limit: number) => (limit === 0 ? Number.MAX_SAFE_INTEGER : limit)
+import { unlimited } from './limit.js'
 
 const types = ['placed', 'shipped', 'returned'] as const
 

@@ -1,8 +1,8 @@
 import { defineSource, env, feed, generate, type Source } from 'weirflow'
 import { z } from 'zod'
+import { unlimited } from './limit.js'
 import { SeismicEvent } from './seismic.js'
 
-const unlimited = (limit: number) => (limit === 0 ? Number.MAX_SAFE_INTEGER : limit)
 const limit = env('SEISMIC_LIMIT').int().default(0).map(unlimited)
 const seed = env('SEISMIC_SEED').int().default(1)
 

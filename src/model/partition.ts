@@ -8,6 +8,10 @@ export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}-${partition}`
 }
 
+export function isSamePartition(one: TopicPartition, other: TopicPartition): boolean {
+  return one.topic === other.topic && one.partition === other.partition
+}
+
 /** Orders names of partitions by topic and number. */
 export function byPartition(one: string, other: string): number {
   if (one === other) return 0

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { FileFormat } from '../codecs/archive/file-format.js'
 import { instantReader } from '../codecs/archive/instant.js'
 import { avroFormat } from '../codecs/avro/avro-format.js'
 import { parquetFormat } from '../codecs/parquet/parquet-format.js'
@@ -20,21 +19,8 @@ import { ArchiveTask } from './archive/task.js'
 
 const mebibyte = 1 << 20
 
-/** What each format compresses with, under one name for both. */
-const formats = {
-  parquet: {
-    none: () => parquetFormat('none'),
-    snappy: () => parquetFormat('snappy'),
-    gzip: () => parquetFormat('gzip'),
-    zstd: () => parquetFormat('zstd'),
-  },
-  avro: {
-    none: () => avroFormat('null'),
-    snappy: () => avroFormat('snappy'),
-    gzip: () => avroFormat('deflate'),
-    zstd: () => avroFormat('zstandard'),
-  },
-} as const satisfies Record<string, Record<string, () => FileFormat>>
+/** What Avro has the compressions under. */
+const avroCompressions = { none: 'null', snappy: 'snappy', gzip: 'deflate', zstd: 'zstandard' } as const
 
 type VersionOf = (event: { readonly dataschema?: string | undefined; readonly type: string }) => string
 
@@ -94,16 +80,15 @@ export const archiveSink = defineSink({
   build: ({ store, format, compression, every: everyMs, time, version = versionOf, ...settings }, context) => {
     const { clock, log, dataDirectory } = context
     const read = instantReader()
-    const instantOf = (text: string | undefined) => (text === undefined ? undefined : read(text))
     return new ArchiveTask(
       {
         ...settings,
         everyMs,
-        format: formats[format][compression](),
+        format: format === 'parquet' ? parquetFormat(compression) : avroFormat(avroCompressions[compression]),
         rowOf,
         versionOf: version,
         timeOf(row) {
-          const micros = time === 'event' ? instantOf(row.time) : undefined
+          const micros = time === 'event' && row.time !== undefined ? read(row.time) : undefined
           return micros === undefined ? Math.max(0, row.timestamp ?? 0) : Math.floor(Number(micros) / 1_000)
         },
       },

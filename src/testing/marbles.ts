@@ -11,6 +11,7 @@ import {
 } from 'rxjs'
 import { type RunHelpers, TestScheduler } from 'rxjs/testing'
 import type { Flow } from '../engine/index.js'
+import { type Policies, policyFor } from '../engine/topology.js'
 import {
   asWeirError,
   Batch,
@@ -210,9 +211,10 @@ class MarbleBench {
   ): OperatorFunction<StreamRecord<In>, StreamRecord<Out>> {
     const parsed = definition.options.parse(options) as { onError?: RejectionPolicy }
     const policy = onError ?? parsed.onError ?? definition.onError ?? 'fail'
+    const late = onError ?? definition.late?.(parsed)
     let running = 0
     const clock = this.clockWhile(() => running > 0)
-    const build = definition.build(parsed, { ...this.context(definition.name, clock, policy), ...context })
+    const build = definition.build(parsed, { ...this.context(definition.name, clock, { policy, late }), ...context })
     return (records$) =>
       defer(() => {
         running++
@@ -220,7 +222,7 @@ class MarbleBench {
       }) as Observable<StreamRecord<Out>>
   }
 
-  private context(stage: string, clock: Clock, policy: RejectionPolicy): OperatorContext {
+  private context(stage: string, clock: Clock, policies: Policies): OperatorContext {
     const missing = (what: string) => (): never => {
       throw new Error(
         `running stage '${stage}': this marble test has no ${what}; give one in the options of operator()`,
@@ -237,7 +239,7 @@ class MarbleBench {
       store: missing('store'),
       reject: (record, thrown) => {
         const error = asWeirError(thrown)
-        if (policy === 'fail') throw error
+        if (policyFor(policies, error) === 'fail') throw error
         this.rejections.push({ record, error, at: this.scheduler.now() })
       },
     }

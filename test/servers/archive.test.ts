@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { placeOf } from '../../src/sinks/archive/path.js'
 import { DuckDb } from '../support/duckdb.js'
-import { Worker } from './exactly-once-support.js'
+import { flooding, Worker } from './exactly-once-support.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 
@@ -61,19 +61,7 @@ class Archive {
 
   /** Sends without end, until it is called back. */
   flood(): () => Promise<void> {
-    let isOn = true
-    const flooded = (async () => {
-      while (isOn) {
-        await this.send(150)
-        await sleep(50)
-      }
-    })()
-    const stop = () => {
-      isOn = false
-      return flooded
-    }
-    onTestFinished(stop)
-    return stop
+    return flooding(() => this.send(150), 50)
   }
 
   names(): string[] {

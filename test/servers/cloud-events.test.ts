@@ -8,7 +8,7 @@ import { WorkerHttpServer } from '../../src/worker/http-server.js'
 import { batched, ceHeaders, least, structured } from '../support/cloudevents.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { fresh, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
+import { fresh, makeTopic, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
 
 const skip = requireKafka() !== undefined
 const brokers = [
@@ -41,17 +41,7 @@ const sent: readonly { readonly value: Buffer | null; readonly headers: readonly
 describe.each(brokers)('CloudEvents on $name', { timeout: 120_000 }, ({ name, start, skip }) => {
   const shared = sharedServer(start, skip)
 
-  async function make(topic: string): Promise<string> {
-    const request = {
-      topic,
-      partitions: 1,
-      create: true,
-      doing: 'making',
-      unreachable: 'WEIR_SINK_UNREACHABLE',
-    } as const
-    await shared.connection.topics.ensure({ ...request, place: {} })
-    return topic
-  }
+  const make = (topic: string) => makeTopic(shared.connection, topic)
 
   async function read(topic: string, many: number): Promise<Message[]> {
     const reader = new LogReader(await shared.connection.settings())

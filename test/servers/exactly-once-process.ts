@@ -2,20 +2,21 @@
  * A worker for tests that kill it: works on the records of a topic and writes results to another, exactly once. FLOW says
  * which results. DIE names the moment of the third commit at which it kills itself.
  */
-import { concat, defer, EMPTY, lastValueFrom, map as mapEach } from 'rxjs'
+import { concat, defer, EMPTY, map as mapEach } from 'rxjs'
 import { z } from 'zod'
 import { count } from '../../src/aggregates/index.js'
 import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
-import { compile, Engine, type Flow } from '../../src/engine/index.js'
+import type { Flow } from '../../src/engine/index.js'
 import { KafkaCheckpoints } from '../../src/kafka/checkpoints.js'
-import { defineOperator, silentLogger, systemClock } from '../../src/model/index.js'
+import { defineOperator } from '../../src/model/index.js'
 import { aggregate, recordKey } from '../../src/operators/aggregate.js'
 import { eventTime } from '../../src/operators/event-time.js'
 import { keyBy } from '../../src/operators/key-by.js'
 import { map } from '../../src/operators/map.js'
 import { tumbling } from '../../src/operators/windows.js'
 import { connect } from './kafka-support.js'
+import { client, runWorker } from './worker-process.js'
 
 const { BROKERS = '', APP = '', IN = '', OUT = '', FLOW = '', DIE } = process.env
 
@@ -85,14 +86,6 @@ class Mortal extends KafkaCheckpoints {
   }
 }
 
-const log = {
-  ...silentLogger,
-  warn: (...words: unknown[]) => console.error('warn', ...words),
-  error: (...words: unknown[]) => console.error('error', ...words),
-  child: () => log,
-}
-// Members of every group, the one of the internal topic too.
-const client = { 'session.timeout.ms': 1_500, 'heartbeat.interval.ms': 300 }
 const options = { guarantee: 'exactly-once', checkpoints: 'kafka', epoch: { every: '150ms' }, attempts: 1_000 } as const
 const config = {
   app: APP,
@@ -100,17 +93,6 @@ const config = {
   flows: { flow: flows[FLOW]!().with(options) },
 }
 const connection = connect(BROKERS)
-const engine = new Engine(compile(config, { environment: {} }), {
-  clock: systemClock,
-  log,
-  http: undefined as never,
-  production: false,
-  dataDirectory: '.',
-  checkpoints: new Mortal(connection),
-  observer: { epoch: ({ records }) => records > 0 && process.stdout.write('.') },
-})
-process.once('SIGTERM', () => engine.stop())
-await lastValueFrom(engine.run(), { defaultValue: undefined })
-await engine.close()
+await runWorker(config, { checkpoints: new Mortal(connection) })
 await connection.close()
 process.exit(0)

@@ -66,19 +66,7 @@ export class ExactlyOnce {
 
   /** Writes records without end, until it is called back. */
   flood(): () => Promise<void> {
-    let isOn = true
-    const flooded = (async () => {
-      while (isOn) {
-        await this.send(60)
-        await sleep(30)
-      }
-    })()
-    const stop = () => {
-      isOn = false
-      return flooded
-    }
-    onTestFinished(stop)
-    return stop
+    return flooding(() => this.send(60), 30)
   }
 
   /** Takes over the transactional ids of all that write, as a stranger would. */
@@ -152,6 +140,23 @@ export class ExactlyOnce {
   private sink(topic: string) {
     return sinkOf(this.connection, { topic, partitions: this.partitions })
   }
+}
+
+/** Sends again and again, with a pause between, until it is called back, or the test has ended. */
+export function flooding(send: () => Promise<void>, pauseMs: number): () => Promise<void> {
+  let isOn = true
+  const flooded = (async () => {
+    while (isOn) {
+      await send()
+      await sleep(pauseMs)
+    }
+  })()
+  const stop = () => {
+    isOn = false
+    return flooded
+  }
+  onTestFinished(stop)
+  return stop
 }
 
 type Result = Readonly<Record<string, readonly number[]>>

@@ -11,6 +11,7 @@ import {
   connect,
   fresh,
   Member,
+  makeTopic,
   openSink,
   recordOf,
   sharedServer,
@@ -174,14 +175,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     const write = (value: string) =>
       writer.write({ topic, key: null, value: Buffer.from(value), timestamp: Date.now(), headers: [] }, undefined)
     onTestFinished(() => void done(writer.close()))
-    await shared.connection.topics.ensure({
-      topic,
-      partitions: 1,
-      create: true,
-      doing: 'making',
-      place: {},
-      unreachable: 'WEIR_SINK_UNREACHABLE',
-    })
+    await makeTopic(shared.connection, topic)
     await done(writer.ready$)
     write('before')
     await done(writer.flush$)

@@ -7,7 +7,7 @@ import type { TopicPartition } from '../../src/model/index.js'
 import { checkpointsContract, commitOf, done, one } from '../contracts/checkpoints.contract.js'
 import { storedStateContract } from '../contracts/stored-state.contract.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, recordOf } from './kafka-support.js'
+import { connect, fresh, makeTopic, recordOf } from './kafka-support.js'
 
 const missing = requireKafka()
 
@@ -80,10 +80,8 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
     }
     const newTopic = async () => {
       const topic = fresh('out')
-      const request = { topic, partitions: 1, create: true, doing: 'testing', place: {} } as const
       member()
-      await connections[0]?.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE' })
-      return topic
+      return makeTopic(connections[0] as KafkaConnection, topic)
     }
 
     test('what a zombie has written, and what it writes, is never seen', async () => {

@@ -7,7 +7,7 @@ import { LogReader } from '../../src/kafka/log-reader.js'
 import type { Header } from '../../src/model/index.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { fresh, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
+import { fresh, makeTopic, sharedServer, writeTo } from './kafka-support.js'
 
 type Bytes = Buffer | null
 type Sink = KafkaSinkOptions<Bytes>
@@ -167,27 +167,9 @@ describe.skipIf(requireKafka() !== undefined)("a record's fault on Apache Kafka"
   const come = new Map<string, Map<string, Message>>()
   let engine: Engine
 
-  async function make(topic: string, config: Readonly<Record<string, string>> = {}): Promise<string> {
-    const request = {
-      topic,
-      partitions: 1,
-      create: true,
-      doing: 'making',
-      unreachable: 'WEIR_SINK_UNREACHABLE',
-    } as const
-    await shared.connection.topics.ensure({ ...request, place: {}, config })
-    return topic
-  }
-
-  async function write(topic: string, values: readonly unknown[]): Promise<void> {
-    const feed = sinkOf(shared.connection, { topic })
-    await openSink(feed)
-    await writeAll(
-      feed,
-      values.map((value) => recordOf(value)),
-    )
-    feed.close?.().subscribe()
-  }
+  const make = (topic: string, config?: Readonly<Record<string, string>>) =>
+    makeTopic(shared.connection, topic, config && { config })
+  const write = (topic: string, values: readonly unknown[]) => writeTo(shared.connection, topic, values)
 
   /** Takes in what comes to these topics, until `end`. */
   async function follow(topics: readonly string[]) {

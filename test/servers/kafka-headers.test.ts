@@ -10,7 +10,7 @@ import { LogReader } from '../../src/kafka/log-reader.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { installKafka } from './kafka-install.js'
-import { fresh, sharedServer } from './kafka-support.js'
+import { fresh, makeTopic, sharedServer } from './kafka-support.js'
 import { findProgram } from './server-support.js'
 
 const missing = requireKafka() ?? (findProgram('javac') === undefined ? 'no JDK' : undefined)
@@ -78,15 +78,7 @@ describe.skipIf(missing !== undefined)('headers as other clients write them', { 
     async (guarantee) => {
       const [source, target, dead] = [fresh('source'), fresh('target'), fresh('dead')]
       for (const topic of [source, target, dead]) {
-        const request = {
-          topic,
-          partitions: 1,
-          create: true,
-          doing: 'making',
-          unreachable: 'WEIR_SINK_UNREACHABLE',
-          place: {},
-        } as const
-        await shared.connection.topics.ensure(request)
+        await makeTopic(shared.connection, topic)
       }
       produce(shared.server.bootstrap, source)
       const asked = guarantee === 'exactly-once' ? { guarantee, checkpoints: 'kafka' } : {}

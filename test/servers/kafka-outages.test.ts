@@ -5,7 +5,7 @@ import { aggregate, count, flow, generate, json, kafka, keyBy, recordKey } from 
 import { LogReader } from '../../src/kafka/log-reader.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { fresh, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
+import { fresh, makeTopic, sharedServer, writeTo } from './kafka-support.js'
 import { configure, TopicTools } from './topic-tools.js'
 
 const all = 3
@@ -16,21 +16,9 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from }, 
 describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', { timeout: 240_000 }, () => {
   const shared = sharedServer(() => KafkaCluster.start({ brokers: all }))
 
-  async function make(topic: string, config: Readonly<Record<string, string>> = {}): Promise<string> {
-    const request = { partitions: 1, create: true, doing: 'making', unreachable: 'WEIR_SINK_UNREACHABLE' } as const
-    await shared.connection.topics.ensure({ ...request, topic, place: {}, config })
-    return topic
-  }
-
-  async function write(topic: string, values: readonly unknown[]): Promise<void> {
-    const feed = sinkOf(shared.connection, { topic })
-    await openSink(feed)
-    await writeAll(
-      feed,
-      values.map((value) => recordOf(value)),
-    )
-    feed.close?.().subscribe()
-  }
+  const make = (topic: string, config?: Readonly<Record<string, string>>) =>
+    makeTopic(shared.connection, topic, config && { config })
+  const write = (topic: string, values: readonly unknown[]) => writeTo(shared.connection, topic, values)
 
   /** What comes to these topics, and is committed, in the order of the topics. */
   async function following(topics: readonly string[]): Promise<() => readonly (readonly string[])[]> {

@@ -6,33 +6,10 @@ import { LogReader } from '../../src/kafka/log-reader.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { topicPolicy } from './kafka-policy.js'
-import { fresh, openSink, recordOf, sharedServer, sinkOf, writeAll } from './kafka-support.js'
+import { fresh, makeTopic, sharedServer, writeTo } from './kafka-support.js'
 import { findProgram } from './server-support.js'
 
 const missing = requireKafka() ?? (findProgram('javac') === undefined ? 'no javac' : undefined)
-
-async function make(connection: KafkaConnection, topic: string, partitions = 1): Promise<string> {
-  const request = {
-    topic,
-    partitions,
-    create: true,
-    doing: 'making',
-    unreachable: 'WEIR_SINK_UNREACHABLE',
-    place: {},
-  } as const
-  await connection.topics.ensure(request)
-  return topic
-}
-
-async function write(connection: KafkaConnection, topic: string, values: readonly string[]): Promise<void> {
-  const feed = sinkOf(connection, { topic })
-  await openSink(feed)
-  await writeAll(
-    feed,
-    values.map((value) => recordOf(value)),
-  )
-  feed.close?.().subscribe()
-}
 
 /** The values of a topic, as soon as there are as many. */
 async function read(connection: KafkaConnection, topic: string, many: number, partitions = 1): Promise<string[]> {
@@ -65,10 +42,10 @@ describe.skipIf(missing !== undefined)('brokers with a policy for topics', { tim
     'a topic that a record named, and the policy refuses, is the fault of the record, %s',
     async (guarantee) => {
       const [source, target, dead] = [fresh('source'), fresh('target'), fresh('dead')]
-      await make(shared.connection, source)
-      await make(shared.connection, target)
+      await makeTopic(shared.connection, source)
+      await makeTopic(shared.connection, target)
       const bad = Array.from({ length: 10 }, (_, index) => `bad ${index}`)
-      await write(shared.connection, source, ['a', ...bad, 'b'])
+      await writeTo(shared.connection, source, ['a', ...bad, 'b'])
       const asked = guarantee === 'exactly-once' ? { guarantee, checkpoints: 'kafka' } : {}
       const topic = (value: Buffer | null) => (String(value).startsWith('bad') ? `${target}.forbidden` : target)
       const status = running(
@@ -121,14 +98,15 @@ describe.skipIf(missing !== undefined)('brokers with a policy for topics', { tim
 
   test.each(Object.entries(fixed))('%s that the policy refuses is told, and waited for', async (_, kind) => {
     const [source, target, strict, name] = [fresh('source'), fresh('target'), fresh('strict'), fresh('fixed')]
-    await make(shared.connection, source)
-    await make(shared.connection, target)
-    await write(shared.connection, source, ['a', 'b'])
+    await makeTopic(shared.connection, source)
+    await makeTopic(shared.connection, target)
+    await writeTo(shared.connection, source, ['a', 'b'])
     const made = kind(source, target, strict)
     const status = running(name, made.flow)
     await waitFor(() => expect(status()?.error?.message).toMatch(/two partitions, please/))
     expect(status()?.state).not.toBe('failed')
-    await make(shared.connection, made.topic.startsWith('.') ? `policy.${name}${made.topic}` : made.topic, 2)
+    const topic = made.topic.startsWith('.') ? `policy.${name}${made.topic}` : made.topic
+    await makeTopic(shared.connection, topic, { partitions: 2 })
     expect(await read(shared.connection, made.read, 2, made.from)).toEqual(['a', 'b'])
   })
 })

@@ -18,6 +18,7 @@ import {
   connect,
   fresh,
   Member,
+  makeTopic,
   openSink,
   recordOf,
   sharedServer,
@@ -184,9 +185,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     'a topic that takes less than a request holds gets smaller requests, and no record of it is rejected',
     async () => {
       const topic = fresh('topic')
-      const request = { topic, partitions: 1, create: true, doing: 'making', place: {} } as const
-      const config = { 'max.message.bytes': '60000' }
-      await shared.connection.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE', config })
+      await makeTopic(shared.connection, topic, { config: { 'max.message.bytes': '60000' } })
       const rejected: unknown[] = []
       const sink = sinkOf(shared.connection, { topic, linger: 50 }, rejected)
       await openSink(sink)
@@ -204,14 +203,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
     const small = connect(await shared.connection.bootstrap(), { client: { 'queue.buffering.max.messages': 100 } })
     others.push(small)
     const sink = sinkOf(small, { topic, create: false })
-    await shared.connection.topics.ensure({
-      topic,
-      partitions: 3,
-      create: true,
-      doing: 'making',
-      unreachable: 'WEIR_SINK_UNREACHABLE',
-      place: {},
-    })
+    await makeTopic(shared.connection, topic, { partitions: 3 })
     await openSink(sink)
     await writeAll(
       sink,

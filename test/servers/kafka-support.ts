@@ -218,6 +218,28 @@ export class Member {
   }
 }
 
+/** Makes a topic. Returns its name. */
+export async function makeTopic(
+  connection: KafkaConnection,
+  topic: string,
+  { partitions = 1, config }: { partitions?: number; config?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
+  const request = { topic, partitions, create: true, doing: 'making', place: {}, ...(config && { config }) } as const
+  await connection.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE' })
+  return topic
+}
+
+/** Writes values to a topic, in one epoch. */
+export async function writeTo(connection: KafkaConnection, topic: string, values: readonly unknown[]): Promise<void> {
+  const sink = sinkOf(connection, { topic })
+  await openSink(sink)
+  await writeAll(
+    sink,
+    values.map((value) => recordOf(value)),
+  )
+  sink.close?.().subscribe()
+}
+
 /** Runs one epoch of a sink. */
 export async function writeAll(sink: SinkTask, records: Iterable<StreamRecord>): Promise<void> {
   const { from } = await import('rxjs')

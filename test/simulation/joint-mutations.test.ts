@@ -12,6 +12,7 @@ import { Supervision } from '../../src/engine/supervision.js'
 import { FlowTask } from '../../src/engine/task.js'
 import * as times from '../../src/engine/time-stages.js'
 import {
+  isSamePartition,
   type PartitionProgress,
   type Position,
   type SourceTask,
@@ -24,7 +25,6 @@ import * as keyless from '../../src/operators/internal/keyless.js'
 import * as packing from '../../src/state/packing.js'
 import { TopicBeginning } from '../../src/state/topic-protocol/beginning.js'
 import { Judgement } from '../../src/state/topic-protocol/judgement.js'
-import { isSame } from '../../src/state/topic-protocol/places.js'
 import { allDone, busy, firstBroken, results, sourceOf } from './mutants.js'
 import { timed, windows } from './visits.js'
 
@@ -333,7 +333,7 @@ describe('topics that change', busy, () => {
   test('that a group was set by other means is not noticed', () => {
     const inside = TopicBeginning.prototype as unknown as Chooses
     vi.spyOn(inside, 'chosen').mockImplementation(function (this: Chooses, at, group) {
-      return [...this.known.given, ...group].find((position) => isSame(at, position))
+      return [...this.known.given, ...group].find((position) => isSamePartition(at, position))
     })
     expect(firstBroken(/group that is reset, exactly/)).toMatch(/^it is told that a group was set/)
   })

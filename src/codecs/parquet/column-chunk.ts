@@ -1,4 +1,4 @@
-import { ByteWriter } from 'hyparquet-writer'
+import { ByteWriter } from 'hyparquet-writer/src/bytewriter.js'
 import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js'
 import { ByteBuffer } from '../archive/byte-buffer.js'
 import type { Compress } from '../archive/compression.js'

@@ -1,5 +1,5 @@
-import { ByteWriter } from 'hyparquet-writer'
 import { BloomBuilder, writeBloomFilter } from 'hyparquet-writer/src/bloom.js'
+import { ByteWriter } from 'hyparquet-writer/src/bytewriter.js'
 
 /**
  * A Bloom filter of some texts, by which readers pass over what has none that they look for, even between the least and

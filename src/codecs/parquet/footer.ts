@@ -1,4 +1,4 @@
-import { ByteWriter } from 'hyparquet-writer'
+import { ByteWriter } from 'hyparquet-writer/src/bytewriter.js'
 import { serializeTCompactProtocol } from 'hyparquet-writer/src/thrift.js'
 import type { ColumnChunk } from './column-chunk.js'
 import { encodings, type Page, pageTypes } from './page.js'

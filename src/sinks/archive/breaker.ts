@@ -1,6 +1,7 @@
-import { Observable, type Subscriber, type Subscription } from 'rxjs'
+import { defer, Observable, type Subscriber, type Subscription, startWith } from 'rxjs'
 import { type Clock, type Logger, timeText } from '../../model/index.js'
 import type { BlobFault } from './blob-fault.js'
+import { Signal } from './signal.js'
 
 /**
  *   closed ──── so many failures in a row, or a refusal ───► open ──── its pause is over ───► half-open
@@ -48,7 +49,7 @@ export class Breaker {
   private pauses = 0
   private timer: Subscription | undefined
   private isProbing = false
-  private readonly watching = new Set<Subscriber<BreakerState>>()
+  private readonly changed = new Signal<BreakerState>()
   private readonly waiting = new Set<Subscriber<Admitted>>()
 
   constructor(private readonly options: BreakerOptions) {}
@@ -58,11 +59,7 @@ export class Breaker {
   }
 
   /** What it is, and each change. */
-  readonly state$ = new Observable<BreakerState>((output) => {
-    output.next(this.current)
-    this.watching.add(output)
-    return () => this.watching.delete(output)
-  })
+  readonly state$ = defer(() => this.changed.happens$.pipe(startWith(this.current)))
 
   /** Emits once, when a request may go ahead. It has to say what became of it: `succeeded`, `failed` or `left`. */
   readonly admission$ = new Observable<Admitted>((output) => {
@@ -139,6 +136,6 @@ export class Breaker {
 
   private change(state: BreakerState): void {
     this.current = state
-    for (const output of [...this.watching]) output.next(state)
+    this.changed.tell(state)
   }
 }

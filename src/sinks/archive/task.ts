@@ -19,6 +19,7 @@ import {
 } from 'rxjs'
 import type { ArchiveRow, FileFormat } from '../../codecs/archive/file-format.js'
 import {
+  isSamePartition,
   PartitionMap,
   partitionName,
   recordFault,
@@ -149,7 +150,7 @@ export class ArchiveTask implements SinkTask {
       this.isCommitted = true
       for (const upload of this.uploads) this.start(upload)
       const { leaving } = this
-      const going = this.uploads.filter((upload) => leaving.some((one) => isSame(one, upload.partition)))
+      const going = this.uploads.filter((upload) => leaving.some((one) => isSamePartition(one, upload.partition)))
       return this.until(() => going.every(({ isOver }) => isOver)).pipe(
         takeUntil(timer(leavingMs, this.context.clock.scheduler)),
       )
@@ -171,12 +172,18 @@ export class ArchiveTask implements SinkTask {
 
   /** Forgets all that was not committed; it comes again. */
   private drop(): void {
-    for (const [, { files }] of this.lanes.entries()) for (const { spool } of files.values()) spool.remove()
-    for (const upload of this.uploads) upload.drop()
-    this.lanes.clear()
+    for (const lane of [...this.lanes.values()]) this.leave(lane)
     this.missing.clear()
-    this.uploads = []
     this.isCommitted = false
+  }
+
+  /** Gives up the files of a partition. */
+  private leave({ partition, files }: Lane): void {
+    for (const { spool } of files.values()) spool.remove()
+    const isOfIt = (upload: Upload) => isSamePartition(upload.partition, partition)
+    for (const upload of this.uploads.filter(isOfIt)) upload.drop()
+    this.uploads = this.uploads.filter((upload) => !isOfIt(upload))
+    this.lanes.delete(partition.topic, partition.partition)
   }
 
   /** Has a lane for each partition that is here, and none for others. */
@@ -184,13 +191,7 @@ export class ArchiveTask implements SinkTask {
     const ids = new PartitionMap<string | undefined>()
     for (const { topic, partition, id } of this.context.time.told()) ids.set(topic, partition, id)
     const here = [...this.kept.partitions()]
-    for (const { partition, part, files } of [...this.lanes.values()]) {
-      if (here.includes(part)) continue
-      for (const { spool } of files.values()) spool.remove()
-      for (const upload of this.uploads) if (isSame(upload.partition, partition)) upload.drop()
-      this.uploads = this.uploads.filter((upload) => !isSame(upload.partition, partition))
-      this.lanes.delete(partition.topic, partition.partition)
-    }
+    for (const lane of [...this.lanes.values()]) if (!here.includes(lane.part)) this.leave(lane)
     for (const part of here) {
       const { topic, partition } = part.partition
       if (this.lanes.get(topic, partition) !== undefined) continue
@@ -211,7 +212,7 @@ export class ArchiveTask implements SinkTask {
 
   /** Asks what became of the cuts of before: whoever decided them may have stored them, or died before. */
   private lookForStored(): Observable<never> {
-    const unclear = [...this.lanes.entries()].flatMap(([, { folders }]) =>
+    const unclear = [...this.lanes.values()].flatMap(({ folders }) =>
       [...folders.all()].flatMap(([folder, { cuts }]) => cuts.map((cut) => ({ folders, folder, cut }))),
     )
     const asked = unclear.filter(({ cut }) => !cut.isStored && !this.missing.has(cut.name) && !this.isUploading(cut))
@@ -360,7 +361,7 @@ export class ArchiveTask implements SinkTask {
     this.leaving = this.context.leaving?.() ?? []
     const now = this.context.clock.scheduler.now()
     for (const lane of this.lanes.values()) {
-      const isLeaving = this.leaving.some((one) => isSame(one, lane.partition))
+      const isLeaving = this.leaving.some((one) => isSamePartition(one, lane.partition))
       for (const [folder, file] of [...lane.files]) {
         const isDue = isLeaving || isFull(file, this.settings) || now - file.openedAt >= this.settings.everyMs
         if (isDue && !this.isMadeAgain(lane, folder)) this.cut(lane, folder, file)
@@ -401,8 +402,4 @@ export class ArchiveTask implements SinkTask {
       ),
     )
   }
-}
-
-function isSame(one: TopicPartition, other: TopicPartition): boolean {
-  return one.topic === other.topic && one.partition === other.partition
 }

@@ -1,8 +1,8 @@
-import { type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
+import { isSamePartition, type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
 import { factsOf, type GroupPosition, isAnother, type PartitionNow, type SeenTopic } from './facts.js'
 import { nowhere, unanswered } from './findings.js'
 import { Judgement } from './judgement.js'
-import { isNotIn, isSame, offsetIn } from './places.js'
+import { isNotIn, offsetIn } from './places.js'
 import type { TopicRules } from './rules.js'
 import { type BeginningCommand, type BeginningEvent, unexpected } from './steps.js'
 
@@ -147,8 +147,8 @@ export class TopicBeginning {
   /** The position that is kept of a partition. The group's only mirrors a given one, unless somebody has set it. */
   private chosen(at: TopicPartition, group: readonly GroupPosition[]): Position | undefined {
     const { rules, judgement } = this
-    const own = this.known.given.find((position) => isSame(at, position))
-    const groups = group.find((position) => isSame(at, position))
+    const own = this.known.given.find((position) => isSamePartition(at, position))
+    const groups = group.find((position) => isSamePartition(at, position))
     const isReset = own?.facts !== undefined && groups !== undefined && groups.isForeign && groups.offset !== own.offset
     if (!isReset || rules.isInternal) return own ?? groups
     const { topic, partition } = at

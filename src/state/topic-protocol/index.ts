@@ -12,7 +12,7 @@
 export { TopicBeginning } from './beginning.js'
 export { factsText, type GroupPosition, groupPosition, type SeenTopic } from './facts.js'
 export type { Finding } from './findings.js'
-export { isNotIn, isSame, offsetIn } from './places.js'
+export { isNotIn, offsetIn } from './places.js'
 export type { Spot, TopicRules } from './rules.js'
 export type { BeginningCommand, BeginningEvent, Bounds, Reading, WatchCommand, WatchEvent } from './steps.js'
 export { endAfterMs, lookEveryMs, TopicWatching } from './watching.js'

@@ -1,13 +1,9 @@
-import type { Position, TopicPartition } from '../../model/index.js'
+import { isSamePartition, type Position, type TopicPartition } from '../../model/index.js'
 
 export function offsetIn(positions: readonly Position[], partition: TopicPartition): number | undefined {
-  return positions.find((position) => isSame(partition, position))?.offset
-}
-
-export function isSame(one: TopicPartition, other: TopicPartition): boolean {
-  return one.topic === other.topic && one.partition === other.partition
+  return positions.find((position) => isSamePartition(partition, position))?.offset
 }
 
 export function isNotIn(some: readonly TopicPartition[]): (partition: TopicPartition) => boolean {
-  return (partition) => !some.some((other) => isSame(partition, other))
+  return (partition) => !some.some((other) => isSamePartition(partition, other))
 }

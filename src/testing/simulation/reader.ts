@@ -3,6 +3,7 @@ import {
   type AssignmentChange,
   type Epoch,
   type ErrorCode,
+  isSamePartition,
   type Origin,
   type PartitionEnd,
   PartitionMap,
@@ -20,7 +21,6 @@ import {
   endAfterMs,
   type Finding,
   isNotIn,
-  isSame,
   type SeenTopic,
   TopicBeginning,
   type TopicRules,
@@ -346,7 +346,7 @@ class Session {
   private start(partitions: readonly TopicPartition[], given: readonly Position[]): Observable<never> {
     return defer(() => {
       const { remembered, options } = this
-      const own = given.filter((position) => partitions.some((partition) => isSame(partition, position)))
+      const own = given.filter((position) => partitions.some((partition) => isSamePartition(partition, position)))
       const machine = new TopicBeginning(options, { partitions, given: own, remembered, noticed: this.watch.seen })
       let foreign: readonly Position[] = []
       const next = (command: BeginningCommand): Observable<never> => {
@@ -372,13 +372,14 @@ class Session {
 
   private expect(partitions: readonly TopicPartition[], known: readonly Position[]): void {
     for (const { topic, partition, offset } of known)
-      if (partitions.some((at) => isSame(at, { topic, partition }))) this.beginning.set(topic, partition, offset)
+      if (partitions.some((at) => isSamePartition(at, { topic, partition })))
+        this.beginning.set(topic, partition, offset)
   }
 
   /** What somebody has set is honoured, or said. */
   private checkResets(given: readonly Position[], foreign: readonly Position[], findings: readonly Finding[]): void {
     for (const { facts, ...own } of given) {
-      const set = foreign.find((position) => isSame(position, own))
+      const set = foreign.find((position) => isSamePartition(position, own))
       if (set === undefined || set.offset === own.offset || facts === undefined || this.options.isInternal) continue
       const isTold = findings.some(
         ({ change, about }) => change.change === 'reset' && about?.partition === own.partition,
@@ -542,7 +543,7 @@ class Session {
     if (this.isClosed || part === undefined) return
     this.actor.note(`goes on at ${partitionName(to)}@${offset}`)
     this.parts.set(topic, partition, this.partAt(offset, part.facts))
-    this.arrived = this.arrived.filter((one) => !isSame(one, to))
+    this.arrived = this.arrived.filter((one) => !isSamePartition(one, to))
     this.fetch()
   }
 
