@@ -92,7 +92,7 @@ export const archiveSink = defineSink({
           return micros === undefined ? Math.max(0, row.timestamp ?? 0) : Math.floor(Number(micros) / 1_000)
         },
       },
-      openStore(store, { clock, log }),
+      () => openStore(store, { clock, log }),
       spoolsIn(join(dataDirectory, 'spool')),
       context,
     )

@@ -177,7 +177,7 @@ function settings(days: number): ArchiveSettings {
 }
 
 const archived = (days: number): Partial<SimulateOptions> => ({
-  sink: (outlet, context) => new ArchiveTask(settings(days), new SimulatedBlobs(outlet), spools, context),
+  sink: (outlet, context) => new ArchiveTask(settings(days), () => new SimulatedBlobs(outlet), spools, context),
 })
 
 interface Part {

@@ -34,6 +34,8 @@ let leaving: readonly TopicPartition[] = []
 let files = new Map<string, string>()
 let stores = new TaskStores()
 let rejected: string[] = []
+/** How often stores were opened, and closed. */
+let [opened, closed] = [0, 0]
 
 const text: FileFormat = {
   extension: 'txt',
@@ -92,7 +94,7 @@ const store: ArchiveStore = {
   },
   list: (prefix) =>
     from([...files].filter(([name]) => name.startsWith(prefix)).map(([name, { length }]) => ({ name, bytes: length }))),
-  close: () => EMPTY,
+  close: () => (closed++, EMPTY),
 }
 
 function taskOf(given: Partial<ArchiveSettings> = {}, ...partitions: number[]): ArchiveTask {
@@ -118,8 +120,9 @@ function taskOf(given: Partial<ArchiveSettings> = {}, ...partitions: number[]): 
     leaving: () => leaving,
     interrupted$,
   } as unknown as SinkContext
-  const task = new ArchiveTask(settings, store, spools, context)
+  const task = new ArchiveTask(settings, () => (opened++, store), spools, context)
   task.lifetime$.subscribe()
+  task.open().subscribe()
   for (const partition of [0, ...partitions]) stores.assign({ topic, partition, generation: 1, sequence: 0 })
   return task
 }
@@ -131,6 +134,7 @@ beforeEach(() => {
   files = new Map()
   stores = new TaskStores()
   rejected = []
+  opened = closed = 0
 })
 
 const record = (offset: number, { id = String(offset), at = 0, version = 'v1', partition = 0 } = {}) =>
@@ -246,6 +250,25 @@ describe('as long as the store takes nothing', () => {
     expect([isOver, task.trouble()]).toEqual([true, undefined])
     task.committed().subscribe()
     expect([...files.values()]).toEqual(['0'])
+  })
+
+  test('an epoch goes on where nobody asks it: the next upload finds out how it is', () => {
+    const task = taskOf({ maxRecords: 1 })
+    state$.next({ state: 'half-open', since: 0, error })
+    expect(task.trouble()).toBe(error)
+    expect(epoch(task, record(0))).toBe(true)
+  })
+
+  test('who begins anew has a store of its own, that knows nothing of that', () => {
+    const task = taskOf({ maxRecords: 1 })
+    state$.next({ state: 'open', since: 0, error })
+    expect(task.trouble()).toBe(error)
+    task.close().subscribe()
+    expect([closed, task.trouble()]).toEqual([1, undefined])
+    state$.next({ state: 'closed' })
+    task.open().subscribe()
+    expect(epoch(task, record(0))).toBe(true)
+    expect([opened, [...files.values()]]).toEqual([2, ['0']])
   })
 
   test('an epoch ends all the same when the task has something else to do', () => {

@@ -86,6 +86,7 @@ interface Lane {
 export class ArchiveTask implements SinkTask {
   readonly lifetime$: Observable<never>
   private readonly kept: Store<FolderState>
+  private opened: ArchiveStore | undefined
   private readonly lanes = new PartitionMap<Lane>()
   private uploads: Upload[] = []
   /** Whether the last epoch was committed: if not, its records come again. */
@@ -101,7 +102,7 @@ export class ArchiveTask implements SinkTask {
 
   constructor(
     private readonly settings: ArchiveSettings,
-    private readonly store: ArchiveStore,
+    private readonly openStore: () => ArchiveStore,
     private readonly spools: Spools,
     private readonly context: SinkContext,
   ) {
@@ -112,6 +113,7 @@ export class ArchiveTask implements SinkTask {
   open(): Observable<never> {
     return defer(() => {
       this.drop()
+      this.opened ??= this.openStore()
       return EMPTY
     })
   }
@@ -160,14 +162,19 @@ export class ArchiveTask implements SinkTask {
   close(): Observable<never> {
     return defer(() => {
       this.drop()
-      return this.store.close()
+      const { opened } = this
+      this.opened = undefined
+      return opened?.close() ?? EMPTY
     })
   }
 
-  /** Nothing is read as long as the store takes nothing. */
   trouble(): WeirError | undefined {
-    const { state } = this.store
+    const state = this.opened?.state ?? { state: 'closed' }
     return state.state === 'closed' ? undefined : state.error
+  }
+
+  private get store(): ArchiveStore {
+    return this.opened as ArchiveStore
   }
 
   /** Forgets all that was not committed; it comes again. */
@@ -372,7 +379,8 @@ export class ArchiveTask implements SinkTask {
     const files = [...this.lanes.values()].flatMap((lane) => [...lane.files.values()])
     return concat(
       merge(...files.map(({ spool }) => spool.flush())),
-      this.until(() => this.hasRoom() && this.trouble() === undefined).pipe(this.unlessInterrupted()),
+      // Nothing is read as long as the store takes nothing. How it is by then the next upload finds out, if nobody waits.
+      this.until(() => this.hasRoom() && this.store.state.state !== 'open').pipe(this.unlessInterrupted()),
     )
   }
 
