@@ -19,14 +19,17 @@ const engine = runMember(config, {
   },
 })
 
+/** The part that reads the topic: what the other one reads first are announcements, long before there is any event. */
+const reading = () => engine.status().filter(({ partitions }) => partitions.some(({ topic }) => topic === TOPIC))
+
 setInterval(() => {
-  const assigned = engine.status().flatMap(({ partitions }) => partitions.filter(({ topic }) => topic === TOPIC))
+  const assigned = reading().flatMap(({ partitions }) => partitions.filter(({ topic }) => topic === TOPIC))
   tell({ assigned: assigned.length })
 }, 100)
 
 /** Both timers are needed: this one has to be exact, and ends with the first record. */
 const looking = setInterval(() => {
-  if (!engine.status().some(({ stages }) => stages.some((stage) => stage.out > 0))) return
+  if (!reading().some(({ stages }) => stages.some((stage) => stage.out > 0))) return
   clearInterval(looking)
   tell({ beganAt: sharedNow() })
 }, 1)
