@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { ArchiveRow } from '../codecs/archive/file-format.js'
 import { instantReader } from '../codecs/archive/instant.js'
 import { avroFormat } from '../codecs/avro/avro-format.js'
 import { parquetFormat } from '../codecs/parquet/parquet-format.js'
@@ -80,24 +81,34 @@ export const archiveSink = defineSink({
   build: ({ store, format, compression, every: everyMs, time, version = versionOf, ...settings }, context) => {
     const { clock, log, dataDirectory } = context
     const read = instantReader()
+    const parquet = parquetFormat(compression)
+    const avro = avroFormat(avroCompressions[compression])
     return new ArchiveTask(
       {
         ...settings,
         everyMs,
-        format: format === 'parquet' ? parquetFormat(compression) : avroFormat(avroCompressions[compression]),
+        formats: format === 'parquet' ? [parquet, avro] : [avro, parquet],
         rowOf,
         versionOf: version,
         timeOf(row) {
           const micros = time === 'event' && row.time !== undefined ? read(row.time) : undefined
-          return micros === undefined ? Math.max(0, row.timestamp ?? 0) : Math.floor(Number(micros) / 1_000)
+          return micros === undefined ? arrivalOf(row) : Math.floor(Number(micros) / 1_000)
         },
       },
       () => openStore(store, { clock, log }),
-      spoolsIn(join(dataDirectory, 'spool')),
+      () => spoolsIn(join(dataDirectory, 'spool'), { clock, log }),
       context,
     )
   },
 })
+
+/** No day beyond has a name of ten characters. */
+const lastTime = Date.parse('9999-12-31T23:59:59.999Z')
+
+/** Kafka takes any time from 1970 on, and -1 for none. */
+function arrivalOf({ timestamp = 0 }: ArchiveRow): number {
+  return Math.min(lastTime, Math.max(0, timestamp))
+}
 
 /** The options of `archive.sink`. */
 export type ArchiveSinkOptions = Configurable<Omit<z.input<typeof options>, 'version'>> & {

@@ -46,6 +46,8 @@ function reasonOf(status: FlowStatus, now: number, stuckAfterMs: number): string
       // Empty epochs, and those of other partitions, may be committed beside what fails.
       if (status.failingSince !== undefined && now - status.failingSince > stuckAfterMs)
         return `what it has read has failed for ${Math.round((now - status.failingSince) / 1000)} s${because}`
+      // The same: its store is away, or its disk is full.
+      if (trouble !== undefined) return undefined
       return overdue(now - (status.lastCommitAt ?? status.since), stuckAfterMs, 'nothing was committed', because)
   }
 }

@@ -1,11 +1,26 @@
-/** A worker for tests that kill it: archives the events of a topic as files. */
+/**
+ * A worker for tests that kill it: archives the events of a topic as files. With HURRY its clock is so many times as fast, and
+ * it tells on the error output what its probes would.
+ */
 import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
+import type { Engine } from '../../src/engine/index.js'
 import { cloudEvents } from '../../src/operators/cloud-events.js'
 import { sink } from '../../src/sinks/archive.js'
+import { ailments, isReady } from '../../src/worker/health.js'
+import { hastyClock } from '../support/hasty-clock.js'
 import { client, runWorker } from './worker-process.js'
 
-const { BROKERS = '', APP = '', IN = '', STORE = '{}', DATA = '.', EVERY = '1500' } = process.env
+const {
+  BROKERS = '',
+  APP = '',
+  IN = '',
+  STORE = '{}',
+  DATA = '.',
+  EVERY = '1500',
+  MAX_RECORDS = '500',
+  HURRY,
+} = process.env
 
 const config = {
   app: APP,
@@ -15,9 +30,25 @@ const config = {
     archive: flow(
       kafka.source({ topic: IN, group: APP }),
       cloudEvents.decode({ data: 'raw' }),
-      sink({ store: JSON.parse(STORE), maxRecords: 500, every: Number(EVERY), time: 'arrival' }),
+      sink({ store: JSON.parse(STORE), maxRecords: Number(MAX_RECORDS), every: Number(EVERY), time: 'arrival' }),
     ).with({ epoch: { every: '150ms', maxRecords: 200 }, attempts: 1_000 }),
   },
 }
-await runWorker(config, { dataDirectory: DATA })
+const clock = HURRY === undefined ? undefined : hastyClock(Number(HURRY))
+
+/** What `/health` and `/ready` say, whenever it is something else. */
+function watch(engine: Engine): void {
+  if (clock === undefined) return
+  let last = ''
+  setInterval(() => {
+    const flows = engine.status()
+    const ailing = ailments(flows, { now: clock.scheduler.now(), stuckAfterMs: 60_000 })
+    const why = flows.map(({ trouble }) => trouble?.message).join()
+    const told = `${ailing.length === 0 ? 'healthy' : 'ailing'}, ${isReady(flows) ? 'ready' : `not ready: ${why}`}\n`
+    if (told !== last) process.stderr.write(told)
+    last = told
+  }, 50)
+}
+
+await runWorker(config, { dataDirectory: DATA, ...(clock === undefined ? {} : { clock }) }, watch)
 process.exit(0)

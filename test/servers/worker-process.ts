@@ -16,7 +16,11 @@ export const client = { 'session.timeout.ms': 1_500, 'heartbeat.interval.ms': 30
  * Runs flows in a process that a test kills, until SIGTERM has them drain: a dot for each epoch with records goes to the
  * output, warnings and errors to the other one.
  */
-export async function runWorker(config: WeirConfig, more: Partial<EngineParts> = {}): Promise<void> {
+export async function runWorker(
+  config: WeirConfig,
+  more: Partial<EngineParts> = {},
+  watch: (engine: Engine) => void = () => undefined,
+): Promise<void> {
   const engine = new Engine(compile(config, { environment: {} }), {
     clock: systemClock,
     log,
@@ -27,6 +31,7 @@ export async function runWorker(config: WeirConfig, more: Partial<EngineParts> =
     ...more,
   })
   process.once('SIGTERM', () => engine.stop())
+  watch(engine)
   await lastValueFrom(engine.run(), { defaultValue: undefined })
   await engine.close()
 }

@@ -26,8 +26,8 @@ describe('an archive that breaks a promise is noticed', busy, () => {
     const { cut } = inside(ArchiveTask.prototype)
     vi.spyOn(inside(ArchiveTask.prototype), 'cut').mockImplementation(function (this: Inside, ...args) {
       cut?.apply(this, args)
-      const { uploads } = this as unknown as { uploads: never[] }
-      this['start']?.(uploads.at(-1) as never)
+      const { uploads } = this as unknown as { uploads: Map<string, never> }
+      this['start']?.([...uploads.values()].at(-1) as never)
     })
     expect(firstBroken(archives)).toMatch(/^each result comes out once/)
   })

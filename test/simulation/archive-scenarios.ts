@@ -26,6 +26,7 @@ const archive = <T>(): Sink<T> => archiveDefinition.declare({})
 /** A line a row, in groups of three. */
 const lines: FileFormat = {
   extension: 'lines',
+  emptyBytes: 0,
   open() {
     const rows: string[] = []
     const taken$ = defer(() =>
@@ -78,7 +79,7 @@ class MemorySpool implements Spool {
   }
 }
 
-const spools: Spools = { open: () => new MemorySpool() }
+const spools: Spools = { state: { state: 'closed' }, open: () => new MemorySpool(), close: () => undefined }
 
 /** What is stored, by the judge of each simulation. */
 const objects = new WeakMap<object, Map<string, Buffer>>()
@@ -102,6 +103,10 @@ class SimulatedBlobs implements ArchiveStore {
   }
 
   close(): Observable<never> {
+    return EMPTY
+  }
+
+  sweep(): Observable<never> {
     return EMPTY
   }
 
@@ -162,7 +167,7 @@ function settings(days: number): ArchiveSettings {
     everyMs: 3_000,
     maxBuffered: 300,
     maxWaiting: 2_000,
-    format: lines,
+    formats: [lines],
     rowOf: ({ value, origin: { topic, partition, offset } }): ArchiveRow => ({
       id: JSON.stringify(value),
       source: 'simulation',
@@ -177,7 +182,13 @@ function settings(days: number): ArchiveSettings {
 }
 
 const archived = (days: number): Partial<SimulateOptions> => ({
-  sink: (outlet, context) => new ArchiveTask(settings(days), () => new SimulatedBlobs(outlet), spools, context),
+  sink: (outlet, context) =>
+    new ArchiveTask(
+      settings(days),
+      () => new SimulatedBlobs(outlet),
+      () => spools,
+      context,
+    ),
 })
 
 interface Part {

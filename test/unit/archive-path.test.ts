@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { nameFault } from '../../src/sinks/archive/blob-name.js'
 import { pathOf, placeOf, segment } from '../../src/sinks/archive/path.js'
 
 const place = {
@@ -32,6 +33,7 @@ describe('what a record says is one segment of a path, and leads nowhere else', 
     ['v1.2-beta_3', 'v1.2-beta_3'],
     ['../../etc', '%2E.%2F..%2Fetc'],
     ['.', '%2E'],
+    ['v1.', 'v1%2E'],
     ['', '%'],
     ['a/b\\c', 'a%2Fb%5Cc'],
     ["(it's~!*)", '%28it%27s%7E%21%2A%29'],
@@ -48,6 +50,7 @@ describe('what a record says is one segment of a path, and leads nowhere else', 
         (one, other) => {
           const [a, b] = [segment(one), segment(other)]
           expect(a).toMatch(/^[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,254}$/)
+          expect(nameFault(`${a}/${b}`)).toBeUndefined()
           if (one !== other) expect(a).not.toBe(b)
         },
       ),

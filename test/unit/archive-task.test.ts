@@ -8,15 +8,19 @@ import {
   type Observable,
   of,
   Subject,
+  takeWhile,
+  tap,
+  throwError,
   VirtualTimeScheduler,
 } from 'rxjs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { FileFormat } from '../../src/codecs/archive/file-format.js'
-import { type SinkContext, StreamRecord, silentLogger, type TopicPartition } from '../../src/model/index.js'
+import { type SinkContext, StreamRecord, type TopicPartition } from '../../src/model/index.js'
 import { BlobFault } from '../../src/sinks/archive/blob-fault.js'
 import type { Spools } from '../../src/sinks/archive/spool.js'
 import { type ArchiveSettings, type ArchiveStore, ArchiveTask } from '../../src/sinks/archive/task.js'
 import { TaskStores } from '../../src/state/index.js'
+import { listLog } from '../support/list-log.js'
 
 const day = 86_400_000
 const topic = 'events'
@@ -34,11 +38,21 @@ let leaving: readonly TopicPartition[] = []
 let files = new Map<string, string>()
 let stores = new TaskStores()
 let rejected: string[] = []
+let kept: unknown
+/** What others have left behind in the store, and what of it was thrown away. */
+let [leftBehind, swept]: [string[], string[]] = [[], []]
+/** What comes of a file that is begun, and of one that is given up. */
+let refused: BlobFault | undefined
+let aborted$: Observable<never> = EMPTY
+/** Of the spools. */
+const disk$ = new BehaviorSubject<Spools['state']>({ state: 'closed' })
+const log = listLog()
 /** How often stores were opened, and closed. */
 let [opened, closed] = [0, 0]
 
 const text: FileFormat = {
   extension: 'txt',
+  emptyBytes: 0,
   open() {
     const rows: string[] = []
     return {
@@ -57,6 +71,10 @@ const text: FileFormat = {
 }
 
 const spools: Spools = {
+  get state() {
+    return disk$.value
+  },
+  close: () => undefined,
   open() {
     let content = Buffer.alloc(0)
     return {
@@ -64,7 +82,11 @@ const spools: Spools = {
         return content.length
       },
       append: (pieces$) => void pieces$.subscribe((piece) => (content = Buffer.concat([content, piece]))),
-      flush: () => EMPTY,
+      flush: () =>
+        disk$.pipe(
+          takeWhile(({ state }) => state !== 'closed'),
+          ignoreElements(),
+        ),
       readAt: (offset) => (offset < content.length ? of(content.subarray(offset)) : EMPTY),
       remove: () => undefined,
     }
@@ -77,6 +99,7 @@ const store: ArchiveStore = {
   },
   state$,
   create(name) {
+    if (refused !== undefined) throw refused
     let content = ''
     const away$ = state$.pipe(ignoreElements())
     const write = (work: () => void): Observable<never> =>
@@ -88,16 +111,30 @@ const store: ArchiveStore = {
     return {
       heldBytes: 0,
       write: (piece) => write(() => void (content += Buffer.from(piece).toString())),
-      complete: () => write(() => void files.set(name, content)),
-      abort: () => EMPTY,
+      complete: () =>
+        write(() => {
+          const found = files.get(name)
+          if (found !== undefined && found !== content) throw new BlobFault('WEIR_BLOB_CONFLICT', 'another')
+          files.set(name, content)
+        }),
+      abort: () => aborted$,
     }
   },
   list: (prefix) =>
     from([...files].filter(([name]) => name.startsWith(prefix)).map(([name, { length }]) => ({ name, bytes: length }))),
+  sweep: (before, isOurs = () => true) =>
+    from(leftBehind.filter(isOurs)).pipe(tap((name) => void swept.push(`${name} of before ${before}`))),
   close: () => (closed++, EMPTY),
 }
 
 function taskOf(given: Partial<ArchiveSettings> = {}, ...partitions: number[]): ArchiveTask {
+  const task = heirOf(given)
+  for (const partition of [0, ...partitions]) stores.assign({ topic, partition, generation: 1, sequence: 0 })
+  return task
+}
+
+/** Goes on with what was committed last. */
+function heirOf(given: Partial<ArchiveSettings> = {}): ArchiveTask {
   const settings: ArchiveSettings = {
     name: 'archive',
     maxBytes: 1_000,
@@ -105,7 +142,7 @@ function taskOf(given: Partial<ArchiveSettings> = {}, ...partitions: number[]): 
     everyMs: 60_000,
     maxBuffered: 1e9,
     maxWaiting: 1e9,
-    format: text,
+    formats: [text],
     rowOf: ({ value, origin }) => ({ ...(value as Event), ...origin, source: '/', type: 't' }),
     timeOf: (row) => (row as unknown as Event).at,
     versionOf: (row) => (row as unknown as Event).version,
@@ -113,17 +150,21 @@ function taskOf(given: Partial<ArchiveSettings> = {}, ...partitions: number[]): 
   }
   const context = {
     clock: { now: () => 0, scheduler: scheduler.current },
-    log: silentLogger,
+    log,
     time: { told: () => [] },
-    store: (name: string, codec: never) => stores.declare(name, codec),
+    store: (name: string, codec: never) => (kept ??= stores.declare(name, codec)),
     reject: ({ value }: StreamRecord) => rejected.push((value as Event).id),
     leaving: () => leaving,
     interrupted$,
   } as unknown as SinkContext
-  const task = new ArchiveTask(settings, () => (opened++, store), spools, context)
+  const task = new ArchiveTask(
+    settings,
+    () => (opened++, store),
+    () => spools,
+    context,
+  )
   task.lifetime$.subscribe()
   task.open().subscribe()
-  for (const partition of [0, ...partitions]) stores.assign({ topic, partition, generation: 1, sequence: 0 })
   return task
 }
 
@@ -133,7 +174,13 @@ beforeEach(() => {
   leaving = []
   files = new Map()
   stores = new TaskStores()
+  kept = undefined
   rejected = []
+  ;[leftBehind, swept] = [[], []]
+  refused = undefined
+  aborted$ = EMPTY
+  disk$.next({ state: 'closed' })
+  log.lines.length = 0
   opened = closed = 0
 })
 
@@ -195,6 +242,13 @@ describe('a file is cut', () => {
     const task = taskOf({ maxBytes: 1e9, maxBuffered: 100 }, 1)
     epoch(task, record(0, { partition: 1 }), record(0, { id: large }), record(1), record(1, { partition: 1 }))
     expect(names()).toEqual(['events/v1/dt=1970-01-01/pid=0/offset0_count1.txt'])
+  })
+
+  test('when there are so many that their buffers alone are more than may be in memory', () => {
+    const wide = { ...text, emptyBytes: 1 << 20 }
+    const records = ['a', 'b', 'c', 'd', 'e'].map((version, offset) => record(offset, { version }))
+    epoch(taskOf({ formats: [wide], maxBuffered: 7 << 19 }), ...records)
+    expect(names().length).toBe(1)
   })
 
   test('between records, however many events one of them has', () => {
@@ -292,4 +346,127 @@ describe('as long as the store takes nothing', () => {
     wait(10_000)
     expect(isOver).toBe(true)
   })
+})
+
+describe('as long as the disk of the spool is full', () => {
+  const error = new BlobFault('WEIR_BLOB_REFUSED', 'keeping what waits: no space left')
+
+  test('an epoch waits, the flow is in trouble, and all goes on when there is space', () => {
+    const task = taskOf({ maxRecords: 1 })
+    disk$.next({ state: 'open', since: 0, error })
+    expect(task.trouble()).toBe(error)
+    let isOver = false
+    task.write(of(record(0))).subscribe({ complete: () => (isOver = true) })
+    expect(isOver).toBe(false)
+    disk$.next({ state: 'closed' })
+    expect([isOver, task.trouble()]).toEqual([true, undefined])
+  })
+
+  test('an epoch ends all the same when the task has something else to do', () => {
+    const task = taskOf()
+    disk$.next({ state: 'open', since: 0, error })
+    let isOver = false
+    task.write(of(record(0))).subscribe({ complete: () => (isOver = true) })
+    interrupted$.next()
+    expect(isOver).toBe(true)
+  })
+})
+
+describe('a file that was decided on and not stored', () => {
+  /** Decides on files, and dies before they are stored. */
+  function die(given: Partial<ArchiveSettings>, ...records: StreamRecord[]): void {
+    const task = taskOf(given)
+    state$.next({ state: 'half-open', since: 0, error: new BlobFault('WEIR_BLOB_UNREACHABLE', 'away') })
+    epoch(task, ...records)
+    state$.next({ state: 'closed' })
+    expect(names()).toEqual([])
+  }
+
+  test('is made again of the format of its name, whatever the next configuration says', () => {
+    die({ maxRecords: 2 }, record(0), record(1))
+    const other: FileFormat = { ...text, extension: 'other' }
+    const heir = heirOf({ maxRecords: 2, formats: [other, text] })
+    epoch(heir, record(0), record(1), record(2), record(3))
+    expect(names()).toEqual([
+      'events/v1/dt=1970-01-01/pid=0/offset0_count2.txt',
+      'events/v1/dt=1970-01-01/pid=0/offset2_count2.other',
+    ])
+  })
+
+  test('holds its partition back no longer than its records may come, whatever folder the next ones are of', () => {
+    die({ maxRecords: 2 }, record(0), record(1))
+    const heir = heirOf({ maxRecords: 2 })
+    // Record 0 is gone from the topic.
+    epoch(heir, record(1), record(2, { at: day }))
+    expect(names()).toEqual(['events/v1/dt=1970-01-01/pid=0/offset1_count1.txt'])
+    epoch(heir)
+    expect(heir.holds({ topic, partition: 0 })).toBe(2)
+    expect(log.lines).toEqual([expect.stringMatching(/^error: .*offset0_count2.txt' can't be made again/)])
+  })
+
+  test('is not taken for stored where something else lies under its name, by whoever goes on', () => {
+    const at = 'events/v1/dt=1970-01-01/pid=0/19700101T000000000Z_offset0_count1.txt'
+    files.set(at, 'foreign')
+    const failing = (task: ArchiveTask) => {
+      let fault: unknown
+      const epochs = [of(record(0)), EMPTY, EMPTY].map((records$) => concat(task.write(records$), task.committed()))
+      concat(...epochs).subscribe({ error: (error) => (fault = error) })
+      expect(fault).toMatchObject({ code: 'WEIR_BLOB_CONFLICT' })
+    }
+    failing(taskOf({ maxRecords: 1 }))
+    failing(heirOf({ maxRecords: 1 }))
+    expect(files.get(at)).toBe('foreign')
+    files.delete(at)
+    epoch(heirOf({ maxRecords: 1 }), record(0))
+    expect(files.get(at)).toBe('0')
+  })
+})
+
+describe('an epoch ends, and not the flow, with', () => {
+  test('a file that no store takes', () => {
+    const task = taskOf({ maxRecords: 1 })
+    refused = new BlobFault('WEIR_BLOB_NAME', 'no such name')
+    epoch(task, record(0))
+    let error: unknown
+    task.write(EMPTY).subscribe({ error: (thrown) => (error = thrown) })
+    expect(error).toBe(refused)
+    refused = undefined
+    epoch(task, record(0))
+    expect([...files.values()]).toEqual(['0'])
+  })
+
+  test('an upload that is given up, and of which the store does not want to hear', () => {
+    const task = taskOf({ maxRecords: 1 })
+    state$.next({ state: 'half-open', since: 0, error: new BlobFault('WEIR_BLOB_UNREACHABLE', 'away') })
+    epoch(task, record(0))
+    aborted$ = throwError(() => new BlobFault('WEIR_BLOB_UNREACHABLE', 'away'))
+    task.write(throwError(() => new Error('read'))).subscribe({ error: () => undefined })
+    task.write(EMPTY).subscribe()
+    state$.next({ state: 'closed' })
+    epoch(task, record(0))
+    expect([...files.values()]).toEqual(['0'])
+  })
+})
+
+test('that there are more files at once than can be meant is told once', () => {
+  const task = taskOf()
+  for (const start of [0, 1_001]) {
+    epoch(task, ...Array.from({ length: 1_001 }, (_, n) => record(start + n, { version: String(n) })))
+    expect(log.lines).toEqual([expect.stringMatching(/^warn: archiving: 1001 files are filled at once/)])
+  }
+})
+
+test('what was left behind in the store is thrown away after a day, and then each day, and nothing of others', () => {
+  const ours = 'events/v1/dt=2025-12-21/pid=7/20251221T101500123Z_offset42_count1000.txt'
+  leftBehind = [ours, 'events/v1/dt=2025-12-21/pid=7/.weir-1.part', 'backup/of-others.tar']
+  const task = taskOf()
+  epoch(task)
+  const thrown = leftBehind.slice(0, 2).map((name) => `${name} of before ${-day}`)
+  expect(swept).toEqual(thrown)
+  wait(day - 1)
+  epoch(task)
+  expect(swept).toEqual(thrown)
+  wait(1)
+  epoch(task)
+  expect(swept).toEqual([...thrown, ...thrown])
 })

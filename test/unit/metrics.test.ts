@@ -147,6 +147,7 @@ describe('health', () => {
   test.each<[string, Partial<FlowStatus>, string[]]>([
     ['that commits', {}, []],
     ['that commits nothing for long', { lastCommitAt: 30_000 }, ['nothing was committed after 70 s']],
+    ['that waits for what is away, and says so', { lastCommitAt: 30_000, trouble: error }, []],
     ['that is new', { lastCommitAt: undefined, since: 50_000 }, []],
     ['that never committed', { lastCommitAt: undefined, since: 30_000 }, ['nothing was committed after 70 s']],
     ['that retries, for now', { state: 'retrying', error }, []],

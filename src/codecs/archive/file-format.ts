@@ -53,5 +53,7 @@ export interface FileEncoder {
 export interface FileFormat {
   /** Of the names of its files, without a dot. */
   readonly extension: string
+  /** What an open file takes in memory beside its rows, bytes. */
+  readonly emptyBytes: number
   open(): FileEncoder
 }

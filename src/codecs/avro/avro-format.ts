@@ -10,6 +10,7 @@ import { writeRow } from './row-writer.js'
 
 /** How many bytes of rows make a block. */
 const blockBytes = 262_144
+const emptyBytes = 4_096
 
 const compressions = {
   null: () => uncompressed,
@@ -27,7 +28,7 @@ export type AvroCompression = keyof typeof compressions
  */
 export function avroFormat(compression: AvroCompression): FileFormat {
   const compress = compressions[compression](`Avro with ${compression}`)
-  return { extension: 'avro', open: () => new AvroEncoder(compression, compress) }
+  return { extension: 'avro', emptyBytes, open: () => new AvroEncoder(compression, compress) }
 }
 
 interface Block {

@@ -16,6 +16,9 @@ const compressions = {
   zstd: [6, zstd],
 } as const satisfies Record<string, readonly [codec: number, compress: (wantedBy: string) => Compress]>
 
+/** The buffers of its columns. */
+const emptyBytes = 49_152
+
 export type ParquetCompression = keyof typeof compressions
 
 /**
@@ -28,7 +31,7 @@ export type ParquetCompression = keyof typeof compressions
 export function parquetFormat(compression: ParquetCompression): FileFormat {
   const [codec, make] = compressions[compression]
   const compress = make(`Parquet with ${compression}`)
-  return { extension: 'parquet', open: () => new ParquetEncoder(compress, codec) }
+  return { extension: 'parquet', emptyBytes, open: () => new ParquetEncoder(compress, codec) }
 }
 
 class ParquetEncoder implements FileEncoder {

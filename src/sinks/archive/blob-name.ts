@@ -8,6 +8,10 @@ const longestName = 1_024
 /** What files are called that are being written; no other file is. */
 export const unfinishedPrefix = '.weir-'
 
+export function isUnfinished(name: string): boolean {
+  return name.slice(name.lastIndexOf('/') + 1).startsWith(unfinishedPrefix)
+}
+
 /** Why no file can have this name in every store, or undefined when it can. Lengths are those in UTF-8. */
 export function nameFault(name: string): string | undefined {
   if (!name.isWellFormed()) return 'it is no Unicode text'

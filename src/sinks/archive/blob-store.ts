@@ -26,9 +26,10 @@ export interface BlobStore {
   remove(name: string): Observable<never>
   /**
    * Throws away what writers have left behind that ended without a word before this time, in ms of the wall clock, and tells
-   * the name of each. One that is still at work would have to begin anew: leave a day.
+   * the name of each. One that is still at work would have to begin anew: leave a day. Others may write to the same place:
+   * `isOurs` says by its name which file is nobody else's. It is tried once.
    */
-  sweep(before: number): Observable<string>
+  sweep(before: number, isOurs?: (name: string) => boolean): Observable<string>
   /** Frees all that it holds. Leave what is under way before: it would wait for ever. */
   close(): Observable<never>
 }

@@ -63,9 +63,9 @@ export class Blobs implements BlobStore {
     })
   }
 
-  sweep(before: number): Observable<string> {
+  sweep(before: number, isOurs: (name: string) => boolean = () => true): Observable<string> {
     return pages((from) => this.requests.unfinished(from)).pipe(
-      filter(({ since }) => since < before),
+      filter(({ name, since }) => since < before && isOurs(name)),
       mergeMap(({ name, drop }) => drop().pipe(endWith(name)), sweepers),
     )
   }

@@ -9,6 +9,8 @@ export interface Cut {
 
 export interface DecidedCut extends Cut {
   readonly isStored: boolean
+  /** Whether something else lies there under its name: that it is there does not mean that it is stored. */
+  readonly isForeign: boolean
 }
 
 /** What a partition keeps of one of its folders (a schema version, a day), until its position is beyond. */

@@ -1,21 +1,25 @@
 import type { StoreCodec, StorePartition } from '../../model/index.js'
 import type { Cut, DecidedCut, FolderState } from './cut.js'
 
-type SavedCut = [name: string, first: number, last: number, records: number, isStored: boolean]
+type SavedCut = [name: string, first: number, last: number, records: number, isStored: boolean, isForeign: boolean]
 
 export const folderCodec: StoreCodec<FolderState> = {
   version: 1,
   save: ({ id, stored, cuts }) => [
     id ?? null,
     stored,
-    cuts.map(({ name, first, last, records, isStored }): SavedCut => [name, first, last, records, isStored]),
+    cuts.map(({ name, first, last, records, isStored, isForeign }): SavedCut => {
+      return [name, first, last, records, isStored, isForeign]
+    }),
   ],
   load(saved) {
     const [id, stored, cuts] = saved as [string | null, number, SavedCut[]]
     return {
       id: id ?? undefined,
       stored,
-      cuts: cuts.map(([name, first, last, records, isStored]) => ({ name, first, last, records, isStored })),
+      cuts: cuts.map(([name, first, last, records, isStored, isForeign]) => {
+        return { name, first, last, records, isStored, isForeign }
+      }),
     }
   },
 }
@@ -45,7 +49,7 @@ export class Folders {
   replace(folder: string, given: Cut | undefined, cut: Cut | undefined): void {
     const cuts = [...this.cuts(folder)]
     const at = given === undefined ? cuts.length : cuts.findIndex(({ name }) => name === given.name)
-    cuts.splice(at, 1, ...(cut === undefined ? [] : [{ ...cut, isStored: false }]))
+    cuts.splice(at, 1, ...(cut === undefined ? [] : [{ ...cut, isStored: false, isForeign: false }]))
     this.put(folder, { id: this.id, stored: this.stored(folder), cuts })
   }
 
@@ -56,6 +60,12 @@ export class Folders {
     const count = open === -1 ? cuts.length : open
     const stored = cuts[count - 1]?.last ?? this.stored(folder)
     this.put(folder, { id: this.id, stored, cuts: cuts.slice(count) })
+  }
+
+  /** Something else lies where a file is to be. */
+  foreign(folder: string, { name }: Cut): void {
+    const cuts = this.cuts(folder).map((one) => (one.name === name ? { ...one, isForeign: true } : one))
+    this.put(folder, { id: this.id, stored: this.stored(folder), cuts })
   }
 
   forget(folder: string): void {

@@ -1,13 +1,16 @@
-import type { ArchiveRow, FileEncoder } from '../../codecs/archive/file-format.js'
+import type { ArchiveRow, FileEncoder, FileFormat } from '../../codecs/archive/file-format.js'
 import type { Spool } from './spool.js'
 
 /** A file that is being filled: what is finished of it goes into its spool. */
 export class OpenFile {
   records = 0
   last: number
+  readonly extension: string
+  private readonly encoder: FileEncoder
+  private readonly emptyBytes: number
 
   constructor(
-    private readonly encoder: FileEncoder,
+    format: FileFormat,
     readonly spool: Spool,
     readonly first: number,
     /** UTC, ms: of its first record, for its name. */
@@ -16,11 +19,14 @@ export class OpenFile {
     readonly openedAt: number,
   ) {
     this.last = first
+    this.extension = format.extension
+    this.emptyBytes = format.emptyBytes
+    this.encoder = format.open()
   }
 
   /** What it takes in memory. */
   get buffered(): number {
-    return this.encoder.buffered
+    return this.emptyBytes + this.encoder.buffered
   }
 
   get bytes(): number {

@@ -8,9 +8,10 @@ import { fileOptions } from './file/options.js'
 import { GcsRequests } from './gcs/gcs-requests.js'
 import { gcsOptions } from './gcs/options.js'
 import type { BlobRequests } from './requests.js'
-import { type ResilienceContext, Resilient } from './resilient.js'
+import { Resilient } from './resilient.js'
 import { s3Options } from './s3/options.js'
 import { S3Requests } from './s3/s3-requests.js'
+import type { ResilienceContext } from './trying.js'
 
 /** Where files go, and how to get there. */
 export const storeOptions = z.discriminatedUnion('backend', [fileOptions, s3Options, azureOptions, gcsOptions])

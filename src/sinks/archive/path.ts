@@ -67,7 +67,7 @@ function compact(time: number): string {
  * so as in URLs; what is too long is cut, and ends in a digest that tells it from others.
  */
 export function segment(text: string): string {
-  const escaped = encodeURIComponent(text.toWellFormed()).replace(/[!'()*~]|^\./g, hex)
+  const escaped = encodeURIComponent(text.toWellFormed()).replace(/[!'()*~]|^\.|\.$/g, hex)
   if (escaped === '') return '%'
   if (escaped.length <= longestBytes) return escaped
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 16)

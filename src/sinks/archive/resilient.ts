@@ -1,40 +1,18 @@
-import { concatMap, defer, EMPTY, map, type Observable, race, retry, tap, throwError, timer } from 'rxjs'
-import type { Clock, Logger } from '../../model/index.js'
-import { BlobFault } from './blob-fault.js'
+import { defer, EMPTY, map, type Observable, tap } from 'rxjs'
 import type { ByteRange } from './blob-store.js'
-import { type Admitted, Breaker, type BreakerState } from './breaker.js'
+import type { BreakerState } from './breaker.js'
 import type { BlobRequests, Page, Unfinished, Upload } from './requests.js'
+import { type ResilienceContext, Trying } from './trying.js'
 
-const firstPauseMs = 200
-const firstOpenMs = 1_000
-const longestPauseMs = 30_000
-const failuresToOpen = 5
-
-export interface ResilienceContext {
-  readonly clock: Clock
-  readonly log: Logger
-  /** How long a request is tried again before its error is told, ms. Default: for as long as it takes. */
-  readonly patienceMs?: number
-  /** Between 0 and 1, by chance. */
-  readonly random?: () => number
-}
-
-/**
- * The requests of a store, each tried again for as long as it may do better: after pauses that double and differ by chance, as
- * long as the store itself asks for, and when it keeps failing only after a breaker lets it through. What somebody has to mend
- * is tried again too, with the longest pause: that may happen at any time.
- */
+/** The requests of a store, each tried again for as long as it may do better. */
 export class Resilient implements BlobRequests {
-  private readonly breaker: Breaker
+  private readonly trying: Trying
 
   constructor(
     private readonly requests: BlobRequests,
-    private readonly context: ResilienceContext,
+    context: ResilienceContext,
   ) {
-    const { clock, log, random = Math.random } = context
-    const { address } = requests
-    const pauses = { failures: failuresToOpen, pauseMs: firstOpenMs, longestPauseMs }
-    this.breaker = new Breaker({ ...pauses, random, clock, log, address })
+    this.trying = new Trying(requests.address, context)
   }
 
   get address(): string {
@@ -46,24 +24,24 @@ export class Resilient implements BlobRequests {
   }
 
   get state(): BreakerState {
-    return this.breaker.state
+    return this.trying.state
   }
 
   /** What `state` is, and each change of it. */
   get state$(): Observable<BreakerState> {
-    return this.breaker.state$
+    return this.trying.state$
   }
 
   put(name: string, bytes: Uint8Array): Observable<never> {
-    return this.trying(() => this.requests.put(name, bytes))
+    return this.trying.request(() => this.requests.put(name, bytes))
   }
 
   begin(name: string): Observable<Upload> {
-    return this.trying(() => this.requests.begin(name)).pipe(map((upload) => this.around(upload)))
+    return this.trying.request(() => this.requests.begin(name)).pipe(map((upload) => this.around(upload)))
   }
 
   stat(name: string): Observable<number> {
-    return this.trying(() => this.requests.stat(name))
+    return this.trying.request(() => this.requests.stat(name))
   }
 
   /** Goes on where it was cut. */
@@ -71,87 +49,34 @@ export class Resilient implements BlobRequests {
     return defer(() => {
       let next = from
       const rest = () => (next < to ? this.requests.read(name, { from: next, to }) : EMPTY)
-      return this.trying(() => rest().pipe(tap((piece) => void (next += piece.length))))
+      return this.trying.request(() => rest().pipe(tap((piece) => void (next += piece.length))))
     })
   }
 
   list(prefix: string, from?: string) {
-    return this.trying(() => this.requests.list(prefix, from))
+    return this.trying.request(() => this.requests.list(prefix, from))
   }
 
   remove(name: string): Observable<never> {
-    return this.trying(() => this.requests.remove(name))
+    return this.trying.request(() => this.requests.remove(name))
   }
 
+  /** Looked for on the side, by who may lack the right: not worth a second request, nor to stop the others for. */
   unfinished(from?: string): Observable<Page<Unfinished>> {
-    const again = ({ drop, ...rest }: Unfinished) => ({ ...rest, drop: () => this.trying(drop) })
-    return this.trying(() => this.requests.unfinished(from)).pipe(
-      map(({ items, next }) => ({ items: items.map(again), next })),
-    )
+    return this.requests.unfinished(from)
   }
 
   close(): Observable<never> {
-    this.breaker.close()
+    this.trying.close()
     return this.requests.close()
   }
 
   /** An upload that is given up is not worth a second request: what is left of it is swept some day. */
   private around(upload: Upload): Upload {
     return {
-      part: (index, bytes) => this.trying(() => upload.part(index, bytes)),
-      complete: (index, bytes) => this.trying(() => upload.complete(index, bytes)),
+      part: (index, bytes) => this.trying.request(() => upload.part(index, bytes)),
+      complete: (index, bytes) => this.trying.request(() => upload.complete(index, bytes)),
       abort: () => upload.abort(),
     }
-  }
-
-  private trying<T>(request: () => Observable<T>): Observable<T> {
-    return defer(() => {
-      const { clock, patienceMs = Number.POSITIVE_INFINITY } = this.context
-      const deadline = clock.scheduler.now() + patienceMs
-      return defer(() => this.admitted(deadline)).pipe(
-        concatMap((admitted) => this.watched(request(), admitted)),
-        retry({ delay: (error: unknown, attempt) => this.pause(error, attempt, deadline) }),
-      )
-    })
-  }
-
-  private admitted(deadline: number): Observable<Admitted> {
-    const { scheduler } = this.context.clock
-    const { admission$ } = this.breaker
-    if (deadline === Number.POSITIVE_INFINITY) return admission$
-    const tooLong$ = timer(deadline - scheduler.now(), scheduler).pipe(
-      map((): never => {
-        throw this.breaker.state.state === 'closed' ? new Error('the breaker is closed') : this.breaker.state.error
-      }),
-    )
-    return race(admission$, tooLong$)
-  }
-
-  /** The breaker is told what becomes of a request. One that the store has answered, be it with a no, came through. */
-  private watched<T>(request$: Observable<T>, admitted: Admitted): Observable<T> {
-    const { breaker } = this
-    return request$.pipe(
-      tap({
-        complete: () => breaker.succeeded(),
-        error: (error: unknown) => {
-          if (!(error instanceof BlobFault)) breaker.left(admitted)
-          else if (error.isPassing) breaker.failed(error, admitted)
-          else breaker.succeeded()
-        },
-        unsubscribe: () => breaker.left(admitted),
-      }),
-    )
-  }
-
-  /** While the breaker is open it is the breaker who says how long to wait. */
-  private pause(error: unknown, attempt: number, deadline: number): Observable<unknown> {
-    const { clock, log, random = Math.random } = this.context
-    if (!(error instanceof BlobFault) || !error.isPassing) return throwError(() => error)
-    const isOpen = this.breaker.state.state !== 'closed'
-    const backoffMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (1 - random() / 2)
-    const waitMs = isOpen ? 0 : Math.max(error.retryAfterMs, Math.round(backoffMs))
-    if (clock.scheduler.now() + waitMs >= deadline) return throwError(() => error)
-    if (!isOpen) log.warn(`${error.told} Trying again in ${waitMs} ms.`)
-    return timer(waitMs, clock.scheduler)
   }
 }

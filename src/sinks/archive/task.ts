@@ -1,4 +1,5 @@
 import {
+  catchError,
   concat,
   concatMap,
   defer,
@@ -19,6 +20,7 @@ import {
 } from 'rxjs'
 import type { ArchiveRow, FileFormat } from '../../codecs/archive/file-format.js'
 import {
+  describeError,
   isSamePartition,
   PartitionMap,
   partitionName,
@@ -31,11 +33,12 @@ import {
   type TopicPartition,
   type WeirError,
 } from '../../model/index.js'
+import { isUnfinished } from './blob-name.js'
 import type { BlobStore } from './blob-store.js'
-import { type Cut, type CutLimits, type FolderState, isFull } from './cut.js'
+import { type Cut, type CutLimits, type DecidedCut, type FolderState, isFull } from './cut.js'
 import { Folders, folderCodec } from './folders.js'
 import { OpenFile } from './open-file.js'
-import { folderNamer, pathOf, segment } from './path.js'
+import { folderNamer, pathOf, placeOf, segment } from './path.js'
 import { Signal } from './signal.js'
 import type { Spools } from './spool.js'
 import { Upload } from './upload.js'
@@ -46,9 +49,13 @@ const leavingMs = 10_000
 const uploadsAtOnce = 8
 /** How many bytes of rows may come before it is looked at how many are in memory. */
 const lookEveryBytes = 1 << 20
+/** So many files at once are hardly meant. */
+const manyFiles = 1_000
+/** How often what was left behind in the store is looked for, and how old it has to be: nobody writes a file for a day. */
+const sweepMs = 86_400_000
 
 /** What an archive needs of its store. */
-export type ArchiveStore = Pick<BlobStore, 'state' | 'state$' | 'create' | 'list' | 'close'>
+export type ArchiveStore = Pick<BlobStore, 'state' | 'state$' | 'create' | 'list' | 'sweep' | 'close'>
 
 export interface ArchiveSettings extends CutLimits {
   readonly name: string
@@ -56,7 +63,8 @@ export interface ArchiveSettings extends CutLimits {
   readonly maxBuffered: number
   /** How many bytes of files may wait to be stored before nothing more is read. */
   readonly maxWaiting: number
-  readonly format: FileFormat
+  /** The first is that of new files, the others those of files that were decided on before it was. */
+  readonly formats: readonly [FileFormat, ...FileFormat[]]
   rowOf(record: StreamRecord): ArchiveRow
   /** UTC, ms: says the day of a record, and names a file by that of its first one. */
   timeOf(row: ArchiveRow): number
@@ -87,33 +95,42 @@ export class ArchiveTask implements SinkTask {
   readonly lifetime$: Observable<never>
   private readonly kept: Store<FolderState>
   private opened: ArchiveStore | undefined
+  private spools: Spools | undefined
   private readonly lanes = new PartitionMap<Lane>()
-  private uploads: Upload[] = []
+  /** By the names of their files. */
+  private readonly uploads = new Map<string, Upload>()
   /** Whether the last epoch was committed: if not, its records come again. */
   private isCommitted = false
   /** The cuts of before that are known not to be stored: their records come again, and they are made again. */
   private readonly missing = new Set<string>()
   private readonly begun = new Signal<Upload>()
   private readonly ended = new Signal()
+  private readonly old = new Signal()
+  private sweptAt = Number.NEGATIVE_INFINITY
   private readonly folderOf = folderNamer()
   private grownBytes = 0
+  private isWarned = false
   /** What is going to another process with this epoch. */
   private leaving: readonly TopicPartition[] = []
 
   constructor(
     private readonly settings: ArchiveSettings,
     private readonly openStore: () => ArchiveStore,
-    private readonly spools: Spools,
+    private readonly openSpools: () => Spools,
     private readonly context: SinkContext,
   ) {
     this.kept = context.store(settings.name, folderCodec)
-    this.lifetime$ = this.begun.happens$.pipe(mergeMap((upload) => this.storing(upload), uploadsAtOnce))
+    this.lifetime$ = merge(
+      this.begun.happens$.pipe(mergeMap((upload) => this.storing(upload), uploadsAtOnce)),
+      this.old.happens$.pipe(mergeMap(() => this.sweep(), 1)),
+    )
   }
 
   open(): Observable<never> {
     return defer(() => {
       this.drop()
       this.opened ??= this.openStore()
+      this.spools ??= this.openSpools()
       return EMPTY
     })
   }
@@ -122,7 +139,7 @@ export class ArchiveTask implements SinkTask {
     return defer(() => {
       if (!this.isCommitted) this.drop()
       this.isCommitted = false
-      const failed = this.uploads.find(({ error }) => error !== undefined)
+      const failed = this.failed()
       if (failed !== undefined) throw failed.error
       this.meet()
       const taken$ = records$.pipe(
@@ -150,9 +167,10 @@ export class ArchiveTask implements SinkTask {
   committed(): Observable<never> {
     return defer(() => {
       this.isCommitted = true
-      for (const upload of this.uploads) this.start(upload)
+      for (const upload of this.uploads.values()) this.start(upload)
       const { leaving } = this
-      const going = this.uploads.filter((upload) => leaving.some((one) => isSamePartition(one, upload.partition)))
+      const isGoing = ({ partition }: Upload) => leaving.some((one) => isSamePartition(one, partition))
+      const going = [...this.uploads.values()].filter(isGoing)
       return this.until(() => going.every(({ isOver }) => isOver)).pipe(
         takeUntil(timer(leavingMs, this.context.clock.scheduler)),
       )
@@ -162,15 +180,17 @@ export class ArchiveTask implements SinkTask {
   close(): Observable<never> {
     return defer(() => {
       this.drop()
-      const { opened } = this
-      this.opened = undefined
+      const { opened, spools } = this
+      this.opened = this.spools = undefined
+      spools?.close()
       return opened?.close() ?? EMPTY
     })
   }
 
   trouble(): WeirError | undefined {
-    const state = this.opened?.state ?? { state: 'closed' }
-    return state.state === 'closed' ? undefined : state.error
+    for (const state of [this.opened?.state, this.spools?.state])
+      if (state !== undefined && state.state !== 'closed') return state.error
+    return undefined
   }
 
   private get store(): ArchiveStore {
@@ -187,9 +207,11 @@ export class ArchiveTask implements SinkTask {
   /** Gives up the files of a partition. */
   private leave({ partition, files }: Lane): void {
     for (const { spool } of files.values()) spool.remove()
-    const isOfIt = (upload: Upload) => isSamePartition(upload.partition, partition)
-    for (const upload of this.uploads.filter(isOfIt)) upload.drop()
-    this.uploads = this.uploads.filter((upload) => !isOfIt(upload))
+    for (const [name, upload] of this.uploads) {
+      if (!isSamePartition(upload.partition, partition)) continue
+      upload.drop()
+      this.uploads.delete(name)
+    }
     this.lanes.delete(partition.topic, partition.partition)
   }
 
@@ -210,11 +232,25 @@ export class ArchiveTask implements SinkTask {
     this.settle()
   }
 
-  /** Notes which files are stored by now. */
+  /** Notes what has become of files by now. */
   private settle(): void {
-    for (const { partition, folder, cut, isStored } of this.uploads)
-      if (isStored) this.lanes.get(partition.topic, partition.partition)?.folders.done(folder, cut)
-    this.uploads = this.uploads.filter(({ isStored }) => !isStored)
+    for (const [name, upload] of this.uploads) {
+      const { partition, folder, cut } = upload
+      const folders = this.lanes.get(partition.topic, partition.partition)?.folders
+      if (upload.isStored) folders?.done(folder, cut)
+      if (upload.isConflict && !upload.isNoted) folders?.foreign(folder, cut)
+      upload.isNoted = upload.isConflict
+      if (upload.isStored) this.uploads.delete(name)
+    }
+  }
+
+  /**
+   * What could not be stored. Where something else lies in its place that is kept before the flow ends: whoever goes on
+   * would take it for the file.
+   */
+  private failed(): Upload | undefined {
+    const isOver = ({ error, isConflict, isNoted }: Upload) => error !== undefined && (isNoted || !isConflict)
+    return [...this.uploads.values()].find(isOver)
   }
 
   /** Asks what became of the cuts of before: whoever decided them may have stored them, or died before. */
@@ -222,25 +258,24 @@ export class ArchiveTask implements SinkTask {
     const unclear = [...this.lanes.values()].flatMap(({ folders }) =>
       [...folders.all()].flatMap(([folder, { cuts }]) => cuts.map((cut) => ({ folders, folder, cut }))),
     )
-    const asked = unclear.filter(({ cut }) => !cut.isStored && !this.missing.has(cut.name) && !this.isUploading(cut))
+    const isUnknown = (cut: DecidedCut) => !cut.isStored && !cut.isForeign && !this.missing.has(cut.name)
+    const asked = unclear.filter(({ cut }) => isUnknown(cut) && !this.isUploading(cut))
     return from(asked).pipe(
-      concatMap(({ folders, folder, cut }) =>
-        defer(() => {
-          let isStored = false
-          return this.store.list(cut.name).pipe(
-            tap({
-              next: ({ name }) => (isStored ||= name === cut.name),
-              complete: () => (isStored ? folders.done(folder, cut) : this.missing.add(cut.name)),
-            }),
-          )
-        }),
-      ),
+      mergeMap(({ folders, folder, cut }) => {
+        let isStored = false
+        return this.store.list(cut.name).pipe(
+          tap({
+            next: ({ name }) => (isStored ||= name === cut.name),
+            complete: () => (isStored ? folders.done(folder, cut) : this.missing.add(cut.name)),
+          }),
+        )
+      }, uploadsAtOnce),
       ignoreElements(),
     )
   }
 
   private isUploading({ name }: Cut): boolean {
-    return this.uploads.some(({ cut }) => cut.name === name)
+    return this.uploads.has(name)
   }
 
   private take(record: StreamRecord): void {
@@ -261,7 +296,7 @@ export class ArchiveTask implements SinkTask {
     const folder = this.folderOf(this.settings.versionOf(row), time)
     const again = this.decided(lane, folder, row.offset)
     if (again === 'stored') return
-    const file = this.fileOf(lane, folder, row.offset, again) ?? this.begin(row.offset, time)
+    const file = this.fileOf(lane, folder, row.offset, again) ?? this.begin(row.offset, time, again)
     const before = file.buffered
     file.add(row)
     lane.files.set(folder, file)
@@ -278,9 +313,13 @@ export class ArchiveTask implements SinkTask {
     return undefined
   }
 
-  private begin(first: number, time: number): OpenFile {
-    const { format } = this.settings
-    return new OpenFile(format.open(), this.spools.open(), first, time, this.context.clock.scheduler.now())
+  private begin(first: number, time: number, again: Cut | undefined): OpenFile {
+    const [format, ...others] = this.settings.formats
+    const decided = others.find(({ extension }) => again?.name.endsWith(`.${extension}`))
+    const spool = (this.spools as Spools).open()
+    const file = new OpenFile(decided ?? format, spool, first, time, this.context.clock.scheduler.now())
+    this.grownBytes += file.buffered
+    return file
   }
 
   /** The cut that a record belongs to, where one was decided before: to be made again, unless it is stored. */
@@ -290,13 +329,17 @@ export class ArchiveTask implements SinkTask {
       if (this.isUploading(cut)) continue
       if (offset <= cut.last) return cut.isStored ? 'stored' : cut
       if (cut.isStored) continue
-      // It did not come whole: what is missing is gone from the topic, and what has come goes into a file of another name.
-      this.warnOfGone(lane, cut)
-      const file = lane.files.get(folder)
-      if (file === undefined) lane.folders.replace(folder, cut, undefined)
-      else this.cut(lane, folder, file, cut)
+      this.cutInstead(lane, folder, cut)
     }
     return undefined
+  }
+
+  /** A file did not come whole: what is missing is gone from the topic, and what has come goes into one of another name. */
+  private cutInstead(lane: Lane, folder: string, cut: Cut): void {
+    this.warnOfGone(lane, cut)
+    const file = lane.files.get(folder)
+    if (file === undefined) lane.folders.replace(folder, cut, undefined)
+    else this.cut(lane, folder, file, cut)
   }
 
   /** A file that is made again ends where it did. Its cut is committed already. */
@@ -305,7 +348,7 @@ export class ArchiveTask implements SinkTask {
     file.end()
     lane.files.delete(folder)
     const upload = new Upload(lane.partition, folder, cut, file.spool)
-    this.uploads.push(upload)
+    this.uploads.set(cut.name, upload)
     this.start(upload)
   }
 
@@ -314,13 +357,12 @@ export class ArchiveTask implements SinkTask {
     file.end()
     lane.files.delete(folder)
     const { topic, partition } = lane.partition
-    const { first, last, records, time } = file
+    const { first, last, records, time, extension } = file
     const [version = ''] = folder.split('/')
-    const { extension } = this.settings.format
     const name = pathOf({ topic: segment(topic), version, time, partition, first, records, extension })
     const cut = { name, first, last, records }
     lane.folders.replace(folder, given, cut)
-    this.uploads.push(new Upload(lane.partition, folder, cut, file.spool))
+    this.uploads.set(name, new Upload(lane.partition, folder, cut, file.spool))
   }
 
   private storing(upload: Upload): Observable<never> {
@@ -337,11 +379,20 @@ export class ArchiveTask implements SinkTask {
     if (upload.begin()) this.begun.tell(upload)
   }
 
+  private warnOfMany(): void {
+    const files = [...this.lanes.values()].reduce((sum, lane) => sum + lane.files.size, 0)
+    if (files > manyFiles && !this.isWarned)
+      this.context.log.warn(
+        `archiving: ${files} files are filled at once, for events of so many schema versions, days and partitions. Have 'version' tell fewer apart, or let 'time' be the arrival`,
+      )
+    this.isWarned = files > manyFiles
+  }
+
   private warnOfGone(lane: Lane, cut: Cut): void {
     this.missing.delete(cut.name)
     const { log } = this.context
     const at = `${partitionName(lane.partition)}@${cut.first} to ${cut.last}`
-    log.error(`archiving: '${cut.name}' can't be made again, for its topic no longer has all of ${at}`)
+    log.error(`archiving: '${cut.name}' can't be made again, for not all of ${at} came for it any more`)
   }
 
   /** Cuts the largest files until no more is in memory than may be. */
@@ -368,6 +419,7 @@ export class ArchiveTask implements SinkTask {
     this.leaving = this.context.leaving?.() ?? []
     const now = this.context.clock.scheduler.now()
     for (const lane of this.lanes.values()) {
+      this.giveUpGone(lane)
       const isLeaving = this.leaving.some((one) => isSamePartition(one, lane.partition))
       for (const [folder, file] of [...lane.files]) {
         const isDue = isLeaving || isFull(file, this.settings) || now - file.openedAt >= this.settings.everyMs
@@ -376,11 +428,38 @@ export class ArchiveTask implements SinkTask {
     }
     this.settle()
     for (const lane of this.lanes.values()) this.tidy(lane)
-    const files = [...this.lanes.values()].flatMap((lane) => [...lane.files.values()])
+    if (now - this.sweptAt >= sweepMs) {
+      this.sweptAt = now
+      this.old.tell()
+    }
+    this.warnOfMany()
+    const spools = [...this.lanes.values()].flatMap(({ files }) => Array.from(files.values(), ({ spool }) => spool))
     return concat(
-      merge(...files.map(({ spool }) => spool.flush())),
+      // What is not on disk is in memory, of files that are complete as well.
+      merge(...[...spools, ...this.uploads.values()].map((part) => part.flush())).pipe(this.unlessInterrupted()),
       // Nothing is read as long as the store takes nothing. How it is by then the next upload finds out, if nobody waits.
       this.until(() => this.hasRoom() && this.store.state.state !== 'open').pipe(this.unlessInterrupted()),
+    )
+  }
+
+  /** The partition is read beyond what a file was to have: what has not come by now won't. */
+  private giveUpGone(lane: Lane): void {
+    for (const [folder, { cuts }] of [...lane.folders.all()])
+      for (const cut of cuts)
+        if (!cut.isStored && cut.last < lane.read && !this.isUploading(cut)) this.cutInstead(lane, folder, cut)
+  }
+
+  /** Throws away what was left behind by those that ended in the middle of a file. */
+  private sweep(): Observable<never> {
+    const { clock, log } = this.context
+    const isOurs = (name: string) => isUnfinished(name) || placeOf(name) !== undefined
+    return defer(() => this.opened?.sweep(clock.now() - sweepMs, isOurs) ?? EMPTY).pipe(
+      tap((name) => log.info(`archiving: '${name}' was left behind half written, and is thrown away`)),
+      ignoreElements(),
+      catchError((error: unknown) => {
+        log.warn(`archiving: what was left behind half written stays: ${describeError(error)}`)
+        return EMPTY
+      }),
     )
   }
 
@@ -396,7 +475,7 @@ export class ArchiveTask implements SinkTask {
   }
 
   private hasRoom(): boolean {
-    const waiting = this.uploads.filter(({ isRunning }) => isRunning)
+    const waiting = [...this.uploads.values()].filter(({ isRunning }) => isRunning)
     return waiting.reduce((sum, { bytes }) => sum + bytes, 0) <= this.settings.maxWaiting
   }
 
@@ -404,7 +483,7 @@ export class ArchiveTask implements SinkTask {
     return defer(() =>
       merge(this.ended.happens$, this.store.state$).pipe(
         startWith(undefined),
-        filter(() => isSo() || this.uploads.some(({ error }) => error !== undefined)),
+        filter(() => isSo() || [...this.uploads.values()].some(({ error }) => error !== undefined)),
         take(1),
         ignoreElements(),
       ),

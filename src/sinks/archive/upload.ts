@@ -1,6 +1,7 @@
 import { catchError, concat, concatMap, defer, EMPTY, type Observable, takeUntil, tap } from 'rxjs'
 import type { TopicPartition } from '../../model/index.js'
-import type { BlobStore } from './blob-store.js'
+import { BlobFault } from './blob-fault.js'
+import type { BlobStore, BlobWriter } from './blob-store.js'
 import type { Cut } from './cut.js'
 import { Signal } from './signal.js'
 import type { Spool } from './spool.js'
@@ -10,6 +11,8 @@ export class Upload {
   isStored = false
   /** Why it could not be stored. */
   error: unknown
+  /** Whether it is kept that something else lies in its place. */
+  isNoted = false
   private hasBegun = false
   private isDropped = false
   private readonly dropped = new Signal()
@@ -25,9 +28,19 @@ export class Upload {
     return this.spool.bytes
   }
 
+  /** Completes when all of it is on disk, and no longer in memory. */
+  flush(): Observable<never> {
+    return this.spool.flush()
+  }
+
   /** Whether there is nothing more to come of it. */
   get isOver(): boolean {
     return this.isStored || this.error !== undefined
+  }
+
+  /** Whether something else lies in its place. */
+  get isConflict(): boolean {
+    return this.error instanceof BlobFault && this.error.kind === 'WEIR_BLOB_CONFLICT'
   }
 
   /** Whether it has begun and is not over: what is decided in an epoch waits for its commit. */
@@ -53,12 +66,16 @@ export class Upload {
   store(store: Pick<BlobStore, 'create'>): Observable<never> {
     return defer(() => {
       if (this.isDropped) return EMPTY
-      const writer = store.create(this.cut.name)
-      const stored$ = concat(
-        this.spool.flush(),
-        this.rest(writer.write.bind(writer), 0),
-        defer(() => writer.complete()),
-      ).pipe(
+      let writer: BlobWriter | undefined
+      const stored$ = defer(() => {
+        const opened = store.create(this.cut.name)
+        writer = opened
+        return concat(
+          this.spool.flush(),
+          this.rest(opened.write.bind(opened), 0),
+          defer(() => opened.complete()),
+        )
+      }).pipe(
         tap({ complete: () => (this.isStored = true) }),
         catchError((error: unknown) => {
           this.error = error
@@ -67,10 +84,11 @@ export class Upload {
         takeUntil(this.dropped.happens$),
       )
       const cleared$ = defer(() => {
-        if (!this.isStored) return writer.abort()
+        if (!this.isStored) return writer?.abort() ?? EMPTY
         this.spool.remove()
         return EMPTY
-      })
+        // What is left of it is swept some day.
+      }).pipe(catchError(() => EMPTY))
       return concat(stored$, cleared$)
     })
   }

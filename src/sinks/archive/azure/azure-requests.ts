@@ -6,6 +6,7 @@ import { EMPTY, type Observable, of } from 'rxjs'
 import type { Clock } from '../../../model/index.js'
 import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
+import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { pageItems, partBytes } from '../store-shape.js'
@@ -29,7 +30,12 @@ export class AzureRequests implements BlobRequests {
     const { container, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
     this.address = prefix === '' ? `azure://${container}` : `azure://${container}/${prefix}`
-    this.ask = new Asking({ address: this.address, timeoutMs: requestTimeout, clock, fault: azureFault })
+    this.ask = new Asking({
+      address: this.address,
+      timeoutMs: requestTimeout,
+      clock,
+      fault: (doing, error) => this.fault(doing, error),
+    })
   }
 
   put(name: string, bytes: Uint8Array): Observable<never> {
@@ -40,14 +46,14 @@ export class AzureRequests implements BlobRequests {
       } catch (error) {
         if (azureFault('', error).kind !== 'WEIR_BLOB_CONFLICT') throw error
         // It may be that only blocks lie there which nobody has committed.
-        await new AzureUpload(this.ask, blob, name).finish(0, bytes, abortSignal)
+        await this.upload(name).finish(0, bytes, abortSignal)
       }
     })
   }
 
   /** Nothing has to be asked for it. */
   begin(name: string): Observable<Upload> {
-    return this.ask.one('writing', name, () => Promise.resolve(new AzureUpload(this.ask, this.blob(name), name)))
+    return this.ask.one('writing', name, () => Promise.resolve(this.upload(name)))
   }
 
   stat(name: string): Observable<number> {
@@ -98,6 +104,17 @@ export class AzureRequests implements BlobRequests {
     return EMPTY
   }
 
+  /** A client keeps the identity that it has found, also when there is another since. */
+  private fault(doing: string, error: unknown): BlobFault {
+    const fault = azureFault(doing, error)
+    if (fault.kind === 'WEIR_BLOB_REFUSED') this.container = undefined
+    return fault
+  }
+
+  private upload(name: string): AzureUpload {
+    return new AzureUpload(this.ask, () => this.blob(name), name)
+  }
+
   private blob(name: string): sdk.BlockBlobClient {
     return this.open().getBlockBlobClient(this.root + name)
   }
@@ -115,7 +132,7 @@ class AzureUpload implements Upload {
 
   constructor(
     private readonly ask: Asking,
-    private readonly blob: sdk.BlockBlobClient,
+    private readonly blob: () => sdk.BlockBlobClient,
     private readonly name: string,
   ) {}
 
@@ -135,12 +152,12 @@ class AzureUpload implements Upload {
   async finish(index: number, bytes: Uint8Array, abortSignal: AbortSignal): Promise<void> {
     if (bytes.length > 0) await this.stage(index, bytes, abortSignal)
     const ids = [...this.staged].map((part) => this.idOf(part))
-    await this.blob.commitBlockList(ids, { ...onlyNew, abortSignal })
+    await this.blob().commitBlockList(ids, { ...onlyNew, abortSignal })
   }
 
   private async stage(index: number, bytes: Uint8Array, abortSignal: AbortSignal): Promise<void> {
     if (this.staged.has(index)) return
-    await this.blob.stageBlock(this.idOf(index), bufferOf(bytes), bytes.length, { abortSignal })
+    await this.blob().stageBlock(this.idOf(index), bufferOf(bytes), bytes.length, { abortSignal })
     this.staged.add(index)
   }
 

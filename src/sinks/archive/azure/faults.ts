@@ -2,7 +2,7 @@ import { messageOf } from '../../../model/index.js'
 import type { BlobFault } from '../blob-fault.js'
 import { httpFault, type KnownAnswers } from '../http-faults.js'
 
-const checkKey = 'Check the connection string, the signature or the identity.'
+const checkKey = "Check the connection string, the signature or the identity, and this machine's clock."
 
 const known: KnownAnswers = {
   ContainerNotFound: ['WEIR_BLOB_REFUSED', 'Create the container, or correct its name.'],

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { EMPTY, type Observable } from 'rxjs'
 import type { Clock } from '../../../model/index.js'
 import { Asking } from '../asking.js'
-import { unfinishedPrefix } from '../blob-name.js'
+import { isUnfinished } from '../blob-name.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { fileFault } from './faults.js'
@@ -123,10 +123,6 @@ export class FileRequests implements BlobRequests {
       if (entry.isDirectory() && isOnTheWay) yield* this.walk(below, prefix)
     }
   }
-}
-
-function isUnfinished(name: string): boolean {
-  return name.slice(name.lastIndexOf('/') + 1).startsWith(unfinishedPrefix)
 }
 
 /** What may go at any time: then there is nothing. */

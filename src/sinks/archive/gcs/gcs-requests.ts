@@ -3,6 +3,7 @@ import { EMPTY, type Observable, of } from 'rxjs'
 import { type Clock, messageOf } from '../../../model/index.js'
 import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
+import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { pageItems, partBytes } from '../store-shape.js'
@@ -32,7 +33,12 @@ export class GcsRequests implements BlobRequests {
     const { bucket, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
     this.address = prefix === '' ? `gs://${bucket}` : `gs://${bucket}/${prefix}`
-    this.ask = new Asking({ address: this.address, timeoutMs: requestTimeout, clock, fault: gcsFault })
+    this.ask = new Asking({
+      address: this.address,
+      timeoutMs: requestTimeout,
+      clock,
+      fault: (doing, error) => this.fault(doing, error),
+    })
     this.api = new GcsApi(options, this.address)
   }
 
@@ -106,6 +112,13 @@ export class GcsRequests implements BlobRequests {
 
   close(): Observable<never> {
     return EMPTY
+  }
+
+  /** A client keeps the credentials that it has found, also when others lie there since. */
+  private fault(doing: string, error: unknown): BlobFault {
+    const fault = gcsFault(doing, error)
+    if (fault.kind === 'WEIR_BLOB_REFUSED') this.api.forget()
+    return fault
   }
 }
 
@@ -193,6 +206,11 @@ class GcsApi {
       if (!(error instanceof GcsError) || error.status !== 404) throw error
       throw new GcsError(error.message, 404, 'noBucket', null)
     }
+  }
+
+  /** Looks for credentials anew. */
+  forget(): void {
+    this.storage = undefined
   }
 
   uploadUrl(uploadType: string, name: string): string {

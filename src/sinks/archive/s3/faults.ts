@@ -12,7 +12,8 @@ const known: KnownAnswers = {
   ExpiredToken: ['WEIR_BLOB_REFUSED', 'Renew the token.'],
   CredentialsProviderError: ['WEIR_BLOB_REFUSED', checkKey],
   AccessDenied: ['WEIR_BLOB_REFUSED', 'Grant the key s3:PutObject, s3:GetObject and s3:ListBucket on the bucket.'],
-  RequestTimeTooSkewed: ['WEIR_BLOB_REFUSED', "Set this machine's clock."],
+  // The SDK has learnt from the answer what the time is, and the next request has it.
+  RequestTimeTooSkewed: ['WEIR_BLOB_UNREACHABLE', "Set this machine's clock."],
   PermanentRedirect: ['WEIR_BLOB_REFUSED', 'Correct the region.'],
   AuthorizationHeaderMalformed: ['WEIR_BLOB_REFUSED', 'Correct the region.'],
   NoSuchUpload: ['WEIR_BLOB_MISSING'],

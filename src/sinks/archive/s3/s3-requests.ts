@@ -5,6 +5,7 @@ import { defer, EMPTY, type Observable } from 'rxjs'
 import { type Clock } from '../../../model/index.js'
 import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
+import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { partBytes } from '../store-shape.js'
@@ -13,6 +14,9 @@ import type { S3Options } from './options.js'
 
 /** How long it may take until there is a connection, ms. */
 const connectMs = 10_000
+
+/** The SDK passes it on to what reads files of credentials, once for the whole process otherwise; its types don't tell. */
+const freshFiles = { ignoreCache: true } as object
 
 interface Opened {
   readonly sdk: typeof sdk
@@ -34,7 +38,12 @@ export class S3Requests implements BlobRequests {
     const { bucket, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
     this.address = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
-    this.ask = new Asking({ address: this.address, timeoutMs: requestTimeout, clock, fault: s3Fault })
+    this.ask = new Asking({
+      address: this.address,
+      timeoutMs: requestTimeout,
+      clock,
+      fault: (doing, error) => this.fault(doing, error),
+    })
   }
 
   put(name: string, bytes: Uint8Array): Observable<never> {
@@ -51,7 +60,7 @@ export class S3Requests implements BlobRequests {
       const { UploadId = '' } = await client.send(new sdk.CreateMultipartUploadCommand(this.object(name)), {
         abortSignal,
       })
-      return new S3Upload(this.ask, this.open(), name, { ...this.object(name), UploadId })
+      return this.upload(name, UploadId)
     })
   }
 
@@ -102,8 +111,7 @@ export class S3Requests implements BlobRequests {
       const found = await client.send(new sdk.ListMultipartUploadsCommand(asked), { abortSignal })
       const items = (found.Uploads ?? []).map(({ Key, UploadId, Initiated }) => {
         const name = this.nameOf(Key)
-        const upload = new S3Upload(this.ask, this.open(), name, { ...this.object(name), UploadId })
-        return { name, since: Initiated?.getTime() ?? 0, drop: () => upload.abort() }
+        return { name, since: Initiated?.getTime() ?? 0, drop: () => this.upload(name, UploadId).abort() }
       })
       const { NextKeyMarker, NextUploadIdMarker, IsTruncated = false } = found
       return { items, next: IsTruncated ? JSON.stringify([NextKeyMarker, NextUploadIdMarker]) : undefined }
@@ -116,6 +124,17 @@ export class S3Requests implements BlobRequests {
       this.opened = undefined
       return EMPTY
     })
+  }
+
+  /** A client keeps the credentials that it has found, also when others lie there since. */
+  private fault(doing: string, error: unknown): BlobFault {
+    const fault = s3Fault(doing, error)
+    if (fault.kind === 'WEIR_BLOB_REFUSED') this.opened = undefined
+    return fault
+  }
+
+  private upload(name: string, UploadId: string | undefined): S3Upload {
+    return new S3Upload(this.ask, () => this.open(), name, { ...this.object(name), UploadId })
   }
 
   private object(name: string) {
@@ -143,7 +162,7 @@ class S3Upload implements Upload {
 
   constructor(
     private readonly ask: Asking,
-    private readonly opened: Opened,
+    private readonly open: () => Opened,
     private readonly name: string,
     private readonly place: Place,
   ) {}
@@ -155,7 +174,7 @@ class S3Upload implements Upload {
   complete(index: number, bytes: Uint8Array): Observable<never> {
     return this.ask.done('writing', this.name, async (abortSignal) => {
       await this.put(index, bytes, abortSignal)
-      const { sdk, client } = this.opened
+      const { sdk, client } = this.open()
       const Parts = [...this.tags].map(([part, ETag]) => ({ PartNumber: part + 1, ETag }))
       const all = { ...this.place, MultipartUpload: { Parts }, IfNoneMatch: '*' }
       await client.send(new sdk.CompleteMultipartUploadCommand(all), { abortSignal })
@@ -164,7 +183,7 @@ class S3Upload implements Upload {
 
   abort(): Observable<never> {
     return this.ask.done('giving up', this.name, async (abortSignal) => {
-      const { sdk, client } = this.opened
+      const { sdk, client } = this.open()
       try {
         await client.send(new sdk.AbortMultipartUploadCommand(this.place), { abortSignal })
       } catch (error) {
@@ -175,7 +194,7 @@ class S3Upload implements Upload {
 
   private async put(index: number, bytes: Uint8Array, abortSignal: AbortSignal): Promise<void> {
     if (this.tags.has(index)) return
-    const { sdk, client } = this.opened
+    const { sdk, client } = this.open()
     const part = { ...this.place, PartNumber: index + 1, Body: bytes }
     this.tags.set(index, (await client.send(new sdk.UploadPartCommand(part), { abortSignal })).ETag)
   }
@@ -196,6 +215,7 @@ function openClient(options: S3Options, address: string): Opened {
     // Whoever asks tries again, and has a deadline of his own.
     maxAttempts: 1,
     requestHandler: { connectionTimeout: connectMs, requestTimeout: 0 },
+    ...freshFiles,
   })
   return { sdk: loaded, client }
 }
