@@ -1,16 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BlobServiceClient } from '@azure/storage-blob'
-import { describe } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { silentLogger } from '../../src/model/index.js'
 import type { BlobStore } from '../../src/sinks/archive/blob-store.js'
 import { openStore, storeOptions } from '../../src/sinks/archive/open-store.js'
 import { type HinderedStore, hindrances, type Way } from '../contracts/blob-faults.contract.js'
-import { done, type StoreUnderTest, storeContract } from '../contracts/blob-stores.contract.js'
+import { done, names, type StoreUnderTest, storeContract, write } from '../contracts/blob-stores.contract.js'
+import { content } from '../support/content.js'
 import { hastyClock } from '../support/hasty-clock.js'
 import { listLog } from '../support/list-log.js'
 import { azureAccount, BlobServer, installMs, missingBlobServers, s3Account } from './blob-servers.js'
-import { type Fault, FaultProxy, saying } from './fault-proxy.js'
+import { cutRequest, type Fault, FaultProxy, saying } from './fault-proxy.js'
 
 const missing = await missingBlobServers()
 
@@ -66,6 +68,7 @@ describe.skipIf(missing !== undefined)(`real stores${missing === undefined ? '' 
     },
     installMs,
     hindrances,
+    renewals,
   )
 
   storeContract(
@@ -201,4 +204,43 @@ class Places {
     this.log.lines.length = 0
     this.tests++
   }
+}
+
+function renewals(kind: () => HinderedStore): void {
+  test('keys that are renewed in the file where the SDK has found them are found there again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-keys-'))
+    const file = join(folder, 'credentials')
+    const { accessKeyId, secretAccessKey, ...options } = kind().options as typeof s3Account
+    const keep = (id: string, secret: string) =>
+      writeFileSync(file, `[default]\naws_access_key_id = ${id}\naws_secret_access_key = ${secret}\n`)
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', file)
+    vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'none'))
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    })
+    keep('old', 'old')
+    const store = openStore(storeOptions.parse(options), { clock, log: silentLogger })
+    const written = write(store, 'a/file', content(10))
+    await vi.waitFor(() => expect(store.state).toMatchObject({ error: { code: 'WEIR_BLOB_REFUSED' } }), 10_000)
+    keep(accessKeyId, secretAccessKey)
+    await written
+    expect(await names(store)).toEqual(['a/file'])
+    await done(store.close())
+  })
+
+  test('a clock that is wrong is set right by what the store answers', async () => {
+    const { proxy } = kind()
+    const hour = 3_600_000
+    const skewed = '<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>'
+    proxy.meet(saying(403, skewed, { ...xml, date: new Date(Date.now() + hour).toUTCString() }))
+    const asked: unknown[] = []
+    proxy.meetings.on('met', ({ headers }) => asked.push(headers['x-amz-date']))
+    proxy.meet(cutRequest)
+    await write(kind().through(), 'a/file', content(10))
+    const [wrong, right] = asked.map((text) =>
+      Date.parse(String(text).replace(/^(....)(..)(..T..)(..)/, '$1-$2-$3:$4:')),
+    )
+    expect(Number(right) - Number(wrong)).toBeGreaterThan(hour - 60_000)
+  })
 }

@@ -410,7 +410,7 @@ describe('a file that was decided on and not stored', () => {
     const failing = (task: ArchiveTask) => {
       let fault: unknown
       const epochs = [of(record(0)), EMPTY, EMPTY].map((records$) => concat(task.write(records$), task.committed()))
-      concat(...epochs).subscribe({ error: (error) => (fault = error) })
+      concat(...epochs).subscribe({ error: (error: unknown) => (fault = error) })
       expect(fault).toMatchObject({ code: 'WEIR_BLOB_CONFLICT' })
     }
     failing(taskOf({ maxRecords: 1 }))
@@ -428,7 +428,7 @@ describe('an epoch ends, and not the flow, with', () => {
     refused = new BlobFault('WEIR_BLOB_NAME', 'no such name')
     epoch(task, record(0))
     let error: unknown
-    task.write(EMPTY).subscribe({ error: (thrown) => (error = thrown) })
+    task.write(EMPTY).subscribe({ error: (thrown: unknown) => (error = thrown) })
     expect(error).toBe(refused)
     refused = undefined
     epoch(task, record(0))

@@ -10,7 +10,7 @@ import { writeRow } from './row-writer.js'
 
 /** How many bytes of rows make a block. */
 const blockBytes = 262_144
-const emptyBytes = 4_096
+const emptyBytes = 8_192
 
 const compressions = {
   null: () => uncompressed,

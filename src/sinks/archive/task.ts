@@ -1,7 +1,6 @@
 import {
   catchError,
   concat,
-  concatMap,
   defer,
   EMPTY,
   filter,
@@ -453,7 +452,11 @@ export class ArchiveTask implements SinkTask {
   private sweep(): Observable<never> {
     const { clock, log } = this.context
     const isOurs = (name: string) => isUnfinished(name) || placeOf(name) !== undefined
-    return defer(() => this.opened?.sweep(clock.now() - sweepMs, isOurs) ?? EMPTY).pipe(
+    return defer(() => {
+      // The store goes by the wall clock.
+      const now = clock.now()
+      return this.opened?.sweep(now - sweepMs, isOurs) ?? EMPTY
+    }).pipe(
       tap((name) => log.info(`archiving: '${name}' was left behind half written, and is thrown away`)),
       ignoreElements(),
       catchError((error: unknown) => {
