@@ -7,6 +7,7 @@ import { setup } from './setup.mjs'
 const all = [
   'windows',
   'rows',
+  'archive',
   'latency',
   'exactly-once',
   'streams',

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { python } from '../../test/servers/python-install.js'
 
+/** What a contestant reports; `rssMiB` is the most memory that it had. */
 export type Result = { readonly rssMiB: number } & Readonly<Record<string, unknown>>
 
-/** Starts a contestant in a process of its own, whose output is to be read. */
+/** Starts a contestant in a process of its own, whose output is to be read. Scripts of Python have names that end so. */
 export function startContestant(script: string, environment: Readonly<Record<string, string>>) {
-  const file = fileURLToPath(new URL(`../contestants/${script}.ts`, import.meta.url))
-  return spawn(process.execPath, ['--import', 'jiti/register', file], {
+  const [program, ...args] = script.endsWith('.py')
+    ? [python, fileOf(script)]
+    : [process.execPath, '--import', 'jiti/register', fileOf(`${script}.ts`)]
+  return spawn(program, args, {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -34,4 +38,8 @@ export function median(values: readonly number[]): number {
 export function quantile(values: readonly number[], fraction: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? Number.NaN
+}
+
+function fileOf(script: string): string {
+  return fileURLToPath(new URL(`../contestants/${script}`, import.meta.url))
 }

@@ -1,11 +1,31 @@
 import kafkaClient from '@confluentinc/kafka-javascript'
-import { eventText } from './events.js'
+import { cloudEventText, eventText } from './events.js'
+
+/** What is sent of the events of a topic. */
+interface Sent {
+  readonly key: string
+  readonly text: string
+  readonly headers?: { readonly [name: string]: string }[]
+}
 
 /** Creates a topic of three partitions and fills it with events, keyed by user. */
 export async function loadTopic(brokers: string, topic: string, events: number, perSecond: number): Promise<void> {
+  await load(brokers, topic, events, (index) => activityOf(index, perSecond))
+}
+
+/** The same with CloudEvents, each as one JSON text. */
+export async function loadCloudEvents(brokers: string, topic: string, events: number, perSecond: number) {
+  const headers = [{ 'content-type': 'application/cloudevents+json' }]
+  await load(brokers, topic, events, (index) => {
+    const text = cloudEventText(index, perSecond)
+    return { key: textBehind(text, '"subject":"'), text, headers }
+  })
+}
+
+async function load(brokers: string, topic: string, events: number, eventOf: (index: number) => Sent): Promise<void> {
   await createTopic(brokers, topic)
   const producer = await loader(brokers, {})
-  await fill(producer, topic, events, perSecond)
+  await fill(producer, topic, events, eventOf)
   await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
 }
 
@@ -22,7 +42,7 @@ export async function loadHidden(
   const producer = await loader(brokers, { 'transactional.id': `load-${topic}`, 'transaction.timeout.ms': 600_000 })
   await call((done) => producer.initTransactions(30_000, done))
   await call((done) => producer.beginTransaction(done))
-  await fill(producer, topic, events, perSecond)
+  await fill(producer, topic, events, (index) => activityOf(index, perSecond))
   return async () => {
     await call((done) => producer.commitTransaction(30_000, done))
     await new Promise<void>((resolve) => producer.disconnect(() => resolve()))
@@ -45,10 +65,11 @@ async function loader(brokers: string, settings: object): Promise<Producer> {
   return producer
 }
 
-async function fill(producer: Producer, topic: string, events: number, perSecond: number): Promise<void> {
+async function fill(producer: Producer, topic: string, events: number, eventOf: (index: number) => Sent) {
   for (let index = 0; index < events; index++) {
-    const text = eventText(index, perSecond)
-    while (!sent(() => producer.produce(topic, null, Buffer.from(text), userOf(text)))) await pause(20)
+    const { key, text, headers } = eventOf(index)
+    const value = Buffer.from(text)
+    while (!sent(() => producer.produce(topic, null, value, key, undefined, undefined, headers))) await pause(20)
   }
   await call((done) => producer.flush(60_000, done))
 }
@@ -74,8 +95,14 @@ export function call(start: (done: (error?: unknown) => void) => void): Promise<
   )
 }
 
-function userOf(text: string): string {
-  return text.slice(12, text.indexOf('"', 12))
+function activityOf(index: number, perSecond: number): Sent {
+  const text = eventText(index, perSecond)
+  return { key: textBehind(text, '"user_id":"'), text }
+}
+
+function textBehind(text: string, name: string): string {
+  const start = text.indexOf(name) + name.length
+  return text.slice(start, text.indexOf('"', start))
 }
 
 function sent(produce: () => unknown): boolean {

@@ -1,37 +1,56 @@
-import { contest, median } from './contest.js'
+import { contest, median, type Result } from './contest.js'
+
+interface Contestant {
+  readonly name: string
+  readonly script: string
+}
 
 interface Around {
-  /** Whom a flow is compared with. Default: a hand-written loop. */
-  readonly against?: string
   /** Clears away before each run what the one before has left for the servers to do. */
   readonly tidy?: () => Promise<void>
   readonly prepare?: (run: string) => Promise<void>
   /** Looks at what a run has written, and throws when it is not what it should be. */
   readonly verify?: (name: string, run: string) => Promise<void>
-  readonly wanted?: number
 }
 
-/** Lets a flow and another run in turn, each in a fresh process, and compares the medians of their rates. */
+/** Lets contestants run in turn, each in a fresh process. Returns what each has reported. */
+export async function takeTurns(
+  what: string,
+  rounds: number,
+  contestants: readonly Contestant[],
+  environment: (run: string, name: string) => Record<string, string>,
+  { tidy, prepare, verify }: Around = {},
+): Promise<(name: string) => readonly Result[]> {
+  const results = new Map(contestants.map(({ name }) => [name, [] as Result[]]))
+  for (let round = 1; round <= rounds; round++) {
+    for (const { name, script } of round % 2 === 1 ? contestants : [...contestants].reverse()) {
+      await tidy?.()
+      const run = `${Date.now()}`
+      await prepare?.(run)
+      const result = await contest(script, environment(run, name))
+      await verify?.(name, run)
+      results.get(name)?.push(result)
+      console.log(`${what}, round ${round}, ${name}:`, JSON.stringify(result))
+    }
+  }
+  return (name) => results.get(name) ?? []
+}
+
+/** The median of what contestants have reported, records a second. */
+export function medianRate(results: readonly Result[]): number {
+  return median(results.map(({ recordsPerSecond }) => Number(recordsPerSecond)))
+}
+
+/** Lets a flow and another (default: a hand-written loop) run in turn, and compares the medians of their rates. */
 export async function compareThroughput(
   what: string,
   rounds: number,
   environment: (run: string) => Record<string, string>,
-  { against = 'loop', tidy, prepare, verify, wanted = 0.95 }: Around = {},
+  { against = 'loop', wanted = 0.95, ...around }: Around & { readonly against?: string; readonly wanted?: number } = {},
 ): Promise<void> {
-  const contestants = [against, 'weir']
-  const rates = new Map<string, number[]>(contestants.map((name) => [name, []]))
-  for (let round = 1; round <= rounds; round++) {
-    for (const name of round % 2 === 1 ? contestants : [...contestants].reverse()) {
-      await tidy?.()
-      const run = `${Date.now()}`
-      await prepare?.(run)
-      const result = await contest(`${what}-${name}`, environment(run))
-      await verify?.(name, run)
-      rates.get(name)?.push(Number(result['recordsPerSecond']))
-      console.log(`${what}, round ${round}, ${name}:`, JSON.stringify(result))
-    }
-  }
-  const [other, weir] = contestants.map((name) => median(rates.get(name) ?? [])) as [number, number]
+  const contestants = [against, 'weir'].map((name) => ({ name, script: `${what}-${name}` }))
+  const resultsOf = await takeTurns(what, rounds, contestants, environment, around)
+  const [other, weir] = [medianRate(resultsOf(against)), medianRate(resultsOf('weir'))]
   console.log(
     `${what}, median: ${against} ${other}/s, weir ${weir}/s, ratio ${(weir / other).toFixed(3)} (at least ${wanted} is wanted)`,
   )

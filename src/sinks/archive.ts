@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { ArchiveRow } from '../codecs/archive/file-format.js'
-import { instantReader } from '../codecs/archive/instant.js'
+import { instantOf } from '../codecs/archive/instant.js'
 import { avroFormat } from '../codecs/avro/avro-format.js'
 import { parquetFormat } from '../codecs/parquet/parquet-format.js'
 import {
@@ -14,7 +14,7 @@ import {
   someTime,
 } from '../model/index.js'
 import { openStore, storeOptions } from './archive/open-store.js'
-import { rowOf, versionOf } from './archive/rows.js'
+import { rowOf, versionReader } from './archive/rows.js'
 import { spoolsIn } from './archive/spool.js'
 import { ArchiveTask } from './archive/task.js'
 
@@ -78,9 +78,8 @@ export const archiveSink = defineSink({
   holds: true,
   stores: ({ name }) => [name],
   detail: ({ store, format }) => `${format} in ${store.backend}`,
-  build: ({ store, format, compression, every: everyMs, time, version = versionOf, ...settings }, context) => {
+  build: ({ store, format, compression, every: everyMs, time, version = versionReader(), ...settings }, context) => {
     const { clock, log, dataDirectory } = context
-    const read = instantReader()
     const parquet = parquetFormat(compression)
     const avro = avroFormat(avroCompressions[compression])
     return new ArchiveTask(
@@ -91,7 +90,7 @@ export const archiveSink = defineSink({
         rowOf,
         versionOf: version,
         timeOf(row) {
-          const micros = time === 'event' && row.time !== undefined ? read(row.time) : undefined
+          const micros = time === 'event' && row.time !== undefined ? instantOf(row.time) : undefined
           return micros === undefined ? arrivalOf(row) : Math.floor(Number(micros) / 1_000)
         },
       },

@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exclusively, missingServer } from './server-support.js'
 
-const packages = ['pyarrow==26.0.1', 'fastavro[codecs]==1.13.1', 'pyiceberg[sql-sqlite]==0.12.0']
+const reading = ['pyarrow==26.0.1', 'fastavro[codecs]==1.13.1', 'pyiceberg[sql-sqlite]==0.12.0']
+/** What a loop of `bench/` is written with. */
+const looping = ['confluent-kafka==2.16.1', 'orjson==3.13.0']
+const packages = [...reading, ...looping]
 const folder = fileURLToPath(new URL('../../node_modules/.cache/weir/python', import.meta.url))
 const stamp = join(folder, 'complete')
 
-/** Python with what other programs read an archive with. */
+/** Python with what other programs read an archive with, and write one. */
 export const python = join(folder, 'bin', 'python')
 
 /** Why it can't be had here; undefined when it is there. Fetches it at the first call, or errors where it is required. */

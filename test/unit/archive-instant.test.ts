@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest'
-import { instantReader } from '../../src/codecs/archive/instant.js'
-
-const read = instantReader()
+import { instantOf } from '../../src/codecs/archive/instant.js'
 
 test.each([
   ['2024-07-01T12:34:56Z', 1_719_837_296_000_000],
@@ -16,7 +14,7 @@ test.each([
   ['2016-12-31T23:59:60Z', 1_483_228_800_000_000],
   ['2016-12-31T23:59:60.25Z', 1_483_228_800_250_000],
 ])('%s', (text, micros) => {
-  expect(BigInt(read(text) ?? Number.NaN)).toBe(BigInt(micros))
+  expect(BigInt(instantOf(text) ?? Number.NaN)).toBe(BigInt(micros))
 })
 
 test.each([
@@ -27,5 +25,5 @@ test.each([
   'now',
   '',
 ])('%s is no instant that every reader holds', (text) => {
-  expect(read(text)).toBeUndefined()
+  expect(instantOf(text)).toBeUndefined()
 })

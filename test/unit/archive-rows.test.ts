@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { StreamRecord } from '../../src/model/index.js'
-import { rowOf, versionOf } from '../../src/sinks/archive/rows.js'
+import { rowOf, versionReader } from '../../src/sinks/archive/rows.js'
 
 const event = { id: 'a', source: '/s', specversion: '1.0', type: 't', extensions: { seq: 7 } }
 const origin = {
@@ -50,6 +50,9 @@ test.each([
   ['https://example.com/order_v5', 'v5'],
   ['https://example.com/vertical/order', 'v1'],
   ['../../v6', 'v6'],
-])('the version of %s is %s', (dataschema, version) => {
-  expect(versionOf({ dataschema })).toBe(version)
+])('the version of %s is %s, the first time and again', (dataschema, version) => {
+  const versionOf = versionReader()
+  const others = Array.from({ length: 20 }, (_, index) => `https://example.com/v${index + 10}`)
+  for (const each of [dataschema, dataschema, ...others, dataschema])
+    expect(versionOf({ dataschema: each })).toBe(each === dataschema ? version : each?.split('/').at(-1))
 })

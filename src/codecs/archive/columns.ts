@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type Header, UnencodableError } from '../../model/index.js'
 import type { ArchiveRow } from './file-format.js'
-import { instantReader, microsOf } from './instant.js'
+import { instantOf, microsOf } from './instant.js'
 
 /** What the kinds of columns hold of a row. */
 export interface CellTypes {
@@ -27,7 +27,7 @@ interface ColumnOf<K extends keyof CellTypes> {
   readonly repeats: boolean
   readonly doc: string
   /** Errors: `UnencodableError`. */
-  cell(row: ArchiveRow, read: (text: string) => number | bigint | undefined): CellTypes[K]
+  cell(row: ArchiveRow): CellTypes[K]
 }
 
 export type Column = { [K in keyof CellTypes]: ColumnOf<K> }[keyof CellTypes]
@@ -60,7 +60,7 @@ export const columns: readonly Column[] = [
     doc: 'The time of the event, cut to µs; null outside of the years 1 to 9999.',
     isOptional: true,
     repeats: false,
-    cell: ({ time }, read) => (time === undefined ? undefined : read(time)),
+    cell: ({ time }) => (time === undefined ? undefined : instantOf(time)),
   },
   text(6, 'time_text', 'The time of the event as it came.', (row) => row.time),
   text(7, 'datacontenttype', 'The media type of the data.', (row) => row.datacontenttype, { repeats: true }),
@@ -134,10 +134,9 @@ export const columns: readonly Column[] = [
 
 /** Makes the function that reads all cells of a row, in the order of the columns. Errors: `UnencodableError`. */
 export function cellReader(): (row: ArchiveRow) => readonly CellTypes[keyof CellTypes][] {
-  const read = instantReader()
   const cells = new Array<CellTypes[keyof CellTypes]>(columns.length)
   return (row) => {
-    for (let index = 0; index < columns.length; index++) cells[index] = columns[index]?.cell(row, read)
+    for (let index = 0; index < columns.length; index++) cells[index] = columns[index]?.cell(row)
     return cells
   }
 }

@@ -1,29 +1,33 @@
 import { isoReader } from '../../model/index.js'
 
-const [first, last] = [Date.parse('0001-01-01'), Date.parse('9999-12-31T23:59:59.999Z')]
+const [earliest, latest] = [Date.parse('0001-01-01'), Date.parse('9999-12-31T23:59:59.999Z')]
 const leapSecond = /^(.{17})60/
 
+const read = isoReader()
+/** A row is asked for its time more than once. */
+let last: { readonly text: string; readonly instant: number | bigint | undefined } = { text: '', instant: undefined }
+
 /**
- * Makes the function that reads RFC 3339 as µs since the Unix epoch; what is finer is cut. A leap second is the first of
- * the next minute. Undefined for what is none, and for what lies outside of the years 1 to 9999 in UTC: Python can't
- * hold it, so that one such value would make a file unreadable there.
+ * RFC 3339 as µs since the Unix epoch; what is finer is cut. A leap second is the first of the next minute. Undefined for
+ * what is none, and for what lies outside of the years 1 to 9999 in UTC: Python can't hold it, so that one such value
+ * would make a file unreadable there.
  */
-export function instantReader(): (text: string) => number | bigint | undefined {
-  const read = isoReader()
-  return (text) => {
-    const ms = msOf(read, text)
-    return Number.isNaN(ms) ? undefined : microsOf(ms, microsBelowMs(text))
+export function instantOf(text: string): number | bigint | undefined {
+  if (text !== last.text) {
+    const ms = msOf(text)
+    last = { text, instant: Number.isNaN(ms) ? undefined : microsOf(ms, microsBelowMs(text)) }
   }
+  return last.instant
 }
 
 /** The same for a time in ms, and µs beyond them. */
 export function microsOf(ms: number, beyond = 0): number | bigint | undefined {
-  if (ms < first || ms > last) return undefined
+  if (ms < earliest || ms > latest) return undefined
   const micros = ms * 1_000 + beyond
   return Number.isSafeInteger(micros) ? micros : BigInt(ms) * 1_000n + BigInt(beyond)
 }
 
-function msOf(read: (text: string) => number, text: string): number {
+function msOf(text: string): number {
   const ms = read(text)
   if (!Number.isNaN(ms) || !leapSecond.test(text)) return ms
   return read(text.replace(leapSecond, '$159')) + 1_000

@@ -1,5 +1,7 @@
 import type { Header } from '../../model/index.js'
-import { utf8Text } from '../utf8.js'
+import { utf8Reader, utf8Text } from '../utf8.js'
+
+const contentTypeOf = utf8Reader()
 
 /** What a header says of an event: an attribute, or why it can't be read. */
 export interface HeaderAttribute {
@@ -28,7 +30,7 @@ export function kafkaHeaders(headers: readonly Header[]): EventHeaders {
   let isEvent = false
   for (const header of headers) {
     for (const name in header) {
-      if (isContentType(name)) contentType ??= textOf(header[name])
+      if (isContentType(name)) contentType ??= textOf(header[name], contentTypeOf)
       else if (isAttribute(name)) isEvent = true
     }
   }
@@ -50,10 +52,10 @@ function isAttribute(name: string): boolean {
 }
 
 function isContentType(name: string): boolean {
-  return name.length === 12 && name.toLowerCase() === 'content-type'
+  return name === 'content-type' || (name.length === 12 && name.toLowerCase() === 'content-type')
 }
 
-function textOf(value: unknown): string | undefined {
-  if (Buffer.isBuffer(value)) return utf8Text(value)
+function textOf(value: unknown, read = utf8Text): string | undefined {
+  if (Buffer.isBuffer(value)) return read(value)
   return typeof value === 'string' ? value : undefined
 }

@@ -32,13 +32,13 @@ export class Folders {
     private readonly id: string | undefined,
   ) {}
 
-  /** Up to which offset the records of a folder are stored. */
-  stored(folder: string): number {
-    return this.part.get(0, folder)?.value.stored ?? -1
+  /** What is kept of one; undefined before its first file. */
+  get(folder: string): FolderState | undefined {
+    return this.part.get(0, folder)?.value
   }
 
   cuts(folder: string): readonly DecidedCut[] {
-    return this.part.get(0, folder)?.value.cuts ?? []
+    return this.get(folder)?.cuts ?? []
   }
 
   *all(): Generator<[folder: string, state: FolderState]> {
@@ -77,6 +77,10 @@ export class Folders {
     const others = [...this.all()].filter(([, { id }]) => id !== this.id)
     for (const [folder] of others) this.forget(folder)
     return others.flatMap(([, { cuts }]) => cuts).filter(({ isStored }) => !isStored)
+  }
+
+  private stored(folder: string): number {
+    return this.get(folder)?.stored ?? -1
   }
 
   private put(folder: string, state: FolderState): void {

@@ -50,9 +50,25 @@ function isEvent(value: unknown): value is Event {
   return typeof id === 'string' && typeof source === 'string' && typeof type === 'string'
 }
 
+/** Of how many schemas the version is remembered. */
+const mostKnown = 8
+
+/** Makes the function that tells the version of an event's schema. A stream has few, and to find one takes a microsecond. */
+export function versionReader(): (event: { readonly dataschema?: string | undefined }) => string {
+  const known = new Map<string, string>()
+  return ({ dataschema }) => {
+    if (dataschema === undefined) return 'v1'
+    let version = known.get(dataschema)
+    if (version === undefined) {
+      if (known.size === mostKnown) known.clear()
+      known.set(dataschema, (version = versionOf(dataschema)))
+    }
+    return version
+  }
+}
+
 /** `v2` of `https://example.com/order/v2.json`: the last part of a schema's address that is a version. */
-export function versionOf({ dataschema }: { readonly dataschema?: string | undefined }): string {
-  if (dataschema === undefined) return 'v1'
+function versionOf(dataschema: string): string {
   const found = [...dataschema.matchAll(/(?:^|[/._:-])(v\d+(?:\.\d+)*)(?=$|[/?#:_-]|\.[a-z]+$)/gi)].at(-1)?.[1]
   return found?.toLowerCase() ?? 'v1'
 }

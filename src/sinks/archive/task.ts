@@ -21,6 +21,7 @@ import type { ArchiveRow, FileFormat } from '../../codecs/archive/file-format.js
 import {
   describeError,
   isSamePartition,
+  operate,
   PartitionMap,
   partitionName,
   recordFault,
@@ -141,10 +142,7 @@ export class ArchiveTask implements SinkTask {
       const failed = this.failed()
       if (failed !== undefined) throw failed.error
       this.meet()
-      const taken$ = records$.pipe(
-        tap((record) => this.take(record)),
-        ignoreElements(),
-      )
+      const taken$ = records$.pipe(operate<StreamRecord, never>(() => ({ next: (record) => this.take(record) })))
       return concat(
         // What is not known by then is made again: the store takes it for what it is.
         this.lookForStored().pipe(this.unlessInterrupted()),
@@ -323,8 +321,10 @@ export class ArchiveTask implements SinkTask {
 
   /** The cut that a record belongs to, where one was decided before: to be made again, unless it is stored. */
   private decided(lane: Lane, folder: string, offset: number): Cut | 'stored' | undefined {
-    if (offset <= lane.folders.stored(folder)) return 'stored'
-    for (const cut of lane.folders.cuts(folder)) {
+    const state = lane.folders.get(folder)
+    if (state === undefined) return undefined
+    if (offset <= state.stored) return 'stored'
+    for (const cut of state.cuts) {
       if (this.isUploading(cut)) continue
       if (offset <= cut.last) return cut.isStored ? 'stored' : cut
       if (cut.isStored) continue

@@ -1,0 +1,60 @@
+/** The same files as a flow: each event in exactly one of them, whatever crashes. */
+import { existsSync, readdirSync } from 'node:fs'
+import { archive, cloudEvents, defineConfig, flow, kafka } from 'weirflow'
+import { engineOf } from '../support/engine.js'
+import { report } from '../support/report.js'
+import { pause } from '../support/stopwatch.js'
+
+const { BROKERS = '', TOPIC = '', EVENTS = '0', RUN = '', FILES = '', ROWS_PER_FILE = '0', STORE } = process.env
+const total = Number(EVENTS)
+
+const config = defineConfig({
+  app: `bench-${RUN}`,
+  connections: { kafka: kafka({ brokers: BROKERS }) },
+  checkpoints: 'kafka',
+  flows: {
+    archive: flow(
+      kafka.source({ topic: TOPIC, group: `archive-weir-${RUN}` }),
+      cloudEvents.decode({ data: 'raw' }),
+      archive.sink({
+        store: STORE === undefined ? { backend: 'file', path: FILES } : JSON.parse(STORE),
+        maxRecords: Number(ROWS_PER_FILE),
+      }),
+    ),
+  },
+})
+
+report({ recordsPerSecond: Math.round((total / (await archived())) * 1_000) })
+process.exit(0)
+
+/**
+ * How long it takes from the first record until all are in files, ms. When all are read the flow is told to end, and so
+ * cuts those files that still wait for more.
+ */
+async function archived(): Promise<number> {
+  const engine = engineOf(config, {})
+  const counts = () => engine.status().flatMap(({ stages }) => stages)
+  const failed = new Promise<never>((_, reject) => engine.run().subscribe({ error: reject }))
+  let began = 0
+  const done = async () => {
+    do {
+      began = performance.now()
+      await pause(1)
+    } while (!counts().some(({ out }) => out > 0))
+    while (counts().find(({ kind }) => kind === 'sink')?.in !== total) await pause(10)
+    engine.stop()
+    while (stored() !== total) await pause(2)
+  }
+  await Promise.race([done(), failed])
+  return performance.now() - began
+}
+
+/** How many events are in files, by their names. */
+function stored(): number {
+  const folder = `${FILES}/${TOPIC}`
+  if (!existsSync(folder)) return 0
+  const counts = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(
+    (name) => /_count(\d+)\./.exec(name)?.[1],
+  )
+  return counts.reduce((sum, count = '0') => sum + Number(count), 0)
+}
