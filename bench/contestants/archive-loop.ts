@@ -23,7 +23,7 @@ interface Event {
 
 interface Message {
   readonly value: Buffer | null
-  readonly key?: Buffer | string | null
+  readonly key?: Buffer | string | null | undefined
   readonly partition: number
   readonly offset: number
   readonly timestamp?: number

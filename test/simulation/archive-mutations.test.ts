@@ -52,7 +52,7 @@ describe('an archive that breaks a promise is noticed', busy, () => {
   test('what is before a stored file counts as stored', () => {
     vi.spyOn(Folders.prototype, 'done').mockImplementation(function (this: Folders, folder, { name, last }) {
       const cuts = this.cuts(folder).filter((cut: DecidedCut) => cut.name !== name)
-      const stored = Math.max(last, this.stored(folder))
+      const stored = Math.max(last, this.get(folder)?.stored ?? -1)
       inside(this)['put']?.(folder as never, { id: undefined, stored, cuts } as never)
     })
     expect(firstBroken(archives)).toMatch(anything)
