@@ -11,7 +11,23 @@ import { wikimediaStats } from './src/flows/wikimedia-stats.js'
 
 export default defineConfig({
   connections: {
-    kafka: kafka({ brokers: env('KAFKA_BROKERS').or(env('REDPANDA_BROKER').default('embedded')) }),
+    kafka: kafka({
+      brokers: env('KAFKA_BROKERS').or(env('REDPANDA_BROKER').default('embedded')),
+      securityProtocol: env('KAFKA_SECURITY_PROTOCOL')
+        .oneOf('PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL')
+        .default('PLAINTEXT'),
+      sasl: {
+        mechanism: env('KAFKA_SASL_MECHANISM').oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512').optional(),
+        username: env('KAFKA_SASL_USERNAME').optional(),
+        password: secret('KAFKA_SASL_PASSWORD').optional(),
+      },
+      ssl: {
+        caFile: env('KAFKA_SSL_CA_LOCATION').optional(),
+        certFile: env('KAFKA_SSL_CERTIFICATE_LOCATION').optional(),
+        keyFile: env('KAFKA_SSL_KEY_LOCATION').optional(),
+        passphrase: secret('KAFKA_SSL_KEY_PASSWORD').optional(),
+      },
+    }),
     // DATABASE_URL, or DB_HOST and the rest; without either the embedded Postgres runs.
     db: postgres({
       url: secret('DATABASE_URL').optional(),

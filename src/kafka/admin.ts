@@ -18,7 +18,7 @@ import {
   nativeClient,
   type Producer,
 } from './client.js'
-import { connectClient } from './connecting.js'
+import { connectClient, onRefusal } from './connecting.js'
 import { kafkaError } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
@@ -83,6 +83,8 @@ export class TopicAdmin {
   private readonly internal = new Set<string>()
   /** Admin requests to which no answer has come yet. */
   private readonly underWay = new Set<Promise<unknown>>()
+  private discarded: Promise<unknown> = Promise.resolve()
+  private isClosed = false
 
   constructor(
     private readonly settings: () => Promise<ClientSettings>,
@@ -234,10 +236,9 @@ export class TopicAdmin {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true
     const clients = await this.clients?.catch(() => undefined)
-    // The client must not go away under a request: nothing in it would guard that.
-    await Promise.allSettled(this.underWay)
-    if (clients !== undefined) await disconnect(clients.client)
+    await Promise.all([clients && this.disconnected(clients), this.discarded])
   }
 
   /** What the broker says of them beyond their metadata; nothing where it can't be asked. */
@@ -326,17 +327,33 @@ export class TopicAdmin {
   }
 
   private async connect(): Promise<Clients> {
-    const client = new (nativeClient().Producer)(await this.settings())
+    const settings = await this.settings()
+    const client = new (nativeClient().Producer)(settings)
     client.on('error' as never, (() => undefined) as never)
     try {
-      await connectClient(client, answerMs)
+      await connectClient(client, settings, answerMs)
     } catch (error) {
       void disconnect(client)
       throw error
     }
     // Now, while the client does nothing else: an admin client gets a copy of its lock, and a copy that was made while
     // a call held the lock stays locked for ever, and with it one of the four threads that all calls share.
-    return { client, admin: native().AdminClient.createFrom(client) }
+    const clients = { client, admin: native().AdminClient.createFrom(client) }
+    onRefusal(client, () => this.discard(clients))
+    return clients
+  }
+
+  /** Who is refused goes on with what it was made with: whoever asks next makes another, and is told why where that fails. */
+  private discard(clients: Clients): void {
+    if (this.isClosed) return
+    this.clients = undefined
+    this.discarded = Promise.all([this.discarded, this.disconnected(clients)])
+  }
+
+  /** The client must not go away under a request: nothing in it would guard that. */
+  private async disconnected({ client }: Clients): Promise<void> {
+    await Promise.allSettled(this.underWay)
+    await disconnect(client)
   }
 }
 

@@ -23,6 +23,8 @@ export interface ClientError {
   readonly code: number
   readonly message: string
   readonly isFatal?: boolean
+  /** `host:port` of the broker that it is about, where the client says so. */
+  readonly broker?: string | undefined
 }
 
 /** A call of the client that answers by callback, as a promise. */
@@ -43,6 +45,7 @@ export const codes = {
   /** Weir's own. */
   hungUp: -10_000,
   stuck: -10_001,
+  unusable: -10_002,
   transport: -195,
   messageTimedOut: -192,
   allBrokersDown: -187,

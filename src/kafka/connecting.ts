@@ -1,43 +1,81 @@
-import { type ClientError, call, codes, type KafkaConsumer, type Producer } from './client.js'
+import { type ClientError, type ClientSettings, call, codes, type KafkaConsumer, type Producer } from './client.js'
 import { isRefusal } from './errors.js'
+import { certificateFault, describedCertificate } from './tls-probe.js'
 
 /** What the client writes to its log, where it tells what it tells nowhere else. */
 interface LogLine {
   readonly message: string
 }
 
+const untrusted = /certificate verify failed/i
+/** A broker says so of the certificate that a client shows, or does not. */
+const untaken = /SSL alert number (4[2-9]|116)\b/
+
 const failures: readonly (readonly [RegExp, number])[] = [
-  [/authentication (failed|error|failure)|SaslAuthentication/i, codes.authentication],
+  [
+    /authentication (failed|error|failure)|SaslAuthentication|SASL \S+ mechanism handshake failed/i,
+    codes.authentication,
+  ],
   [/certificate verify failed|SSL handshake failed|SSL_HANDSHAKE/i, codes.ssl],
   [/connecting to a (SSL|PLAINTEXT|SASL)\S* (broker )?listener/i, codes.ssl],
-  // A port that wants TLS hangs up at the first plain word; so does what stands before a broker that is down.
-  [/closed by peer.*APIVERSION_QUERY|while requesting ApiVersion/i, codes.hungUp],
+  [untaken, codes.ssl],
+  // A port that wants TLS hangs up at the first plain word, and one that wants a login at the first question; so does what
+  // stands before a broker that is down.
+  [/closed by peer.*(APIVERSION_QUERY|in state UP)|while requesting ApiVersion/i, codes.hungUp],
 ]
 /** How long it may take until one that hung up is there after all, ms. */
 const hungUpMs = 1_000
 
 /** What a message of the client means; its errors bear no code but -1. */
-export function failureIn(message: string): ClientError | undefined {
+export function failureIn(message: string): (Error & ClientError) | undefined {
   const code = failures.find(([pattern]) => pattern.test(message))?.[1]
   if (code === undefined) return undefined
   // "[thrd:ssl://host:9093/bootstrap]: ssl://host:9093/bootstrap: what": a thread, a broker, and then what happened.
-  return { code, message: message.replace(/^(\[[^\]]*\]: )?(\S+:\/\/\S+: )?/, '') }
+  const [, broker, what = message] =
+    /^(?:\[thrd:.*?\]: )?(?:(?:\w+:\/\/)?(\S+?:\d+)(?:\/\S*)?: )?(.*)$/s.exec(message) ?? []
+  return failureOf(what, code, broker)
+}
+
+function failureOf(message: string, code: number, broker: string | undefined): Error & ClientError {
+  return Object.assign(new Error(message), { code, broker })
 }
 
 /** The same error of a connected client, with the code that its message tells. A handshake may fail for a passing reason. */
 export function coded(error: ClientError): ClientError {
   if (isRefusal(error)) return error
   const failure = failureIn(error.message)
-  const isCertain = failure?.code === codes.authentication || /certificate verify failed/i.test(error.message)
+  const isCertain =
+    failure?.code === codes.authentication || [untrusted, untaken].some((one) => one.test(error.message))
   return failure !== undefined && isCertain ? failure : error
 }
 
 /**
- * Connects a client. Errors with what keeps it from that, as soon as it is known: a login that is refused, a certificate that
- * is not trusted, one end that speaks TLS where the other does not; and with what the client says when no broker answers in
- * time. The client itself would only say that.
+ * Tells, once, when a client that is connected is refused as it connects again: with what it was made with it would go on
+ * trying for ever, and most say nothing.
  */
-export async function connectClient(given: KafkaConsumer | Producer, timeoutMs: number): Promise<void> {
+export function onRefusal(given: KafkaConsumer | Producer, told: (refusal: ClientError) => void): void {
+  const client = given as Producer
+  const hear = ({ message }: LogLine) => {
+    const error = coded({ code: codes.transport, message })
+    if (!isRefusal(error)) return
+    client.removeListener('event.log', hear)
+    client.removeListener('event.error', hear)
+    told(error)
+  }
+  client.on('event.log', hear)
+  client.on('event.error', hear)
+}
+
+/**
+ * Connects a client that was made with these settings. Errors with what keeps it from that, as soon as it is known: a login
+ * that is refused, a certificate that does not hold, one end that speaks TLS where the other does not; and with what the
+ * client says when no broker answers in time. The client itself would only say that.
+ */
+export async function connectClient(
+  given: KafkaConsumer | Producer,
+  settings: ClientSettings,
+  timeoutMs: number,
+): Promise<void> {
   // Both are the same client inside.
   const client = given as Producer
   let failure: ClientError | undefined
@@ -58,10 +96,24 @@ export async function connectClient(given: KafkaConsumer | Producer, timeoutMs: 
   try {
     await Promise.race([failed, call((done) => client.connect({ timeout: timeoutMs, allTopics: false }, done))])
   } catch (error) {
-    throw failure ?? error
+    throw await explained(failure ?? (error as ClientError), settings)
   } finally {
     clearTimeout(patience)
     client.removeListener('event.log', hear)
     client.removeListener('event.error', hear)
   }
+}
+
+/** The client says no more of certificates than that they are refused. */
+async function explained(error: ClientError, settings: ClientSettings): Promise<ClientError> {
+  const { code, message, broker } = error
+  if (untaken.test(message)) return failureOf(`it ${refusalOf(settings)}: ${message}`, code, broker)
+  if (broker === undefined || !untrusted.test(message)) return error
+  const fault = await certificateFault(broker, settings)
+  return fault === undefined ? error : failureOf(`certificate verify failed: ${fault}`, code, broker)
+}
+
+function refusalOf({ 'ssl.certificate.pem': own }: ClientSettings): string {
+  if (typeof own !== 'string') return 'asks for a certificate of this client, and there is none'
+  return `does not take the certificate of this client, ${describedCertificate(own)}`
 }

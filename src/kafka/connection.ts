@@ -2,7 +2,8 @@ import { type Connection, type ConnectionContext, WeirError } from '../model/ind
 import { TopicAdmin } from './admin.js'
 import type { ClientSettings } from './client.js'
 import { EmbeddedBroker } from './embedded.js'
-import { brokerList, type ConnectionOptions, securitySettings } from './options.js'
+import { brokerList, type ConnectionOptions } from './options.js'
+import { securitySettings } from './security.js'
 
 /** The way to one Kafka cluster, as the sources and sinks of a configuration share it. */
 export class KafkaConnection implements Connection {
@@ -42,7 +43,10 @@ export class KafkaConnection implements Connection {
     return (await this.embedded).bootstrap
   }
 
-  /** What every client of this connection starts from. */
+  /**
+   * What every client of this connection starts from. Files are read anew for each, so that one that is made after a
+   * certificate was renewed has the new one. Errors: `ClientError` when they can't be used.
+   */
   async settings(): Promise<ClientSettings> {
     const { clientId, client } = this.options
     return {

@@ -10,7 +10,7 @@ import {
   type Message,
   nativeClient,
 } from './client.js'
-import { coded, connectClient } from './connecting.js'
+import { coded, connectClient, onRefusal } from './connecting.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
@@ -34,7 +34,7 @@ export class GroupConsumer {
   private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
 
   constructor(
-    settings: ClientSettings,
+    private readonly settings: ClientSettings,
     private readonly events: ConsumerEvents,
   ) {
     this.isStatic = settings['group.instance.id'] !== undefined
@@ -66,7 +66,8 @@ export class GroupConsumer {
 
   /** Errors with what the client says when no broker answers in 5 s, or one refuses the login. */
   async connect(topics: readonly string[]): Promise<void> {
-    await connectClient(this.client, connectMs)
+    await connectClient(this.client, this.settings, connectMs)
+    onRefusal(this.client, (refusal) => this.events.error(refusal))
     this.client.subscribe([...topics])
   }
 

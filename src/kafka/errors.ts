@@ -73,22 +73,34 @@ export function searchError(doing: string, error: ClientError, place: ErrorPlace
   )
 }
 
+function loginHint(message: string): string {
+  if (/not valid in current SASL state/.test(message))
+    return "This port asks for no login: leave the connection's sasl option out."
+  if (/Unsupported SASL mechanism/.test(message))
+    return "Set the mechanism of the connection's sasl option to one that the brokers have enabled."
+  return "Check mechanism, username and password of the connection's sasl option."
+}
+
 function tlsHint(message: string): string {
+  if (/certificate of this client/.test(message))
+    return "Give one that the brokers' authorities have signed as cert and key of the connection's ssl option, or as files."
+  if (/expired at|holds only from|has expired/.test(message))
+    return 'Give the broker a certificate that holds, or see to the clock of this machine.'
+  if (/, and not for /.test(message))
+    return 'Name the broker as its certificate does, in the brokers option and in its advertised.listeners, or have that name put into the certificate.'
   if (/certificate verify failed/i.test(message))
-    return "The certificate is not trusted: give the authority that signed it as the ca of the connection's ssl option."
-  if (/connecting to a PLAINTEXT/i.test(message))
+    return "The certificate is not trusted: give the authority that signed it as the ca of the connection's ssl option, or caFile."
+  if (/connecting to a PLAINTEXT|closed by peer.*SSL_HANDSHAKE/i.test(message))
     return "This port speaks no TLS: leave the connection's ssl option out."
   if (/connecting to a SSL/i.test(message)) return "This port wants TLS: set the connection's ssl option."
   return "Check the connection's ssl option."
 }
 
 function explain(error: ClientError, address: string | undefined): { what: string; hint: string } {
-  const brokers = address === undefined ? 'the broker' : `broker ${address}`
+  const of = error.broker ?? address
+  const brokers = of === undefined ? 'the broker' : `broker ${of}`
   if (logins.includes(error.code)) {
-    return {
-      what: `${brokers} refused the login (${error.message})`,
-      hint: "Check mechanism, username and password of the connection's sasl option.",
-    }
+    return { what: `${brokers} refused the login (${error.message})`, hint: loginHint(error.message) }
   }
   if (error.code === codes.ssl) {
     return {
@@ -102,10 +114,16 @@ function explain(error: ClientError, address: string | undefined): { what: strin
       hint: 'Give each process a WEIR_INSTANCE_ID of its own, or none.',
     }
   }
+  if (error.code === codes.unusable) {
+    return { what: error.message, hint: 'It is tried again, with the file as it is then.' }
+  }
   if (error.code === codes.hungUp) {
+    const [when, wants] = error.message.includes('in state UP')
+      ? ['at the first question', "A port that wants a login does that: set the connection's sasl option"]
+      : ['at the first word', "A port that wants TLS does that: set the connection's ssl option"]
     return {
-      what: `${brokers} hung up at the first word (${error.message})`,
-      hint: "A port that wants TLS does that: set the connection's ssl option; or else see whether the broker runs.",
+      what: `${brokers} hung up ${when} (${error.message})`,
+      hint: `${wants}; or else see whether the broker runs.`,
     }
   }
   if (error.code === codes.stuck) {

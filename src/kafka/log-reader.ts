@@ -1,5 +1,14 @@
 import { type Position, partitionName, WeirError } from '../model/index.js'
-import { type ClientSettings, call, disconnect, type KafkaConsumer, type Message, nativeClient } from './client.js'
+import {
+  type ClientError,
+  type ClientSettings,
+  call,
+  disconnect,
+  type KafkaConsumer,
+  type Message,
+  nativeClient,
+} from './client.js'
+import { connectClient, onRefusal } from './connecting.js'
 
 /** How long a log that has more to read may bring nothing, ms. */
 const stallMs = 20_000
@@ -11,8 +20,9 @@ const most = 500
 export class LogReader {
   private readonly client: KafkaConsumer
   private readonly ended = new Set<string>()
+  private refusal: ClientError | undefined
 
-  constructor(settings: ClientSettings) {
+  constructor(private readonly settings: ClientSettings) {
     this.client = new (nativeClient().KafkaConsumer)({
       // A reader of given positions needs one by name only.
       'group.id': 'weir-checkpoints',
@@ -36,7 +46,10 @@ export class LogReader {
   }
 
   async connect(): Promise<void> {
-    await call((done) => this.client.connect({ timeout: connectMs, allTopics: false }, done))
+    await connectClient(this.client, this.settings, connectMs)
+    onRefusal(this.client, (refusal) => {
+      this.refusal = refusal
+    })
   }
 
   /** From now on reads there, and nothing else. */
@@ -89,8 +102,9 @@ export class LogReader {
     return messages
   }
 
-  /** What has come meanwhile, at most 500 messages; waits 50 ms for the first. */
+  /** What has come meanwhile, at most 500 messages; waits 50 ms for the first. Errors when the brokers refuse this client. */
   async poll(): Promise<readonly Message[]> {
+    if (this.refusal !== undefined) throw this.refusal as unknown as Error
     return call<Message[]>((done) => this.client.consume(most, done as never))
   }
 

@@ -1,6 +1,6 @@
 import type { Header, Key } from '../model/index.js'
 import { type ClientError, type ClientSettings, codes, disconnect, nativeClient, type Producer } from './client.js'
-import { connectClient } from './connecting.js'
+import { connectClient, onRefusal } from './connecting.js'
 import { isFatal } from './errors.js'
 import { refusalOf } from './faults.js'
 import { StuckError } from './stuck.js'
@@ -75,7 +75,7 @@ export class KafkaProducer<T> {
   private readonly unsent = new Unsent()
 
   constructor(
-    settings: ClientSettings,
+    private readonly settings: ClientSettings,
     protected readonly options: ProducerOptions,
     private readonly events: ProducerEvents<T>,
   ) {
@@ -112,11 +112,14 @@ export class KafkaProducer<T> {
   /** Errors with what the client says when no broker answers in 5 s, or one refuses the login. */
   async connect(): Promise<void> {
     try {
-      await connectClient(this.client, connectMs)
+      await connectClient(this.client, this.settings, connectMs)
     } catch (error) {
       void this.close()
       throw error
     }
+    onRefusal(this.client, (refusal) => {
+      this.failure ??= refusal
+    })
     this.client.setPollInBackground(true)
   }
 

@@ -75,7 +75,9 @@ export class SilenceWatch {
 
   private async lookInto(silent: readonly Reading[]): Promise<void> {
     const asked = silent.map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
-    const found = await lookAhead(await this.watched.settings(), asked)
+    const settings = await this.watched.settings().catch(() => undefined)
+    // Files that can't be read are no news of the reader.
+    const found = settings === undefined ? [] : await lookAhead(settings, asked)
     for (const { topic, partition, from, offset, ahead } of found) {
       const part = this.watched.part(topic, partition)
       // It may have been taken away or moved on meanwhile.

@@ -65,8 +65,13 @@ export class Setting<T = string> {
     return this.as('a list', (text) => text.split(',').map((item) => item.trim()))
   }
 
+  /** One of these words; capital letters don't matter. */
   oneOf<const C extends string>(...choices: C[]): Setting<C> {
-    return this.as(`one of ${choices.join(', ')}`, (text) => choices.find((choice) => choice === text))
+    const same = (text: string) => (choice: string) => choice.toLowerCase() === text.toLowerCase()
+    return this.as(
+      `one of ${choices.join(', ')}`,
+      (text) => choices.find((choice) => choice === text) ?? choices.find(same(text)),
+    )
   }
 
   /** Makes another value of it, the default included. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as openSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Certificate } from '../support/certificates.js'
 import { installKafka, type KafkaInstallation, kafkaId, propertiesOf } from './kafka-install.js'
 import { ServerProcess } from './server-process.js'
 import { freePort } from './server-support.js'
@@ -13,16 +14,15 @@ export { requireKafka } from './kafka-install.js'
 export interface KafkaCluster {
   /** `host:port,…` of all brokers, those that are down too. */
   readonly bootstrap: string
-  /** `host:port` where one that is secured speaks TLS, and where it asks for the login `weir` with the password `right`. */
-  readonly tls: string
-  readonly login: string
+  /** `host:port` of one of its listeners. */
+  at(listener: string): string
   /** Ends a broker at once, as a power cut would. */
   kill(broker: number): Promise<void>
   /** Lets a broker end in its own way. */
   stop(broker: number): Promise<void>
   /** Starts a broker that was ended, with the data it had; resolves when it answers. */
   restart(broker: number): Promise<void>
-  /** Where it is secured: lets nobody but this user do nothing but this with a topic: `Describe`, say. */
+  /** Where it has listeners: lets nobody but this user do nothing but this with a topic: `Describe`, say. */
   allow(user: string, operation: string, topic: string): Promise<unknown>
   /** Where the cluster stands behind proxies: those of its brokers. */
   readonly ways: readonly TcpProxy[]
@@ -40,12 +40,23 @@ export const KafkaCluster = {
   start,
 }
 
+/** One more way to a broker. */
+export interface Listener {
+  /** Where it speaks TLS: with what. */
+  readonly tls?: Certificate
+  /** The file with the authorities of those clients that it serves; others, and those without a certificate, it does not. */
+  readonly clients?: string
+  /** Where it asks for a login: the ways that it takes. */
+  readonly logins?: readonly ('PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512')[]
+}
+
 interface ClusterOptions {
   readonly brokers?: 1 | 3
   readonly optimized?: boolean
   readonly proxied?: boolean
-  /** The key and the certificate, in PEM, with which a broker speaks TLS on one more port, and asks for a login on another. */
-  readonly secured?: string
+  /** Further listeners of a single broker, by names of their own, and the passwords of those who log in there. */
+  readonly listeners?: Readonly<Record<string, Listener>>
+  readonly users?: Readonly<Record<string, string>>
   /** Settings of each broker besides the usual ones, and where the classes are that they name. */
   readonly settings?: Readonly<Record<string, string>>
   readonly classes?: string
@@ -55,18 +66,19 @@ async function start({
   brokers = 1,
   optimized = false,
   proxied = false,
-  secured,
+  listeners = {},
+  users = {},
   settings = {},
   classes,
 }: ClusterOptions = {}): Promise<KafkaCluster> {
-  const kafka = installKafka()
+  const kafka = installKafka(users)
   const home = mkdtempSync(join(tmpdir(), 'weir-kafka-'))
   const [ports, controllers] = [await freePorts(brokers), await freePorts(brokers)]
   const proxies = proxied ? await Promise.all(ports.map((port) => TcpProxy.start(port))) : []
   const advertised = proxied ? proxies.map(({ port }) => port) : ports
-  const [tls = 0, login = 0] = secured === undefined ? [] : await freePorts(2)
-  const security = secured === undefined ? undefined : { tls, login, pem: secured }
-  const cluster = { id: kafkaId(), ports, controllers, advertised, security }
+  const more = new Map<string, Way>()
+  for (const [name, listener] of Object.entries(listeners)) more.set(name, { ...listener, port: await freePort() })
+  const cluster = { id: kafkaId(), ports, controllers, advertised, more, users }
   const nodes = ports.map((_, index) => new Node({ index, home, cluster, kafka, optimized, settings, classes }))
   const close = async () => {
     await Promise.all([...nodes.map((node) => node.end('SIGKILL')), ...proxies.map((proxy) => proxy.close())])
@@ -81,8 +93,7 @@ async function start({
   return {
     ways: proxies,
     bootstrap: advertised.map((port) => `127.0.0.1:${port}`).join(','),
-    tls: `127.0.0.1:${tls}`,
-    login: `127.0.0.1:${login}`,
+    at: (listener) => `127.0.0.1:${more.get(listener)?.port}`,
     kill: (broker) => nodes[broker]!.end('SIGKILL'),
     stop: (broker) => nodes[broker]!.end('SIGTERM'),
     restart: (broker) => nodes[broker]!.start(),
@@ -98,7 +109,12 @@ interface ClusterParts {
   readonly ports: readonly number[]
   readonly controllers: readonly number[]
   readonly advertised: readonly number[]
-  readonly security: { readonly tls: number; readonly login: number; readonly pem: string } | undefined
+  readonly more: ReadonlyMap<string, Way>
+  readonly users: Readonly<Record<string, string>>
+}
+
+interface Way extends Listener {
+  readonly port: number
 }
 
 interface NodeParts {
@@ -149,31 +165,61 @@ class Node {
 const quickStart = ['-Xms128M', '-Xmx512M', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 const fullSpeed = ['-Xms512M', '-Xmx1G']
 
-function securityOf({ ports: [port], controllers: [controller], security }: ClusterParts, directory: string) {
-  if (security === undefined) return {}
-  const keystore = join(directory, 'keystore.pem')
-  writeFileSync(keystore, security.pem)
-  const named = [
-    `PLAINTEXT://127.0.0.1:${port}`,
-    `SSL://127.0.0.1:${security.tls}`,
-    `SASL_PLAINTEXT://127.0.0.1:${security.login}`,
-  ].join(',')
+function securityOf({ ports: [port], controllers: [controller], more, users }: ClusterParts, directory: string) {
+  if (more.size === 0) return {}
+  const ways = [...more].map(([name, way]) => ({ ...way, name: name.toUpperCase(), protocol: protocolOf(way) }))
+  const named = [`PLAINTEXT://127.0.0.1:${port}`, ...ways.map(({ name, port }) => `${name}://127.0.0.1:${port}`)].join(
+    ',',
+  )
+  const protocols = ways.map(({ name, protocol }) => `,${name}:${protocol}`).join('')
   return {
     listeners: `${named},CONTROLLER://127.0.0.1:${controller}`,
     'advertised.listeners': named,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${protocols}`,
     'inter.broker.listener.name': 'PLAINTEXT',
-    'ssl.keystore.type': 'PEM',
-    'ssl.keystore.location': keystore,
-    'sasl.enabled.mechanisms': 'PLAIN',
-    'listener.name.sasl_plaintext.plain.sasl.jaas.config':
-      'org.apache.kafka.common.security.plain.PlainLoginModule required user_weir="right";',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    ...Object.assign({}, ...ways.map((way) => wayOf(way, users, directory))),
     // Who logs in may do what the topic allows; who need not log in may do anything.
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users': 'User:ANONYMOUS',
     'allow.everyone.if.no.acl.found': true,
   }
 }
+
+function protocolOf({ tls, logins }: Listener): string {
+  return `${logins === undefined ? '' : 'SASL_'}${tls === undefined ? 'PLAINTEXT' : 'SSL'}`
+}
+
+function wayOf({ name, tls, clients, logins = [] }: Way & { name: string }, users: object, directory: string) {
+  const of = (settings: Record<string, string>) =>
+    Object.fromEntries(
+      Object.entries(settings).map(([setting, value]) => [`listener.name.${name.toLowerCase()}.${setting}`, value]),
+    )
+  const keystore = join(directory, `${name}.pem`)
+  if (tls !== undefined) writeFileSync(keystore, `${tls.key}${tls.cert}`)
+  const known = Object.entries(users).map(([user, password]) => ` user_${user}="${quoted(password)}"`)
+  const modules = {
+    plain: `plain.PlainLoginModule required${known.join('')};`,
+    'scram-sha-256': 'scram.ScramLoginModule required;',
+    'scram-sha-512': 'scram.ScramLoginModule required;',
+  }
+  return {
+    ...(tls === undefined ? {} : of({ 'ssl.keystore.type': 'PEM', 'ssl.keystore.location': keystore })),
+    ...(clients === undefined
+      ? {}
+      : of({ 'ssl.client.auth': 'required', 'ssl.truststore.type': 'PEM', 'ssl.truststore.location': clients })),
+    ...(logins.length === 0 ? {} : of({ 'sasl.enabled.mechanisms': logins.join(',') })),
+    ...Object.assign(
+      {},
+      ...logins.map((login) => {
+        const mechanism = login.toLowerCase() as keyof typeof modules
+        return of({ [`${mechanism}.sasl.jaas.config`]: `org.apache.kafka.common.security.${modules[mechanism]}` })
+      }),
+    ),
+  }
+}
+
+const quoted = (password: string) => password.replace(/[\\"]/g, '\\$&')
 
 function settingsOf(index: number, { ports, controllers, advertised }: ClusterParts) {
   const count = ports.length

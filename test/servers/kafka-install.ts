@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { createHash, pbkdf2Sync, randomUUID } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -33,10 +33,10 @@ export function requireKafka(): string | undefined {
   return missingJars(kafka)
 }
 
-/** Kafka as it comes from Maven Central at the first call. */
-export function installKafka(): KafkaInstallation {
+/** Kafka as it comes from Maven Central at the first call, and how brokers of it begin that know these users. */
+export function installKafka(users: Readonly<Record<string, string>> = {}): KafkaInstallation {
   const jars = `${fetchJars(kafka)}/*`
-  const checkpoint = exclusively('kafka', () => firstCheckpoint(jars))
+  const checkpoint = exclusively('kafka', () => firstCheckpoint(jars, users))
   return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint), allow: allowing(jars) }
 }
 
@@ -55,16 +55,28 @@ export function kafkaId(): string {
 }
 
 /** What Kafka's own tool writes besides the ids. It is the same for each broker, and the tool takes seconds. */
-function firstCheckpoint(jars: string): string {
-  const checkpoint = join(cache, `bootstrap-${kafkaVersion}.checkpoint`)
+function firstCheckpoint(jars: string, users: Readonly<Record<string, string>>): string {
+  const logins = Object.entries(users).flatMap(([user, password]) => scramOf(user, password))
+  const mark = logins.length === 0 ? '' : `-${createHash('sha256').update(logins.join()).digest('hex').slice(0, 12)}`
+  const checkpoint = join(cache, `bootstrap-${kafkaVersion}${mark}.checkpoint`)
   if (existsSync(checkpoint)) return checkpoint
   const [data, config] = [join(cache, 'formatted'), join(cache, 'format.properties')]
   rmSync(data, { recursive: true, force: true })
   writeFileSync(config, propertiesOf({ ...roles, 'controller.quorum.voters': '1@127.0.0.1:9093', 'log.dirs': data }))
-  const tool = ['kafka.tools.StorageTool', 'format', `--cluster-id=${kafkaId()}`, '-c', config]
+  const tool = ['kafka.tools.StorageTool', 'format', `--cluster-id=${kafkaId()}`, '-c', config, ...logins]
   execFileSync('java', ['-cp', jars, ...tool], { stdio: 'pipe' })
   copyFileSync(join(data, 'bootstrap.checkpoint'), checkpoint)
   return checkpoint
+}
+
+/** The tool takes no password with a comma or a bracket in it, but what the brokers keep of any. */
+function scramOf(user: string, password: string): string[] {
+  return (['256', '512'] as const).flatMap((bits) => {
+    const [salt, iterations] = [Buffer.from(`salt of ${user}`), 4_096]
+    const salted = pbkdf2Sync(password, salt, iterations, Number(bits) / 8, `sha${bits}`)
+    const kept = `salt="${salt.toString('base64')}",saltedpassword="${salted.toString('base64')}"`
+    return ['--add-scram', `SCRAM-SHA-${bits}=[name=${user},iterations=${iterations},${kept}]`]
+  })
 }
 
 const roles = {
@@ -84,6 +96,11 @@ function format(data: string, broker: number, cluster: string, checkpoint: strin
 /** As Java reads settings from a file. */
 export function propertiesOf(settings: Readonly<Record<string, string | number | boolean>>): string {
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${escaped(String(value))}\n`)
     .join('')
+}
+
+function escaped(text: string): string {
+  const code = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return text.replaceAll('\\', '\\\\').replace(/[^ -~]/g, code)
 }

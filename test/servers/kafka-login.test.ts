@@ -16,7 +16,10 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
   let kafka: KafkaCluster
 
   beforeAll(async () => {
-    kafka = await KafkaCluster.start({ secured: `${trusted.key}${trusted.cert}` })
+    kafka = await KafkaCluster.start({
+      listeners: { tls: { tls: trusted }, login: { logins: ['PLAIN'] } },
+      users: { weir: 'right' },
+    })
     await openSink(sinkOf(opened(kafka.bootstrap), { topic, partitions: 1 }))
   }, 240_000)
   afterAll(async () => {
@@ -24,6 +27,8 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     await Promise.all(connections.map((connection) => connection.close()))
     await kafka?.close()
   })
+
+  const brokersOf = (port: 'bootstrap' | 'login' | 'tls') => (port === 'bootstrap' ? kafka.bootstrap : kafka.at(port))
 
   function opened(brokers: string, more: object = {}): KafkaConnection {
     const connection = connect(brokers, more)
@@ -63,7 +68,7 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     ['wants TLS of a client that has none', 'tls', {}, /hung up/, /wants TLS does that: set/],
     ['speaks no TLS with a client that does', 'bootstrap', { ssl: true }, /could not agree on TLS/, /ssl option/],
   ] as const)('%s is told at once with the reason', async (_, port, more, what, hint) => {
-    const errors = await refusals(kafka[port], more)
+    const errors = await refusals(brokersOf(port), more)
     for (const error of errors) {
       expect(error).toMatchObject({ message: expect.stringMatching(what), hint: expect.stringMatching(hint) })
       expect(String(error)).not.toContain('does not answer')
@@ -74,7 +79,7 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     ['knows the login', 'login', sasl('right')],
     ['has the trusted certificate', 'tls', { ssl: { ca: trusted.cert } }],
   ] as const)('%s is read', async (_, port, more) => {
-    const member = joined(opened(kafka[port], more))
+    const member = joined(opened(brokersOf(port), more))
     await member.until(() => member.changes.length > 0, 'it is assigned', 20_000)
     expect(member.error).toBeUndefined()
   })
@@ -91,7 +96,7 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
     test.each([() => readable, () => hidden])(
       'a fixed one that it does not is told of when it is opened',
       async (of) => {
-        const sink = sinkOf(opened(kafka.login, sasl('right')), { topic: of() })
+        const sink = sinkOf(opened(kafka.at('login'), sasl('right')), { topic: of() })
         await expect(openSink(sink)).rejects.toMatchObject({
           message: expect.stringMatching(new RegExp(`writing topic '${of()}'.*does not allow it`)) as string,
           hint: "Check the rights of the connection's user.",
@@ -114,7 +119,7 @@ describe.skipIf(requireKafka() !== undefined)('a Kafka broker that', { timeout: 
         const declared = flow(kafkaOf.source({ topic: source, from: 'earliest' }), kafkaOf.sink({ topic: named }))
         const asked = guarantee === 'exactly-once' ? { guarantee, checkpoints: 'kafka' } : {}
         const flows = { rights: declared.with({ attempts: 3, deadLetters: letters, ...asked }) }
-        const connections = { kafka: kafkaOf({ brokers: kafka.login, ...sasl('right') }) }
+        const connections = { kafka: kafkaOf({ brokers: kafka.at('login'), ...sasl('right') }) }
         const { engine } = runningEngine(compile({ app: fresh('app'), connections, flows }, { environment: {} }))
         await vi.waitFor(
           () => {

@@ -2,10 +2,12 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { kafka } from '../../src/connectors/kafka.js'
 import { kafkaError } from '../../src/kafka/errors.js'
-import { brokerList, connectionOptions, securitySettings } from '../../src/kafka/options.js'
+import { brokerList, connectionOptions } from '../../src/kafka/options.js'
+import { securitySettings } from '../../src/kafka/security.js'
 import { silentLogger, systemClock } from '../../src/model/index.js'
 import { kafkaSink } from '../../src/sinks/kafka.js'
 import { kafkaSource } from '../../src/sources/kafka.js'
+import { Authority } from '../support/certificates.js'
 
 const parse = (options: object) => connectionOptions.parse({ brokers: 'one:9092', ...options })
 
@@ -24,15 +26,17 @@ test.each([
 })
 
 test('certificates and logins are passed on as the client names them', () => {
+  const authority = new Authority()
+  const { cert, key } = authority.issue({ passphrase: 'open' })
   const options = parse({
-    ssl: { ca: Buffer.from('CA'), cert: 'CERT', key: 'KEY', passphrase: 'open', rejectUnauthorized: false },
+    ssl: { ca: Buffer.from(authority.cert), cert, key, passphrase: 'open', rejectUnauthorized: false },
     sasl: { mechanism: 'SCRAM-SHA-256', username: 'ann', password: 'secret' },
   })
   expect(securitySettings(options)).toEqual({
     'security.protocol': 'sasl_ssl',
-    'ssl.ca.pem': 'CA',
-    'ssl.certificate.pem': 'CERT',
-    'ssl.key.pem': 'KEY',
+    'ssl.ca.pem': authority.cert.trim(),
+    'ssl.certificate.pem': cert.trim(),
+    'ssl.key.pem': key.trim(),
     'ssl.key.password': 'open',
     'enable.ssl.certificate.verification': false,
     'ssl.endpoint.identification.algorithm': 'https',

@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientSettings } from '../../src/kafka/client.js'
+import { GroupConsumer } from '../../src/kafka/consumer.js'
+import { kafkaError } from '../../src/kafka/errors.js'
+import { LogReader } from '../../src/kafka/log-reader.js'
+import { connectionOptions } from '../../src/kafka/options.js'
+import { KafkaProducer } from '../../src/kafka/producer.js'
+import { securitySettings } from '../../src/kafka/security.js'
+import { TransactionalProducer } from '../../src/kafka/transactional-producer.js'
+import { describeError } from '../../src/model/index.js'
+import { Authority, type Certificate } from '../support/certificates.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, writeAll } from './kafka-support.js'
+
+const password = String.raw`r1ght, "pa=ss"\wörd #%@:/'`
+
+describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_000 }, () => {
+  const [authority, stranger] = [new Authority(), new Authority('stranger')]
+  const ca = authority.cert
+  let folder: string
+  let kafka: KafkaCluster
+  const closing: Promise<void>[] = []
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'weir-secured-'))
+    const [tls, clients] = [authority.issue(), join(folder, 'clients.pem')]
+    writeFileSync(clients, ca)
+    kafka = await KafkaCluster.start({
+      listeners: {
+        scram: { tls, logins: ['SCRAM-SHA-256', 'SCRAM-SHA-512'] },
+        plain: { tls, logins: ['PLAIN'] },
+        open: { logins: ['PLAIN'] },
+        tls: { tls },
+        mutual: { tls, clients },
+        expired: { tls: authority.issue({ days: -1 }) },
+        elsewhere: { tls: authority.issue({ names: 'DNS:elsewhere.example' }) },
+      },
+      users: { weir: password },
+    })
+  }, 240_000)
+  afterAll(async () => {
+    await Promise.all(closing)
+    await kafka?.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  const login = (mechanism: string, given = password) => ({ sasl: { mechanism, username: 'weir', password: given } })
+  const shown = ({ cert, key }: Certificate, passphrase?: string) => ({ ssl: { ca, cert, key, passphrase } })
+
+  test.each([
+    ['scram', () => ({ ssl: { ca }, ...login('SCRAM-SHA-256') })],
+    ['scram', () => ({ ssl: { ca }, ...login('SCRAM-SHA-512') })],
+    ['plain', () => ({ ssl: { ca }, ...login('PLAIN') })],
+    ['mutual', () => shown(authority.issue())],
+    ['mutual', () => shown(authority.issue({ passphrase: 'open sesame' }), 'open sesame')],
+    ['tls', () => ({ ssl: { ca: `${stranger.cert}${ca}` } })],
+  ])('is written to and read by who has what it wants: %s, %#', async (listener, options) => {
+    const [topic, connection] = [fresh('topic'), connect(kafka.at(listener), options())]
+    const sink = sinkOf(connection, { topic, partitions: 1 })
+    await openSink(sink)
+    await writeAll(sink, [recordOf('first'), recordOf('second')])
+    const member = new Member(sourceOf(connection, { topic, group: topic, from: 'earliest' }))
+    await member.until(() => member.partitions === 1, 'it is assigned')
+    expect((await member.read(2)).map(text)).toEqual(['first', 'second'])
+    await member.commit()
+    member.leave()
+    sink.close?.().subscribe()
+    await connection.close()
+  })
+
+  const clients: [string, (settings: ClientSettings) => Refusable][] = [
+    ['a producer', (settings) => new KafkaProducer(settings, producing, { refused: () => undefined })],
+    ['a producer of transactions', (settings) => new TransactionalProducer(settings, 'weir')],
+    ['a reader of logs', (settings) => new LogReader(settings)],
+    ['a member of a group', (settings) => new GroupConsumer({ ...settings, 'group.id': 'g' }, silent)],
+  ]
+
+  /** What a client says of these options, as it is told to people, and how long that took, ms. */
+  async function refusal(make: (settings: ClientSettings) => Refusable, address: string, options: object) {
+    const parsed = connectionOptions.parse({ brokers: address, ...options })
+    const client = make({ 'metadata.broker.list': address, ...securitySettings(parsed) })
+    const began = performance.now()
+    const error = await client.connect(['topic']).then(
+      () => new Error('it was let in'),
+      (error: Error) => kafkaError('WEIR_SOURCE_UNREACHABLE', 'connecting', error, { address: 'any of them' }),
+    )
+    const ms = performance.now() - began
+    closing.push(client.close())
+    return { said: describeError(error), ms }
+  }
+
+  const refused: [string, string, () => object, RegExp][] = [
+    ['a wrong password', 'plain', () => ({ ssl: { ca }, ...login('PLAIN', 'wr0ng pass') }), /refused the login.*Check/],
+    [
+      'a wrong password, by SCRAM',
+      'scram',
+      () => ({ ssl: { ca }, ...login('SCRAM-SHA-256', 'wr0ng pass') }),
+      /refused the login.*Check mechanism, username and password/,
+    ],
+    [
+      'a mechanism that is not enabled',
+      'plain',
+      () => ({ ssl: { ca }, ...login('SCRAM-SHA-512') }),
+      /refused the login.*supported mechanisms: PLAIN/,
+    ],
+    ['an expired certificate', 'expired', () => ({ ssl: { ca } }), /it expired at \d{4}-.*Give the broker/],
+    ['another name', 'elsewhere', () => ({ ssl: { ca } }), /it is for DNS:elsewhere.example, and not for 127.0.0.1/],
+    ['an authority that nobody named', 'tls', () => ({ ssl: true }), /signed by authority.*caFile/],
+    ['another authority', 'tls', () => ({ ssl: { ca: stranger.cert } }), /signed by authority, which is not trusted/],
+    [
+      'no certificate of a client',
+      'mutual',
+      () => ({ ssl: { ca } }),
+      /asks for a certificate of this client, and there is none/,
+    ],
+    [
+      'a certificate of a stranger',
+      'mutual',
+      () => shown(stranger.issue()),
+      /does not take the certificate of this client, 'CN=localhost', signed by 'CN=stranger'/,
+    ],
+    ['no TLS where it is wanted', 'tls', () => ({}), /wants TLS/],
+    ['no TLS where it is wanted, with a login', 'plain', () => login('PLAIN'), /wants TLS/],
+    ['TLS where there is none', 'bootstrap', () => ({ ssl: { ca } }), /speaks no TLS/],
+    ['TLS where there is none, with a login', 'open', () => ({ ssl: { ca }, ...login('PLAIN') }), /speaks no TLS/],
+    ['no login where one is wanted', 'open', () => ({}), /wants a login/],
+    ['no login where one is wanted, with TLS', 'plain', () => ({ ssl: { ca } }), /wants a login/],
+    ['a login where none is wanted', 'bootstrap', () => login('PLAIN'), /This port asks for no login/],
+    ['a login where none is wanted, with TLS', 'tls', () => ({ ssl: { ca }, ...login('PLAIN') }), /asks for no login/],
+  ]
+
+  test.each(refused)('says at once that it refuses %s, whoever asks', async (_, listener, options, why) => {
+    const address = listener === 'bootstrap' ? kafka.bootstrap : kafka.at(listener)
+    for (const [name, make] of clients) {
+      const { said, ms } = await refusal(make, address, options())
+      expect(said, name).toMatch(why)
+      expect(said, name).toContain(`broker ${address}`)
+      expect(said, name).not.toMatch(/wr0ng|does not answer/)
+      // In 5 s it would say that no broker answers.
+      expect(ms, name).toBeLessThan(4_500)
+    }
+  })
+})
+
+interface Refusable {
+  connect(topics: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+const producing = { deliveryTimeoutMs: 5_000, compression: 'none', lingerMs: 0, singly: false } as const
+const silent = {
+  assigned: () => undefined,
+  revoked: () => undefined,
+  wake: () => undefined,
+  throttled: () => undefined,
+  error: () => undefined,
+}
