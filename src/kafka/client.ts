@@ -34,8 +34,17 @@ export function call<T>(start: (done: (error: ClientError | null | undefined, re
   })
 }
 
-/** Closes a client at once, whatever it still has to send, and whether or not it ever connected. */
+const disconnecting = new WeakMap<KafkaConsumer | Producer, Promise<void>>()
+
+/** Closes a client at once, whatever it still has to send, and whether or not it ever connected. Once is enough. */
 export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
+  // Asked while it does so already, it would never answer.
+  const disconnected = disconnecting.get(client) ?? disconnectNow(client)
+  disconnecting.set(client, disconnected)
+  return disconnected
+}
+
+function disconnectNow(client: KafkaConsumer | Producer): Promise<void> {
   // A producer's own `disconnect` flushes first, and throws where it is not connected; this is the one beneath it.
   const { _disconnect: atOnce } = client as unknown as { _disconnect?(done: () => void): void }
   return new Promise((resolve) => (atOnce ?? client.disconnect).call(client, () => resolve()))

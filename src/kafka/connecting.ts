@@ -26,6 +26,8 @@ const failures: readonly (readonly [RegExp, number])[] = [
 /** How long it may take until one that hung up is there after all, ms. */
 const hungUpMs = 1_000
 
+const shortStepsMs = [500, 1_000]
+
 /** What a message of the client means; its errors bear no code but -1. */
 export function failureIn(message: string): (Error & ClientError) | undefined {
   const code = failures.find(([pattern]) => pattern.test(message))?.[1]
@@ -93,14 +95,41 @@ export async function connectClient(
   }
   client.on('event.log', hear)
   client.on('event.error', hear)
+  const isOver = asksInSteps(client, timeoutMs)
   try {
     await Promise.race([failed, call((done) => client.connect({ timeout: timeoutMs, allTopics: false }, done))])
   } catch (error) {
     throw await explained(failure ?? (error as ClientError), settings)
   } finally {
+    isOver()
     clearTimeout(patience)
     client.removeListener('event.log', hear)
     client.removeListener('event.error', hear)
+  }
+}
+
+/**
+ * To connect, a client asks a broker for metadata, and until its time is up holds one of the few threads that all clients
+ * share, whatever it has been told meanwhile; so it shall ask in steps. The last one is long, for brokers may be slow.
+ * Returns what ends it.
+ */
+function asksInSteps(client: Producer, timeoutMs: number): () => void {
+  const deadline = performance.now() + timeoutMs
+  const steps = [...shortStepsMs]
+  const { getMetadata } = client
+  let isOver = false
+  const ask = (done: Parameters<Producer['getMetadata']>[1]) => {
+    const restMs = Math.max(1, deadline - performance.now())
+    const timeout = Math.min(restMs, steps.shift() ?? restMs)
+    getMetadata.call(client, { timeout, allTopics: false } as never, (error, metadata) => {
+      if (error && !isOver && performance.now() < deadline) ask(done)
+      else done?.(error, metadata)
+    })
+  }
+  client.getMetadata = (_, done) => ask(done)
+  return () => {
+    isOver = true
+    Reflect.deleteProperty(client, 'getMetadata')
   }
 }
 
