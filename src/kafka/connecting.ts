@@ -99,7 +99,7 @@ export async function connectClient(
   try {
     await Promise.race([failed, call((done) => client.connect({ timeout: timeoutMs, allTopics: false }, done))])
   } catch (error) {
-    throw await explained(failure ?? (error as ClientError), settings)
+    throw await explained(failure ?? (error as Error & ClientError), settings)
   } finally {
     isOver()
     clearTimeout(patience)
@@ -134,7 +134,7 @@ function asksInSteps(client: Producer, timeoutMs: number): () => void {
 }
 
 /** The client says no more of certificates than that they are refused. */
-async function explained(error: ClientError, settings: ClientSettings): Promise<ClientError> {
+async function explained(error: Error & ClientError, settings: ClientSettings): Promise<Error & ClientError> {
   const { code, message, broker } = error
   if (untaken.test(message)) return failureOf(`it ${refusalOf(settings)}: ${message}`, code, broker)
   if (broker === undefined || !untrusted.test(message)) return error

@@ -133,8 +133,8 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
 
   test.each(refused)('says at once that it refuses %s, whoever asks', async (_, listener, options, why) => {
     const address = listener === 'bootstrap' ? kafka.bootstrap : kafka.at(listener)
-    for (const [name, make] of clients) {
-      const { said, ms } = await refusal(make, address, options())
+    const all = clients.map(async ([name, make]) => [name, await refusal(make, address, options())] as const)
+    for (const [name, { said, ms }] of await Promise.all(all)) {
       expect(said, name).toMatch(why)
       expect(said, name).toContain(`broker ${address}`)
       expect(said, name).not.toMatch(/wr0ng|does not answer/)
