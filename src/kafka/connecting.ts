@@ -80,9 +80,9 @@ export async function connectClient(
 ): Promise<void> {
   // Both are the same client inside.
   const client = given as Producer
-  let failure: ClientError | undefined
+  let failure: (Error & ClientError) | undefined
   let patience: NodeJS.Timeout | undefined
-  let tell: (failure: ClientError) => void
+  let tell: (failure: Error) => void
   const failed = new Promise<never>((_, reject) => {
     tell = reject
   })
