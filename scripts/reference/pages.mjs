@@ -53,7 +53,16 @@ function aboutDefinition(definition, several) {
     ...facts(definition),
     heading,
     rows.length === 0 ? 'None.' : table(['option', 'type', 'default', ''], rows.map(optionRow)),
+    ...aboutMetrics(definition),
   ]
+}
+
+function aboutMetrics({ metrics = [] }) {
+  if (metrics.length === 0) return []
+  const rows = metrics.map(({ name, kind, labels = {}, help }) => {
+    return [`\`weir_${name}\``, kind, ['flow', 'stage', ...Object.keys(labels)].join(', '), help]
+  })
+  return ['## Metrics', table(['metric', 'kind', 'labels', ''], rows)]
 }
 
 function facts({ kind, replayable, connection, onError, global }) {

@@ -1,7 +1,8 @@
 import type { FlowStatus, FlowTopology, Observer, Topology } from '../engine/index.js'
 import { Batch } from '../model/index.js'
+import { bytesText } from './paint.js'
 
-const rowsKept = 5
+const rowsKept = 6
 const secondsKept = 30
 
 /** A row that a sink wrote, flat, as a table can show it. */
@@ -20,12 +21,28 @@ export interface FlowPicture {
   readonly lag: number
   /** Results of its aggregates; undefined for a flow that has none. */
   readonly closed: number | undefined
+  /** How many things its sinks have made in place of rows; undefined where they make none. */
+  readonly made: number | undefined
+  /** What its stages measure of themselves, as text for people. */
+  readonly measured: readonly (readonly [name: string, value: string])[]
+  /** The last that it has written. */
   readonly rows: readonly Row[]
+}
+
+/** What a flow has made, and how much more than is told of. */
+export interface News {
+  readonly flow: string
+  /** What it is, in the plural. */
+  readonly what: string
+  readonly rows: readonly Row[]
+  readonly more: number
 }
 
 /** Keeps what a view needs beyond the status of the moment: rates, and the last rows. */
 export class Dashboard {
   private readonly rows = new Map<string, Row[]>()
+  private readonly made = new Map<string, number>()
+  private readonly told = new Map<string, number>()
   private readonly reads = new Map<string, { readonly at: number; readonly count: number }[]>()
 
   constructor(private readonly topology: Topology) {}
@@ -34,6 +51,7 @@ export class Dashboard {
     written: ({ flow, value }) => {
       const values: readonly unknown[] = value instanceof Batch ? value.values : [value]
       this.rows.set(flow, [...(this.rows.get(flow) ?? []), ...values.slice(-rowsKept).map(flatten)].slice(-rowsKept))
+      this.made.set(flow, (this.made.get(flow) ?? 0) + 1)
     },
   }
 
@@ -52,6 +70,27 @@ export class Dashboard {
     })
   }
 
+  /** Of each flow that has made something, how to look at it. */
+  lookups(): readonly { readonly flow: string; readonly commands: readonly string[] }[] {
+    return this.topology.flows.flatMap(({ name: flow, summary }) => {
+      const commands = summary.flatMap(({ shows = [] }) => shows)
+      return commands.length === 0 || !this.made.has(flow) ? [] : [{ flow, commands }]
+    })
+  }
+
+  /** What was made since this was last asked, or the last of it and how much more there was. */
+  news(): readonly News[] {
+    return this.topology.flows.flatMap((topology) => {
+      const { name: flow } = topology
+      const what = makes(topology)
+      const count = (this.made.get(flow) ?? 0) - (this.told.get(flow) ?? 0)
+      if (what === undefined || count === 0) return []
+      this.told.set(flow, this.made.get(flow) ?? 0)
+      const rows = (this.rows.get(flow) ?? []).slice(-count)
+      return [{ flow, what, rows, more: count - rows.length }]
+    })
+  }
+
   private picture(status: FlowStatus, topology: FlowTopology): FlowPicture {
     const history = ratesOf(this.reads.get(status.flow) ?? [])
     const recent = history.slice(-3)
@@ -64,6 +103,8 @@ export class Dashboard {
       rejected: status.stages.reduce((sum, { rejected }) => sum + rejected, 0),
       lag: status.partitions.reduce((sum, { end, offset }) => sum + Math.max(0, end - offset), 0),
       closed: closedBy(status, topology),
+      made: makes(topology) === undefined ? undefined : (this.made.get(status.flow) ?? 0),
+      measured: measuredBy(status),
       // What a view is made of is no table yet; what it shows is.
       rows: hasView(topology) ? [] : (this.rows.get(status.flow) ?? []),
     }
@@ -72,6 +113,11 @@ export class Dashboard {
 
 export function hasView({ summary }: FlowTopology): boolean {
   return summary.some(({ definition }) => definition === 'view')
+}
+
+/** What a flow makes that is no row of each record, in the plural. */
+export function makes({ summary }: FlowTopology): string | undefined {
+  return summary.find((stage) => stage.makes !== undefined)?.makes
 }
 
 function readOf({ stages }: FlowStatus): number {
@@ -89,6 +135,18 @@ function closedBy({ stages }: FlowStatus, { summary }: FlowTopology): number | u
   const aggregates = summary.filter(({ definition }) => definition === 'aggregate').map(({ name }) => name)
   if (aggregates.length === 0) return undefined
   return stages.reduce((sum, { stage, out }) => (aggregates.includes(stage) ? sum + out : sum), 0)
+}
+
+function measuredBy({ metrics = [] }: FlowStatus): [string, string][] {
+  const sums = new Map<string, { readonly name: string; sum: number }>()
+  for (const { metric, value } of metrics) {
+    if (metric.shown === undefined || typeof value !== 'number') continue
+    const known = sums.get(metric.shown) ?? { name: metric.name, sum: 0 }
+    known.sum += value
+    sums.set(metric.shown, known)
+  }
+  const text = (name: string, sum: number) => (/_bytes(_|$)/.test(name) ? bytesText(sum) : sum.toLocaleString('en'))
+  return [...sums].map(([shown, { name, sum }]) => [shown, text(name, sum)])
 }
 
 /** `{ window: { start, end }, value: { views: 2 } }` becomes `{ window: '10:00:00 – 10:00:30', views: '2' }`. */

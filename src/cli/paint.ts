@@ -17,14 +17,37 @@ function colored(style: Style, text: string): string {
   return styleText(style, text, { validateStream: false })
 }
 
-/** Rows of text from anywhere as aligned columns. */
-export function table(given: readonly (readonly string[])[]): string[] {
+const gap = '   '
+
+/** Rows of text from anywhere as aligned columns. @param most How wide the table may be: its widest column gives way. */
+export function table(given: readonly (readonly string[])[], most = Number.POSITIVE_INFINITY): string[] {
   const rows = given.map((row) => row.map(printableLine))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const width = widths.reduce((sum, each) => sum + each + gap.length, -gap.length)
+  const widest = widths.indexOf(Math.max(...widths))
+  if (width > most) widths[widest] = Math.max(narrowest, (widths[widest] ?? 0) - (width - most))
   return rows.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('   ')
+      .map((cell, column) => shortened(cell, widths[column] ?? 0).padEnd(widths[column] ?? 0))
+      .join(gap)
       .trimEnd(),
   )
 }
+
+/** No column gives way beyond this. */
+const narrowest = 12
+
+/** Both ends of a text: names differ at either. */
+function shortened(text: string, length: number): string {
+  if (text.length <= length) return text
+  const end = Math.floor((length - 1) / 2)
+  return `${text.slice(0, length - 1 - end)}…${text.slice(text.length - end)}`
+}
+
+/** `1.2 MB` */
+export function bytesText(bytes: number): string {
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  return `${power === 0 ? bytes : (bytes / 1_000 ** power).toFixed(1)} ${units[power]}`
+}
+
+const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const

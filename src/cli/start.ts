@@ -4,9 +4,9 @@ import type { HttpSettings } from '../config/http.js'
 import type { Topology } from '../engine/index.js'
 import { type Environment, env, type Logger } from '../model/index.js'
 import type { Running } from '../worker/worker.js'
-import { Dashboard } from './dashboard.js'
+import { Dashboard, type Row } from './dashboard.js'
 import type { Io } from './io.js'
-import { painter, table } from './paint.js'
+import { type Paint, painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
 import { type Company, runPrepared } from './run.js'
 import type { RunOptions } from './run-options.js'
@@ -17,8 +17,13 @@ import { type ViewTable, viewTables } from './view-tables.js'
 const demoPath = '/activity'
 const reportEveryMs = 5_000
 
-/** Windows short enough that rows appear while one watches. */
-const demoDefaults: Environment = { FLUSH_INTERVAL_SEC: '5', ALLOWED_LATENESS_SEC: '2', IDLE_AFTER_SEC: '2' }
+/** Windows short enough that rows appear while one watches, and files as well. */
+const demoDefaults: Environment = {
+  FLUSH_INTERVAL_SEC: '5',
+  ALLOWED_LATENESS_SEC: '2',
+  IDLE_AFTER_SEC: '2',
+  ARCHIVE_EVERY_SEC: '15',
+}
 
 /**
  * `weir start [system]`: some flows, or those that run when none is named, with a view of them on a terminal, and visitors
@@ -29,7 +34,22 @@ export async function start(system: string | undefined, options: RunOptions, io:
   const prepared = await prepare({ config: options.config, system, defaults, toRun: true }, io)
   if (system === undefined && options.json !== true) io.stdout.write(systemsOf(prepared))
   const isWatched = io.stdout.isTTY === true && options.json !== true
-  return runPrepared(prepared, options, io, isWatched ? watched(prepared, io) : unwatched(prepared, io))
+  const dashboard = new Dashboard(prepared.topology)
+  const company = isWatched ? watched(prepared, dashboard, io) : unwatched(prepared, dashboard, io)
+  const code = await runPrepared(prepared, options, io, company)
+  if (options.json !== true) io.stdout.write(prepared.redact(closing(dashboard, painter(io.stdout, io))))
+  return code
+}
+
+/** How to look at what was made, as text. */
+function closing(dashboard: Dashboard, paint: Paint): string {
+  return dashboard
+    .lookups()
+    .map(({ flow, commands }) => {
+      const title = paint('bold', `what ${flow} has written:`)
+      return `\n ${title}\n${commands.map((command) => `   ${command}\n`).join('')}`
+    })
+    .join('')
 }
 
 /** What else there is to start, as text. */
@@ -43,9 +63,8 @@ function systemsOf({ config: { systems = {} } }: Prepared): string {
 }
 
 /** A view that is drawn over and over, with the log above it. */
-function watched(prepared: Prepared, io: Io): Company {
+function watched(prepared: Prepared, dashboard: Dashboard, io: Io): Company {
   const { topology, environment, redact, http } = prepared
-  const dashboard = new Dashboard(topology)
   const terminal = createLogUpdate(io.stdout as NodeJS.WriteStream)
   const paint = painter(io.stdout, io)
   const began = performance.now()
@@ -61,6 +80,7 @@ function watched(prepared: Prepared, io: Io): Company {
       now,
       port,
       url,
+      columns: io.stdout.columns,
       embedded: embeddedIn(topology),
       hasTraffic: postsDemo(topology, environment),
       tables,
@@ -86,9 +106,8 @@ function watched(prepared: Prepared, io: Io): Company {
 }
 
 /** A line every few seconds, for logs. */
-function unwatched(prepared: Prepared, io: Io): Company {
+function unwatched(prepared: Prepared, dashboard: Dashboard, io: Io): Company {
   const { topology, http } = prepared
-  const dashboard = new Dashboard(topology)
   return {
     observer: dashboard.observer,
     log: io.stdout,
@@ -96,7 +115,12 @@ function unwatched(prepared: Prepared, io: Io): Company {
       for (const path of topology.flows.flatMap(({ summary }) => postPaths(summary))) {
         log.info(`post events:\n  ${curl(running.url, path).join('\n  ')}`)
       }
-      const report$ = timer(reportEveryMs, reportEveryMs).pipe(tap(() => report(dashboard, running, log)))
+      const report$ = timer(reportEveryMs, reportEveryMs).pipe(
+        tap(() => {
+          report(dashboard, running, log)
+          reportMade(dashboard, log)
+        }),
+      )
       const tables$ = tablesOf(running, http).pipe(
         filter((_, second) => second % (reportEveryMs / 1_000) === 0),
         tap((tables) => reportTables(tables, log)),
@@ -106,18 +130,34 @@ function unwatched(prepared: Prepared, io: Io): Company {
         timer(0, 1_000).pipe(tap(() => dashboard.sample(running.flows(), performance.now()))),
         report$,
         tables$,
-      )
+      ).pipe(finalize(() => reportMade(dashboard, log)))
     },
   }
 }
 
 function report(dashboard: Dashboard, { flows }: Running, log: Logger): void {
-  for (const { status, read, rate, lag, closed, rejected, rows } of dashboard.pictures(flows())) {
+  for (const { status, read, rate, lag, closed, made, measured, rejected, rows } of dashboard.pictures(flows())) {
     const rounded = Math.round(rate)
-    const last = closed === undefined ? undefined : rows.at(-1)
+    const last = (closed ?? made) === undefined ? undefined : rows.at(-1)
     const { flow, state } = status
-    log.info({ flow, state, read, rate: rounded, lag, closed, rejected, last }, `${read} in, ${rounded}/s, lag ${lag}`)
+    const more = measured.map(([name, value]) => `, ${name} ${value}`).join('')
+    const text = `${read} in, ${rounded}/s, lag ${lag}${more}`
+    log.info({ flow, state, read, rate: rounded, lag, closed, rejected, last }, text)
   }
+}
+
+/** What was made since it was told the last time, or the end of that. */
+function reportMade(dashboard: Dashboard, log: Logger): void {
+  for (const { flow, what, rows, more } of dashboard.news()) {
+    if (more > 0) log.info({ flow }, `${more} more ${what}`)
+    for (const row of rows) log.info({ flow }, textOf(row))
+  }
+}
+
+function textOf(row: Row): string {
+  return Object.entries(row)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
 }
 
 function reportTables(tables: readonly ViewTable[], log: Logger): void {

@@ -1,6 +1,6 @@
 import type { FlowState } from '../engine/index.js'
 import { printableLine } from '../model/index.js'
-import { clock, type FlowPicture, hasView } from './dashboard.js'
+import { clock, type FlowPicture, hasView, makes } from './dashboard.js'
 import { type Paint, table } from './paint.js'
 import type { ViewTable } from './view-tables.js'
 
@@ -18,12 +18,17 @@ export interface Picture {
   /** Servers that run inside the process, by the name of their connection. */
   readonly embedded: readonly string[]
   readonly hasTraffic: boolean
+  /** How wide a line may be. */
+  readonly columns?: number | undefined
   /** What the views of the process show. */
   readonly tables?: readonly ViewTable[]
 }
 
 /** An event whose timestamp the shell fills in. */
 const sampleEvent = `'{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}'`
+
+/** Of the lines of a table. */
+const indent = 3
 
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
@@ -80,9 +85,12 @@ function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] 
   ]
 }
 
-function figures({ status, read, rate, rejected, lag, closed }: FlowPicture, now: number): [string, string][] {
+function figures(
+  { status, read, rate, rejected, lag, closed, measured }: FlowPicture,
+  now: number,
+): (readonly [string, string])[] {
   const { watermark } = status
-  const figures: ([string, string] | undefined)[] = [
+  const figures: (readonly [string, string] | undefined)[] = [
     ['in', count(read).padStart(7)],
     ['rate', `${count(Math.round(rate))}/s`.padStart(6)],
     ['lag', count(lag).padStart(3)],
@@ -90,20 +98,24 @@ function figures({ status, read, rate, rejected, lag, closed }: FlowPicture, now
     watermark === undefined || closed === undefined
       ? undefined
       : ['watermark', `${clock(watermark)} (${Math.max(0, Math.round((now - watermark) / 1000))} s ago)`],
+    ...measured,
     rejected === 0 ? undefined : ['rejected', count(rejected)],
   ]
   return figures.filter((figure) => figure !== undefined)
 }
 
-/** The last rows of the flows that aggregate: what the others write is what they read. */
-function rowLines({ flows }: Picture, paint: Paint): string[] {
-  const aggregating = flows.filter(({ closed, topology }) => closed !== undefined && !hasView(topology))
-  return aggregating.flatMap(({ topology, rows }) => {
+/** The last that flows have written which aggregate, or make something of records: what others write is what they read. */
+function rowLines({ flows, columns }: Picture, paint: Paint): string[] {
+  const making = flows.filter(({ closed, made, topology }) => (closed ?? made) !== undefined && !hasView(topology))
+  return making.flatMap(({ topology, rows, closed }) => {
     const sink = topology.summary.findLast(({ kind }) => kind === 'sink')
-    const title = paint('bold', `last rows in ${sink?.detail ?? sink?.name ?? topology.name}`)
-    if (rows.length === 0) return [title, paint('dim', '  none yet: the first comes when a window closes'), '']
+    const what = makes(topology) ?? 'rows'
+    const title = paint('bold', `last ${what} in ${sink?.detail ?? sink?.name ?? topology.name}`)
+    const first = closed === undefined ? 'as soon as it is complete' : 'when a window closes'
+    if (rows.length === 0) return [title, paint('dim', `  none yet: the first comes ${first}`), '']
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-    const [header = '', ...lines] = table([names, ...rows.map((row) => names.map((name) => row[name] ?? ''))])
+    const cells = [names, ...rows.map((row) => names.map((name) => row[name] ?? ''))]
+    const [header = '', ...lines] = table(cells, columns === undefined ? columns : columns - indent)
     return [title, paint('dim', `  ${header}`), ...lines.map((line) => `  ${line}`), '']
   })
 }

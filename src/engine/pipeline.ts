@@ -4,6 +4,7 @@ import { branching } from './branching.js'
 import { edge } from './edge.js'
 import type { EpochBudget } from './epoch.js'
 import type { StageContexts } from './stage-contexts.js'
+import type { StageReading } from './status.js'
 import { type Chain, isBranches, type OperatorNode, type SinkNode, type SubTopology } from './topology.js'
 
 type Records = Observable<StreamRecord>
@@ -14,6 +15,8 @@ type Run = (records$: Records) => Observable<unknown>
 export interface Pipeline {
   readonly sources: readonly SourceTask[]
   readonly sinks: readonly SinkTask[]
+  /** What the metrics of its stages are at the moment. */
+  metrics(): readonly StageReading[]
   /**
    * Reads one epoch and writes it: completes when every sink has all it wrote acknowledged. `drained` is called when the
    * last source has completed, before the stages behind it see the completion.
@@ -21,9 +24,14 @@ export interface Pipeline {
   run(epoch: EpochBudget, drained: () => void): Observable<unknown>
 }
 
+interface BuiltSink {
+  readonly stage: string
+  readonly task: SinkTask
+}
+
 /** Builds the stages of a flow and wires them. */
 export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipeline {
-  const sinks: SinkTask[] = []
+  const sinks: BuiltSink[] = []
   const inputs = flow.inputs.map(({ source, stages }, input) => ({
     task: source.definition.build(source.options as never, contexts.source(source)),
     through: operators(stages, source.name, contexts, input),
@@ -33,7 +41,9 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
   const body = chain(flow, single, contexts, sinks)
   return {
     sources: inputs.map(({ task }) => task),
-    sinks,
+    sinks: sinks.map(({ task }) => task),
+    metrics: () =>
+      sinks.flatMap(({ stage, task }) => (task.metrics?.() ?? []).map((reading) => ({ stage, ...reading }))),
     run: (epoch, drained) => {
       let reading = inputs.length
       const whole$ = defer(() => (reading === 0 ? EMPTY : throwError(unreadError)))
@@ -59,7 +69,7 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
   }
 }
 
-function chain({ stages, end }: Chain, from: string | undefined, contexts: StageContexts, sinks: SinkTask[]): Run {
+function chain({ stages, end }: Chain, from: string | undefined, contexts: StageContexts, sinks: BuiltSink[]): Run {
   const through = operators(stages, from, contexts)
   const last = stages.at(-1)?.name ?? from
   const run = isBranches(end)
@@ -68,9 +78,9 @@ function chain({ stages, end }: Chain, from: string | undefined, contexts: Stage
   return (records$) => run(records$.pipe(through))
 }
 
-function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: SinkTask[]): Run {
+function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: BuiltSink[]): Run {
   const task = node.definition.build(node.options, contexts.sink(node))
-  sinks.push(task)
+  sinks.push({ stage: node.name, task })
   const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), contexts.watch(node))
   return (records$) => task.write(records$.pipe(into))
 }

@@ -60,6 +60,7 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     stages: [...one.stages, ...other.stages],
     partitions: [...one.partitions, ...other.partitions],
     stores: [...one.stores, ...other.stores],
+    metrics: [...(one.metrics ?? []), ...(other.metrics ?? [])],
   }
 }
 

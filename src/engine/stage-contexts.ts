@@ -82,8 +82,9 @@ export class StageContexts {
   }
 
   /** Remembers the last record that reaches a sink of the flow's own, when the observer wants to see what is written. */
-  watch({ name }: SinkNode): ((record: StreamRecord) => void) | undefined {
+  watch({ name, definition }: SinkNode): ((record: StreamRecord) => void) | undefined {
     if (this.around.observer.written === undefined || this.counts(name).kind !== 'sink') return undefined
+    if (definition.makes !== undefined) return undefined
     return (record) => this.reached.set(name, record)
   }
 
@@ -150,6 +151,7 @@ export class StageContexts {
       dataDirectory,
       leaving,
       interrupted$,
+      made: (value) => this.around.observer.written?.({ flow: this.flow, stage: node.name, value }),
       store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)

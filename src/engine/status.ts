@@ -1,4 +1,4 @@
-import type { Guarantee, PartitionEnd, TopicChange, WeirError } from '../model/index.js'
+import type { Guarantee, MetricReading, PartitionEnd, TopicChange, WeirError } from '../model/index.js'
 
 /**
  * The life of a flow:
@@ -37,6 +37,11 @@ export interface StoreStatus {
   readonly evicted: number
 }
 
+/** A metric of a stage's own. */
+export interface StageReading extends MetricReading {
+  readonly stage: string
+}
+
 /** What a flow tells of itself; read it as often as you like, nothing is computed before. */
 export interface FlowStatus {
   readonly flow: string
@@ -46,7 +51,7 @@ export interface FlowStatus {
   readonly since: number
   /** Why it is retrying or failed. */
   readonly error: WeirError | undefined
-  /** Why a source can read nothing at the moment; it goes on trying, and the flow with it. */
+  /** Why nothing can be read or written at the moment; it goes on trying, and the flow with it. */
   readonly trouble?: WeirError | undefined
   /** Failures in a row. */
   readonly failures: number
@@ -65,6 +70,7 @@ export interface FlowStatus {
   readonly partitions: readonly PartitionStatus[]
   /** The stores that have bounds. */
   readonly stores: readonly StoreStatus[]
+  readonly metrics?: readonly StageReading[]
 }
 
 /** What happened in one epoch, for metrics and logs. */
@@ -84,7 +90,10 @@ export interface EpochReport {
 export interface Observer {
   epoch?(report: EpochReport): void
   state?(status: FlowStatus): void
-  /** A value that the sink of this stage has written; a sample of them, a few a second. */
+  /**
+   * A value that the sink of this stage has written; a sample of them, a few a second. Of a sink that makes something else of
+   * its records, each of those.
+   */
   written?(written: { flow: string; stage: string; value: unknown }): void
   /** A source noticed that a topic has changed. */
   topic?(change: TopicChange & { readonly flow: string }): void

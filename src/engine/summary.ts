@@ -45,7 +45,13 @@ function summaryOf({ name, definition, options }: Named, inputs: readonly string
     detail: valid ? definition.detail?.(options) : undefined,
     inputs,
     stores: valid && definition.kind !== 'source' ? (definition.stores?.(options) ?? []) : [],
+    ...(valid && definition.kind === 'sink' ? made(definition, options) : {}),
   }
+}
+
+function made({ makes, shows }: SinkDefinition, options: unknown): Pick<StageSummary, 'makes' | 'shows'> {
+  const commands = shows?.(options)
+  return { ...(makes === undefined ? {} : { makes }), ...(commands === undefined ? {} : { shows: commands }) }
 }
 
 function isInternal({ name }: Named['definition']): boolean {

@@ -177,6 +177,7 @@ export class FlowTask {
         .filter(({ topic, partition }) => this.assignment.has(topic, partition))
         .map((end) => ({ ...end, streamTime: time.streamTime(end) })),
       stores: this.losses.all,
+      metrics: this.parts.pipeline.metrics(),
     }
   }
 

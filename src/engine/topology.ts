@@ -63,6 +63,9 @@ export interface StageSummary {
   /** The names of the stages that feed it. */
   readonly inputs: readonly string[]
   readonly stores: readonly string[]
+  /** What it makes of its records, where that is not a row of each, and commands that show what it has written. */
+  readonly makes?: string
+  readonly shows?: readonly string[]
 }
 
 /** What runs as one task: a flow, or the part of it that lies between two topics. */

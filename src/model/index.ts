@@ -15,6 +15,7 @@
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable, bytes
  *                       what JSON and UTF-8 carry, and what they would alter
+ *   metric              numbers that stages tell of themselves
  *   clock, duration, time, iso-time, ahead, log, nesting, plain-object
  */
 export * from './ahead.js'
@@ -34,6 +35,7 @@ export * from './iso-time.js'
 export * from './json-text.js'
 export * from './key.js'
 export * from './log.js'
+export * from './metric.js'
 export * from './nesting.js'
 export * from './operate.js'
 export * from './partial-result.js'

@@ -7,6 +7,7 @@ import type { Connection } from './connection.js'
 import type { WeirError } from './errors.js'
 import type { HttpServer } from './http-port.js'
 import type { Logger } from './log.js'
+import type { MetricReading, StageMetric } from './metric.js'
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
 import type { Keeps, SourceTask, TopicChange } from './source.js'
@@ -183,6 +184,8 @@ export interface SinkContext extends StageContext, Rejecting {
   readonly leaving?: () => readonly TopicPartition[]
   /** Emits when the task has something else to do than to wait for this epoch, at once if it has already. */
   readonly interrupted$?: Observable<unknown>
+  /** Tells those who watch of one of the things that it `makes`, as a row that a table can show. */
+  readonly made?: (row: Readonly<Record<string, unknown>>) => void
 }
 
 /** A sink at work in a task. */
@@ -201,6 +204,8 @@ export interface SinkTask<V = unknown> {
   holds?(partition: TopicPartition): number | undefined
   /** Why nothing can be written at the moment, while the sink goes on trying: the flow is not ready then. */
   trouble?(): WeirError | undefined
+  /** What its metrics are at the moment. Asked at any time, and often. */
+  metrics?(): readonly MetricReading[]
   /** Subscribed after each commit, and awaited. It must not fail: nothing can undo the commit. */
   committed?(): Observable<never>
   close?(): Observable<never>
@@ -314,6 +319,12 @@ export interface SinkDefinition<Schema extends z.ZodType = z.ZodType> extends De
   writes?(options: z.output<Schema>): string | undefined
   /** The routes of the port that it serves: `GET /stats`. */
   serves?(options: z.output<Schema>): readonly string[]
+  /** The metrics that its tasks tell. */
+  readonly metrics?: readonly StageMetric[]
+  /** What it makes, in the plural, where that is not a row of each record: `files`. It tells of each (`SinkContext.made`). */
+  readonly makes?: string
+  /** Commands for a shell that show what it has written, and lines about them that begin with `#`. */
+  shows?(options: z.output<Schema>): readonly string[]
   build(options: z.output<Schema>, context: SinkContext): SinkTask
 }
 

@@ -13,6 +13,8 @@ import {
   type Sink,
   someTime,
 } from '../model/index.js'
+import { countingCommands, filesOf } from './archive/commands.js'
+import { archiveMetrics, Meter } from './archive/meter.js'
 import { openStore, storeOptions } from './archive/open-store.js'
 import { rowOf, versionReader } from './archive/rows.js'
 import { spoolsIn } from './archive/spool.js'
@@ -77,11 +79,15 @@ export const archiveSink = defineSink({
   guarantee: () => 'exactly-once',
   holds: true,
   stores: ({ name }) => [name],
-  detail: ({ store, format }) => `${format} in ${store.backend}`,
+  detail: ({ store, format }) => filesOf(store, format),
+  metrics: archiveMetrics,
+  makes: 'files',
+  shows: ({ store, format }) => countingCommands(store, format),
   build: ({ store, format, compression, every: everyMs, time, version = versionReader(), ...settings }, context) => {
     const { clock, log, dataDirectory } = context
     const parquet = parquetFormat(compression)
     const avro = avroFormat(avroCompressions[compression])
+    const meter = new Meter(store.backend)
     return new ArchiveTask(
       {
         ...settings,
@@ -94,9 +100,10 @@ export const archiveSink = defineSink({
           return micros === undefined ? arrivalOf(row) : Math.floor(Number(micros) / 1_000)
         },
       },
-      () => openStore(store, { clock, log }),
-      () => spoolsIn(join(dataDirectory, 'spool'), { clock, log }),
+      () => openStore(store, { clock, log, failed: meter.store.add }),
+      () => spoolsIn(join(dataDirectory, 'spool'), { clock, log, failed: meter.spool.add }),
       context,
+      meter,
     )
   },
 })

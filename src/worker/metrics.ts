@@ -10,7 +10,9 @@ import {
   Registry,
 } from 'prom-client'
 import type { FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from '../engine/status.js'
+import { isReady } from './health.js'
 import type { PortStatus } from './http-server.js'
+import { stageMetrics } from './stage-metrics.js'
 
 const states: readonly FlowState[] = [
   'starting',
@@ -46,17 +48,24 @@ export async function sumOf(workers: readonly MetricValues[]): Promise<string> {
 export function createMetrics(flows: () => readonly FlowStatus[], now: () => number, port?: () => PortStatus): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  stageMetrics(registry, flows)
+  recordMetrics(registry, flows)
   partitionMetrics(registry, flows)
   storeMetrics(registry, flows)
   flowMetrics(registry, flows, now)
   if (port !== undefined) portMetrics(registry, port)
+  const readStages = stageMetrics(registry, flows)
   const closeDelay = eventLoopMetric(registry)
   return {
     observer: epochMetrics(registry),
     contentType: registry.contentType,
-    scrape: () => registry.metrics(),
-    values: () => registry.getMetricsAsJSON(),
+    scrape: () => {
+      readStages()
+      return registry.metrics()
+    },
+    values: () => {
+      readStages()
+      return registry.getMetricsAsJSON()
+    },
     close: () => {
       closeDelay()
       registry.clear()
@@ -121,7 +130,7 @@ function epochMetrics(registry: Registry): Observer {
   }
 }
 
-function stageMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
+function recordMetrics(registry: Registry, flows: () => readonly FlowStatus[]): void {
   const counter = (name: string, help: string, count: (stage: StageCounts) => number) =>
     new Counter({
       name,
@@ -215,6 +224,12 @@ function flowMetrics(registry: Registry, flows: () => readonly FlowStatus[], now
     'Stored state that was loaded since the process began.',
     'sum',
     ({ restoredBytes }) => restoredBytes,
+  )
+  gauge(
+    'weir_flow_ready',
+    '1 where a flow takes records, or would; 0 where `/ready` says that it does not.',
+    'min',
+    (status) => (isReady([status]) ? 1 : 0),
   )
   gauge('weir_failures_in_a_row', 'Failed tries since the last commit.', 'max', ({ failures }) => failures)
   new Gauge({

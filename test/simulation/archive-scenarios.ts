@@ -4,6 +4,7 @@ import type { ArchiveRow, FileFormat } from '../../src/codecs/archive/file-forma
 import { defineSink, flatMap, flow, json, type Sink } from '../../src/index.js'
 import { WeirError } from '../../src/model/index.js'
 import type { BlobWriter } from '../../src/sinks/archive/blob-store.js'
+import { Meter } from '../../src/sinks/archive/meter.js'
 import type { Spool, Spools } from '../../src/sinks/archive/spool.js'
 import { type ArchiveSettings, type ArchiveStore, ArchiveTask } from '../../src/sinks/archive/task.js'
 import { eachRecord, type SimulateOptions } from '../../src/testing/index.js'
@@ -188,6 +189,7 @@ const archived = (days: number): Partial<SimulateOptions> => ({
       () => new SimulatedBlobs(outlet),
       () => spools,
       context,
+      new Meter('file'),
     ),
 })
 

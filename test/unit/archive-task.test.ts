@@ -3,11 +3,13 @@ import {
   concat,
   defer,
   EMPTY,
+  filter,
   from,
   ignoreElements,
   type Observable,
   of,
   Subject,
+  take,
   takeWhile,
   tap,
   throwError,
@@ -17,6 +19,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { FileFormat } from '../../src/codecs/archive/file-format.js'
 import { type SinkContext, StreamRecord, type TopicPartition } from '../../src/model/index.js'
 import { BlobFault } from '../../src/sinks/archive/blob-fault.js'
+import { Meter } from '../../src/sinks/archive/meter.js'
 import type { Spools } from '../../src/sinks/archive/spool.js'
 import { type ArchiveSettings, type ArchiveStore, ArchiveTask } from '../../src/sinks/archive/task.js'
 import { TaskStores } from '../../src/state/index.js'
@@ -47,6 +50,10 @@ let aborted$: Observable<never> = EMPTY
 /** Of the spools. */
 const disk$ = new BehaviorSubject<Spools['state']>({ state: 'closed' })
 const log = listLog()
+let made: object[] = []
+/** What becomes of each file, if it is not stored. */
+let failing: Error | undefined
+let now = 0
 /** How often stores were opened, and closed. */
 let [opened, closed] = [0, 0]
 
@@ -101,12 +108,15 @@ const store: ArchiveStore = {
   create(name) {
     if (refused !== undefined) throw refused
     let content = ''
-    const away$ = state$.pipe(ignoreElements())
     const write = (work: () => void): Observable<never> =>
       defer(() => {
-        if (state$.value.state !== 'closed') return away$
-        work()
-        return EMPTY
+        if (failing !== undefined) throw failing
+        return state$.pipe(
+          filter(({ state }) => state === 'closed'),
+          take(1),
+          tap(work),
+          ignoreElements(),
+        )
       })
     return {
       heldBytes: 0,
@@ -143,25 +153,27 @@ function heirOf(given: Partial<ArchiveSettings> = {}): ArchiveTask {
     maxBuffered: 1e9,
     maxWaiting: 1e9,
     formats: [text],
-    rowOf: ({ value, origin }) => ({ ...(value as Event), ...origin, source: '/', type: 't' }),
+    rowOf: ({ value, origin, timestamp }) => ({ ...(value as Event), ...origin, timestamp, source: '/', type: 't' }),
     timeOf: (row) => (row as unknown as Event).at,
     versionOf: (row) => (row as unknown as Event).version,
     ...given,
   }
   const context = {
-    clock: { now: () => 0, scheduler: scheduler.current },
+    clock: { now: () => now, scheduler: scheduler.current },
     log,
     time: { told: () => [] },
     store: (name: string, codec: never) => (kept ??= stores.declare(name, codec)),
     reject: ({ value }: StreamRecord) => rejected.push((value as Event).id),
     leaving: () => leaving,
     interrupted$,
+    made: (row: object) => made.push(row),
   } as unknown as SinkContext
   const task = new ArchiveTask(
     settings,
     () => (opened++, store),
     () => spools,
     context,
+    new Meter('file'),
   )
   task.lifetime$.subscribe()
   task.open().subscribe()
@@ -181,11 +193,14 @@ beforeEach(() => {
   aborted$ = EMPTY
   disk$.next({ state: 'closed' })
   log.lines.length = 0
+  made = []
+  failing = undefined
+  now = 0
   opened = closed = 0
 })
 
-const record = (offset: number, { id = String(offset), at = 0, version = 'v1', partition = 0 } = {}) =>
-  new StreamRecord<Event>(null, { id, at, version }, 0, [], { topic, partition, offset })
+const record = (offset: number, { id = String(offset), at = 0, version = 'v1', partition = 0, timestamp = 0 } = {}) =>
+  new StreamRecord<Event>(null, { id, at, version }, timestamp, [], { topic, partition, offset })
 
 /** An epoch and its commit. Returns whether it has ended. */
 function epoch(task: ArchiveTask, ...records: StreamRecord[]): boolean {
@@ -469,4 +484,105 @@ test('what was left behind in the store is thrown away after a day, and then eac
   wait(1)
   epoch(task)
   expect(swept).toEqual([...thrown, ...thrown])
+})
+
+describe('it measures', () => {
+  /** Readings as `name{label=value}: number`. */
+  function measured(task: ArchiveTask): Record<string, number> {
+    const readings = task.metrics().map(({ metric, labels = {}, value }) => {
+      const by = Object.values(labels).join(',')
+      return [`${metric.name}{${by}}`, typeof value === 'number' ? value : value.count] as const
+    })
+    return Object.fromEntries(readings)
+  }
+
+  test('what it has in memory and on disk, and how much more it takes', () => {
+    const task = taskOf({ maxBuffered: 10, maxWaiting: 8, maxRecords: 2 })
+    epoch(task, record(0, { id: 'aaa' }))
+    expect(measured(task)).toMatchObject({
+      'archive_buffer_bytes{memory}': 3,
+      'archive_buffer_bytes{waiting}': 0,
+      'archive_buffer_utilisation_ratio{memory}': 0.3,
+    })
+    const error = new BlobFault('WEIR_BLOB_UNREACHABLE', 'asking the store: it does not answer')
+    state$.next({ state: 'half-open', since: 0, error })
+    epoch(task, record(1, { id: 'b' }))
+    expect(measured(task)).toMatchObject({
+      'archive_buffer_bytes{memory}': 0,
+      'archive_buffer_bytes{waiting}': 4,
+      'archive_buffer_utilisation_ratio{waiting}': 0.5,
+      'archive_breaker_state{file,half-open}': 1,
+      'archive_breaker_state{file,closed}': 0,
+    })
+    state$.next({ state: 'closed' })
+    expect(measured(task)).toMatchObject({
+      'archive_buffer_bytes{waiting}': 0,
+      'archive_files_total{file}': 1,
+      'archive_records_total{file}': 2,
+      'archive_bytes_total{file}': 4,
+      'archive_write_duration_seconds{file}': 1,
+      'archive_breaker_state{file,closed}': 1,
+      'archive_breaker_state{spool,closed}': 1,
+    })
+    disk$.next({ state: 'open', since: 0, error })
+    expect(measured(task)['archive_breaker_state{spool,open}']).toBe(1)
+  })
+
+  test('how old the oldest record is that is not stored, be it in memory or on its way', () => {
+    const task = taskOf({ maxRecords: 2 })
+    const age = () => measured(task)['archive_unstored_age_seconds{}']
+    now = 100_000
+    expect(age()).toBe(0)
+    epoch(task, record(0, { timestamp: 70_000 }), record(1, { timestamp: 80_000, version: 'v2' }))
+    expect(age()).toBe(30)
+    state$.next({ state: 'half-open', since: 0, error: new BlobFault('WEIR_BLOB_REFUSED', 'no') })
+    epoch(task, record(2, { timestamp: 90_000 }))
+    now = 110_000
+    expect(age()).toBe(40)
+    state$.next({ state: 'closed' })
+    expect(age()).toBe(30)
+  })
+
+  test.each([
+    ['without a time waits since it was read', -1, 5],
+    ['of tomorrow has not waited', 999_000, 0],
+  ])('a record %s', (_, timestamp, seconds) => {
+    const task = taskOf()
+    now = 110_000
+    epoch(task, record(0, { timestamp }))
+    now = 115_000
+    expect(measured(task)['archive_unstored_age_seconds{}']).toBe(seconds)
+  })
+
+  test('nothing of partitions that it has no longer', () => {
+    const task = taskOf({}, 1)
+    epoch(task, record(0, { id: 'a' }), record(0, { id: 'bb', partition: 1 }))
+    stores.release([{ topic, partition: 1 }])
+    expect(measured(task)['archive_buffer_bytes{memory}']).toBe(1)
+  })
+
+  test('files that can not be stored, by why', () => {
+    const task = taskOf({ maxRecords: 1 }, 1)
+    failing = new BlobFault('WEIR_BLOB_CONFLICT', 'something else lies there')
+    task.write(of(record(0), record(0, { partition: 1 }))).subscribe()
+    task.committed().subscribe()
+    expect(measured(task)).toMatchObject({
+      'archive_failures_total{file,WEIR_BLOB_CONFLICT}': 2,
+      'archive_failures_total{file,WEIR_BLOB_UNREACHABLE}': 0,
+      'archive_failures_total{file,other}': 0,
+      'archive_files_total{file}': 0,
+    })
+    failing = new Error('a bug')
+    stores = new TaskStores()
+    kept = undefined
+    const other = taskOf({ maxRecords: 1 })
+    epoch(other, record(0))
+    expect(measured(other)['archive_failures_total{file,other}']).toBe(1)
+  })
+
+  test('and tells who watches of each file', () => {
+    epoch(taskOf({ maxRecords: 2 }), record(0), record(1))
+    const file = 'events/v1/dt=1970-01-01/pid=0/19700101T000000000Z_offset0_count2.txt'
+    expect(made).toEqual([{ file, records: 2, bytes: 2 }])
+  })
 })

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { filter, firstValueFrom, scan } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Dashboard } from '../../src/cli/dashboard.js'
-import { painter, table } from '../../src/cli/paint.js'
+import { bytesText, painter, table } from '../../src/cli/paint.js'
 import { type Activity, mulberry32, traffic, visit } from '../../src/cli/traffic.js'
 import { type Picture, render } from '../../src/cli/view.js'
 import { viewTables } from '../../src/cli/view-tables.js'
@@ -93,11 +93,11 @@ describe('the view', () => {
     )
   })
 
-  test('has the last five rows of flows that aggregate', () => {
+  test('has the last six rows of flows that aggregate', () => {
     const nowhere = { topic: 'count', partition: 0, offset: 0 }
     const dashboard = new Dashboard(topology)
     const window = (second: number) => ({ start: at + second * 1_000, end: at + (second + 5) * 1_000 })
-    const rows = [0, 5, 10, 15, 20, 25].map((second) => ({
+    const rows = [0, 5, 10, 15, 20, 25, 30].map((second) => ({
       key: null,
       window: window(second),
       value: { users: second },
@@ -109,8 +109,76 @@ describe('the view', () => {
     const text = draw(dashboard, [status('ingest', 1), status('count', 1)])
     expect(text).not.toContain('10:00:00 – 10:00:05')
     expect(text).toMatch(/ {3}window +users\n +10:00:05 – 10:00:10 +5\n/)
-    expect(text).toMatch(/10:00:25 – 10:00:30 +25\n/)
+    expect(text).toMatch(/10:00:30 – 10:00:35 +30\n/)
     expect(text).not.toContain('ann')
+  })
+
+  describe('of a flow that makes something of its records', () => {
+    const name = 'events/v1/dt=2026-05-01/pid=0/20260501T100000000Z_offset1234_count600.parquet'
+    const made = (records: number) => ({
+      flow: 'keep',
+      stage: 'archive',
+      value: { file: name.replace('600', String(records)), records },
+    })
+    const keep = {
+      ...stage('archive', 'sink', 'archive.sink', 'files/**/*.parquet'),
+      makes: 'files',
+      shows: ['duckdb -c "select 1"'],
+    }
+    const archive = {
+      app: 'shop',
+      flows: [
+        { name: 'keep', summary: [stage('kafka.source', 'source', 'kafka.source', 'events'), keep] },
+        { name: 'idle', summary: [stage('kafka.source', 'source', 'kafka.source', 'others'), keep] },
+      ],
+    } as unknown as Topology
+    const metric = (name: string, shown?: string) => ({
+      name,
+      help: 'A help.',
+      kind: 'gauge' as const,
+      ...(shown && { shown }),
+    })
+
+    test('has the last of that, in lines no longer than the terminal', () => {
+      const dashboard = new Dashboard(archive)
+      expect(draw(dashboard, [status('keep', 1)])).toMatch(
+        /last files in files\/\*\*\/\*\.parquet\n +none yet: the first comes as soon as it is complete\n/,
+      )
+      for (const records of [100, 101, 102, 103, 104, 105, 106]) dashboard.observer.written?.(made(records))
+      const text = draw(dashboard, [status('keep', 1)], { columns: 80 })
+      expect(text).toMatch(/ file +records\n +events\/v1\/dt=2026-05-01\/pid.*_offset1234_count101\.parquet +101\n/)
+      expect(text).not.toContain('count100')
+      expect(text.match(/\.parquet +10\d$/gm)).toHaveLength(6)
+      for (const line of text.split('\n').filter((line) => line.includes('count10')))
+        expect(line.length).toBeLessThan(81)
+      expect(draw(dashboard, [status('keep', 1)])).toContain(name.replace('600', '101'))
+    })
+
+    test('has what its stages measure, if they say what that is called', () => {
+      const reading = { stage: 'archive', metric: metric('archive_bytes_total', 'stored'), value: 1_234_567 }
+      const metrics = [
+        reading,
+        { ...reading, stage: 'other', value: 1_000_000 },
+        { ...reading, metric: metric('archive_files_total', 'files'), value: 1_200 },
+        { ...reading, metric: metric('archive_secret_bytes'), value: 7 },
+      ]
+      expect(draw(new Dashboard(archive), [status('keep', 1, { metrics })])).toMatch(
+        /stored 2\.2 MB +files 1,200 +rejected/,
+      )
+    })
+
+    test('tells what is new, and at the end how to look at all of it', () => {
+      const dashboard = new Dashboard(archive)
+      expect([dashboard.news(), dashboard.lookups()]).toEqual([[], []])
+      dashboard.observer.written?.(made(1))
+      expect(dashboard.news()).toEqual([
+        { flow: 'keep', what: 'files', rows: [expect.objectContaining({ records: '1' })], more: 0 },
+      ])
+      expect(dashboard.news()).toEqual([])
+      for (let records = 0; records < 10; records++) dashboard.observer.written?.(made(records))
+      expect(dashboard.news()).toMatchObject([{ rows: { length: 6 }, more: 4 }])
+      expect(dashboard.lookups()).toEqual([{ flow: 'keep', commands: ['duckdb -c "select 1"'] }])
+    })
   })
 
   test('says how to post, what is embedded, and how to stop', () => {
@@ -226,6 +294,24 @@ test('a table has its columns aligned', () => {
     ]),
   ).toEqual(['a      b', 'long   c'])
 })
+
+test('a table that is too wide has its widest column cut, in the middle', () => {
+  const rows = [
+    ['a', 'abcdefghijklmnopqrstuvwxyz', 'c'],
+    ['b', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'd'],
+  ]
+  expect(table(rows, 22)).toEqual(['a   abcdefg…uvwxyz   c', 'b   ABCDEFG…UVWXYZ   d'])
+  expect(table(rows, 34)).toEqual(['a   abcdefghijklmnopqrstuvwxyz   c', 'b   ABCDEFGHIJKLMNOPQRSTUVWXYZ   d'])
+  expect(table(rows, 3)[0]).toHaveLength(20)
+})
+
+test.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1_000, '1.0 kB'],
+  [1_250_000, '1.3 MB'],
+  [5e15, '5000.0 TB'],
+])('%i bytes are %s', (bytes, text) => expect(bytesText(bytes)).toBe(text))
 
 describe('demo traffic', () => {
   test('is the same for the same seed, and a little out of order', () => {

@@ -44,6 +44,7 @@ describe('a scrape', () => {
         'weir_commit_age_seconds{flow="one"} 0.5',
         'weir_flow_state{flow="one",state="running"} 1',
         'weir_flow_state{flow="one",state="failed"} 0',
+        'weir_flow_ready{flow="one"} 1',
       ]),
     )
   })
@@ -74,6 +75,20 @@ describe('a scrape', () => {
     const again = await lines()
     expect(again).toContain('weir_records_in_total{flow="one",stage="map"} 7')
     expect(again.filter((line) => line.startsWith('weir_lag_records'))).toEqual([])
+  })
+
+  test('says which flows are not ready', async () => {
+    const trouble = new WeirError('WEIR_BLOB_UNREACHABLE', 'writing a file: nobody answers')
+    const flows = [
+      status({ trouble }),
+      status({ flow: 'two', state: 'retrying' }),
+      status({ flow: 'three', state: 'idle' }),
+    ]
+    expect((await scrape(...flows)).filter((line) => line.startsWith('weir_flow_ready'))).toEqual([
+      'weir_flow_ready{flow="one"} 0',
+      'weir_flow_ready{flow="two"} 0',
+      'weir_flow_ready{flow="three"} 1',
+    ])
   })
 
   test('leaves out what is not known yet', async () => {
@@ -155,6 +170,16 @@ describe('health', () => {
       'that retries for long',
       { state: 'retrying', error, lastCommitAt: 1_000 },
       ['nothing was committed after 99 s: writing rows: nobody answers'],
+    ],
+    [
+      'that waits for what is away, for long',
+      { lastCommitAt: 1_000, trouble: new WeirError('WEIR_BLOB_UNREACHABLE', 'writing a file: nobody answers') },
+      [],
+    ],
+    [
+      'that waits for what is away, and fails with what it has read',
+      { error, failingSince: 1_000, trouble: new WeirError('WEIR_BLOB_UNREACHABLE', 'writing a file: nobody answers') },
+      ['what it has read has failed for 99 s: writing rows: nobody answers'],
     ],
     ['that starts for long', { state: 'starting', lastCommitAt: undefined }, ['it is still starting after 100 s']],
     ['that has failed', { state: 'failed', error }, ['it has failed: writing rows: nobody answers']],

@@ -128,6 +128,7 @@ describe('a worker', () => {
     engine.status = () => status().map((flow) => ({ ...flow, trouble }))
     expect((await get(`${base}/health`)).status).toBe(200)
     expect(await get(`${base}/ready`)).toMatchObject({ status: 503, text: expect.stringContaining('nobody answers') })
+    expect((await get(`${base}/metrics`)).text).toContain('weir_flow_ready{flow="one"} 0')
     engine.status = status
     engine.states = { one: 'failed', two: 'assigning' }
     expect(await get(`${base}/health`)).toMatchObject({ status: 503, text: expect.stringContaining('it has failed') })

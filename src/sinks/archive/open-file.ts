@@ -1,3 +1,4 @@
+import type { EncodingTime } from '../../codecs/archive/encoding-time.js'
 import type { ArchiveRow, FileEncoder, FileFormat } from '../../codecs/archive/file-format.js'
 import type { Spool } from './spool.js'
 
@@ -17,6 +18,9 @@ export class OpenFile {
     readonly time: number,
     /** On the steady clock, ms. */
     readonly openedAt: number,
+    /** Since when its first record has waited, ms of the wall clock. */
+    readonly since: number,
+    private readonly encoding: EncodingTime,
   ) {
     this.last = first
     this.extension = format.extension
@@ -35,7 +39,7 @@ export class OpenFile {
 
   /** Errors are the row's fault; it is not in the file then. */
   add(row: ArchiveRow): void {
-    this.encoder.add(row)
+    this.encoding.add(this.encoder, row)
     this.records++
     this.last = row.offset
     if (this.encoder.isReady) this.spool.append(this.encoder.take())
@@ -43,6 +47,6 @@ export class OpenFile {
 
   /** Nothing comes any more. */
   end(): void {
-    this.spool.append(this.encoder.end())
+    this.spool.append(this.encoding.end(this.encoder))
   }
 }

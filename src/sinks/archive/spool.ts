@@ -11,7 +11,7 @@ const pieceBytes = 4 << 20
 
 /** What is to be stored, until it is: bytes that are written one after the other, and read any number of times. */
 export interface Spool {
-  /** How many bytes are in it. */
+  /** How many bytes are in it, or were when it was removed. */
   readonly bytes: number
   /** Takes what comes of this once all before it is in. Errors show in `flush` and `readAt`. */
   append(pieces$: Observable<Uint8Array>): void

@@ -16,6 +16,11 @@ export const prefix = z
   .default('')
   .describe('The folder that the files go to.')
 
+/** What a store is called: `s3://bucket/prefix`. */
+export function addressBelow(root: string, prefix: string): string {
+  return prefix === '' ? root : `${root}/${prefix}`
+}
+
 /** A part of a file, in bytes. Google wants multiples of 256 KiB, S3 5 MiB at least, and no more than 10,000. */
 export const partBytes = 8 * 1_024 * 1_024
 

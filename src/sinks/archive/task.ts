@@ -21,6 +21,7 @@ import type { ArchiveRow, FileFormat } from '../../codecs/archive/file-format.js
 import {
   describeError,
   isSamePartition,
+  type MetricReading,
   operate,
   PartitionMap,
   partitionName,
@@ -37,6 +38,7 @@ import { isUnfinished } from './blob-name.js'
 import type { BlobStore } from './blob-store.js'
 import { type Cut, type CutLimits, type DecidedCut, type FolderState, isFull } from './cut.js'
 import { Folders, folderCodec } from './folders.js'
+import type { Meter } from './meter.js'
 import { OpenFile } from './open-file.js'
 import { folderNamer, pathOf, placeOf, segment } from './path.js'
 import { Signal } from './signal.js'
@@ -118,6 +120,7 @@ export class ArchiveTask implements SinkTask {
     private readonly openStore: () => ArchiveStore,
     private readonly openSpools: () => Spools,
     private readonly context: SinkContext,
+    private readonly meter: Meter,
   ) {
     this.kept = context.store(settings.name, folderCodec)
     this.lifetime$ = merge(
@@ -188,6 +191,24 @@ export class ArchiveTask implements SinkTask {
     for (const state of [this.opened?.state, this.spools?.state])
       if (state !== undefined && state.state !== 'closed') return state.error
     return undefined
+  }
+
+  metrics(): readonly MetricReading[] {
+    const here = [...this.kept.partitions()]
+    const lanes = [...this.lanes.values()].filter(({ part }) => here.includes(part))
+    const files = lanes.flatMap((lane) => [...lane.files.values()])
+    const waiting = [...this.uploads.values()].filter(({ isStored, partition }) => {
+      return !isStored && lanes.some((lane) => isSamePartition(lane.partition, partition))
+    })
+    const now = this.context.clock.now()
+    const inHand = {
+      memory: files.reduce((sum, { buffered }) => sum + buffered, 0),
+      waiting: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
+      age: Math.max(0, ...[...files, ...waiting].map(({ since }) => now - since)) / 1_000,
+      store: this.opened?.state.state ?? 'closed',
+      spool: this.spools?.state.state ?? 'closed',
+    }
+    return this.meter.readings(inHand, this.settings)
   }
 
   private get store(): ArchiveStore {
@@ -293,7 +314,7 @@ export class ArchiveTask implements SinkTask {
     const folder = this.folderOf(this.settings.versionOf(row), time)
     const again = this.decided(lane, folder, row.offset)
     if (again === 'stored') return
-    const file = this.fileOf(lane, folder, row.offset, again) ?? this.begin(row.offset, time, again)
+    const file = this.fileOf(lane, folder, row.offset, again) ?? this.begin(row, time, again)
     const before = file.buffered
     file.add(row)
     lane.files.set(folder, file)
@@ -310,11 +331,13 @@ export class ArchiveTask implements SinkTask {
     return undefined
   }
 
-  private begin(first: number, time: number, again: Cut | undefined): OpenFile {
+  private begin({ offset, timestamp = -1 }: ArchiveRow, time: number, again: Cut | undefined): OpenFile {
+    const { clock } = this.context
     const [format, ...others] = this.settings.formats
     const decided = others.find(({ extension }) => again?.name.endsWith(`.${extension}`))
     const spool = (this.spools as Spools).open()
-    const file = new OpenFile(decided ?? format, spool, first, time, this.context.clock.scheduler.now())
+    const [openedAt, since] = [clock.scheduler.now(), timestamp < 0 ? clock.now() : timestamp]
+    const file = new OpenFile(decided ?? format, spool, offset, time, openedAt, since, this.meter.encoding)
     this.grownBytes += file.buffered
     return file
   }
@@ -346,7 +369,7 @@ export class ArchiveTask implements SinkTask {
     if (file.records < cut.records) return
     file.end()
     lane.files.delete(folder)
-    const upload = new Upload(lane.partition, folder, cut, file.spool)
+    const upload = new Upload(lane.partition, folder, cut, file.spool, file.since)
     this.uploads.set(cut.name, upload)
     this.start(upload)
   }
@@ -361,17 +384,30 @@ export class ArchiveTask implements SinkTask {
     const name = pathOf({ topic: segment(topic), version, time, partition, first, records, extension })
     const cut = { name, first, last, records }
     lane.folders.replace(folder, given, cut)
-    this.uploads.set(name, new Upload(lane.partition, folder, cut, file.spool))
+    this.uploads.set(name, new Upload(lane.partition, folder, cut, file.spool, file.since))
   }
 
   private storing(upload: Upload): Observable<never> {
-    return concat(
-      upload.store(this.store),
-      defer(() => {
-        this.ended.tell()
-        return EMPTY
-      }),
-    )
+    const { scheduler } = this.context.clock
+    return defer(() => {
+      const began = scheduler.now()
+      return concat(
+        upload.store(this.store),
+        defer(() => {
+          this.tell(upload, (scheduler.now() - began) / 1_000)
+          this.ended.tell()
+          return EMPTY
+        }),
+      )
+    })
+  }
+
+  private tell({ isStored, error, cut, bytes }: Upload, seconds: number): void {
+    const { name: file, records } = cut
+    if (error !== undefined) this.meter.store.add(error)
+    if (!isStored) return
+    this.meter.stored({ records, bytes, seconds })
+    this.context.made?.({ file, records, bytes })
   }
 
   private start(upload: Upload): void {

@@ -15,6 +15,8 @@ export interface ResilienceContext {
   readonly patienceMs?: number
   /** Between 0 and 1, by chance. */
   readonly random?: () => number
+  /** Told of each request that failed and may be tried again. */
+  readonly failed?: (error: BlobFault) => void
 }
 
 /**
@@ -80,8 +82,10 @@ export class Trying {
         complete: () => breaker.succeeded(),
         error: (error: unknown) => {
           if (!(error instanceof BlobFault)) breaker.left(admitted)
-          else if (error.isPassing) breaker.failed(error, admitted)
-          else breaker.succeeded()
+          else if (error.isPassing) {
+            this.context.failed?.(error)
+            breaker.failed(error, admitted)
+          } else breaker.succeeded()
         },
         unsubscribe: () => breaker.left(admitted),
       }),

@@ -22,6 +22,8 @@ export class Upload {
     readonly folder: string,
     readonly cut: Cut,
     private readonly spool: Spool,
+    /** Since when its first record has waited, ms of the wall clock. */
+    readonly since: number,
   ) {}
 
   get bytes(): number {

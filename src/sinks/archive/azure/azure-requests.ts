@@ -9,7 +9,7 @@ import { Asking } from '../asking.js'
 import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
-import { pageItems, partBytes } from '../store-shape.js'
+import { addressBelow, pageItems, partBytes } from '../store-shape.js'
 import { azureFault } from './faults.js'
 import type { AzureOptions } from './options.js'
 
@@ -29,7 +29,7 @@ export class AzureRequests implements BlobRequests {
   ) {
     const { container, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
-    this.address = prefix === '' ? `azure://${container}` : `azure://${container}/${prefix}`
+    this.address = addressBelow(`azure://${container}`, prefix)
     this.ask = new Asking({
       address: this.address,
       timeoutMs: requestTimeout,

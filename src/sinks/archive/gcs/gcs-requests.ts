@@ -6,7 +6,7 @@ import { Asking } from '../asking.js'
 import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
-import { pageItems, partBytes } from '../store-shape.js'
+import { addressBelow, pageItems, partBytes } from '../store-shape.js'
 import { GcsError, gcsFault } from './faults.js'
 import type { GcsOptions } from './options.js'
 
@@ -32,7 +32,7 @@ export class GcsRequests implements BlobRequests {
   constructor(options: GcsOptions, clock: Clock) {
     const { bucket, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
-    this.address = prefix === '' ? `gs://${bucket}` : `gs://${bucket}/${prefix}`
+    this.address = addressBelow(`gs://${bucket}`, prefix)
     this.ask = new Asking({
       address: this.address,
       timeoutMs: requestTimeout,

@@ -8,7 +8,7 @@ import { Asking } from '../asking.js'
 import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
-import { partBytes } from '../store-shape.js'
+import { addressBelow, partBytes } from '../store-shape.js'
 import { s3Fault } from './faults.js'
 import type { S3Options } from './options.js'
 
@@ -37,7 +37,7 @@ export class S3Requests implements BlobRequests {
   ) {
     const { bucket, prefix, requestTimeout } = options
     this.root = prefix === '' ? '' : `${prefix}/`
-    this.address = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
+    this.address = addressBelow(`s3://${bucket}`, prefix)
     this.ask = new Asking({
       address: this.address,
       timeoutMs: requestTimeout,
@@ -200,6 +200,12 @@ class S3Upload implements Upload {
   }
 }
 
+/** The SDK finds a region in many places, and refuses each request where it finds none. */
+function foundRegion({ S3Client }: typeof sdk): () => Promise<string> {
+  const { region } = new S3Client({}).config
+  return () => region().catch(() => 'us-east-1')
+}
+
 function openClient(options: S3Options, address: string): Opened {
   const loaded = loadPeer<typeof sdk>('@aws-sdk/client-s3', address)
   const { region, endpoint, pathStyle = endpoint !== undefined, accessKeyId, secretAccessKey, sessionToken } = options
@@ -208,7 +214,7 @@ function openClient(options: S3Options, address: string): Opened {
       ? {}
       : { credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) } }
   const client = new loaded.S3Client({
-    ...(region === undefined ? {} : { region }),
+    region: region ?? foundRegion(loaded),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...credentials,
     forcePathStyle: pathStyle,
