@@ -393,6 +393,7 @@ describe('a file that was decided on and not stored', () => {
     const task = taskOf(given)
     state$.next({ state: 'half-open', since: 0, error: new BlobFault('WEIR_BLOB_UNREACHABLE', 'away') })
     epoch(task, ...records)
+    task.close().subscribe()
     state$.next({ state: 'closed' })
     expect(names()).toEqual([])
   }
