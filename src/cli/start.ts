@@ -17,12 +17,12 @@ import { type ViewTable, viewTables } from './view-tables.js'
 const demoPath = '/activity'
 const reportEveryMs = 5_000
 
-/** Windows short enough that rows appear while one watches, and files as well. */
+/** Windows short enough that rows appear while one watches, and files as well: what is said of those otherwise goes before it. */
 const demoDefaults: Environment = {
   FLUSH_INTERVAL_SEC: '5',
   ALLOWED_LATENESS_SEC: '2',
   IDLE_AFTER_SEC: '2',
-  ARCHIVE_EVERY_SEC: '15',
+  DEMO_EVERY_SEC: '15',
 }
 
 /**

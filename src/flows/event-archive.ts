@@ -31,6 +31,8 @@ export const eventArchive = flow(
     maxBytes: env('ARCHIVE_MAX_BYTES').int().default(134_217_728),
     every: env('ARCHIVE_EVERY_SEC')
       .int()
+      // For those who watch.
+      .or(env('DEMO_EVERY_SEC').int())
       .default(300)
       .map((seconds) => seconds * 1_000),
   }),

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, type TestContext, test, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const command = [process.execPath, 'bin/weir.js', 'start', 'archive']
 
 /** The system as somebody tries it who has set nothing, but for where the files go. */
-function demo(argv: readonly string[], more: Readonly<Record<string, string>> = {}) {
+function demo({ onTestFinished }: TestContext, argv: readonly string[], more: Readonly<Record<string, string>> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'weir-demo-'))
   const [program = '', ...args] = argv
   const { PATH, HOME } = process.env
@@ -43,30 +43,36 @@ function told(text: string, folder: string): string {
   return line
 }
 
-test('the archive on a terminal: files appear within a minute, and at the end how to look at them', async () => {
-  const line = `stty cols 100 rows 40; exec ${command.join(' ')}`
-  const { child, ended, files, folder, text } = demo(['script', '-qefc', line, '/dev/null'], { NO_COLOR: '1' })
-  await vi.waitFor(() => expect(files().length).toBeGreaterThan(0), patience)
-  await vi.waitFor(
-    () => expect(text()).toMatch(/last files in .*\s+file +records +bytes\s+events\/v[12]\/dt=.*\.parquet +\d+ +\d+/),
-    patience,
-  )
-  expect(text()).toMatch(/event-archive running {2}events → .*\/\*\*\/\*\.parquet · exactly once/)
-  // As a terminal does.
-  child.stdin?.write('\u0003')
-  expect(await ended).toBe(0)
-  told(text(), folder)
-  // What ended with the terminal is the end of the view.
-  expect(text().trimEnd()).toMatch(/group by 1"$/)
-}, 90_000)
+describe.concurrent('the archive', { timeout: 90_000 }, () => {
+  test('on a terminal: files appear within a minute, and at the end how to look at them', async (context) => {
+    const line = `stty cols 100 rows 40; exec ${command.join(' ')}`
+    const { child, ended, files, folder, text } = demo(context, ['script', '-qefc', line, '/dev/null'], {
+      NO_COLOR: '1',
+    })
+    await vi.waitFor(() => expect(files().length).toBeGreaterThan(0), patience)
+    await vi.waitFor(
+      () => expect(text()).toMatch(/last files in .*\s+file +records +bytes\s+events\/v[12]\/dt=.*\.parquet +\d+ +\d+/),
+      patience,
+    )
+    expect(text()).toMatch(/event-archive running {2}events → .*\/\*\*\/\*\.parquet · exactly once/)
+    // As a terminal does.
+    child.stdin?.write('\u0003')
+    expect(await ended).toBe(0)
+    told(text(), folder)
+    // What ended with the terminal is the end of the view.
+    expect(text().trimEnd()).toMatch(/group by 1"$/)
+  })
 
-test('the archive without a terminal: a line for each file, and at the end how to look at them', async () => {
-  const { child, ended, files, folder, text } = demo(command, { ARCHIVE_EVERY_SEC: '2' })
-  await vi.waitFor(() => expect(text()).toMatch(/\[event-archive\] \d+ in, \d+\/s, lag \d+, files [1-9]/), patience)
-  child.kill('SIGINT')
-  expect(await ended).toBe(0)
-  const logged = [...text().matchAll(/\[event-archive\] file (\S+), records \d+, bytes \d+\n/g)].map(([, name]) => name)
-  expect(logged.length).toBeGreaterThan(0)
-  expect(files()).toEqual(expect.arrayContaining(logged))
-  told(text(), folder)
-}, 90_000)
+  test('without a terminal: a line for each file, and at the end how to look at them', async (context) => {
+    const { child, ended, files, folder, text } = demo(context, command, { ARCHIVE_EVERY_SEC: '2' })
+    await vi.waitFor(() => expect(text()).toMatch(/\[event-archive\] \d+ in, \d+\/s, lag \d+, files [1-9]/), patience)
+    child.kill('SIGINT')
+    expect(await ended).toBe(0)
+    const logged = [...text().matchAll(/\[event-archive\] file (\S+), records \d+, bytes \d+\n/g)].map(
+      ([, name]) => name,
+    )
+    expect(logged.length).toBeGreaterThan(0)
+    expect(files()).toEqual(expect.arrayContaining(logged))
+    told(text(), folder)
+  })
+})
