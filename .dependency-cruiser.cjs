@@ -46,7 +46,7 @@ const packages = {
   'fastify|prom-client': ['worker'],
   'commander|log-update': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],
-  'jiti|dotenv': ['config'],
+  'jiti|dotenv|yaml': ['config'],
   'eventsource-parser': ['sources/sse'],
 }
 

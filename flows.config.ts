@@ -1,6 +1,7 @@
 import { cassandra, defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
+import { archiveFile } from './src/flows/archive-file.js'
 import { archiveGenerator } from './src/flows/archive-generator.js'
 import { eventArchive } from './src/flows/event-archive.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
@@ -12,20 +13,28 @@ import { wikimediaStats } from './src/flows/wikimedia-stats.js'
 export default defineConfig({
   connections: {
     kafka: kafka({
-      brokers: env('KAFKA_BROKERS').or(env('REDPANDA_BROKER').default('embedded')),
+      brokers: env('KAFKA_BROKERS')
+        .or(env('REDPANDA_BROKER'))
+        .or(archiveFile.at('kafka.bootstrap_servers'))
+        .default('embedded'),
+      clientId: archiveFile.at('kafka.client_id').optional(),
       securityProtocol: env('KAFKA_SECURITY_PROTOCOL')
         .oneOf('PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL')
+        .or(archiveFile.at('kafka.security_protocol'))
         .default('PLAINTEXT'),
       sasl: {
-        mechanism: env('KAFKA_SASL_MECHANISM').oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512').optional(),
-        username: env('KAFKA_SASL_USERNAME').optional(),
-        password: secret('KAFKA_SASL_PASSWORD').optional(),
+        mechanism: env('KAFKA_SASL_MECHANISM')
+          .oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512')
+          .or(archiveFile.at('kafka.sasl_mechanism'))
+          .optional(),
+        username: env('KAFKA_SASL_USERNAME').or(archiveFile.at('kafka.sasl_username')).optional(),
+        password: secret('KAFKA_SASL_PASSWORD').or(archiveFile.at('kafka.sasl_password')).optional(),
       },
       ssl: {
-        caFile: env('KAFKA_SSL_CA_LOCATION').optional(),
-        certFile: env('KAFKA_SSL_CERTIFICATE_LOCATION').optional(),
-        keyFile: env('KAFKA_SSL_KEY_LOCATION').optional(),
-        passphrase: secret('KAFKA_SSL_KEY_PASSWORD').optional(),
+        caFile: env('KAFKA_SSL_CA_LOCATION').or(archiveFile.at('kafka.ssl_ca_location')).optional(),
+        certFile: env('KAFKA_SSL_CERTIFICATE_LOCATION').or(archiveFile.at('kafka.ssl_certificate_location')).optional(),
+        keyFile: env('KAFKA_SSL_KEY_LOCATION').or(archiveFile.at('kafka.ssl_key_location')).optional(),
+        passphrase: secret('KAFKA_SSL_KEY_PASSWORD').or(archiveFile.at('kafka.ssl_key_password')).optional(),
       },
     }),
     // DATABASE_URL, or DB_HOST and the rest; without either the embedded Postgres runs.

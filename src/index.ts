@@ -11,7 +11,7 @@
  *   state/        stores, their changelog, checkpoint stores
  *   sql/          what the databases share
  *   kafka/ postgres/ mysql/ redis/ cassandra/ codecs/   the only folders that name those clients and formats
- *   config/       `flows.config.ts`: typing, loading, texts of its faults
+ *   config/       `flows.config.ts` and what it reads: typing, loading, settings from files, texts of faults
  *   worker/       the process: HTTP, health, metrics, logs
  *   cli/          the `weir` command, the only place that knows `process`
  *   testing/      marbles and the flow test driver (imported as `weirflow/testing`)
@@ -24,6 +24,7 @@ export type { AvroSchema } from './codecs/avro/values.js'
 export type { CloudEvent, CloudEventInput, RawData } from './codecs/cloudevents/index.js'
 export { schemaRegistry } from './codecs/schema-registry.js'
 export { defineConfig } from './config/define-config.js'
+export { type FileSettings, type PathOf, type ValueAt, yaml } from './config/yaml.js'
 export { archive } from './connectors/archive.js'
 export { cassandra } from './connectors/cassandra.js'
 export { kafka } from './connectors/kafka.js'

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { closest } from '../config/closest.js'
 import { placing } from '../config/field-place.js'
 import { type HttpSettings, httpSettings } from '../config/http.js'
@@ -34,13 +35,14 @@ export async function prepare(
   const modules = { weirflow: await import('../index.js') }
   const loaded = await loadConfig({ cwd: io.cwd, file, environment: io.env, modules })
   const environment = { ...defaults?.(loaded.environment), ...loaded.environment }
-  const redact = redactor(loaded.config, environment)
+  const directory = dirname(loaded.file)
+  const redact = redactor(loaded.config, environment, directory)
   if (io.secrets !== undefined) io.secrets.redact = redact
-  const http = placing(loaded.file, () => httpSettings(loaded.config, environment))
+  const http = placing(loaded.file, () => httpSettings(loaded.config, environment, directory))
   const flows = system === undefined ? named : flowsOf(system, loaded.config)
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
-  const topology = placing(loaded.file, () => compile(loaded.config, { environment, only, isLasting: true }))
+  const topology = placing(loaded.file, () => compile(loaded.config, { environment, directory, only, isLasting: true }))
   return { ...loaded, environment, topology, redact, http }
 }
 

@@ -30,7 +30,10 @@ const demoDefaults: Environment = {
  * as long as no real Kafka is named.
  */
 export async function start(system: string | undefined, options: RunOptions, io: Io): Promise<number> {
-  const defaults = (environment: Environment) => (wantsTraffic(environment) ? demoDefaults : {})
+  const defaults = (environment: Environment) => {
+    const isNamed = ['KAFKA_BROKERS', 'REDPANDA_BROKER'].some((name) => environment[name])
+    return wantsTraffic(environment, !isNamed) ? demoDefaults : {}
+  }
   const prepared = await prepare({ config: options.config, system, defaults, toRun: true }, io)
   if (system === undefined && options.json !== true) io.stdout.write(systemsOf(prepared))
   const isWatched = io.stdout.isTTY === true && options.json !== true
@@ -180,13 +183,15 @@ function shown({ token }: HttpSettings): Readonly<Record<string, string>> {
   return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
-function postsDemo({ flows }: Topology, environment: Environment): boolean {
-  return wantsTraffic(environment) && flows.some(({ summary }) => postPaths(summary).includes(demoPath))
+/** Visitors come unless they are sent away, or a real Kafka is named: that gets real events only. */
+function postsDemo({ flows, connections }: Topology, environment: Environment): boolean {
+  const isReal = [...connections.values()].some(
+    ({ definition, options }) => definition.kind === 'kafka' && definition.isEmbedded?.(options) === false,
+  )
+  return wantsTraffic(environment, !isReal) && flows.some(({ summary }) => postPaths(summary).includes(demoPath))
 }
 
-/** Visitors come unless they are sent away, or a real Kafka is named: that gets real events only. */
-function wantsTraffic(environment: Environment): boolean {
-  const byDefault = !['KAFKA_BROKERS', 'REDPANDA_BROKER'].some((name) => environment[name])
+function wantsTraffic(environment: Environment, byDefault: boolean): boolean {
   return env('DEMO_TRAFFIC').boolean().default(byDefault).read(environment)
 }
 

@@ -1,10 +1,13 @@
-/** The name that was probably meant: at most a third of its letters differ. */
+/** The name that was probably meant: at most a third of its letters differ, or it is the only one that goes on like that. */
 export function closest(name: string, names: Iterable<string>): string | undefined {
-  const ranked = [...names]
+  const known = [...names]
+  const ranked = known
     .map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
   const [best] = ranked
-  return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.candidate : undefined
+  if (best !== undefined && best.distance <= Math.max(2, name.length / 3)) return best.candidate
+  const [longer, ...others] = name.length < 3 ? [] : known.filter((candidate) => candidate.startsWith(name))
+  return others.length === 0 ? longer : undefined
 }
 
 /** Levenshtein's: how many letters to insert, delete or replace. */

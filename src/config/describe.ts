@@ -1,8 +1,8 @@
 import { relative } from 'node:path'
 import { ConfigError, type ConfigFault } from '../engine/config-error.js'
-import { describeError, WeirError } from '../model/index.js'
+import { describeError, type SourcePlace, WeirError } from '../model/index.js'
 import { LoadError } from './load-error.js'
-import { codeFrame, placeOf, type SourcePlace } from './source-place.js'
+import { codeFrame, placeOf } from './source-place.js'
 
 interface Described {
   readonly message: string
@@ -28,7 +28,7 @@ function told({ message, hint, place }: Described, cwd: string) {
   return {
     message,
     ...(hint === undefined ? {} : { hint }),
-    ...(place === undefined ? {} : { file: relative(cwd, place.file), line: place.line }),
+    ...(place === undefined ? {} : { ...place, file: relative(cwd, place.file) }),
   }
 }
 
@@ -48,8 +48,8 @@ function describedFaults(error: unknown): readonly Described[] | undefined {
   return undefined
 }
 
-function described({ message, hint, declaredAt }: ConfigFault): Described {
-  return { message, hint, place: placeOf(declaredAt) }
+function described({ message, hint, declaredAt, place }: ConfigFault): Described {
+  return { message, hint, place: place ?? placeOf(declaredAt) }
 }
 
 function describedError(error: unknown): Described {

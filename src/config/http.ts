@@ -32,8 +32,12 @@ export type HttpSettings = z.output<typeof options>
 export const tokenSetting = secret('WEIR_TOKEN').optional()
 
 /** The port as variables say, or else the configuration. Errors: `ConfigError` with every fault. */
-export function httpSettings({ http }: Pick<WeirConfig, 'http'>, environment: Environment): HttpSettings {
-  const given = (resolveSettings(http ?? {}, environment) ?? {}) as Record<string, unknown>
+export function httpSettings(
+  { http }: Pick<WeirConfig, 'http'>,
+  environment: Environment,
+  directory?: string,
+): HttpSettings {
+  const given = (resolveSettings(http ?? {}, environment, directory) ?? {}) as Record<string, unknown>
   const parsed = options.safeParse({ ...given, ...fromEnvironment(environment) })
   if (parsed.success) return parsed.data
   throw new ConfigError(

@@ -1,5 +1,4 @@
-import { WeirError } from '../model/index.js'
-import type { SourcePlace } from './source-place.js'
+import { type SourcePlace, WeirError } from '../model/index.js'
 
 /** The configuration could not be evaluated: its code does not parse, throws, or imports what is not there. */
 export class LoadError extends WeirError {

@@ -3,12 +3,12 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createJiti } from 'jiti'
 import type { WeirConfig } from '../engine/config.js'
-import { type Environment, messageOf, WeirError } from '../model/index.js'
+import { type Environment, messageOf, type SourcePlace, WeirError } from '../model/index.js'
 import { checkConfig } from './check.js'
 import { withDotenv } from './dotenv.js'
 import { LoadError } from './load-error.js'
 import { privateFolder } from './private-folder.js'
-import { placeOf, type SourcePlace } from './source-place.js'
+import { placeOf } from './source-place.js'
 
 const fileNames = ['flows.config.ts', 'flows.config.mts', 'flows.config.js']
 

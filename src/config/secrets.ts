@@ -1,6 +1,6 @@
 import type { WeirConfig } from '../engine/config.js'
 import type { Branches, Flow, FlowEnd } from '../engine/flow.js'
-import { type Environment, secret, settingsIn } from '../model/index.js'
+import { type Environment, type Setting, type Surroundings, settingsIn } from '../model/index.js'
 import { tokenSetting } from './http.js'
 
 /** Replaces every secret in a text. */
@@ -21,9 +21,9 @@ export const withoutCredentials: Redact = (text) =>
   text.includes('@') ? text.replace(credentials, `//${shown}@`) : text
 
 /** Knows what every `secret()` of a configuration holds in this environment, and takes it out of texts. */
-export function redactor(config: WeirConfig, environment: Environment): Redact {
+export function redactor(config: WeirConfig, environment: Environment, directory?: string): Redact {
   const values = new Set(
-    [...secretsOf(config, environment)].flatMap(formsOf).filter(({ length }) => length >= shortest),
+    [...secretsOf(config, { environment, directory })].flatMap(formsOf).filter(({ length }) => length >= shortest),
   )
   // The longest first: a password may be a part of the URL that holds it.
   const alternatives = [...values].sort((a, b) => b.length - a.length).map(escapeRegExp)
@@ -31,22 +31,20 @@ export function redactor(config: WeirConfig, environment: Environment): Redact {
   return (text) => withoutCredentials(pattern === undefined ? text : text.replace(pattern, shown))
 }
 
-function* secretsOf(config: WeirConfig, environment: Environment): Generator<string> {
+function* secretsOf(config: WeirConfig, from: Surroundings): Generator<string> {
   const options = [
     tokenSetting,
     config.http,
     ...Object.values(config.connections ?? {}).map((connection) => connection.options),
     ...Object.values(config.flows).flatMap((flow) => [...optionsOf(flow)]),
   ]
-  for (const { isSecret, names } of settingsIn(options)) {
-    if (isSecret) for (const name of names) yield* valueOf(name, environment)
-  }
+  for (const setting of settingsIn(options)) yield* valuesOf(setting, from)
 }
 
-/** The text as it was given: what a setting makes of it, and its default, is not what leaks. */
-function* valueOf(name: string, environment: Environment): Generator<string> {
+/** The texts as they were given: what a setting makes of them, and its default, is not what leaks. */
+function* valuesOf(setting: Setting<unknown>, from: Surroundings): Generator<string> {
   try {
-    yield secret(name).default('').read(environment)
+    yield* setting.secretsIn(from)
   } catch {
     // A file that can't be read holds nothing to hide; compiling tells about it.
   }

@@ -1,15 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-/** A line of the user's code. */
-export interface SourcePlace {
-  readonly file: string
-  /** Counted from 1. */
-  readonly line: number
-  /** Counted from 1; undefined when it is not known for certain. */
-  readonly column?: number
-}
+import type { SourcePlace } from '../model/index.js'
 
 const packageRoot = fileURLToPath(new URL('../../', import.meta.url))
 /** This package's own code, as it runs and as source maps tell it; the flows that ship with it are the user's to read. */

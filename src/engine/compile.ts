@@ -1,14 +1,12 @@
 import {
   durationMs,
-  type Environment,
   type EpochOptions,
   type Keeps,
-  messageOf,
   type OperatorDefinition,
   type RejectionPolicy,
   type SinkDefinition,
   type SourceDefinition,
-  WeirError,
+  type Surroundings,
 } from '../model/index.js'
 import { nameFaults, sharedGroups, takenPaths, withWarnings } from './between-flows.js'
 import { checkpointsVariable, chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
@@ -41,7 +39,7 @@ import {
   type TopologyConnection,
   writesDeadLetters,
 } from './topology.js'
-import { validate } from './validate.js'
+import { faultsOf, tellOnce, validate } from './validate.js'
 
 interface DeclaredStage {
   readonly definition: SourceDefinition | OperatorDefinition | SinkDefinition
@@ -49,8 +47,7 @@ interface DeclaredStage {
   readonly declaredAt: Error
 }
 
-export interface CompileOptions {
-  readonly environment: Environment
+export interface CompileOptions extends Surroundings {
   /** The flows that are meant. Default: all. */
   readonly only?: readonly string[]
   /**
@@ -64,12 +61,16 @@ export interface CompileOptions {
  * Compiles a configuration: reads its settings, validates every option and names every stage.
  * Errors: a `ConfigError` with all mistakes at once.
  */
-export function compile(config: WeirConfig, { environment, only, isLasting = false }: CompileOptions): Topology {
+export function compile(
+  config: WeirConfig,
+  { environment, directory, only, isLasting = false }: CompileOptions,
+): Topology {
   const shapes = Object.entries(config.flows).flatMap(([name, flow]) => [...shapeFaults(name, flow)])
   if (shapes.length > 0) throw new ConfigError(shapes)
   const faults: ConfigFault[] = []
+  const from = { environment, directory }
   const app = config.app ?? (environment['WEIR_APP'] || 'weir')
-  const connections = compileConnections(config, environment, faults)
+  const connections = compileConnections(config, from, faults)
   const checkpoints = usualCheckpoints(config.checkpoints, environment, connections, faults)
   const flows = Object.entries(config.flows)
     .filter(([name]) => only === undefined || only.length === 0 || only.includes(name))
@@ -79,8 +80,8 @@ export function compile(config: WeirConfig, { environment, only, isLasting = fal
         name,
         config,
         connections,
-        ownCheckpoints(name, flow, environment, connections, faults) ?? checkpoints,
-        environment,
+        ownCheckpoints(name, flow, from, connections, faults) ?? checkpoints,
+        from,
         faults,
         isLasting,
       ).compile(flow),
@@ -95,29 +96,29 @@ export function compile(config: WeirConfig, { environment, only, isLasting = fal
 function ownCheckpoints(
   name: string,
   { options: { checkpoints } }: Flow,
-  environment: Environment,
+  from: Surroundings,
   connections: ReadonlyMap<string, TopologyConnection>,
   faults: ConfigFault[],
 ): string | undefined {
   if (checkpoints === undefined) return undefined
   const what = `flow '${name}': checkpoints`
   try {
-    const named = typeof checkpoints === 'string' ? checkpoints : checkpoints.read(environment)
+    const named = typeof checkpoints === 'string' ? checkpoints : checkpoints.read(from.environment, from.directory)
     return chooseCheckpoints(what, named, connections, faults)
   } catch (error) {
-    faults.push({ message: `${what}: ${messageOf(error)}`, hint: error instanceof WeirError ? error.hint : undefined })
+    tellOnce(faultsOf(what, error), faults)
     return undefined
   }
 }
 
 function compileConnections(
   config: WeirConfig,
-  environment: Environment,
+  from: Surroundings,
   faults: ConfigFault[],
 ): ReadonlyMap<string, TopologyConnection> {
   const connections = new Map<string, TopologyConnection>()
   for (const [name, declared] of Object.entries(config.connections ?? {})) {
-    const options = validate(`connection '${name}'`, declared, environment, faults)
+    const options = validate(`connection '${name}'`, declared, from, faults)
     connections.set(name, { definition: declared.definition, options })
   }
   return connections
@@ -133,7 +134,7 @@ class FlowCompiler {
     private readonly config: WeirConfig,
     private readonly connections: ReadonlyMap<string, TopologyConnection>,
     private readonly checkpoints: string,
-    private readonly environment: Environment,
+    private readonly from: Surroundings,
     private readonly faults: ConfigFault[],
     private readonly isLasting: boolean,
   ) {}
@@ -231,8 +232,10 @@ class FlowCompiler {
 
   /** Whether nobody has said what keeps the checkpoints of a flow. */
   private isUnspoken({ options }: Flow): boolean {
-    const { config, environment } = this
-    return options.checkpoints === undefined && config.checkpoints === undefined && !environment[checkpointsVariable]
+    const { config, from } = this
+    return (
+      options.checkpoints === undefined && config.checkpoints === undefined && !from.environment[checkpointsVariable]
+    )
   }
 
   /** Stages in a row: behind one that gives records another key, that is what they go by. */
@@ -266,7 +269,7 @@ class FlowCompiler {
 
   private stage<D extends DeclaredStage['definition']>(declared: DeclaredStage & { readonly definition: D }) {
     const definition: D = declared.definition
-    const options = validate(`flow '${this.name}': ${definition.name}`, declared, this.environment, this.faults)
+    const options = validate(`flow '${this.name}': ${definition.name}`, declared, this.from, this.faults)
     const given = options as { name?: unknown; onError?: RejectionPolicy; connection?: string } | undefined
     return {
       name: this.unique(typeof given?.name === 'string' ? given.name : definition.name),

@@ -224,4 +224,6 @@ test('the closest name is told unless none is near', () => {
   expect(closest('activity-metric', names)).toBe('activity-metrics')
   expect(closest('ACTIVITY-INGESTS', names)).toBe('activity-ingest')
   expect(closest('payments', names)).toBe(undefined)
+  expect(closest('group', ['topics', 'group_id'])).toBe('group_id')
+  expect(closest('activity', names)).toBe(undefined)
 })
