@@ -78,7 +78,9 @@ export class Rejections {
 
   private locate(stage: string, { origin }: StreamRecord, cause: unknown): WeirError {
     const { topic, partition, offset } = origin
-    return asWeirError(cause, 'WEIR_STAGE_FAILED', { flow: this.flow, stage, partition: { topic, partition }, offset })
+    // What stems from many records, a result of them, has no place of its own.
+    const where = offset < 0 ? {} : { partition: { topic, partition }, offset }
+    return asWeirError(cause, 'WEIR_STAGE_FAILED', { flow: this.flow, stage, ...where })
   }
 }
 

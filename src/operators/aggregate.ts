@@ -52,7 +52,9 @@ const shape = z.strictObject({
   late: rejectionPolicy.default('skip').describe('what becomes of a record whose windows have closed'),
   onError: rejectionPolicy
     .default('fail')
-    .describe('what becomes of a record that `by`, or the code of an aggregate, throws at'),
+    .describe(
+      'what becomes of a record that `by`, or the code of an aggregate, throws at, and of a result that it throws at',
+    ),
   ttl: duration
     .optional()
     .describe('without windows: how long a key stays that no record came for, by the stream time of its partition'),
@@ -194,8 +196,11 @@ function telling<V>(output: Subscriber<StreamRecord>, groups: Grouping<V>, given
       if (!groups.add(record) || emit === 'final') return
       const present = groups.present(record)
       if (present === undefined) return
-      if (emit === 'epoch') changed.add(present)
-      else for (const window of present.windows()) output.next(present.result(window))
+      if (emit === 'epoch') return changed.add(present)
+      for (const window of present.windows()) {
+        const result = present.result(window)
+        if (result !== undefined) output.next(result)
+      }
     },
     complete() {
       for (const result of changed.results()) output.next(result)
@@ -243,6 +248,10 @@ interface Common<V, A extends Aggregates<V>, K extends GroupKey> {
    * no group: the first time such code throws, the epoch is read again, and from then on each record is tried before it is
    * taken in, which costs as much again as taking it in; where what it throws depends on what its group has, as a copy of
    * the group does.
+   *
+   * Where `result` throws, or `merge` on the way to it, it is the result that goes by this: its dead letter has the group's
+   * key and the window, `{ key, window, accumulated }`, with what was accumulated as it is stored. The records are in the
+   * group; a window that was to be told once is over, and its other groups are told.
    */
   readonly onError?: Configurable<RejectionPolicy>
 }

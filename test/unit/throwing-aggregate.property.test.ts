@@ -55,6 +55,17 @@ const userOf = ({ id, user }: Visit) => {
   return user
 }
 
+/** Counts what there is, and can't tell it of every group. */
+const untellable: Aggregate<Visit, number[], number[]> = {
+  init: () => [],
+  add: (ids, { id }) => [...ids, id],
+  merge: (ids, others) => [...ids, ...others],
+  result(ids) {
+    refuses('a result', ids.reduce((all, one) => all + one, 0) % 3 === 0)
+    return [...ids].sort((one, other) => one - other)
+  },
+}
+
 const read = [
   kafka.source({ topic: 'visits' }),
   json<Visit>(),
@@ -99,6 +110,10 @@ const given = fc.record({
 })
 type Given = typeof given extends fc.Arbitrary<infer T> ? T : never
 type Told = Windowed<{ readonly seen: number[]; readonly picky: number | number[] }>
+/** The dead letter of a result. */
+interface Untold extends Pick<Told, 'key' | 'window'> {
+  readonly accumulated: readonly [seen: unknown, ids: number[]]
+}
 
 function played(declared: Flow, { records, crashes, everyMs, repartition }: Given) {
   const scheduler = new VirtualTimeScheduler()
@@ -116,12 +131,14 @@ function played(declared: Flow, { records, crashes, everyMs, repartition }: Give
   scheduler.schedule(() => virtual.crash(), end + 1_000)
   scheduler.flush()
   const told = virtual.committed.map(({ value }) => value as Told)
+  const untold = virtual.deadLetters.map(({ record: { value }, error }) => ({ ...(value as Untold), error }))
   const letters = virtual.deadLetters.map(({ record: letter, error }) => [idOf(letter), error.message] as const)
-  return { told, letters }
+  return { told, letters, untold }
 }
 
-function idOf({ origin }: StreamRecord): number {
-  return (JSON.parse(String(origin.value)) as Visit).id
+/** Undefined where it is no visit that was rejected. */
+function idOf({ origin }: StreamRecord): number | undefined {
+  return origin.value === undefined ? undefined : (JSON.parse(String(origin.value)) as Visit).id
 }
 
 test.each(Object.entries(flows))(
@@ -140,7 +157,7 @@ test.each(Object.entries(flows))(
         for (const { value } of told)
           expect(typeof value.picky === 'number' ? value.picky : value.picky.length).toBe(value.seen.length)
         if (name.includes('selector'))
-          expect([...refused.keys()].filter((id) => id % 5 === 1).sort()).toEqual(
+          expect([...refused.keys()].filter((id = 0) => id % 5 === 1).sort()).toEqual(
             ids.filter((id) => id % 5 === 1 && (id % 7 !== 3 || name.includes('each partition'))).sort(),
           )
         if (!name.includes('each partition'))
@@ -152,6 +169,117 @@ test.each(Object.entries(flows))(
     )
   },
 )
+
+const byUser = { ...rejects, by: ({ user }: Visit) => user, of: { seen, picky: untellable } }
+const untellableFlows: Record<string, Flow> = {
+  'tumbling windows': flow(...read, aggregate('n', { ...byUser, window: tumbling('2s') }), listSink()),
+  'the windows of each partition': flow(
+    ...read,
+    aggregate('n', { ...byUser, by: recordKey, window: tumbling('2s') }),
+    listSink(),
+  ),
+  'hopping windows': flow(...read, aggregate('n', { ...byUser, window: hopping('4s', { advance: '2s' }) }), listSink()),
+}
+const groupOf = ({ key, window }: Pick<Told, 'key' | 'window'>) => `${String(key)} ${window.start.getTime()}`
+
+test.each(Object.entries(untellableFlows))(
+  '%s: a group whose result throws is a dead letter by its key and window, with all that it had, and the others are told',
+  { timeout: 120_000 },
+  (name, declared) => {
+    const copies = name.includes('hopping') ? 2 : 1
+    fc.assert(
+      fc.property(given, (one) => {
+        const { told, untold } = played(declared, one)
+        const letters = new Map(untold.map((letter) => [groupOf(letter), letter]))
+        for (const { error, key, window } of letters.values())
+          expect([error.code, error.message]).toEqual([
+            'WEIR_STAGE_FAILED',
+            `telling the result of '${String(key)}' from ${window.start.toISOString()} to ${window.end.toISOString()}: refused by a result`,
+          ])
+        expect(told.filter((result) => letters.has(groupOf(result)))).toEqual([])
+        for (const { value } of told) expect(value.picky).toEqual([...value.seen].sort((one, other) => one - other))
+        const counted = [
+          ...told.map(({ value }) => value.seen),
+          ...[...letters.values()].map((letter) => letter.accumulated[1]),
+        ]
+        const ids = counted.flat().filter((id) => id > 0)
+        for (const id of one.records.map((_, index) => index + 1))
+          expect([id, ids.filter((other) => other === id).length]).toEqual([id, copies])
+      }),
+      { numRuns: 15 },
+    )
+  },
+)
+
+test.each(['changes', 'epoch'] as const)(
+  'emit %s: a result that throws is no fault of the records, which stay',
+  (emit) => {
+    const declared = flow(...read, aggregate('n', { ...byUser, window: tumbling('2s'), emit }), listSink())
+    const visits = [1, 2, 4, 5].map((id) => ({ id, t: 100_000, user: 'ann' }))
+    const { told, untold, status } = fed(declared, visits)
+    expect(told.map(({ value }) => value.seen)).toEqual([[1], [1, 2, 4]])
+    expect(untold.map(({ accumulated }) => accumulated[1])).toEqual([
+      [1, 2],
+      [1, 2, 4, 5],
+    ])
+    expect(status).toMatchObject({ state: 'stopped', error: undefined })
+  },
+)
+
+test('a merge that throws on the way to a result of shared slices is a dead letter of each window', () => {
+  const merge = () => refuses('a merge', true)
+  const of = { seen, picky: { ...untellable, merge: merge as never } }
+  const window = hopping('4s', { advance: '2s' })
+  const declared = flow(...read, aggregate('n', { ...byUser, of, window, emit: 'changes' }), listSink())
+  const { told, untold } = fed(declared, [
+    { id: 1, t: 100_000, user: 'ann' },
+    { id: 2, t: 102_000, user: 'ann' },
+  ])
+  expect(told.map(({ value }) => value.seen)).toEqual([[1], [1], [2]])
+  expect(untold.map(({ window: { start }, accumulated, error }) => [+start, accumulated, error.message])).toEqual([
+    [100_000, undefined, expect.stringContaining('refused by a merge')],
+  ])
+})
+
+test('all time: a result that throws is told again when more has come', () => {
+  const { told, untold } = fed(
+    flow(...read, aggregate('n', byUser), listSink()),
+    [1, 2, 4].map((id) => ({ id, t: 100_000, user: 'ann' })),
+  )
+  expect(told.map(({ value }) => value.seen)).toEqual([[1], [1, 2, 4]])
+  expect(untold.map(({ window, error }) => [window, error.message])).toEqual([
+    [undefined, expect.stringMatching(/^telling the result of 'ann' after kafka\.source-0-0@1: refused by a result$/)],
+  ])
+})
+
+test('without a policy a result that throws stops the flow, with the stage, the group and the window', () => {
+  const strict = flow(...read, aggregate('n', { ...byUser, onError: 'fail', window: tumbling('2s') }), listSink())
+  const { told, untold, status } = fed(strict, [{ id: 3, t: 100_000, user: 'ann' }], 3_600_000)
+  expect([told, untold]).toEqual([[], []])
+  expect(status).toMatchObject({
+    state: 'failed',
+    error: {
+      code: 'WEIR_STAGE_FAILED',
+      message: expect.stringContaining(
+        "telling the result of 'ann' from 1970-01-01T00:01:40.000Z to 1970-01-01T00:01:42.000Z",
+      ),
+      place: { flow: 'flow', stage: 'n' },
+    },
+  })
+})
+
+/** Visits one after another, and what came of them after so many ms. */
+function fed(declared: Flow, visits: readonly Visit[], forMs = 20_000) {
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(declared, scheduler, {})
+  for (const [index, visit] of visits.entries()) virtual.append(index + 1, visit)
+  scheduler.schedule(() => virtual.start(), 0)
+  scheduler.schedule(() => virtual.stop(), forMs)
+  scheduler.flush()
+  const told = virtual.committed.map(({ value }) => value as Told)
+  const untold = virtual.deadLetters.map(({ record: { value }, error }) => ({ ...(value as Untold), error }))
+  return { told, untold, status: virtual.status() }
+}
 
 test('without a policy the flow fails at what throws, as often as it may, and stops', () => {
   const strict = flow(...read, aggregate('n', { window: tumbling('2s'), of: picky }), listSink())

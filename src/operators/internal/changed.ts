@@ -6,8 +6,8 @@ export interface Present {
   readonly key: StoreKey
   /** The windows that this changed and whose results are not out; one number where there are no windows. */
   windows(): Iterable<number>
-  /** Its result in one of them, as of when this is first called. */
-  result(window: number): StreamRecord
+  /** Its result in one of them, as of when this is first called; undefined where it was rejected. */
+  result(window: number): StreamRecord | undefined
 }
 
 type Presents = Map<number, Map<StoreKey, Present>>
@@ -25,7 +25,12 @@ export class Changed {
     for (const slice of this.slices.values()) {
       for (const present of slice.values()) for (const window of present.windows()) put(windows, window, present)
     }
-    for (const [window, groups] of windows) for (const present of groups.values()) yield present.result(window)
+    for (const [window, groups] of windows) {
+      for (const present of groups.values()) {
+        const result = present.result(window)
+        if (result !== undefined) yield result
+      }
+    }
   }
 }
 

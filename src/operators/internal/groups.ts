@@ -54,7 +54,7 @@ export class Groups {
   ) {
     const kept = { init: () => aggregate.init(), stateOf: (state: unknown) => state }
     this.place = new Place(settings, context, trial, kept, (record) => this.closedFor(record))
-    this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value))
+    this.telling = new Telling(aggregate, settings.slices, (value, partials) => partials.push(value), context)
   }
 
   /** Takes a record in. Returns false when it was rejected. */

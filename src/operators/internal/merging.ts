@@ -92,7 +92,7 @@ export class Merging {
     private readonly settings: GroupSettings,
     private readonly context: OperatorContext,
   ) {
-    this.telling = new Telling(aggregate, settings.slices, (slots, partials) => slots.collect(partials))
+    this.telling = new Telling(aggregate, settings.slices, (slots, partials) => slots.collect(partials), context)
   }
 
   /** Takes a partial result in. Returns false when it changed nothing: a repeat, an older one, or late and rejected. */

@@ -3,17 +3,26 @@ import {
   type Entry,
   type GroupKey,
   groupKeyOf,
+  messageOf,
   noHeaders,
+  type OperatorContext,
+  place,
   recordKeyOf,
   type StoreKey,
   type StorePartition,
   StreamRecord,
+  timeText,
+  WeirError,
 } from '../../model/index.js'
 import type { Aggregated, Window, Windowed } from '../windows.js'
 import type { Present } from './changed.js'
 import type { Slices, Watermarks } from './slices.js'
 
 export type Combined = ReturnType<typeof combine>
+
+const hint = "Mend the aggregate's code; or set the stage's option onError, for such results to go to the dead letters."
+/** How much of a key an error tells. */
+const shownLength = 200
 
 /** What makes results of what stores keep; one object serves one epoch. */
 export class Telling<V> {
@@ -25,20 +34,57 @@ export class Telling<V> {
     readonly slices: Slices | undefined,
     /** Adds what a value of the store has of its group. */
     readonly collect: (value: V, partials: unknown[]) => void,
+    private readonly context: OperatorContext,
   ) {}
 
-  /** The result of several partials, which stay as they are, as a record of their group. */
+  /**
+   * The result of several partials, which stay as they are, as a record of their group; undefined where the code of the
+   * aggregate threw, and the result was rejected.
+   */
   result(
     start: number,
     stored: StoreKey,
     partials: readonly unknown[],
     { timestamp, origin, behindMs }: When,
-  ): StreamRecord {
-    const value = this.aggregate.result(mergedOf(this.aggregate, partials))
+  ): StreamRecord | undefined {
     const key = groupKeyOf(stored)
+    const window = this.slices && this.window(start, this.slices)
+    let value: unknown
+    try {
+      value = this.aggregate.result(mergedOf(this.aggregate, partials))
+    } catch (error) {
+      this.refuse({ key, window, accumulated: this.saved(partials) }, stored, { timestamp, origin, behindMs }, error)
+      return undefined
+    }
     const result: Aggregated<unknown, GroupKey> | Windowed<unknown, GroupKey> =
-      this.slices === undefined ? { key, value } : { key, window: this.window(start, this.slices), value }
+      window === undefined ? { key, value } : { key, window, value }
     return new StreamRecord(recordKeyOf(stored), result, timestamp, noHeaders, origin, behindMs)
+  }
+
+  /**
+   * What is rejected is the result, by its group and window, with what it would have been made of. The records are in the
+   * group: no dead letter may say of one of them that it is not.
+   */
+  private refuse(untold: Untold, stored: StoreKey, { timestamp, origin, behindMs }: When, error: unknown): void {
+    const { topic, partition } = origin
+    const isOfMany = origin.offset < 0
+    const at = isOfMany ? origin : { topic: this.context.stage, partition, offset: -1 }
+    const record = new StreamRecord(recordKeyOf(stored), untold, timestamp, noHeaders, at, behindMs)
+    const after = isOfMany ? '' : ` after ${place({ topic, partition, offset: origin.offset })}`
+    const message = `telling the result of ${untoldText(untold)}${after}: ${messageOf(error)}`
+    // Another try finds the same in the same window, and may have waited long for it to close.
+    const remedy = isOfMany ? ({ remedy: 'stop' } as const) : {}
+    this.context.reject(record, new WeirError('WEIR_STAGE_FAILED', message, { ...remedy, cause: error, hint }))
+  }
+
+  /** As it is stored; undefined where it is the code for that which throws. Saving what is in a store would change it. */
+  private saved(partials: readonly unknown[]): unknown {
+    const { aggregate } = this
+    try {
+      return aggregate.codec.save(partials.reduce((all, one) => aggregate.merge(all, one), aggregate.init()))
+    } catch {
+      return undefined
+    }
   }
 
   /** What all results of a window share. */
@@ -50,6 +96,14 @@ export class Telling<V> {
 }
 
 type When = Pick<StreamRecord, 'timestamp' | 'origin' | 'behindMs'>
+
+/** A result that the code of the aggregate could not tell. */
+interface Untold {
+  readonly key: GroupKey
+  /** Undefined when it is of all time. */
+  readonly window: Window | undefined
+  readonly accumulated: unknown
+}
 
 /** The results of all windows that are due, oldest first. */
 export function* dueResults<V>(
@@ -65,8 +119,10 @@ export function* dueResults<V>(
   const origin = { topic: stage, partition, offset: -1 }
   for (const start of slices.due(segmentsOf(parts), watermarks)) {
     const at = { timestamp: start + slices.size - 1, origin, behindMs: 0 }
-    for (const [key, partials] of groupsOf(parts, start, slices, telling))
-      yield telling.result(start, key, partials, at)
+    for (const [key, partials] of groupsOf(parts, start, slices, telling)) {
+      const result = telling.result(start, key, partials, at)
+      if (result !== undefined) yield result
+    }
   }
 }
 
@@ -99,9 +155,13 @@ export function presentOf<V>(
     result(start) {
       // Found and merged once for all windows: each of them has most of it.
       shared ??= sharedOf(parts(), key, slices, telling)
-      const partials: unknown[] = []
-      for (const { first, last, partial } of shared) if (first <= start && start <= last) partials.push(partial)
-      return telling.result(start, key, partials, when)
+      const here = shared.filter(({ first, last }) => first <= start && start <= last)
+      return telling.result(
+        start,
+        key,
+        here.flatMap(({ partials }) => partials),
+        when,
+      )
     },
   }
 }
@@ -110,7 +170,7 @@ export function presentOf<V>(
 interface Shared {
   readonly first: number
   readonly last: number
-  readonly partial: unknown
+  readonly partials: readonly unknown[]
 }
 
 function sharedOf<V>(
@@ -124,9 +184,18 @@ function sharedOf<V>(
     const partials = partialsAt(parts, segment, key, telling)
     if (partials.length === 0) continue
     const [first, last] = [slices.first(segment), slices.last(segment)]
-    found.push({ first, last, partial: mergedOf(telling.aggregate, partials) })
+    found.push({ first, last, partials: mergedIfItCan(telling.aggregate, partials) })
   }
   return found
+}
+
+/** As one, unless the code of the aggregate throws: then it throws again for who tells the result, and rejects that. */
+function mergedIfItCan(aggregate: Combined, partials: readonly unknown[]): readonly unknown[] {
+  try {
+    return [mergedOf(aggregate, partials)]
+  } catch {
+    return partials
+  }
 }
 
 function partialsAt<V>(
@@ -199,6 +268,12 @@ function mergedOf(aggregate: Combined, partials: readonly unknown[]): unknown {
 /** In order of time, whatever the order in which they came or were restored: aggregates may mind it. */
 function segmentsOf(parts: readonly StorePartition<unknown>[]): number[] {
   return [...new Set(parts.flatMap((part) => [...part.segments()]))].sort((one, other) => one - other)
+}
+
+function untoldText({ key, window }: Untold): string {
+  const shown = Buffer.isBuffer(key) ? `0x${key.toString('hex')}` : key
+  const group = shown === null ? 'all' : `'${String(shown).slice(0, shownLength)}'`
+  return window === undefined ? group : `${group} from ${timeText(+window.start)} to ${timeText(+window.end)}`
 }
 
 function windowOf(start: number, { size }: Slices): Window {
