@@ -127,10 +127,18 @@ export const topicScenarios: readonly Scenario[] = [
     { input: spreadToTheEnd },
   ),
   changing(
+    'shared windows of a recreated topic, exactly once in Kafka',
+    flow(source, json(Visit), hasty, listed, topic()).with({ guarantee: 'exactly-once' }),
+    ['recreated'],
+    inWindows,
+    { input: spreadToTheEnd },
+  ),
+  changing(
     'shared windows of a renamed topic, exactly once',
     flow(source, json(Visit), hasty, listed, table()),
     ['renamed'],
     inWindows,
+    { input: spreadToTheEnd },
   ),
   changing(
     'shared windows of which an input is taken away, exactly once',

@@ -12,5 +12,5 @@
 export { decodeEntry, type Entry, encodeEntry, type NewEntry, type ReadEntry } from './entry.js'
 export { LogSearch } from './log-search.js'
 export { CheckpointProtocol } from './protocol.js'
-export type { Bounds, Command, Event, Search } from './steps.js'
+export type { Bounded, Bounds, Command, Event, Read, Search } from './steps.js'
 export type { LogTruncation, TruncationCommand } from './truncation.js'

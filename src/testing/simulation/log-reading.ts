@@ -1,6 +1,6 @@
 import { concat, concatMap, defer, forkJoin, map, Observable, of, throwError } from 'rxjs'
 import { type Position, partitionName, WeirError } from '../../model/index.js'
-import type { Event } from '../../state/checkpoint-protocol/index.js'
+import type { Read } from '../../state/checkpoint-protocol/index.js'
 import type { TransactionServer } from './transactions.js'
 import type { Actor } from './world.js'
 
@@ -26,7 +26,7 @@ export class LogReading {
 
   constructor(private readonly task: Access) {}
 
-  seek(positions: readonly Position[]): Observable<Event> {
+  seek(positions: readonly Position[]): Observable<Read> {
     return defer(() => {
       this.positions = [...positions]
       this.ended.clear()
@@ -35,14 +35,14 @@ export class LogReading {
   }
 
   /** Until entries have come, or a log has come to its end. */
-  read(): Observable<Event> {
+  read(): Observable<Read> {
     return defer(() => {
       this.progressAt = this.now
       return this.poll()
     })
   }
 
-  private poll(): Observable<Event> {
+  private poll(): Observable<Read> {
     const { server, name } = this.task
     const ended = this.ended.size
     const answers = this.positions.map((position, index) =>
@@ -59,7 +59,7 @@ export class LogReading {
         ),
     )
     return forkJoin(answers).pipe(
-      concatMap((read): Observable<Event> => {
+      concatMap((read): Observable<Read> => {
         const entries = read.flat()
         const hasEnded = this.ended.size === this.positions.length
         if (entries.length > 0 || this.ended.size > ended) return of({ on: 'read', entries, hasEnded })

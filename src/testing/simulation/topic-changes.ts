@@ -225,14 +225,14 @@ export class TopicChanges {
     const { cluster, random, world, partitions } = this.scene
     const many = Math.max(partitions, cluster.partitionsOf([topic]).length)
     const count = random.chance(0.4) ? random.between(1, many) : many
-    this.deleted(topic)
+    this.left(topic)
     cluster.remove(topic)
     this.again.add(topic)
     world.servers.after(random.between(0, 8_000), () => cluster.topic(topic, count))
   }
 
-  /** What was committed of a topic counts all the same, where nothing of it stays behind with partitions that are gone. */
-  private deleted(topic: string): void {
+  /** What was committed of a topic that is read no more counts all the same, where nothing of it stays behind. */
+  private left(topic: string): void {
     const { cluster, judge, isSentOn } = this.scene
     if (!isSentOn) return void judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
     for (const at of cluster.partitionsOf([topic]))
@@ -264,8 +264,8 @@ export class TopicChanges {
   }
 
   private rename(topic: string): void {
-    const { cluster, judge, partitions } = this.scene
-    judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
+    const { cluster, partitions } = this.scene
+    this.left(topic)
     const to = `${topic}.new`
     cluster.topic(to, partitions)
     this.scene.rename(topic, to)

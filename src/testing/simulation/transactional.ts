@@ -5,6 +5,7 @@ import {
   concatMap,
   defer,
   EMPTY,
+  endWith,
   expand,
   filter,
   from,
@@ -12,6 +13,7 @@ import {
   map,
   Observable,
   of,
+  reduce,
   tap,
   throwError,
 } from 'rxjs'
@@ -26,7 +28,16 @@ import {
   type TopicPartition,
   WeirError,
 } from '../../model/index.js'
-import { CheckpointProtocol, type Command, type Event, type NewEntry } from '../../state/checkpoint-protocol/index.js'
+import {
+  type Bounded,
+  CheckpointProtocol,
+  type Command,
+  type Event,
+  LogSearch,
+  type NewEntry,
+  type Read,
+  type Search,
+} from '../../state/checkpoint-protocol/index.js'
 import type { Joined } from './checkpoints.js'
 import { type Access, LogReading } from './log-reading.js'
 import { TransactionalProducer } from './producer.js'
@@ -58,8 +69,20 @@ export class TransactionalCheckpoints implements CheckpointStore<TransactionalEp
     return this.task(task).load(partition)
   }
 
-  list(): Observable<readonly HeldPartition[]> {
-    return of([])
+  /** Where topics stay as they are nobody looks: what a seed has in store for those stays the same. */
+  list(app: string): Observable<readonly HeldPartition[]> {
+    const { server } = this
+    if (!server.cluster.isChanging) return of([])
+    return this.task(app)
+      .ask(`names of the logs of ${app}`, () => server.logged())
+      .pipe(
+        concatMap((logged) => {
+          const tasks = [...new Set(logged.map(({ task }) => task))]
+          const found = tasks.map((task) => this.task(task).find(logged.filter((one) => one.task === task)))
+          return concat(...found)
+        }),
+        reduce((all: readonly HeldPartition[], some) => [...all, ...some], []),
+      )
   }
 
   begin(task = ''): TransactionalEpoch {
@@ -118,6 +141,25 @@ export class TransactionalTask implements Access {
         (event) => loading.handle(event),
         { give },
       ).pipe(concatMap(() => from(chunks)))
+    })
+  }
+
+  /** What is held of these partitions, as their logs say. */
+  find(sources: readonly TopicPartition[]): Observable<readonly HeldPartition[]> {
+    return defer(() => {
+      const search = new LogSearch(sources.map(({ topic, partition }) => ({ topic, partition })))
+      const logs = new LogReading(this)
+      return of(search.start()).pipe(
+        expand((command) =>
+          this.look(command, logs).pipe(
+            map((event) => search.handle(event)),
+            filter((next) => next !== undefined),
+          ),
+        ),
+        ignoreElements(),
+        endWith(search),
+        map((done) => done.all().flatMap((head) => head.asHeld() ?? [])),
+      )
     })
   }
 
@@ -205,15 +247,10 @@ export class TransactionalTask implements Access {
             return { on: 'renewed' }
           }),
         )
-      case 'bound': {
-        const what = `bounds of ${command.partitions.map(partitionName).join(', ')}`
-        const asked = this.ask(what, () => server.bounds(name, command.partitions))
-        return asked.pipe(map((bounds): Event => ({ on: 'bounded', bounds })))
-      }
+      case 'bound':
       case 'seek':
-        return logs.seek(command.positions)
       case 'read':
-        return logs.read()
+        return this.look(command, logs)
       case 'fence': {
         const fencing = command.owners.map((owner) => this.ask(`fencing of ${owner}`, () => server.init(owner)))
         return after(concat(...fencing), { on: 'fenced' })
@@ -233,6 +270,15 @@ export class TransactionalTask implements Access {
       case 'refuse':
         return throwError(() => command.error)
     }
+  }
+
+  private look(command: Search, logs: LogReading): Observable<Bounded | Read> {
+    const { server, name } = this
+    if (command.do === 'seek') return logs.seek(command.positions)
+    if (command.do === 'read') return logs.read()
+    const what = `bounds of ${command.partitions.map(partitionName).join(', ')}`
+    const asked = this.ask(what, () => server.bounds(name, command.partitions))
+    return asked.pipe(map((bounds) => ({ on: 'bounded', bounds })))
   }
 
   /** A producer fails at any time: the protocol is told when it matters. */

@@ -73,6 +73,8 @@ interface Logged {
 export class TransactionServer {
   private readonly producers = new Map<string, Registered>()
   private readonly watch: LogWatch
+  /** Of each topic of logs what it is of. */
+  private readonly logs = new Map<string, { readonly task: string; readonly topic: string }>()
   /** The topics of results that were written to. */
   private readonly outputs = new Set<string>()
 
@@ -92,10 +94,21 @@ export class TransactionServer {
     return epoch
   }
 
-  /** Makes the logs of these partitions. */
+  /** Makes the logs of these partitions, of which some may be gone. */
   prepare(task: string, partitions: readonly TopicPartition[]): void {
-    for (const { topic } of partitions)
-      this.cluster.topic(logOf(task, { topic, partition: 0 }).topic, this.cluster.partitionsOf([topic]).length)
+    for (const source of partitions) {
+      const log = logOf(task, source).topic
+      const many = Math.max(source.partition + 1, this.cluster.partitionsOf([source.topic]).length)
+      if (this.cluster.topic(log, many) < many) this.cluster.grow(log, many)
+      this.logs.set(log, { task, topic: source.topic })
+    }
+  }
+
+  /** The source partitions that tasks have logs of. */
+  logged(): readonly (TopicPartition & { readonly task: string })[] {
+    return [...this.logs].flatMap(([log, { task, topic }]) =>
+      this.cluster.partitionsOf([log]).map(({ partition }) => ({ task, topic, partition })),
+    )
   }
 
   bounds(task: string, sources: readonly TopicPartition[]): Bounds[] {
@@ -158,8 +171,8 @@ export class TransactionServer {
     this.watch.committed(who, task, partitions, entries)
     for (const value of values) this.judge.effect(who.name, value, true)
     this.judge.committed(
-      partitions.map(({ topic, partition, progress: { position, watermark } }) => {
-        return { topic, partition, offset: position, watermark }
+      partitions.map(({ topic, partition, progress: { position, watermark, facts } }) => {
+        return { topic, partition, offset: position, watermark, facts }
       }),
     )
   }
@@ -235,9 +248,17 @@ export class TransactionServer {
   }
 }
 
+/** Who claimed a partition last, and how far it was committed, in which topic. */
+interface Owner {
+  readonly generation: number
+  readonly name: string
+  position: number
+  id: string | undefined
+}
+
 /** What the protocol is for, held against the logs themselves: who claimed a partition last, and that it goes forward. */
 class LogWatch {
-  private readonly owners = new Map<string, { generation: number; name: string; position: number }>()
+  private readonly owners = new Map<string, Owner>()
 
   constructor(private readonly world: World) {}
 
@@ -246,7 +267,7 @@ class LogWatch {
     const known = this.owners.get(keyOf(task, source))
     if (entry.generation <= (known?.generation ?? 0)) return
     const { generation } = entry
-    this.owners.set(keyOf(task, source), { generation, name: who.name, position: known?.position ?? 0 })
+    this.owners.set(keyOf(task, source), { position: 0, id: undefined, ...known, generation, name: who.name })
   }
 
   committed(who: Actor, task: string, partitions: EpochCommit['partitions'], entries: readonly NewEntry[]): void {
@@ -256,12 +277,14 @@ class LogWatch {
       const owner = this.owners.get(keyOf(task, { topic, partition }))
       if (owner?.name !== who.name || owner.generation !== generation) {
         this.world.breaks(`no effect counts after fencing: ${who.name} committed ${name}, ${owner?.name} has it`)
-      } else if (progress.position < owner.position) {
+      } else if (owner.id === progress.facts?.id && progress.position < owner.position) {
         this.world.breaks(`positions do not go back: ${name} from ${owner.position} to ${progress.position}`)
       } else if (progress.position > owner.position && !said.has(name)) {
         this.world.breaks(`what is committed stands in the log: ${name}@${progress.position} does not`)
       }
-      if (owner !== undefined) owner.position = progress.position
+      if (owner === undefined) continue
+      owner.position = progress.position
+      owner.id = progress.facts?.id
     }
   }
 }
