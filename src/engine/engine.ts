@@ -25,7 +25,7 @@ import { messageOf, WeirError } from '../model/index.js'
 import { MemoryCheckpoints, TaskStores } from '../state/index.js'
 import { isCombining } from './cut.js'
 import { EventTime, type TimeScope } from './event-time.js'
-import { forgottenOf } from './forgotten.js'
+import { forgottenOf, readBy } from './forgotten.js'
 import { Inheritance } from './inheritance.js'
 import { Inputs } from './inputs.js'
 import { buildPipeline } from './pipeline.js'
@@ -157,6 +157,8 @@ export class Engine {
     rejections.tell(pipeline.sources)
     const name = this.taskName(part, flow.checkpoints)
     this.kept.push({ flow: flow.name, task: name, where: flow.checkpoints, part, stores })
+    const heldOf = checkpoints && isCombined(part) ? () => this.heldOf(name, checkpoints) : undefined
+    const inheritance = new Inheritance(heldOf, readBy(part)?.[0])
     holder.task = new FlowTask({
       name,
       flow,
@@ -167,8 +169,9 @@ export class Engine {
       time,
       rejections,
       checkpoints,
-      inheritance: new Inheritance(checkpoints && isCombined(part) ? () => this.heldOf(name, checkpoints) : undefined),
-      claims$: checkpoints === undefined ? this.leftovers(flow, part) : this.claims(flow, name, checkpoints),
+      inheritance,
+      claims$:
+        checkpoints === undefined ? this.leftovers(flow, part) : this.claims(flow, name, checkpoints, inheritance),
       clock,
       log,
       observer,
@@ -177,12 +180,21 @@ export class Engine {
   }
 
   /** The state of a flow is looked for by its first task that keeps any; that of a volatile one ended with its process. */
-  private claims(flow: FlowTopology, task: string, checkpoints: CheckpointStore): Observable<never> {
+  private claims(
+    flow: FlowTopology,
+    task: string,
+    checkpoints: CheckpointStore,
+    inheritance: Inheritance,
+  ): Observable<never> {
     const kept = { flow: flow.name, where: flow.checkpoints }
     return defer(() => {
       const first = flow.parts.find(({ checkpointed }) => checkpointed)
       const isFirst = first !== undefined && task === `${this.topology.app}.${first.name}`
-      const told = (held: readonly HeldPartition[]) => this.tellForgotten(flow, held)
+      const told = (held: readonly HeldPartition[]) => {
+        this.tellForgotten(flow, held)
+        const own = this.kept.find((one) => one.task === task)
+        if (own !== undefined) inheritance.leave(forgottenOf(held, own).map(({ topic }) => topic))
+      }
       return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept, told) : EMPTY
     })
   }

@@ -166,11 +166,12 @@ export class EventTime implements StreamTime {
     }
   }
 
-  /** Takes over what is left of a partition that its topic no longer has: nothing comes of it any more. */
-  inherit({ topic, partition, generation, progress }: AcquiredPartition): void {
-    const before = progress?.facts?.before ?? 0
+  /** Takes over what is left of a partition that its topic no longer has, or of which nothing is read: nothing comes of it any more. */
+  inherit({ topic, partition, generation, progress }: AcquiredPartition, isForgotten: boolean): void {
+    const { position = 0, facts, timeSets } = progress ?? {}
     const idle = { watermark: never, idle: true, movedOnMs: 0 }
-    this.leftovers.set(topic, partition, { generation, before, position: 0, total: 0, ...idle })
+    const place = { generation, id: facts?.id, before: facts?.before ?? 0, position, total: 0 }
+    this.leftovers.set(topic, partition, { ...place, ...idle, timeSets, isForgotten })
   }
 
   left(): readonly PartitionTold[] {

@@ -19,7 +19,10 @@ export interface PartitionProgress {
   readonly toldIdle?: boolean | undefined
   /** Up to where results were told that all partitions have a part in, ms, where each has results of its own besides. */
   readonly together?: number | undefined
-  /** The id of a topic that does not have the partition any more, where all that was left of it has been sent on. */
+  /**
+   * Where all that was left of it has been sent on: the id of a topic that does not have the partition any more, or that nobody
+   * reads its topic.
+   */
   readonly sentOnFor?: string | undefined
   /** How often somebody has set the time of the flow back: what was told before the last time no longer holds. */
   readonly timeSets?: number | undefined

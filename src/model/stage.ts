@@ -83,8 +83,8 @@ export interface StreamTime {
   /** How far each partition has come, as other tasks are told it. */
   told(): readonly PartitionTold[]
   /**
-   * Partitions that their topics no longer have, as if they were idle: what is left of them is sent on, and nothing is told of
-   * them.
+   * Partitions that their topics no longer have, or whose topics are read no longer, as if they were idle: what is left of them
+   * is sent on. Of the latter it is told that it was.
    */
   left(): readonly PartitionTold[]
   /** Whether other tasks may have been told that a partition is idle: its records can come too late there. */
@@ -130,6 +130,8 @@ export interface PartitionTold extends TopicPartition {
   readonly total: number
   /** How often time was set back: see `PartitionProgress`. Default 0. */
   readonly timeSets?: number | undefined
+  /** Whether its topic is read no longer. */
+  readonly isForgotten?: boolean
 }
 
 export interface OperatorContext extends StageContext, Rejecting {

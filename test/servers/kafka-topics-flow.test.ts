@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { tap } from 'rxjs'
+import { firstValueFrom, tap } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { count } from '../../src/aggregates/index.js'
@@ -10,7 +10,10 @@ import { flow } from '../../src/engine/flow-builders.js'
 import { compile, planTopics, topicFaults } from '../../src/engine/index.js'
 import { defineSink, type Sink } from '../../src/model/index.js'
 import { aggregate, recordKey } from '../../src/operators/aggregate.js'
+import { eventTime } from '../../src/operators/event-time.js'
+import { json } from '../../src/operators/json.js'
 import { keyBy } from '../../src/operators/key-by.js'
+import { tumbling } from '../../src/operators/windows.js'
 import { runningEngine } from '../support/running-engine.js'
 import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
@@ -18,6 +21,11 @@ import { fresh } from './kafka-support.js'
 import { TopicTools } from './topic-tools.js'
 
 const missing = requireKafka()
+
+interface Counted {
+  readonly window: { readonly start: Date }
+  readonly value: number
+}
 
 interface Total {
   readonly key: unknown
@@ -44,7 +52,7 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     const totals: Total[] = []
     const source = kafka.source({ topic, ...options })
     const counts = aggregate('counts', { by: recordKey, of: count() })
-    const sink = listed((total) => totals.push(total))
+    const sink = listed<Total>((total) => totals.push(total))
     const declared =
       by === 'own keys'
         ? flow(source, counts, sink)
@@ -66,6 +74,21 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
       return new Promise<void>((resolve) => running.add(resolve))
     }
     return { engine, topology, totals, stop, status: () => engine.status()[0]! }
+  }
+
+  /** A flow that counts records in windows behind an internal topic; its partitions are never idle. */
+  function windowed(app: string, topic: string, results: Counted[]) {
+    const declared = flow(
+      kafka.source({ topic, onRecreated: 'restart' }),
+      json<{ readonly t: number }>(),
+      eventTime(({ t }) => t, { idleAfter: '1h' }),
+      keyBy(() => 'all'),
+      aggregate('counts', { of: count(), window: tumbling('10s') }),
+      listed<Counted>((result) => results.push(result)),
+    ).with({ checkpoints: 'kafka', epoch: { every: '100ms' } })
+    const connections = { kafka: kafka({ brokers: cluster.bootstrap, client: { 'session.timeout.ms': 2_000 } }) }
+    const { engine } = runningEngine(compile({ app, connections, flows: { flow: declared } }, { environment: {} }))
+    return { engine, status: () => engine.status() }
   }
 
   /** What a command says of the flow of own keys. */
@@ -124,6 +147,45 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     expect(status().trouble).toBeUndefined()
   })
 
+  test.each([1, 2])(
+    'for one with fewer partitions: what open windows have of those that are gone counts, in %i processes',
+    async (many) => {
+      const [app, topic] = [fresh('app'), fresh('topic')]
+      await tools.create(topic, 3)
+      const put = (partition: number, ...times: number[]) =>
+        tools.put(
+          topic,
+          partition,
+          times.map((t) => JSON.stringify({ t })),
+        )
+      await put(0, 1_000, 1_000, 1_000)
+      await put(1, 1_000)
+      await put(2, 2_000, 2_000, 2_000, 2_000, 2_000)
+      const results: Counted[] = []
+      const workers = Array.from({ length: many }, () => windowed(app, topic, results))
+      const kept = async () => {
+        const held = await firstValueFrom(workers[0]!.engine.checkpointStore('kafka').list(app))
+        const read = held.filter((one) => one.topic === topic && one.task === `${app}.flow`)
+        return read.map(({ progress }) => progress?.position ?? 0).sort()
+      }
+      await expect.poll(kept, { timeout: 30_000 }).toEqual([1, 3, 5])
+      await tools.delete(topic)
+      const troubles = () => workers.map(({ status }) => status().find(({ trouble }) => trouble)?.trouble?.code)
+      await expect.poll(troubles, { timeout: 20_000 }).toContain('WEIR_SOURCE_MISSING')
+      expect(results).toEqual([])
+      await tools.create(topic, 1)
+      await put(0, 3_000, 3_000)
+      await expect.poll(kept, { timeout: 30_000 }).toEqual([1, 2, 5])
+      await put(0, 20_000, 40_000)
+      await expect
+        .poll(() => results.map(({ window, value }) => [+window.start, value]), { timeout: 30_000 })
+        .toEqual([
+          [0, 11],
+          [20_000, 1],
+        ])
+    },
+  )
+
   test('by a command that sets its position: what is read again counts again', async () => {
     const [app, topic] = [fresh('app'), fresh('topic')]
     await tools.create(topic, 1)
@@ -151,12 +213,12 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
   })
 })
 
-function listed(take: (total: Total) => void): Sink<Total> {
+function listed<T>(take: (value: T) => void): Sink<T> {
   return defineSink({
     name: 'listed',
     summary: 'Hands values to a test.',
     options: z.strictObject({}),
     guarantee: () => 'at-least-once',
-    build: () => ({ write: (records$) => records$.pipe(tap(({ value }) => take(value as Total))) }),
+    build: () => ({ write: (records$) => records$.pipe(tap(({ value }) => take(value as T))) }),
   }).declare({})
 }

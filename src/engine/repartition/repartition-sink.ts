@@ -102,7 +102,10 @@ class RepartitionSink implements SinkTask {
     )
     const told$ = defer(() => {
       this.awakenings.acknowledged()
-      for (const told of this.context.time.told()) this.tell(told)
+      const { time } = this.context
+      // First: what comes again of those is known by that, even if a window has closed since.
+      for (const told of time.left()) if (told.isForgotten === true) this.tell(told)
+      for (const told of time.told()) this.tell(told)
       return EMPTY
     })
     return concat(this.isOpen ? EMPTY : this.open(), this.tellAnew(), written$, this.writer.flush(), told$).pipe(
