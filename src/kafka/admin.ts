@@ -18,7 +18,7 @@ import {
   nativeClient,
   type Producer,
 } from './client.js'
-import { connectClient, onRefusal } from './connecting.js'
+import { connectClient, onForeignCluster, onRefusal } from './connecting.js'
 import { kafkaError } from './errors.js'
 
 /** How long brokers may take to answer, ms. */
@@ -81,6 +81,8 @@ export class TopicAdmin {
   private idsAgainAt = Number.NEGATIVE_INFINITY
   /** The topics that are Weir's own. */
   private readonly internal = new Set<string>()
+  /** Set for good when another cluster has answered than the first one that did. */
+  private foreign: Error | undefined
   /** Admin requests to which no answer has come yet. */
   private readonly underWay = new Set<Promise<unknown>>()
   private discarded: Promise<unknown> = Promise.resolve()
@@ -155,6 +157,12 @@ export class TopicAdmin {
     return this.count(await this.connected(), topic)
   }
 
+  /** Errors when the cluster is another than it was, or when no broker answers. */
+  async isSame(): Promise<void> {
+    const { client } = await this.connected()
+    await this.answered((done) => client.getMetadata({ allTopics: false, timeout: answerMs }, done as never) as unknown)
+  }
+
   /** What each of these topics is; undefined where there is none of that name. */
   async describe(topics: readonly string[]): Promise<ReadonlyMap<string, SeenTopic | undefined>> {
     const clients = await this.connected()
@@ -181,7 +189,7 @@ export class TopicAdmin {
   /** Every topic that there is. */
   async all(): Promise<readonly { readonly topic: string; readonly partitions: number }[]> {
     const { client } = await this.connected()
-    const { topics } = await call<Metadata>(
+    const { topics } = await this.answered<Metadata>(
       (done) => client.getMetadata({ allTopics: true, timeout: answerMs }, done as never) as unknown,
     )
     return topics.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
@@ -308,13 +316,24 @@ export class TopicAdmin {
   }
 
   private metadata({ client }: Clients, topic: string): Promise<Metadata> {
-    return call((done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never) as unknown)
+    return this.answered(
+      (done) => client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never) as unknown,
+    )
   }
 
   private ask<T>(start: Parameters<typeof call<T>>[0]): Promise<T> {
-    const answer = call(start)
+    const answer = this.answered(start)
     this.underWay.add(answer)
     void answer.catch(() => undefined).finally(() => this.underWay.delete(answer))
+    return answer
+  }
+
+  /** What brokers answer, unless they are of another cluster than before: the client tells that before their first answer. */
+  private async answered<T>(start: Parameters<typeof call<T>>[0]): Promise<T> {
+    const answer = await call(start)
+    // By another handle of the event loop, which may come a turn later.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.foreign !== undefined) throw this.foreign
     return answer
   }
 
@@ -330,6 +349,9 @@ export class TopicAdmin {
     const settings = await this.settings()
     const client = new (nativeClient().Producer)(settings)
     client.on('error' as never, (() => undefined) as never)
+    onForeignCluster(client, (error) => {
+      this.foreign = error
+    })
     try {
       await connectClient(client, settings, answerMs)
     } catch (error) {

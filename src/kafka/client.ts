@@ -55,6 +55,7 @@ export const codes = {
   hungUp: -10_000,
   stuck: -10_001,
   unusable: -10_002,
+  foreignCluster: -10_003,
   transport: -195,
   messageTimedOut: -192,
   allBrokersDown: -187,

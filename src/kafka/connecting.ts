@@ -23,6 +23,7 @@ const failures: readonly (readonly [RegExp, number])[] = [
   // stands before a broker that is down.
   [/closed by peer.*(APIVERSION_QUERY|in state UP)|while requesting ApiVersion/i, codes.hungUp],
 ]
+const foreign = /reports different ClusterId "([^"]*)" than previously known "([^"]*)"/
 /** How long it may take until one that hung up is there after all, ms. */
 const hungUpMs = 1_000
 
@@ -49,6 +50,17 @@ export function coded(error: ClientError): ClientError {
   const isCertain =
     failure?.code === codes.authentication || [untrusted, untaken].some((one) => one.test(error.message))
   return failure !== undefined && isCertain ? failure : error
+}
+
+/** Tells, once, that another cluster answers than the one that this client knew, which it goes on with by itself. */
+export function onForeignCluster(client: KafkaConsumer | Producer, told: (error: ClientError & Error) => void): void {
+  // Both are the same client inside.
+  ;(client as Producer).on('event.log', ({ message }: LogLine) => {
+    const [, now, before] = foreign.exec(message) ?? []
+    if (now === undefined) return
+    const error = new Error(`cluster ${now} answers, where ${before} has until now`)
+    told(Object.assign(error, { code: codes.foreignCluster }))
+  })
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type Message,
   nativeClient,
 } from './client.js'
-import { coded, connectClient, onRefusal } from './connecting.js'
+import { coded, connectClient, onForeignCluster, onRefusal } from './connecting.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
@@ -60,6 +60,7 @@ export class GroupConsumer {
       queue_non_empty_cb: () => events.wake(),
     } as object)
     this.client.on('event.error', (error) => events.error(this.meant(error)))
+    onForeignCluster(this.client, events.error)
     this.client.on('event.throttle', ({ throttleTime }: { throttleTime: number }) => events.throttled(throttleTime))
     this.client.on('error' as never, (() => undefined) as never)
   }

@@ -9,12 +9,17 @@ const absences: readonly number[] = [codes.transport, codes.allBrokersDown, code
 
 /** Whether trying again can't help: a login or a right that the broker refused, or a client that gave up. */
 export function isHopeless(error: ClientError): boolean {
-  return isFatal(error) || error.code === codes.fencedInstance || isRefusal(error)
+  return isFatal(error) || isForeign(error) || error.code === codes.fencedInstance || isRefusal(error)
 }
 
 /** Whether the client gave up for good. */
 export function isFatal({ isFatal, code }: ClientError): boolean {
   return isFatal === true || code === codes.fatal
+}
+
+/** Whether another cluster answers than before. */
+function isForeign({ code }: ClientError): boolean {
+  return code === codes.foreignCluster
 }
 
 /** Whether the broker refused a login, a certificate or a right. */
@@ -44,6 +49,8 @@ export function kafkaError(
 ): WeirError {
   const { address, ...where } = place
   const { what, hint } = explain(error as ClientError, address)
+  if (isForeign(error as ClientError))
+    return new WeirError('WEIR_CLUSTER_FOREIGN', `${doing}: ${what}`, { ...where, hint, cause: error })
   // Whoever wants the topic looks for it when it is opened, and makes it where it may.
   const remedy = isAbsent(error as ClientError) ? ({ remedy: 'restart' } as const) : {}
   return new WeirError(code, `${doing}: ${what}`, { ...where, ...remedy, hint, cause: error })
@@ -101,6 +108,12 @@ function explain(error: ClientError, address: string | undefined): { what: strin
   const brokers = of === undefined ? 'the broker' : `broker ${of}`
   if (logins.includes(error.code)) {
     return { what: `${brokers} refused the login (${error.message})`, hint: loginHint(error.message) }
+  }
+  if (isForeign(error)) {
+    return {
+      what: `behind ${address === undefined ? 'the address' : address} ${error.message}`,
+      hint: 'Lead the address back to that. To go on with the other one, start the process anew: it takes the cluster that it finds.',
+    }
   }
   if (error.code === codes.ssl) {
     return {

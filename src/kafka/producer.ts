@@ -1,6 +1,14 @@
 import type { Header, Key } from '../model/index.js'
-import { type ClientError, type ClientSettings, codes, disconnect, nativeClient, type Producer } from './client.js'
-import { connectClient, onRefusal } from './connecting.js'
+import {
+  type ClientError,
+  type ClientSettings,
+  call,
+  codes,
+  disconnect,
+  nativeClient,
+  type Producer,
+} from './client.js'
+import { connectClient, onForeignCluster, onRefusal } from './connecting.js'
 import { isFatal } from './errors.js'
 import { refusalOf } from './faults.js'
 import { StuckError } from './stuck.js'
@@ -73,6 +81,8 @@ export class KafkaProducer<T> {
   private waiting: [OutgoingMessage, T][] = []
   private unflushed = false
   private readonly unsent = new Unsent()
+  /** Whether a connection was lost since the client has last asked what there is: it writes on, whoever is there now. */
+  private hasLost = false
 
   constructor(
     private readonly settings: ClientSettings,
@@ -102,7 +112,14 @@ export class KafkaProducer<T> {
       if (error) this.undelivered(named(error, report), report.opaque as T | undefined)
     })
     this.client.on('event.error', (error) => {
+      this.hasLost = true
       if (isFatal(error)) this.failure ??= error
+    })
+    this.client.on('event.log', ({ fac }: { fac: string }) => {
+      if (fac === 'FAIL') this.hasLost = true
+    })
+    onForeignCluster(this.client, (error) => {
+      this.failure = error
     })
     this.client.on('event.stats', ({ message }: { message: string }) => this.unsent.told(message))
     this.client.on('event.throttle', ({ throttleTime }: { throttleTime: number }) => this.unsent.moves(throttleTime))
@@ -143,6 +160,7 @@ export class KafkaProducer<T> {
       if ((await this.flushed()) && this.waiting.length === 0) break
       if (this.unsent.restsMs > this.options.deliveryTimeoutMs) this.failure ??= this.stuck()
     }
+    while (this.hasLost) await this.ask()
     // A report is handed over by another handle of the event loop than the end of a flush: it may come one turn later.
     await turn()
     await turn()
@@ -160,6 +178,12 @@ export class KafkaProducer<T> {
   protected forget(): void {
     this.waiting = []
     this.unflushed = false
+  }
+
+  /** Has the client hear which cluster answers. */
+  private async ask(): Promise<void> {
+    this.hasLost = false
+    await call((done) => this.client.getMetadata({ allTopics: false, timeout: connectMs }, done as never) as unknown)
   }
 
   private stuck(): ClientError {

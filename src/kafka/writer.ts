@@ -119,6 +119,8 @@ export class KafkaWriter<T> {
       )
       await producer.connect()
       this.producer = producer
+      // One that is made while a cluster is away does not know which one that was.
+      await this.connection.topics.isSame()
     } catch (error) {
       throw kafkaError('WEIR_SINK_UNREACHABLE', doing, error as ClientError, {
         ...place,

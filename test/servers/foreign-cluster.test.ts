@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compile, type Flow } from '../../src/engine/index.js'
+import { flow, generate, kafka, memory } from '../../src/index.js'
+import { LogReader } from '../../src/kafka/log-reader.js'
+import { runningEngine } from '../support/running-engine.js'
+import { KafkaCluster, requireKafka } from './kafka-broker.js'
+import { connect, fresh, makeTopic, writeTo } from './kafka-support.js'
+import { TcpProxy } from './tcp-proxy.js'
+
+const patience = { timeout: 40_000, interval: 100 }
+
+/** Two clusters that have one address, which leads to the first. */
+describe.skipIf(requireKafka() !== undefined)('another cluster behind the address', { timeout: 120_000 }, () => {
+  let way: TcpProxy
+  let clusters: KafkaCluster[]
+
+  beforeAll(async () => {
+    way = await TcpProxy.start(0)
+    const settings = { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${way.port}` }
+    clusters = await Promise.all([KafkaCluster.start({ settings }), KafkaCluster.start({ settings })])
+  }, 240_000)
+
+  afterAll(async () => {
+    await way?.close()
+    await Promise.all((clusters ?? []).map((cluster) => cluster.close()))
+  })
+
+  const lead = (to: number) => {
+    way.target = Number(clusters[to]!.bootstrap.split(':')[1])
+    way.cut()
+  }
+  const address = () => `127.0.0.1:${way.port}`
+
+  async function at<T>(cluster: number, act: (connection: ReturnType<typeof connect>) => Promise<T>): Promise<T> {
+    lead(cluster)
+    const connection = connect(address())
+    return act(connection).finally(() => connection.close())
+  }
+
+  function running(flows: Readonly<Record<string, Flow>>) {
+    const connections = { kafka: kafka({ brokers: address() }) }
+    const { engine } = runningEngine(
+      compile({ app: fresh('app'), connections, checkpoints: memory(), flows }, { environment: {} }),
+    )
+    return engine
+  }
+
+  const read = (cluster: number, topic: string) =>
+    at(cluster, async (connection) => {
+      const reader = new LogReader(await connection.settings())
+      await reader.connect()
+      reader.assign([{ topic, partition: 0, offset: 0 }])
+      const values: string[] = []
+      while (!reader.hasEnded({ topic, partition: 0 }))
+        for (const { value } of await reader.poll()) values.push(String(value))
+      await reader.close()
+      return values
+    })
+
+  test.each(['at once', 'after it was away'])('stops what reads and what writes, %s', async (when) => {
+    const [source, target, made] = [fresh('source'), fresh('target'), fresh('made')]
+    for (const cluster of [1, 0])
+      await at(cluster, async (connection) => {
+        for (const topic of [source, target, made]) await makeTopic(connection, topic)
+        await writeTo(connection, source, [`from ${cluster}`])
+      })
+    const engine = running({
+      copies: flow(kafka.source({ topic: source, from: 'earliest' }), kafka.sink({ topic: target })),
+      numbers: flow(
+        generate({ rate: 20, value: (_random, index) => `number ${index}` }),
+        kafka.sink({ topic: made, deliveryTimeout: '2s' }),
+      ),
+    })
+    const statuses = () => engine.status()
+    await expect.poll(() => statuses().map(({ lastCommitAt }) => lastCommitAt), patience).not.toContain(undefined)
+    await expect.poll(() => statuses()[0]?.stages.at(-1)?.out, patience).toBe(1)
+    if (when !== 'at once') {
+      way.target = 1
+      way.cut()
+      await expect.poll(() => statuses()[1]?.error?.code, patience).toMatch(/^WEIR_SINK/)
+    }
+    lead(1)
+    await expect
+      .poll(() => statuses().map(({ state, error }) => [state, error?.code]), patience)
+      .toEqual([
+        ['failed', 'WEIR_CLUSTER_FOREIGN'],
+        ['failed', 'WEIR_CLUSTER_FOREIGN'],
+      ])
+    expect(statuses()[0]?.error?.message).toMatch(
+      /: behind 127.0.0.1:\d+ cluster \S+ answers, where \S+ has until now$/,
+    )
+    expect(await read(1, target)).toEqual([])
+    expect(await read(0, target)).toEqual(['from 0'])
+  })
+})
