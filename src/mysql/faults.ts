@@ -85,6 +85,7 @@ const hints: Readonly<Record<number, string | undefined>> = {
   1044: 'Grant the right to this user, or correct the name of the database.',
   1049: 'Create the database, or correct its name.',
   1142: 'Grant the right to this user.',
+  1449: 'Create that user, or define the trigger, view or function as another. It is tried again.',
   1698: 'Check user and password.',
 }
 

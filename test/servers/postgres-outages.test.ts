@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, statSync } from 'node:fs'
+import { chownSync, cpSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { compile, flow, generate, type PostgresSinkOptions, postgres } from '../../src/index.js'
 import { runningEngine } from '../support/running-engine.js'
@@ -91,6 +92,41 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', { timeout: 120
     afterAll(async () => {
       if (disk !== undefined) execFileSync('umount', ['--lazy', disk])
       await server?.close()
+    })
+
+    test('of its log, which ends the server, is waited for, and each row is written once', async () => {
+      const own = await PostgresServer.start({ fsync: true })
+      const log = own.folder('log-disk')
+      await own.stop()
+      const { uid, gid } = statSync(log)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', log])
+      onTestFinished(async () => {
+        await own.close()
+        execFileSync('umount', ['--lazy', log])
+      })
+      const data = join(log, '..', 'data')
+      cpSync(join(data, 'pg_wal'), join(log, 'pg_wal'), { recursive: true })
+      rmSync(join(data, 'pg_wal'), { recursive: true })
+      symlinkSync(join(log, 'pg_wal'), join(data, 'pg_wal'))
+      execFileSync('chown', ['-R', `${uid}:${gid}`, log])
+      await own.start()
+      await own.query('CREATE TABLE numbers (id integer, text text)')
+      const status = numbers(own.url)
+      await expect.poll(async () => (await written(own))?.all, patience).toBeGreaterThan(500)
+      expect(() => writeFileSync(join(log, 'filler'), Buffer.alloc(40_000_000))).toThrow('ENOSPC')
+      // What comes then needs a segment that there is no room for.
+      while (
+        await own.query('SELECT pg_switch_wal()').then(
+          () => true,
+          () => false,
+        )
+      );
+      await expect.poll(() => status().error, patience).toMatchObject({ culprit: 'system' })
+      await own.stop('immediate')
+      execFileSync('mount', ['-o', 'remount,size=200m', log])
+      await own.start()
+      await expect.poll(() => written(own), patience).toEqual({ all: count, each: count })
+      await expect.poll(() => status().error, patience).toBeUndefined()
     })
 
     test('is waited for, and each row is written once', async () => {

@@ -8,12 +8,20 @@ const slots = 16_384
 export class RedisCluster {
   private constructor(readonly nodes: readonly RedisServer[]) {}
 
-  static async start(): Promise<RedisCluster> {
+  static async start(more: readonly string[] = []): Promise<RedisCluster> {
     const busPorts = [await freePort(), await freePort(), await freePort()]
     const nodes = await Promise.all(
       busPorts.map((port) =>
         RedisServer.start({
-          settings: ['--cluster-enabled', 'yes', '--cluster-port', String(port), '--cluster-node-timeout', '1000'],
+          settings: [
+            '--cluster-enabled',
+            'yes',
+            '--cluster-port',
+            String(port),
+            '--cluster-node-timeout',
+            '1000',
+            ...more,
+          ],
         }),
       ),
     )

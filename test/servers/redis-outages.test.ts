@@ -39,6 +39,21 @@ const entries = (server: RedisServer) =>
   server.use(async (client) => (await client.xrange('numbers', '-', '+')).map(([, [, id]]) => Number(id)))
 const length = (server: RedisServer) => server.use((client) => client.xlen('numbers'))
 
+/** Loads so slowly that a test can look. */
+const slowly = ['--key-load-delay', '300', '--loading-process-events-interval-bytes', '1024']
+
+/** Fills a server, so that it takes long to load all that. */
+async function fill(server: RedisServer, keys: readonly string[]): Promise<void> {
+  await server.use((client) => client.mset(Object.fromEntries(keys.map((key) => [key, 'x'.repeat(100)]))))
+  // Keys are loaded slowly from a base file only.
+  await server.use((client) => client.bgrewriteaof())
+  const isWritten = () =>
+    server.use(async (client) =>
+      /aof_rewrite_in_progress:0[^]*aof_last_bgrewrite_status:ok/.test(await client.info('persistence')),
+    )
+  await expect.poll(isWritten, patience).toBe(true)
+}
+
 describe.skipIf(missing !== undefined)('an outage of Redis', { timeout: 120_000 }, () => {
   test("for a file that it can't save is waited for, and each number is added once", async () => {
     const server = await started(['--save', '1 1'])
@@ -73,16 +88,11 @@ describe.skipIf(missing !== undefined)('an outage of Redis', { timeout: 120_000 
   })
 
   test('that loads a large file after it was killed is told so, and each number is added once', async () => {
-    const server = await started(['--key-load-delay', '300', '--loading-process-events-interval-bytes', '1024'])
-    const much = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`key ${index}`, 'x'.repeat(100)]))
-    await server.use((client) => client.mset(much))
-    // Keys are loaded slowly from a base file only.
-    await server.use((client) => client.bgrewriteaof())
-    const isWritten = () =>
-      server.use(async (client) =>
-        /aof_rewrite_in_progress:0[^]*aof_last_bgrewrite_status:ok/.test(await client.info('persistence')),
-      )
-    await expect.poll(isWritten, patience).toBe(true)
+    const server = await started(slowly)
+    await fill(
+      server,
+      Array.from({ length: 20_000 }, (_, index) => `key ${index}`),
+    )
     const status = numbers({ url: server.url }, entry)
     await expect.poll(() => length(server), patience).toBeGreaterThan(500)
     await server.kill()
@@ -92,6 +102,29 @@ describe.skipIf(missing !== undefined)('an outage of Redis', { timeout: 120_000 
     await starting
     await expect.poll(() => length(server), patience).toBe(count)
     expect(await entries(server)).toEqual(all)
+    await expect.poll(() => status().error, patience).toBeUndefined()
+  })
+
+  test('that is one node of a cluster that loads a large file is waited for, and each number is there', async () => {
+    const cluster = await RedisCluster.start(slowly)
+    onTestFinished(() => cluster.close())
+    const [node] = cluster.nodes as [RedisServer]
+    // All in one slot of the first node.
+    await fill(
+      node,
+      Array.from({ length: 20_000 }, (_, index) => `{b}${index}`),
+    )
+    const status = numbers({ cluster: cluster.addresses }, (id) => ({ string: `number ${id}`, value: id }))
+    const keys = async () => {
+      const held = await Promise.all(cluster.nodes.map((one) => one.use((client) => client.keys('number *'))))
+      return new Set(held.flat()).size
+    }
+    await expect.poll(keys, patience).toBeGreaterThan(500)
+    await node.kill()
+    const starting = node.start()
+    await expect.poll(() => status().error, patience).toMatchObject({ culprit: 'system' })
+    await starting
+    await expect.poll(keys, patience).toBe(count)
     await expect.poll(() => status().error, patience).toBeUndefined()
   })
 
