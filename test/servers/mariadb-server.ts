@@ -13,7 +13,7 @@ const password = 'p@ss/word'
 const firstStatements = `
   CREATE DATABASE IF NOT EXISTS weir CHARACTER SET utf8mb4;
   CREATE USER IF NOT EXISTS weir@'127.0.0.1' IDENTIFIED BY '${password}';
-  GRANT ALL ON *.* TO weir@'127.0.0.1';
+  GRANT ALL ON *.* TO weir@'127.0.0.1' WITH GRANT OPTION;
 `
 
 export interface MariadbServerOptions {

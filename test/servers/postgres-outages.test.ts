@@ -101,8 +101,9 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', { timeout: 120
       const { uid, gid } = statSync(log)
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', log])
       onTestFinished(async () => {
-        await own.close()
+        await own.stop('immediate')
         execFileSync('umount', ['--lazy', log])
+        await own.close()
       })
       const data = join(log, '..', 'data')
       cpSync(join(data, 'pg_wal'), join(log, 'pg_wal'), { recursive: true })
