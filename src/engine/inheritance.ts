@@ -118,7 +118,8 @@ export class Inheritance {
   }
 
   private isLeft({ topic, partition, progress }: Pick<AcquiredPartition, keyof TopicPartition | 'progress'>): boolean {
-    if (this.isForgotten({ topic, partition })) return this.isFirst && progress !== undefined && progress.sentOnFor !== nobody
+    if (this.isForgotten({ topic, partition }))
+      return this.isFirst && progress !== undefined && progress.sentOnFor !== nobody
     const { id, partitions } = this.now.get(topic) ?? { partitions: Number.POSITIVE_INFINITY }
     return partition >= partitions && progress?.facts?.id !== id && progress?.sentOnFor !== id
   }
