@@ -138,7 +138,8 @@ function played(declared: Flow, { records, crashes, everyMs, repartition }: Give
 
 /** Undefined where it is no visit that was rejected. */
 function idOf({ origin }: StreamRecord): number | undefined {
-  return origin.value === undefined ? undefined : (JSON.parse(String(origin.value)) as Visit).id
+  const { value } = origin as { readonly value?: Buffer }
+  return value === undefined ? undefined : (JSON.parse(value.toString()) as Visit).id
 }
 
 test.each(Object.entries(flows))(
