@@ -218,5 +218,7 @@ export function describeError(error: unknown): string {
     partition && `${partitionName(partition)}${offset === undefined ? '' : `@${offset}`}`,
   ].filter(Boolean)
   const suffix = where.length > 0 ? ` (${where.join(', ')})` : ''
-  return `${error.message}${suffix}${error.hint ? `. ${error.hint}` : ''}`
+  const told = `${error.message}${suffix}`
+  if (!error.hint) return told
+  return `${told}${told.endsWith('.') ? '' : '.'} ${error.hint}`
 }

@@ -11,7 +11,7 @@ export class ByteBuffer {
   private bytes: Buffer
   private view: DataView
 
-  constructor(private readonly capacity = 1_024) {
+  constructor(private readonly capacity = 128) {
     this.bytes = Buffer.allocUnsafeSlow(capacity)
     this.view = viewOf(this.bytes)
   }

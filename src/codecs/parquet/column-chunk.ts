@@ -109,7 +109,7 @@ export abstract class ColumnChunk {
 
   private body(): Buffer {
     const { maxDefinition, maxRepetition } = this.leaf
-    const page = new ByteBuffer(this.values.length + 1_024)
+    const page = new ByteBuffer(this.values.length + Math.min(1_024, this.values.length + 64))
     if (maxRepetition > 0) page.sized(runsOf(this.repetitions.all, maxRepetition))
     if (maxDefinition > 0) page.sized(runsOf(this.definitions.all, maxDefinition))
     this.writeValues(page)

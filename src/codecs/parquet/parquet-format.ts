@@ -17,7 +17,7 @@ const compressions = {
 } as const satisfies Record<string, readonly [codec: number, compress: (wantedBy: string) => Compress]>
 
 /** The buffers of its columns. */
-const emptyBytes = 49_152
+const emptyBytes = 28_672
 
 export type ParquetCompression = keyof typeof compressions
 

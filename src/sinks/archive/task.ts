@@ -49,6 +49,8 @@ import { Upload } from './upload.js'
 const leavingMs = 10_000
 /** How many files are stored at a time. */
 const uploadsAtOnce = 8
+/** How many files are ended at a time that have come to their age. */
+const endedAtOnce = 64
 /** How many bytes of rows may come before it is looked at how many are in memory. */
 const lookEveryBytes = 1 << 20
 /** So many files at once are hardly meant. */
@@ -375,7 +377,7 @@ export class ArchiveTask implements SinkTask {
   }
 
   /** Decides that a file is complete, maybe in the place of another. */
-  private cut(lane: Lane, folder: string, file: OpenFile, given?: Cut): void {
+  private cut(lane: Lane, folder: string, file: OpenFile, given?: Cut): Upload {
     file.end()
     lane.files.delete(folder)
     const { topic, partition } = lane.partition
@@ -384,7 +386,9 @@ export class ArchiveTask implements SinkTask {
     const name = pathOf({ topic: segment(topic), version, time, partition, first, records, extension })
     const cut = { name, first, last, records }
     lane.folders.replace(folder, given, cut)
-    this.uploads.set(name, new Upload(lane.partition, folder, cut, file.spool, file.since))
+    const upload = new Upload(lane.partition, folder, cut, file.spool, file.since)
+    this.uploads.set(name, upload)
+    return upload
   }
 
   private storing(upload: Upload): Observable<never> {
@@ -456,10 +460,8 @@ export class ArchiveTask implements SinkTask {
     for (const lane of this.lanes.values()) {
       this.giveUpGone(lane)
       const isLeaving = this.leaving.some((one) => isSamePartition(one, lane.partition))
-      for (const [folder, file] of [...lane.files]) {
-        const isDue = isLeaving || isFull(file, this.settings) || now - file.openedAt >= this.settings.everyMs
-        if (isDue && !this.isMadeAgain(lane, folder)) this.cut(lane, folder, file)
-      }
+      for (const [folder, file] of [...lane.files])
+        if ((isLeaving || isFull(file, this.settings)) && !this.isMadeAgain(lane, folder)) this.cut(lane, folder, file)
     }
     this.settle()
     for (const lane of this.lanes.values()) this.tidy(lane)
@@ -468,13 +470,29 @@ export class ArchiveTask implements SinkTask {
       this.old.tell()
     }
     this.warnOfMany()
-    const spools = [...this.lanes.values()].flatMap(({ files }) => Array.from(files.values(), ({ spool }) => spool))
     return concat(
-      // What is not on disk is in memory, of files that are complete as well.
-      merge(...[...spools, ...this.uploads.values()].map((part) => part.flush())).pipe(this.unlessInterrupted()),
+      concat(this.cutOld(now), this.flush()).pipe(this.unlessInterrupted()),
       // Nothing is read as long as the store takes nothing. How it is by then the next upload finds out, if nobody waits.
       this.until(() => this.hasRoom() && this.store.state.state !== 'open').pipe(this.unlessInterrupted()),
     )
+  }
+
+  /** Many files may have come to their age at once: not all of what is left of them is to be in memory together. */
+  private cutOld(now: number): Observable<never> {
+    const old = [...this.lanes.values()].flatMap((lane) =>
+      [...lane.files]
+        .filter(([folder, file]) => now - file.openedAt >= this.settings.everyMs && !this.isMadeAgain(lane, folder))
+        .map(([folder, file]) => ({ lane, folder, file })),
+    )
+    return from(old).pipe(mergeMap(({ lane, folder, file }) => this.cut(lane, folder, file).flush(), endedAtOnce))
+  }
+
+  /** What is not on disk is in memory, of files that are complete as well. */
+  private flush(): Observable<never> {
+    return defer(() => {
+      const spools = [...this.lanes.values()].flatMap(({ files }) => Array.from(files.values(), ({ spool }) => spool))
+      return merge(...[...spools, ...this.uploads.values()].map((part) => part.flush()))
+    })
   }
 
   /** The partition is read beyond what a file was to have: what has not come by now won't. */
