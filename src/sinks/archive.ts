@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { ArchiveRow } from '../codecs/archive/file-format.js'
-import { instantOf } from '../codecs/archive/instant.js'
+import { instantOf, wholeMs } from '../codecs/archive/instant.js'
 import { avroFormat } from '../codecs/avro/avro-format.js'
 import { parquetFormat } from '../codecs/parquet/parquet-format.js'
 import {
@@ -97,7 +97,7 @@ export const archiveSink = defineSink({
         versionOf: version,
         timeOf(row) {
           const micros = time === 'event' && row.time !== undefined ? instantOf(row.time) : undefined
-          return micros === undefined ? arrivalOf(row) : Math.floor(Number(micros) / 1_000)
+          return micros === undefined ? arrivalOf(row) : wholeMs(micros)
         },
       },
       () => openStore(store, { clock, log, failed: meter.store.add }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { instantOf } from '../../src/codecs/archive/instant.js'
+import { instantOf, wholeMs } from '../../src/codecs/archive/instant.js'
 
 test.each([
   ['2024-07-01T12:34:56Z', 1_719_837_296_000_000],
@@ -26,4 +26,14 @@ test.each([
   '',
 ])('%s is no instant that every reader holds', (text) => {
   expect(instantOf(text)).toBeUndefined()
+})
+
+test.each([
+  ['9999-12-31T23:59:59.999999999Z', '9999-12-31T23:59:59.999Z'],
+  ['2300-01-01T23:59:59.9999999Z', '2300-01-01T23:59:59.999Z'],
+  ['0001-01-01T00:00:00.0000009Z', '0001-01-01T00:00:00.000Z'],
+  ['1600-06-01T00:00:00.001999Z', '1600-06-01T00:00:00.001Z'],
+  ['1969-12-31T23:59:59.999999Z', '1969-12-31T23:59:59.999Z'],
+])('the ms of %s are no later than itself', (text, expected) => {
+  expect(new Date(wholeMs(instantOf(text) ?? 0)).toISOString()).toBe(expected)
 })

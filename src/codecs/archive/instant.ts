@@ -27,6 +27,12 @@ export function microsOf(ms: number, beyond = 0): number | bigint | undefined {
   return Number.isSafeInteger(micros) ? micros : BigInt(ms) * 1_000n + BigInt(beyond)
 }
 
+/** The whole ms of an instant in µs. A number beyond 2^53 would round it, into the next day or the year 10000. */
+export function wholeMs(micros: number | bigint): number {
+  if (typeof micros === 'number') return Math.floor(micros / 1_000)
+  return Number((micros - (((micros % 1_000n) + 1_000n) % 1_000n)) / 1_000n)
+}
+
 function msOf(text: string): number {
   const ms = read(text)
   if (!Number.isNaN(ms) || !leapSecond.test(text)) return ms

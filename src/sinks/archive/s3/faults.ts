@@ -9,6 +9,8 @@ const known: KnownAnswers = {
   InvalidAccessKeyId: ['WEIR_BLOB_REFUSED', checkKey],
   SignatureDoesNotMatch: ['WEIR_BLOB_REFUSED', checkKey],
   InvalidToken: ['WEIR_BLOB_REFUSED', checkKey],
+  // Of versitygw, with 404: nothing is missing there.
+  XAdminUserNotFound: ['WEIR_BLOB_REFUSED', checkKey],
   ExpiredToken: ['WEIR_BLOB_REFUSED', 'Renew the token.'],
   CredentialsProviderError: ['WEIR_BLOB_REFUSED', checkKey],
   AccessDenied: ['WEIR_BLOB_REFUSED', 'Grant the key s3:PutObject, s3:GetObject and s3:ListBucket on the bucket.'],
