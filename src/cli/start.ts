@@ -30,11 +30,7 @@ const demoDefaults: Environment = {
  * as long as no real Kafka is named.
  */
 export async function start(system: string | undefined, options: RunOptions, io: Io): Promise<number> {
-  const defaults = (environment: Environment) => {
-    const isNamed = ['KAFKA_BROKERS', 'REDPANDA_BROKER'].some((name) => environment[name])
-    return wantsTraffic(environment, !isNamed) ? demoDefaults : {}
-  }
-  const prepared = await prepare({ config: options.config, system, defaults, toRun: true }, io)
+  const prepared = await preparedToTry(system, options, io)
   if (system === undefined && options.json !== true) io.stdout.write(systemsOf(prepared))
   const isWatched = io.stdout.isTTY === true && options.json !== true
   const dashboard = new Dashboard(prepared.topology)
@@ -42,6 +38,18 @@ export async function start(system: string | undefined, options: RunOptions, io:
   const code = await runPrepared(prepared, options, io, company)
   if (options.json !== true) io.stdout.write(prepared.redact(closing(dashboard, painter(io.stdout, io))))
   return code
+}
+
+/** Where a Kafka is named is known when all is resolved, defaults of the demo as well, which are not for that one then. */
+async function preparedToTry(system: string | undefined, { config }: RunOptions, io: Io): Promise<Prepared> {
+  const isNamed = (environment: Environment) => ['KAFKA_BROKERS', 'REDPANDA_BROKER'].some((name) => environment[name])
+  const prepareWith = (defaults: (environment: Environment) => Environment) =>
+    prepare({ config, system, defaults, toRun: true }, io)
+  const tried = await prepareWith((environment) =>
+    wantsTraffic(environment, !isNamed(environment)) ? demoDefaults : {},
+  )
+  const isReal = !isNamed(tried.environment) && hasRealKafka(tried.topology)
+  return isReal && !wantsTraffic(tried.environment, false) ? prepareWith(() => ({})) : tried
 }
 
 /** How to look at what was made, as text. */
@@ -184,11 +192,15 @@ function shown({ token }: HttpSettings): Readonly<Record<string, string>> {
 }
 
 /** Visitors come unless they are sent away, or a real Kafka is named: that gets real events only. */
-function postsDemo({ flows, connections }: Topology, environment: Environment): boolean {
-  const isReal = [...connections.values()].some(
+function postsDemo(topology: Topology, environment: Environment): boolean {
+  const isPosted = topology.flows.some(({ summary }) => postPaths(summary).includes(demoPath))
+  return isPosted && wantsTraffic(environment, !hasRealKafka(topology))
+}
+
+function hasRealKafka({ connections }: Topology): boolean {
+  return [...connections.values()].some(
     ({ definition, options }) => definition.kind === 'kafka' && definition.isEmbedded?.(options) === false,
   )
-  return wantsTraffic(environment, !isReal) && flows.some(({ summary }) => postPaths(summary).includes(demoPath))
 }
 
 function wantsTraffic(environment: Environment, byDefault: boolean): boolean {

@@ -193,6 +193,18 @@ test.each([{ SERVER_PORT: 'high' }, { LOG_LEVEL: 'loud' }, { DEMO_TRAFFIC: 'perh
   },
 )
 
+test('what suits a demo is not set for a Kafka that the configuration names itself', async () => {
+  write(
+    "import { consoleSink, defineConfig, env, flow, kafka } from 'weirflow'",
+    'export default defineConfig({',
+    "  connections: { k: kafka({ brokers: 'localhost:1' }) },",
+    "  flows: { orders: flow(kafka.source({ topic: 'orders', group: env('FLUSH_INTERVAL_SEC') }), consoleSink()) },",
+    '})',
+  )
+  const { code, stderr } = await weir(['start'])
+  expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('FLUSH_INTERVAL_SEC is not set') })
+})
+
 test.each([{ WEIR_WORKERS: '0' }, { WEIR_WORKERS: 'many' }])('to run with %j ends with 78', async (env) => {
   config()
   expect(await weir(['run'], env)).toMatchObject({ code: 78, stderr: expect.stringContaining('WEIR_WORKERS') })

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import type { FlowStatus } from '../../src/engine/status.js'
+import { archiveSink } from '../../src/sinks/archive.js'
+import { createMetrics } from '../../src/worker/metrics.js'
+
+interface Rule {
+  readonly alert: string
+  readonly expr: string
+  readonly for: string
+  readonly labels: { readonly severity: string }
+  readonly annotations: { readonly summary: string; readonly description: string }
+}
+
+const file = readFileSync(new URL('../../deploy/alerts.yaml', import.meta.url), 'utf8')
+const { groups } = parse(file) as { groups: readonly { name: string; rules: readonly Rule[] }[] }
+const rules = groups.flatMap(({ rules }) => rules)
+
+/** What a worker tells of one flow, as lines. */
+async function scraped(): Promise<string> {
+  const status: FlowStatus = {
+    flow: 'one',
+    guarantee: 'exactly-once',
+    state: 'running',
+    since: 0,
+    error: undefined,
+    failures: 0,
+    lastCommitAt: 0,
+    watermark: undefined,
+    restoredBytes: 0,
+    stages: [],
+    partitions: [],
+    stores: [],
+    metrics: (archiveSink.metrics ?? []).map((metric) => ({
+      stage: 'archive',
+      metric,
+      labels: Object.fromEntries(Object.entries(metric.labels ?? {}).map(([label, [value = '']]) => [label, value])),
+      value: 1,
+    })),
+  }
+  const metrics = createMetrics(
+    () => [status],
+    () => 0,
+  )
+  const text = await metrics.scrape()
+  metrics.close()
+  return text
+}
+
+test.each(rules)('$alert asks for metrics and labels that there are', async ({ expr }) => {
+  const text = await scraped()
+  const asked = [...expr.matchAll(/\bweir_\w+/g)].map(([name]) => name)
+  expect(asked.length).toBeGreaterThan(0)
+  for (const name of asked) expect(text).toContain(`\n${name}{`)
+  const by = [...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, labels = '']) => labels.split(', '))
+  const matched = [...expr.matchAll(/[{,](\w+)(?:=|!=)/g)].map(([, label = '']) => label)
+  for (const label of [...by, ...matched]) expect(text).toMatch(new RegExp(`^${asked[0]}\\{[^}]*\\b${label}="`, 'm'))
+})
+
+test.each(rules)('$alert waits, and says what is wrong and what to do', (rule) => {
+  expect(rule.for).toMatch(/^\d+[ms]$/)
+  expect(rule.labels.severity).toMatch(/^(warning|critical)$/)
+  expect(rule.annotations.summary).toMatch(/\{\{ \$labels\.flow \}\}.*\.$/)
+  expect(rule.annotations.description).toMatch(/\.$/)
+})
