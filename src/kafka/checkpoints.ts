@@ -101,6 +101,8 @@ export class KafkaCheckpoints implements CheckpointStore<KafkaTransaction> {
   }
 
   private async writeMarks(messages: readonly OutgoingMessage[]): Promise<void> {
+    // It lives long: what it failed with since it was used last is no news of these.
+    if ((await this.marker?.catch(() => undefined))?.failure !== undefined) await this.dropMarker()
     this.marker ??= this.connectMarker()
     try {
       const producer = await this.marker

@@ -89,7 +89,7 @@ function loginHint(message: string): string {
 }
 
 function tlsHint(message: string): string {
-  if (/certificate of this client/.test(message))
+  if (/certificate of this client|SSL alert number/.test(message))
     return "Give one that the brokers' authorities have signed as cert and key of the connection's ssl option, or as files."
   if (/expired at|holds only from|has expired/.test(message))
     return 'Give the broker a certificate that holds, or see to the clock of this machine.'
