@@ -41,7 +41,7 @@ export default defineConfig({
   },
 })`
 
-describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', { timeout: 120_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', { timeout: 240_000 }, () => {
   const authority = new Authority()
   let folder: string
   let kafka: KafkaCluster
@@ -104,7 +104,7 @@ describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', { timeout: 1
     const { name, files, environment, worker } = await archive()
     const written = () =>
       readdirSync(files, { recursive: true, encoding: 'utf8' }).filter((one) => one.endsWith('.parquet'))
-    await until(() => written().length > 2, 'some files are there')
+    await until(() => written().length > 2, 'some files are there', 90_000)
     await worker.kill()
     worker.start()
     const counted = async () => {
