@@ -1,11 +1,13 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { compile, type Flow } from '../../src/engine/index.js'
-import { aggregate, count, flow, generate, json, kafka, keyBy, recordKey } from '../../src/index.js'
+import { aggregate, count, flow, generate, json, kafka, keyBy, postgres, recordKey, redis } from '../../src/index.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh, makeTopic, sharedServer, writeTo } from './kafka-support.js'
+import { missingPostgres, PostgresServer } from './postgres-server.js'
+import { missingRedis, RedisServer } from './redis-server.js'
 import { configure, TopicTools } from './topic-tools.js'
 
 const all = 3
@@ -39,8 +41,8 @@ describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', { tim
     return () => [...come.values()]
   }
 
-  function running(flows: Readonly<Record<string, Flow>>, app = fresh('app'), more: object = {}) {
-    const connections = { kafka: kafka({ brokers: shared.server.bootstrap, ...more }) }
+  function running(flows: Readonly<Record<string, Flow>>, app = fresh('app'), more: object = {}, besides: object = {}) {
+    const connections = { kafka: kafka({ brokers: shared.server.bootstrap, ...more }), ...besides }
     const topology = compile({ app, connections, flows }, { environment: {} })
     const { engine } = runningEngine(topology)
     return (name: string) => engine.status().find((one) => one.flow === name)!
@@ -109,6 +111,74 @@ describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', { tim
       .poll(() => ['plain', 'exact', 'letters', 'keyed', 'stored'].map((name) => status(name).error), patience)
       .toEqual(Array.from({ length: 5 }, () => undefined))
   })
+
+  test.skipIf(missingPostgres() !== undefined || missingRedis() !== undefined)(
+    'of two brokers at once loses nothing, and what counts once counts once',
+    async () => {
+      const [database, cache] = await Promise.all([PostgresServer.start(), RedisServer.start()])
+      onTestFinished(async () => {
+        await database.close()
+        await cache.close()
+      })
+      await database.query('CREATE TABLE numbers (number integer)')
+      const [source, plain, exact] = [
+        await make(fresh('source')),
+        await make(fresh('plain')),
+        await make(fresh('exact')),
+      ]
+      const counts = await make(fresh('counts'))
+      const many = 4_000
+      const read = () => kafka.source({ topic: source, from: 'earliest' })
+      const exactly = { checkpoints: 'kafka', guarantee: 'exactly-once' } as const
+      const flows = {
+        made: flow(
+          generate({ rate: 250, count: many, value: (_random, index) => index }),
+          kafka.sink({ topic: source }),
+        ).with(exactly),
+        plain: flow(read(), kafka.sink({ topic: plain })),
+        exact: flow(read(), kafka.sink({ topic: exact })).with(exactly),
+        counted: flow(
+          read(),
+          json<number>(),
+          keyBy((number) => String(number % 2)),
+          aggregate('counts', { of: count(), emit: 'epoch' }),
+          kafka.sink({ topic: counts, key: () => null, value: ({ key, value }) => `${String(key)} ${value}` }),
+        ).with(exactly),
+        rows: flow(read(), json<number>(), postgres.sink({ table: 'numbers', row: (number) => ({ number }) })).with({
+          checkpoints: 'database',
+        }),
+        entries: flow(
+          read(),
+          json<number>(),
+          redis.sink({ write: (number) => ({ stream: 'numbers', fields: { number } }), append: true }),
+        ).with({ checkpoints: 'cache' }),
+      }
+      const more = { database: postgres({ url: database.url }), cache: redis({ url: cache.url }) }
+      const status = running(flows, fresh('app'), {}, more)
+      const come = await following([source, plain, exact, counts])
+      await expect.poll(() => come()[2]?.length, patience).toBeGreaterThan(500)
+      await Promise.all([shared.server.kill(1), shared.server.kill(2)])
+      const errors = (...names: string[]) => names.map((name) => status(name).error)
+      // The others may have read all that there was.
+      for (const name of ['made', 'exact'])
+        await expect.poll(() => errors(name), patience).toMatchObject([{ culprit: 'system' }])
+      await Promise.all([shared.server.restart(1), shared.server.restart(2)])
+      const texts = numbers(0, many).map(String)
+      await expect.poll(() => come()[2]?.length, patience).toBe(many)
+      await expect.poll(() => new Set(come()[1]).size, patience).toBe(many)
+      const rows = async () =>
+        (await database.query<{ number: number }>('SELECT number FROM numbers')).map(({ number }) => number)
+      await expect.poll(async () => (await rows()).length, patience).toBe(many)
+      const entries = () =>
+        cache.use(async (client) => (await client.xrange('numbers', '-', '+')).map(([, [, id]]) => id))
+      await expect.poll(async () => (await entries()).length, patience).toBe(many)
+      const half = String(many / 2)
+      await expect.poll(() => come()[3], patience).toEqual(expect.arrayContaining([`0 ${half}`, `1 ${half}`]))
+      expect([come()[0], come()[2], await entries()]).toEqual([texts, texts, texts])
+      expect((await rows()).sort((one, other) => one - other)).toEqual(numbers(0, many))
+      await expect.poll(() => new Set(errors(...Object.keys(flows))), patience).toEqual(new Set([undefined]))
+    },
+  )
 
   test("for want of replicas of the brokers' own topic for groups is a trouble that is told", async () => {
     const source = await make(fresh('source'), { 'min.insync.replicas': '1' })
