@@ -67,9 +67,6 @@ export default defineConfig({
   for (const end = Date.now() + 100_000; archived(archive) < 300; await sleep(100))
     if (Date.now() > end || child.exitCode !== null)
       throw new Error(`${archived(archive)} of 300 are archived:\n${log}`)
-  child.kill('SIGTERM')
-  await once(child, 'exit')
-
   const duck = await DuckDb.start()
   try {
     const files = `read_parquet('${archive}/from.the.file/*/*/*/*.parquet')`
