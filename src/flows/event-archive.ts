@@ -8,7 +8,6 @@ export const archiveTopics = env('ARCHIVE_TOPICS')
   .or(file.at('kafka.consumer.topics'))
   .list()
   .default(['events'])
-  .map((topics) => [...topics])
 
 const consumer = file.at('consumer').or(file.at('kafka.consumer'))
 const offsetReset = { earliest: 'earliest', latest: 'latest', none: 'committed' } as const

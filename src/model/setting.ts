@@ -231,7 +231,15 @@ function textOf(name: string, environment: Environment): string | undefined {
 /** A default that is one of the values widens nothing. */
 type WithDefault<T, D> = [D] extends [T] ? T : Widen<D> | T
 
-type Widen<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T
+type Widen<T> = T extends string
+  ? string
+  : T extends number
+    ? number
+    : T extends boolean
+      ? boolean
+      : T extends readonly (infer I)[]
+        ? Widen<I>[]
+        : T
 
 const booleans: Record<string, boolean | undefined> = {
   true: true,
