@@ -34,7 +34,7 @@ const layers = {
 const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
-  '@confluentinc/schemaregistry|avsc': ['codecs'],
+  '@confluentinc/schemaregistry|avsc|ajv|ajv-formats': ['codecs'],
   'hyparquet(-writer)?': ['codecs/parquet'],
   'snappy|@mongodb-js/zstd': ['codecs/archive'],
   mysql2: ['mysql'],

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { configFaults, configWarnings, describeWarning } from '../config/describe.js'
 import { ConfigError, type FlowTopology, printTopology, stateFaults } from '../engine/index.js'
+import { checkSchemas, type SchemaFindings } from './check-schemas.js'
 import { exitCodes, type Io } from './io.js'
 import { painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -13,25 +14,33 @@ export interface CheckOptions {
   readonly state?: boolean
 }
 
+interface Checked {
+  readonly prepared: Prepared
+  readonly schemas: SchemaFindings
+}
+
 /**
- * `weir check`: validates everything, and prints what each flow guarantees. Only `--state` connects, to the checkpoint
- * stores, and refuses a configuration that would lose state there.
+ * `weir check`: validates everything, and prints what each flow guarantees. It asks schema registries that are named, and
+ * refuses a schema that can't read what is on its topic; only `--state` connects to anything else, the checkpoint stores,
+ * and refuses a configuration that would lose state there.
  */
 export async function check(options: CheckOptions, io: Io): Promise<number> {
   if (options.json) return checkAsJson(options, io)
-  const prepared = await checked(options, io)
-  io.stdout.write(prepared.redact(`${report(prepared, options, io).join('\n')}\n`))
+  const { prepared, schemas } = await checked(options, io)
+  io.stdout.write(prepared.redact(`${report(prepared, schemas, options, io).join('\n')}\n`))
   return exitCodes.ok
 }
 
 /** Errors, besides those of the configuration: a `ConfigError` when state would be lost, and WEIR_CHECKPOINT_UNREACHABLE. */
-async function checked(options: CheckOptions, io: Io): Promise<Prepared> {
+async function checked(options: CheckOptions, io: Io): Promise<Checked> {
   const prepared = await prepare(options, io)
+  const schemas = await checkSchemas(prepared.topology)
+  if (schemas.faults.length > 0) throw new ConfigError(schemas.faults)
   if (options.state) {
     const faults = await withStored(prepared, ({ changes }) => stateFaults(changes))
     if (faults.length > 0) throw new ConfigError(faults)
   }
-  return prepared
+  return { prepared, schemas }
 }
 
 /** `weir graph`: prints the topology. */
@@ -41,7 +50,7 @@ export async function graph(options: { readonly config?: string }, io: Io): Prom
   return exitCodes.ok
 }
 
-function report(prepared: Prepared, options: CheckOptions, io: Io): string[] {
+function report(prepared: Prepared, schemas: SchemaFindings, options: CheckOptions, io: Io): string[] {
   const { topology, file } = prepared
   const paint = painter(io.stdout, io)
   const rows = topology.flows.map((flow) => {
@@ -55,9 +64,11 @@ function report(prepared: Prepared, options: CheckOptions, io: Io): string[] {
     `  ${paint('dim', heading)}`,
     ...lines.map((line) => `  ${line}`),
     ...stateLines(stateOf(prepared, options), storesOf(prepared)),
-    ...topology.flows
-      .flatMap(({ warnings }) => warnings)
-      .flatMap((warning) => ['', `${paint('yellow', '!')} ${describeWarning(warning, io.cwd)}`]),
+    ...schemaLines(schemas),
+    ...[...topology.flows.flatMap(({ warnings }) => warnings), ...schemas.warnings].flatMap((warning) => [
+      '',
+      `${paint('yellow', '!')} ${describeWarning(warning, io.cwd)}`,
+    ]),
   ]
 }
 
@@ -78,6 +89,15 @@ function stateLines(state: ReturnType<typeof stateOf>, where: readonly string[])
   ]
 }
 
+function schemaLines({ registries }: SchemaFindings): string[] {
+  return registries.flatMap(({ address, unreachable }) => [
+    '',
+    unreachable === undefined
+      ? `  the schemas in ${address} fit: what they wrote last can be read`
+      : `  the schemas in ${address} were not looked at: ${unreachable}`,
+  ])
+}
+
 /** What keeps the checkpoints of a flow, if it has any. */
 function keeperOf({ parts, checkpoints }: FlowTopology): string | undefined {
   return parts.some(({ checkpointed }) => checkpointed) ? checkpoints : undefined
@@ -86,18 +106,27 @@ function keeperOf({ parts, checkpoints }: FlowTopology): string | undefined {
 async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
   const print = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
   try {
-    const prepared = await checked(options, io)
+    const { prepared, schemas } = await checked(options, io)
     const { topology, redact } = prepared
     const { app, checkpoints } = topology
     const flows = topology.flows.map((flow) => {
       const { name, guarantee, guaranteedBy } = flow
       return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow) }
     })
-    const warnings = configWarnings(
-      topology.flows.flatMap((flow) => flow.warnings),
-      io.cwd,
+    const warnings = configWarnings([...topology.flows.flatMap((flow) => flow.warnings), ...schemas.warnings], io.cwd)
+    io.stdout.write(
+      redact(
+        print({
+          ok: true,
+          app,
+          checkpoints,
+          state: stateOf(prepared, options),
+          registries: schemas.registries,
+          flows,
+          warnings,
+        }),
+      ),
     )
-    io.stdout.write(redact(print({ ok: true, app, checkpoints, state: stateOf(prepared, options), flows, warnings })))
     return exitCodes.ok
   } catch (error) {
     const text = print({ ok: false, faults: configFaults(error, io.cwd) })

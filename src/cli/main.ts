@@ -9,6 +9,9 @@ import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
 import { run } from './run.js'
 import type { RunOptions } from './run-options.js'
+import { type SchemaCheckOptions, schemaCheck } from './schema-check.js'
+import { schemaDiff, schemaList, schemaRegister } from './schema-registered.js'
+import type { RegistryOptions } from './schema-registry.js'
 import { type SetPositionOptions, setPosition } from './set-position.js'
 import { type SetTimeOptions, setTime } from './set-time.js'
 import { start } from './start.js'
@@ -51,7 +54,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
     .option('--host <address>', 'where the port listens (default: WEIR_HOST, or all addresses of this machine)')
     .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))
-  command('check', 'Validates everything without connecting, and prints what each flow guarantees.')
+  command('check', 'Validates everything, asks schema registries that are named, and prints what each flow guarantees.')
     .option('--json', 'print JSON')
     .option('--state', 'connect to the checkpoint store, and refuse what would lose state that is there')
     .action(async (options: CheckOptions) => ended(await check(options, io)))
@@ -87,6 +90,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     .action(async (flow: string, _: SetTimeOptions, own: Command) =>
       ended(await setTime(flow, own.optsWithGlobals(), io)),
     )
+  addSchemaCommands(program, io, ended)
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )
@@ -100,6 +104,33 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     )
     .action(async (system: string | undefined, options: RunOptions) => ended(await start(system, options, io)))
   return program
+}
+
+function addSchemaCommands(program: Command, io: Io, ended: (code: number) => void): void {
+  const schema = program.command('schema').description('Compares, registers and lists the schemas of event types.')
+  const command = (name: string, description: string) =>
+    schema.command(name).description(description).option('--json', 'print JSON')
+  const folder = ['[folder]', 'where <event type>/v<version>.json or .avsc are (default: SCHEMAS, or schemas)'] as const
+  const registry = ['--registry <url>', 'the registry (default: SCHEMA_REGISTRY_URL)'] as const
+  command('check', 'Compares each version in a folder with those before it; ends with 1 when one may not follow.')
+    .argument(...folder)
+    .option('--rule <name>', 'backward, forward or full, or one with -transitive (default: backward)')
+    .action(async (where: string | undefined, options: SchemaCheckOptions) =>
+      ended(await schemaCheck(where, options, io)),
+    )
+  command('register', 'Registers the schemas of a folder, each under its event type.')
+    .argument(...folder)
+    .option(...registry)
+    .action(async (where: string | undefined, options: RegistryOptions) =>
+      ended(await schemaRegister(where, options, io)),
+    )
+  command('ls', 'Lists the schemas of a registry.')
+    .option(...registry)
+    .action(async (options: RegistryOptions) => ended(await schemaList(options, io)))
+  command('diff', 'Compares a folder with a registry; ends with 1 when they differ.')
+    .argument(...folder)
+    .option(...registry)
+    .action(async (where: string | undefined, options: RegistryOptions) => ended(await schemaDiff(where, options, io)))
 }
 
 function failed(error: unknown, io: Io): number {

@@ -1,18 +1,15 @@
 import { Agent } from 'node:https'
 import type * as Registry from '@confluentinc/schemaregistry'
 import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
-import { catchError, defer, finalize, map, type Observable, share, tap, throwError } from 'rxjs'
+import { catchError, defer, finalize, map, type Observable, of, share, switchMap, tap, throwError } from 'rxjs'
 import { z } from 'zod'
 import { type Connection, clientDuration, defineConnection, messageOf, WeirError } from '../model/index.js'
 import { loadPeer } from '../model/optional-peer.js'
 
 const peer = '@confluentinc/schemaregistry'
 
-const options = z.strictObject({
-  url: z
-    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
-    .default('')
-    .describe('Where the registry is. Empty: there is none, and values are plain JSON.'),
+/** How to come into a registry. */
+export const registryLogin = {
   user: z.string().optional().describe('The user, where the registry asks for one.'),
   password: z.string().optional().describe('The password of the user.'),
   ssl: z
@@ -24,6 +21,14 @@ const options = z.strictObject({
     .optional()
     .describe('Certificates of your own, where `url` says https.'),
   timeout: clientDuration.default(5_000).describe('How long the registry may take to answer.'),
+}
+
+const options = z.strictObject({
+  url: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe('Where the registry is. Empty: there is none, and values are plain JSON.'),
+  ...registryLogin,
 })
 
 type Options = z.output<typeof options>
@@ -34,6 +39,21 @@ export type SchemaType = 'AVRO' | 'JSON'
 export interface RegisteredSchema {
   readonly type: string
   readonly schema: string
+}
+
+/** How a schema refers to another one. */
+export interface SchemaReference {
+  /** What it calls it. */
+  readonly name: string
+  readonly subject: string
+  readonly version: number
+}
+
+/** One version of a subject. */
+export interface RegisteredVersion extends RegisteredSchema {
+  readonly id: number
+  readonly version: number
+  readonly references: readonly SchemaReference[]
 }
 
 /** Declares a schema registry that speaks the REST interface of Confluent's; without a `url` there is none. */
@@ -94,9 +114,15 @@ export class SchemaRegistry implements Connection {
    * The id of a schema under a subject; `register` adds it where it is missing.
    * Errors: WEIR_CONFIG_INVALID when the registry refuses it or does not have it, WEIR_REGISTRY_UNREACHABLE.
    */
-  id(subject: string, type: SchemaType, schema: string, register: boolean): Observable<number> {
+  id(
+    subject: string,
+    type: SchemaType,
+    schema: string,
+    register: boolean,
+    references: readonly SchemaReference[] = [],
+  ): Observable<number> {
     const doing = `${register ? 'registering' : 'looking up'} the schema of subject '${subject}'`
-    const info: SchemaInfo = type === 'AVRO' ? { schema } : { schema, schemaType: type }
+    const info = infoOf(type, schema, references)
     return defer(() =>
       register ? this.opened.register(subject, info, false) : this.opened.getId(subject, info, false),
     ).pipe(
@@ -104,6 +130,69 @@ export class SchemaRegistry implements Connection {
         const isRefused = [404, 409, 422].includes(statusOf(error) ?? 0)
         return throwError(() => (isRefused ? refused(error, doing) : this.fault(error, doing)))
       }),
+    )
+  }
+
+  /** Where a schema is under a subject; undefined where it isn't. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  lookUp(
+    subject: string,
+    type: SchemaType,
+    schema: string,
+    references: readonly SchemaReference[] = [],
+  ): Observable<{ readonly id: number; readonly version: number } | undefined> {
+    const ask = () => this.opened.getIdFullResponse(subject, infoOf(type, schema, references), false)
+    return this.read(`looking up the schema of subject '${subject}'`, ask).pipe(
+      map((found) => (found?.version === undefined ? undefined : { id: found.id ?? 0, version: found.version })),
+    )
+  }
+
+  /** All subjects, by name. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  subjects(): Observable<readonly string[]> {
+    return this.read('listing the subjects', () => this.opened.getAllSubjects()).pipe(
+      map((subjects) => [...(subjects ?? [])].sort()),
+    )
+  }
+
+  /** The versions of a subject, oldest first; none where there is no such subject. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  versionsOf(subject: string): Observable<readonly number[]> {
+    // This one call of the client puts the subject into the path as it is.
+    const ask = () => this.opened.getAllVersions(encodeURIComponent(subject))
+    return this.read(`listing the versions of '${subject}'`, ask).pipe(
+      map((versions) => [...(versions ?? [])].sort((one, other) => one - other)),
+    )
+  }
+
+  /** One version of a subject; undefined where there is none. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  version(subject: string, version: number): Observable<RegisteredVersion | undefined> {
+    const doing = `reading version ${version} of '${subject}'`
+    return this.read(doing, () => this.opened.getSchemaMetadata(subject, version, false)).pipe(
+      map((found) => {
+        if (found === undefined) return undefined
+        const { id = 0, schema, schemaType: type = 'AVRO', references = [] } = found
+        return { id, version, schema, type, references }
+      }),
+    )
+  }
+
+  /** By what level versions of a subject may change; NONE of its own may be Apicurio's word for having none. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  level(subject: string): Observable<string> {
+    const doing = `reading how '${subject}' may change`
+    return this.read(doing, () => this.opened.getCompatibility(subject)).pipe(
+      switchMap((level) =>
+        level === undefined || level === 'NONE'
+          ? this.read(doing, () => this.opened.getDefaultCompatibility())
+          : of(level),
+      ),
+      map((level) => level ?? 'NONE'),
+    )
+  }
+
+  /** What the registry answers; undefined where it does not have that. */
+  private read<T>(doing: string, ask: () => Promise<T>): Observable<T | undefined> {
+    return defer(ask).pipe(
+      catchError((error: unknown) =>
+        statusOf(error) === 404 ? of(undefined) : throwError(() => this.fault(error, doing)),
+      ),
     )
   }
 
@@ -143,6 +232,14 @@ export class SchemaRegistry implements Connection {
       cause: error,
       ...(status === 401 || status === 403 ? { hint: 'Check user and password of the schema registry.' } : {}),
     })
+  }
+}
+
+function infoOf(type: SchemaType, schema: string, references: readonly SchemaReference[]): SchemaInfo {
+  return {
+    schema,
+    ...(type === 'AVRO' ? {} : { schemaType: type }),
+    ...(references.length === 0 ? {} : { references: [...references] }),
   }
 }
 

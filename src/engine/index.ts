@@ -19,7 +19,7 @@
 export { backTo, changeProgress, nextTimeSet, setBack } from './change-progress.js'
 export { compile } from './compile.js'
 export { memory, type WeirConfig } from './config.js'
-export { ConfigError } from './config-error.js'
+export { ConfigError, type ConfigFault } from './config-error.js'
 export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
 export {
@@ -33,4 +33,4 @@ export {
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
 export { type ChangedTopic, logEndsOf, planTopics, topicFaults } from './topic-plan.js'
-export type { FlowTopology, StageSummary, Topology } from './topology.js'
+export type { FlowTopology, OperatorNode, SourceNode, StageSummary, Topology } from './topology.js'

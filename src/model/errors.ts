@@ -35,6 +35,7 @@ export const errorCodes = {
   WEIR_RECORD_MALFORMED: ['retry', 'record', 'The bytes of a record could not be decoded.'],
   WEIR_RECORD_TOO_LARGE: ['retry', 'record', 'A record is larger than its source takes.'],
   WEIR_RECORD_INVALID: ['retry', 'record', 'A record does not match its schema.'],
+  WEIR_RECORD_NO_SCHEMA: ['retry', 'record', 'A record is of a type, or of a version of it, that has no schema.'],
   WEIR_RECORD_NO_CLOUDEVENT: ['retry', 'record', 'A record is no event by the words of CloudEvents 1.0.'],
   WEIR_RECORD_LATE: ['retry', 'record', 'A record came after its window had closed.'],
   WEIR_RECORD_AHEAD: ['retry', 'record', 'A record claims a time that lies too far in the future.'],

@@ -8,7 +8,15 @@ import { exclusively, missingServer } from './server-support.js'
 export interface JavaServer {
   readonly name: string
   readonly version: string
-  readonly dependencies: readonly (readonly [group: string, artifact: string, version: string])[]
+  readonly dependencies: readonly Dependency[]
+}
+
+/** With a packaging it is one file that holds all it needs. */
+type Dependency = readonly [group: string, artifact: string, version: string, packaging?: Packaging]
+
+interface Packaging {
+  readonly type: string
+  readonly classifier: string
 }
 
 /** Why such a server can't be started here; undefined when it can. Errors instead where real servers are required. */
@@ -59,14 +67,20 @@ export function cacheOf({ name }: JavaServer): string {
 
 function pomOf({ name, dependencies }: JavaServer): string {
   const listed = dependencies.map(
-    ([group, artifact, version]) =>
-      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`,
+    ([group, artifact, version, packaging]) =>
+      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>${packagingOf(packaging)}</dependency>`,
   )
   return `<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>${name.toLowerCase()}-for-tests</artifactId><version>1</version>
 <dependencies>${listed.join('')}</dependencies>
 </project>
 `
+}
+
+function packagingOf(packaging: Packaging | undefined): string {
+  if (packaging === undefined) return ''
+  const alone = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>'
+  return `<type>${packaging.type}</type><classifier>${packaging.classifier}</classifier>${alone}`
 }
 
 function runs(command: string, argument: string): boolean {

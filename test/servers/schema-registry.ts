@@ -1,137 +1,130 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { mkdtempSync } from 'node:fs'
+import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Schema, Type } from 'avsc'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { installApicurio } from './apicurio-install.js'
+import { ServerProcess } from './server-process.js'
+import { freePort } from './server-support.js'
 
-interface Registered {
-  readonly id: number
+export { requireApicurio } from './apicurio-install.js'
+
+/** Where it speaks Confluent's REST interface. */
+const interfacePath = '/apis/ccompat/v7'
+/** It is asked little, and should be up soon. */
+const jvm = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx300m', '-Xshare:auto']
+
+interface SchemaReference {
+  readonly name: string
+  readonly subject: string
   readonly version: number
-  readonly type: string
-  readonly schema: string
 }
 
-interface Asked {
-  readonly schema: string
-  readonly schemaType?: string
-}
-
-type Answer = readonly [status: number, body: unknown]
-
-/** A schema registry in memory that speaks as much of Confluent's REST interface as its clients need. */
+/** Apicurio Registry, in memory, behind a way in that counts what is asked, and can be out of order. Up in ten seconds. */
 export class SchemaRegistryServer {
   /** What was asked, as `GET /schemas/ids/1`. */
   readonly requests: string[] = []
   /** While set, every request gets this status; 0 hangs up. */
   outage: number | undefined
-  private readonly byId = new Map<number, Registered>()
-  private readonly subjects = new Map<string, Registered[]>()
 
-  private constructor(private readonly server: ReturnType<typeof createServer>) {}
+  private constructor(
+    private readonly server: ServerProcess,
+    private readonly port: number,
+    private readonly front: ReturnType<typeof createServer>,
+  ) {}
 
+  /** Its schemas may only change so that readers of the last version go on, as is usual with Confluent's. */
   static async start(): Promise<SchemaRegistryServer> {
-    const server = createServer((request, response) => void registry.handle(request, response))
-    const registry = new SchemaRegistryServer(server)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const folder = installApicurio()
+    const port = await freePort()
+    const home = mkdtempSync(join(tmpdir(), 'weir-registry-'))
+    const server = new ServerProcess({ directory: home, upMs: 120_000 })
+    const listening = ['-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${port}`, '-Dquarkus.log.level=WARN']
+    const level = () => put(`http://127.0.0.1:${port}${interfacePath}/config`, { compatibility: 'BACKWARD' })
+    if (!(await server.start('java', [...jvm, ...listening, '-jar', join(folder, runner)], level))) {
+      const { said } = server
+      server.remove()
+      throw new Error(`starting Apicurio: ${said}`)
+    }
+    const front = createServer((request, response) => registry.pass(request, response))
+    const registry = new SchemaRegistryServer(server, port, front)
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
     return registry
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+    return `http://127.0.0.1:${(this.front.address() as AddressInfo).port}`
   }
 
   /** Registers a schema as a producer of another program would. Returns its id. */
-  register(subject: string, schema: object | string, type = 'AVRO'): number {
-    const [status, body] = this.add(subject, { schema: JSON.stringify(schema), schemaType: type })
-    if (status !== 200) throw new Error(`registering '${subject}': ${JSON.stringify(body)}`)
-    return (body as { id: number }).id
+  async register(
+    subject: string,
+    schema: object | string,
+    schemaType = 'AVRO',
+    references: readonly SchemaReference[] = [],
+  ): Promise<number> {
+    const body = { schema: JSON.stringify(schema), schemaType, references }
+    return ((await post(this.own(`/subjects/${encodeURIComponent(subject)}/versions`), body)) as { id: number }).id
   }
 
   /** The schemas of a subject, oldest first. */
-  versions(subject: string): unknown[] {
-    return (this.subjects.get(subject) ?? []).map(({ schema }) => JSON.parse(schema))
+  async versions(subject: string): Promise<unknown[]> {
+    const path = this.own(`/subjects/${encodeURIComponent(subject)}/versions`)
+    const found = await fetch(path)
+    if (found.status === 404) return []
+    return Promise.all(
+      ((await found.json()) as number[]).map(async (version) => {
+        const { schema } = (await (await fetch(`${path}/${version}`)).json()) as { schema: string }
+        return JSON.parse(schema) as unknown
+      }),
+    )
+  }
+
+  /** Whether the registry would take that as the next version of a subject, which has some. */
+  async isCompatible(subject: string, schema: object, schemaType = 'AVRO'): Promise<boolean> {
+    const path = this.own(`/compatibility/subjects/${encodeURIComponent(subject)}/versions`)
+    const answer = await post(path, { schema: JSON.stringify(schema), schemaType })
+    return (answer as { is_compatible: boolean }).is_compatible
   }
 
   async close(): Promise<void> {
-    this.server.closeAllConnections()
-    await new Promise((resolve) => this.server.close(resolve))
+    this.front.closeAllConnections()
+    await new Promise((resolve) => this.front.close(resolve))
+    await this.server.end('SIGKILL')
+    this.server.remove()
   }
 
-  private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '', this.url)
-    this.requests.push(`${request.method} ${pathname}`)
+  private own(path: string): string {
+    return `http://127.0.0.1:${this.port}${interfacePath}${path}`
+  }
+
+  private pass(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '', headers } = request
+    this.requests.push(`${method} ${new URL(url, this.url).pathname}`)
     if (this.outage === 0) return void request.socket.destroy()
-    const body = await bodyOf(request)
-    const [status, answer] =
-      this.outage === undefined
-        ? this.route(request.method ?? '', pathname, body)
-        : [this.outage, { error_code: this.outage * 100 + 1, message: 'out of order' }]
-    response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
-    response.end(JSON.stringify(answer))
-  }
-
-  private route(method: string, path: string, body: string): Answer {
-    const id = /^\/schemas\/ids\/(\d+)$/.exec(path)?.[1]
-    if (method === 'GET' && id !== undefined) return this.schema(Number(id))
-    const [, name = '', rest = ''] = /^\/subjects\/([^/]+)(.*)$/.exec(path) ?? []
-    const subject = decodeURIComponent(name)
-    if (method === 'POST' && rest === '/versions') return this.add(subject, JSON.parse(body) as Asked)
-    if (method === 'POST' && rest === '') return this.lookUp(subject, JSON.parse(body) as Asked)
-    if (method === 'GET' && rest === '/versions/latest') return this.latest(subject)
-    return [404, { error_code: 404, message: `no ${method} ${path}` }]
-  }
-
-  private schema(id: number): Answer {
-    const found = this.byId.get(id)
-    if (found === undefined) return [404, { error_code: 40_403, message: `Schema ${id} not found` }]
-    return [200, { schema: found.schema, ...(found.type === 'AVRO' ? {} : { schemaType: found.type }) }]
-  }
-
-  private add(subject: string, { schema, schemaType: type = 'AVRO' }: Asked): Answer {
-    const versions = this.subjects.get(subject) ?? []
-    const known = versions.find((version) => version.schema === schema)
-    if (known !== undefined) return [200, { id: known.id }]
-    const latest = versions.at(-1)
-    if (latest !== undefined && !isBackward(type, schema, latest.schema)) {
-      return [409, { error_code: 409, message: `Schema being registered is incompatible with an earlier schema` }]
+    if (this.outage !== undefined) {
+      response.writeHead(this.outage, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
+      response.end(JSON.stringify({ error_code: this.outage * 100 + 1, message: 'out of order' }))
+      return
     }
-    const same = [...this.byId.values()].find((other) => other.schema === schema && other.type === type)
-    const added = { id: same?.id ?? this.byId.size + 1, version: versions.length + 1, type, schema }
-    this.byId.set(added.id, added)
-    this.subjects.set(subject, [...versions, added])
-    return [200, { id: added.id }]
-  }
-
-  private lookUp(subject: string, { schema }: Asked): Answer {
-    const found = this.subjects.get(subject)?.find((version) => version.schema === schema)
-    return found === undefined
-      ? [404, { error_code: 40_403, message: 'Schema not found' }]
-      : [200, { subject, id: found.id, version: found.version, schema }]
-  }
-
-  private latest(subject: string): Answer {
-    const found = this.subjects.get(subject)?.at(-1)
-    return found === undefined
-      ? [404, { error_code: 40_401, message: `Subject '${subject}' not found` }]
-      : [200, { subject, id: found.id, version: found.version, schema: found.schema, schemaType: found.type }]
+    const passed = ask(this.own(url), { method, headers: { ...headers, host: `127.0.0.1:${this.port}` } }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    passed.on('error', () => request.socket.destroy())
+    request.pipe(passed)
   }
 }
 
-/** Whether what was written with the old schema can be read with the new one. */
-function isBackward(type: string, schema: string, old: string): boolean {
-  const [reader, writer] = [JSON.parse(schema) as Schema, JSON.parse(old) as Schema]
-  if (type !== 'AVRO') {
-    const needed = (of: unknown) => (of as { required?: string[] }).required ?? []
-    return needed(reader).every((field) => needed(writer).includes(field))
-  }
-  try {
-    Type.forSchema(reader).createResolver(Type.forSchema(writer))
-    return true
-  } catch {
-    return false
-  }
-}
+const runner = 'apicurio-registry-app-2.6.13.Final-runner.jar'
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
+const post = (url: string, body: unknown) => send('POST', url, body)
+const put = (url: string, body: unknown) => send('PUT', url, body)
+
+async function send(method: string, url: string, body: unknown): Promise<unknown> {
+  const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+  const answer = await fetch(url, { method, headers, body: JSON.stringify(body) })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text}`)
+  return JSON.parse(text) as unknown
 }

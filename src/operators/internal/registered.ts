@@ -99,12 +99,12 @@ export function encoding(
 }
 
 /** Makes of each record what `make` says, one after the other; an error that is not the registry's rejects it. */
-function inTurn(
+export function inTurn(
   make: (record: StreamRecord) => readonly StreamRecord[] | Observable<StreamRecord>,
   context: OperatorContext,
 ): Operate {
   const settle = (record: StreamRecord, error: unknown): void => {
-    if (isWeirError(error) && !error.code.startsWith('WEIR_RECORD_')) throw error
+    if (isWeirError(error) && error.culprit !== 'record') throw error
     context.reject(record, error)
   }
   return concatMap((record) => {

@@ -1,0 +1,51 @@
+import { join, resolve } from 'node:path'
+import { firstValueFrom } from 'rxjs'
+import { type SchemaRegistry, schemaRegistry } from '../codecs/schema-registry.js'
+import { withDotenv } from '../config/dotenv.js'
+import { silentLogger, systemClock } from '../model/index.js'
+import { type Io, UsageError } from './io.js'
+
+export interface RegistryOptions {
+  /** The URL; it may have a user and a password. Default: `SCHEMA_REGISTRY_URL`, also of `.env`. */
+  readonly registry?: string
+  readonly json?: boolean
+}
+
+/** Where the schemas are, as the command line or `SCHEMAS` says. */
+export function schemaFolder(given: string | undefined, io: Io): string {
+  return resolve(io.cwd, given ?? (environmentOf(io)['SCHEMAS'] || 'schemas'))
+}
+
+/** Opens the registry that is asked for. Errors: UsageError, WEIR_CONFIG_INVALID. */
+export async function withRegistry<T>(
+  { registry: given }: RegistryOptions,
+  io: Io,
+  use: (registry: SchemaRegistry) => Promise<T>,
+): Promise<T> {
+  const asked = given ?? environmentOf(io)['SCHEMA_REGISTRY_URL'] ?? ''
+  if (!/^https?:/.test(asked) || !URL.canParse(asked)) throw new UsageError('which registry? Name it with --registry, or SCHEMA_REGISTRY_URL')
+  const url = new URL(asked)
+  const [user, password] = [url.username, url.password].map(decodeURIComponent)
+  url.username = url.password = ''
+  const { definition } = schemaRegistry
+  const login = user === undefined || user === '' ? {} : { user, password }
+  const registry = definition.open(definition.options.parse({ url: url.href, ...login }), {
+    app: 'weir',
+    name: 'registry',
+    clock: systemClock,
+    log: silentLogger,
+    production: false,
+    dataDirectory: join(io.cwd, '.weir'),
+  })
+  try {
+    return await use(registry)
+  } finally {
+    await registry.close()
+  }
+}
+
+export const answer = firstValueFrom
+
+function environmentOf(io: Io) {
+  return withDotenv(io.env, io.cwd)
+}
