@@ -115,9 +115,7 @@ function addSchemaCommands(program: Command, io: Io, ended: (code: number) => vo
   command('check', 'Compares each version in a folder with those before it; ends with 1 when one may not follow.')
     .argument(...folder)
     .option('--rule <name>', 'backward, forward or full, or one with -transitive (default: backward)')
-    .action(async (where: string | undefined, options: SchemaCheckOptions) =>
-      ended(await schemaCheck(where, options, io)),
-    )
+    .action((where: string | undefined, options: SchemaCheckOptions) => ended(schemaCheck(where, options, io)))
   command('register', 'Registers the schemas of a folder, each under its event type.')
     .argument(...folder)
     .option(...registry)

@@ -26,11 +26,11 @@ const symbols = { compatible: '✓', incompatible: '✗', 'cannot tell': '?' } a
 const colors = { compatible: 'green', incompatible: 'red', 'cannot tell': 'yellow' } as const
 
 /** `weir schema check`: compares each version of the schemas in a folder with those before it. 1 when one may not follow. */
-export async function schemaCheck(
+export function schemaCheck(
   folder: string | undefined,
   { rule = 'BACKWARD', json }: SchemaCheckOptions,
   io: Io,
-): Promise<number> {
+): number {
   const level = levelOf(rule)
   const where = schemaFolder(folder, io)
   const changes = checkFolder(where, level)

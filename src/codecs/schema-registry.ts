@@ -174,12 +174,15 @@ export class SchemaRegistry implements Connection {
     )
   }
 
-  /** By what level versions of a subject may change; NONE of its own may be Apicurio's word for having none. Errors: WEIR_REGISTRY_UNREACHABLE. */
+  /**
+   * By what level versions of a subject may change: NONE of its own may be Apicurio's word for having none.
+   * Errors: WEIR_REGISTRY_UNREACHABLE.
+   */
   level(subject: string): Observable<string> {
     const doing = `reading how '${subject}' may change`
     return this.read(doing, () => this.opened.getCompatibility(subject)).pipe(
       switchMap((level) =>
-        level === undefined || level === 'NONE'
+        level === undefined || String(level) === 'NONE'
           ? this.read(doing, () => this.opened.getDefaultCompatibility())
           : of(level),
       ),

@@ -121,7 +121,8 @@ function typeText(type: unknown): string {
 
 function versionOf(version: unknown): number | undefined {
   if (version === undefined || version === null) return undefined
-  const [, digits] = /^v?(\d{1,9})$/.exec(String(version)) ?? []
+  const text = typeof version === 'string' || typeof version === 'number' ? String(version) : ''
+  const [, digits] = /^v?(\d{1,9})$/.exec(text) ?? []
   if (digits !== undefined) return Number(digits)
   throw new WeirError('WEIR_RECORD_NO_SCHEMA', `validating an event: ${JSON.stringify(version)} is no version`)
 }

@@ -137,11 +137,11 @@ describe.skipIf(missing !== undefined)(`beside Apicurio Registry${because(missin
     const subject = `pair-${++subjects}`
     const [one, other] =
       type === 'JSON' ? [writer, reader].map((schema) => ({ $schema: draft, ...schema })) : [writer, reader]
-    await server.register(subject, one as object, type)
+    await server.register(subject, one, type)
     const version = (schema: object) => (type === 'JSON' ? jsonVersion(schema as JsonSchema) : avroVersion(schema))
     return {
-      weir: compareSchemas(version(one as object), version(other as object), sides).verdict === 'compatible',
-      registry: await server.isCompatible(subject, other as object, type),
+      weir: compareSchemas(version(one), version(other), sides).verdict === 'compatible',
+      registry: await server.isCompatible(subject, other, type),
     }
   }
 

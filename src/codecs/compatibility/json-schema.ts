@@ -66,23 +66,16 @@ function faultOf(gap: Gap, found: readonly Counterexample[], sides: Sides): Sche
 function isAbout(error: ErrorObject, { path, rule, subject }: Gap): boolean {
   const at = error.instancePath.split('/').slice(1).map(unescaped)
   const params = error.params as Record<string, unknown>
-  switch (rule) {
-    case 'required':
-      return isAt(at, path) && params['missingProperty'] === subject.name
-    case 'bound':
-    case 'keyword':
-      return isAt(at, path) && error.keyword === subject.name
-    case 'open-property':
-      return subject.name?.startsWith('/') === true ? isWithin(at, path) : isWithin(at, [...path, subject.name ?? ''])
-    case 'closed-property':
-      if (subject.name?.startsWith('/') === true) return isWithin(at, path)
-      return (
-        (isAt(at, path) && [params['additionalProperty'], params['unevaluatedProperty']].includes(subject.name)) ||
-        isWithin(at, [...path, subject.name ?? ''])
-      )
-    default:
-      return isWithin(at, path)
+  const { name = '' } = subject
+  const isOne = !name.startsWith('/')
+  if (rule === 'required') return isAt(at, path) && params['missingProperty'] === name
+  if (rule === 'bound' || rule === 'keyword') return isAt(at, path) && error.keyword === name
+  if (rule === 'open-property' && isOne) return isWithin(at, [...path, name])
+  if (rule === 'closed-property' && isOne) {
+    const refused = [params['additionalProperty'], params['unevaluatedProperty']]
+    return (isAt(at, path) && refused.includes(name)) || isWithin(at, [...path, name])
   }
+  return isWithin(at, path)
 }
 
 function isAt(at: readonly string[], path: readonly Step[]): boolean {

@@ -33,8 +33,8 @@ function isTelling({ keyword }: ErrorObject): boolean {
 function faultText({ instancePath, keyword, params, message = 'does not hold' }: ErrorObject): string {
   const given = params as Record<string, unknown>
   const path = instancePath.split('/').slice(1).map(unescaped)
-  const more = given['missingProperty'] ?? given['additionalProperty'] ?? given['unevaluatedProperty']
-  const place = (more === undefined ? path : [...path, String(more)]).join('.')
+  const named = [given['missingProperty'], given['additionalProperty'], given['unevaluatedProperty']]
+  const place = [...path, ...named.filter((name) => typeof name === 'string')].join('.')
   return place === '' ? `the event ${message}` : `${place}: ${textOf(keyword, given, message)}`
 }
 

@@ -67,8 +67,9 @@ class FolderSchemas implements EventSchemas {
     return of(this.known(eventType))
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.compiled.clear()
+    return Promise.resolve()
   }
 }
 

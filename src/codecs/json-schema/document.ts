@@ -130,8 +130,8 @@ export class SchemaDocument {
   private compile(schema: JsonSchema, references: References): void {
     try {
       for (const [uri, part] of [...references, [this.uri, schema] as const]) {
-        judgeOf(this.dialect).validateSchema(part as object, true)
-        this.ajv.addSchema(part as object, uri)
+        void judgeOf(this.dialect).validateSchema(part, true)
+        this.ajv.addSchema(part, uri)
       }
       this.validator(this.root)
     } catch (error) {
@@ -212,14 +212,10 @@ function newer(name: string): [string, Dialect] {
 function dialectOf(schema: JsonSchema, uri: string): Dialect {
   const said = typeof schema === 'object' ? schema['$schema'] : undefined
   if (said === undefined) return '2020-12'
-  const dialect =
-    dialects[
-      String(said)
-        .replace(/^https?:\/\//, '')
-        .replace(/#$/, '')
-    ]
+  const name = typeof said === 'string' ? said : JSON.stringify(said)
+  const dialect = dialects[name.replace(/^https?:\/\//, '').replace(/#$/, '')]
   if (dialect !== undefined) return dialect
-  throw new WeirError('WEIR_CONFIG_INVALID', `reading the schema ${uri}: its dialect is ${String(said)}`, {
+  throw new WeirError('WEIR_CONFIG_INVALID', `reading the schema ${uri}: its dialect is ${name}`, {
     hint: 'Write it by JSON Schema 2020-12 (https://json-schema.org/draft/2020-12/schema) or draft-07.',
   })
 }
