@@ -23,7 +23,8 @@ export async function withRegistry<T>(
   use: (registry: SchemaRegistry) => Promise<T>,
 ): Promise<T> {
   const asked = given ?? environmentOf(io)['SCHEMA_REGISTRY_URL'] ?? ''
-  if (!/^https?:/.test(asked) || !URL.canParse(asked)) throw new UsageError('which registry? Name it with --registry, or SCHEMA_REGISTRY_URL')
+  if (!/^https?:/.test(asked) || !URL.canParse(asked))
+    throw new UsageError('which registry? Name it with --registry, or SCHEMA_REGISTRY_URL')
   const url = new URL(asked)
   const [user, password] = [url.username, url.password].map(decodeURIComponent)
   url.username = url.password = ''

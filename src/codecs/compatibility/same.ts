@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SchemaNode } from '../json-schema/document.js'
-import { below, inPlace, meant, objectOf, remarks } from '../json-schema/walk.js'
+import { below, meant, objectOf, remarks } from '../json-schema/walk.js'
 
 const lists = ['anyOf', 'oneOf', 'allOf', 'prefixItems']
 const maps = ['properties', 'patternProperties', 'dependentSchemas', 'dependencies']
@@ -64,9 +64,4 @@ function isSameWord(name: string, one: SchemaNode, other: SchemaNode, met: Pairs
     )
   }
   return single.includes(name) ? !Array.isArray(b) && isPair([], a, b) : isDeepStrictEqual(a, b)
-}
-
-/** Whether a schema, with what it refers to, has any of these keywords. */
-export function hasAny(node: SchemaNode, keywords: readonly string[]): boolean {
-  return inPlace([node]).some((one) => keywords.some((name) => one.document.keyword(one, name) !== undefined))
 }
