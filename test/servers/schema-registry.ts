@@ -49,11 +49,24 @@ export class SchemaRegistryServer {
     const front = createServer((request, response) => registry.pass(request, response))
     const registry = new SchemaRegistryServer(server, port, front)
     await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
+    await registry.warmUp()
     return registry
   }
 
   get url(): string {
     return `http://127.0.0.1:${(this.front.address() as AddressInfo).port}`
+  }
+
+  /** What is asked for the first time takes seconds on a busy machine, longer than clients wait. */
+  private async warmUp(): Promise<void> {
+    for (const [type, schema] of [
+      ['AVRO', { type: 'record', name: 'First', fields: [] }],
+      ['JSON', { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object' }],
+    ] as const) {
+      await this.register(type, schema, type)
+      await this.isCompatible(type, schema, type)
+      await send('DELETE', this.own(`/subjects/${type}`))
+    }
   }
 
   /** Registers a schema as a producer of another program would. Returns its id. */
@@ -121,9 +134,9 @@ const runner = 'apicurio-registry-app-2.6.13.Final-runner.jar'
 const post = (url: string, body: unknown) => send('POST', url, body)
 const put = (url: string, body: unknown) => send('PUT', url, body)
 
-async function send(method: string, url: string, body: unknown): Promise<unknown> {
+async function send(method: string, url: string, body?: unknown): Promise<unknown> {
   const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
-  const answer = await fetch(url, { method, headers, body: JSON.stringify(body) })
+  const answer = await fetch(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text}`)
   return JSON.parse(text) as unknown
