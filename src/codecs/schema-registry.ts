@@ -1,7 +1,7 @@
 import { Agent } from 'node:https'
 import type * as Registry from '@confluentinc/schemaregistry'
 import type { Client, SchemaInfo } from '@confluentinc/schemaregistry'
-import { catchError, defer, finalize, map, type Observable, of, share, switchMap, tap, throwError } from 'rxjs'
+import { catchError, defer, finalize, map, type Observable, of, retry, share, switchMap, tap, throwError } from 'rxjs'
 import { z } from 'zod'
 import { type Connection, clientDuration, defineConnection, messageOf, WeirError } from '../model/index.js'
 import { loadPeer } from '../model/optional-peer.js'
@@ -126,6 +126,8 @@ export class SchemaRegistry implements Connection {
     return defer(() =>
       register ? this.opened.register(subject, info, false) : this.opened.getId(subject, info, false),
     ).pipe(
+      // Apicurio answers 409 as well to whoever comes second of two that begin a subject at once.
+      retry({ count: 2, delay: (error: unknown) => (statusOf(error) === 409 ? of(0) : throwError(() => error)) }),
       catchError((error: unknown) => {
         const isRefused = [404, 409, 422].includes(statusOf(error) ?? 0)
         return throwError(() => (isRefused ? refused(error, doing) : this.fault(error, doing)))

@@ -126,6 +126,13 @@ describe.skipIf(missing !== undefined)(`a schema registry${because(missing)}`, (
       await expect(through(encode, [events[0] as never])).rejects.toMatchObject({ remedy: 'stop' })
     })
 
+    test('replicas that begin a subject at once all get its id', async () => {
+      const each = () => through(avro.encode(shock, { subject: 'begun-value' }), events)
+      const [first, ...others] = await Promise.all([each(), each(), each(), each(), each(), each()])
+      for (const other of others) expect(other).toEqual(first)
+      expect(await server.versions('begun-value')).toEqual([shock])
+    })
+
     test('without `register` a schema has to be there already', async () => {
       const encode = avro.encode(shock, { subject: 'reviewed-value', register: false })
       expect(await failure(through(encode, events))).toMatch(/^looking up the schema of subject 'reviewed-value'/)
