@@ -99,6 +99,9 @@ export class FlowTask {
   private readonly halt = new Subject<void>()
   private epoch: EpochBudget | undefined
   private epochs = 0
+  /** How many records the last epoch had, and how many the next may have: those of one that took too long would again. */
+  private lastRecords = 0
+  private mostRecords = Number.POSITIVE_INFINITY
   private opened = false
   private needsRecovery = false
   /** Whether a change of the assignment, or the order to stop, came during this step. */
@@ -408,7 +411,8 @@ export class FlowTask {
 
   private runEpoch(): Observable<never> {
     const { pipeline, contexts, rejections, time, checkpoints, clock, part } = this.parts
-    const epoch = new EpochBudget(this.epochs++, part.limits, clock)
+    const maxRecords = Math.min(part.limits.maxRecords, this.mostRecords)
+    const epoch = new EpochBudget(this.epochs++, { ...part.limits, maxRecords }, clock)
     this.epoch = epoch
     this.transaction = checkpoints?.begin(this.parts.name)
     contexts.begin()
@@ -429,6 +433,7 @@ export class FlowTask {
       finalize(() => {
         epoch.cut()
         this.epoch = undefined
+        this.lastRecords = epoch.records
       }),
     )
   }
@@ -564,6 +569,7 @@ export class FlowTask {
     const { log, rejections, pipeline, clock } = this.parts
     const backoffMs = this.supervision.failed(error, clock.scheduler.now(), this.readInVain())
     const { failures } = this.supervision
+    if (error.isTooLong) this.mostRecords = Math.max(1, Math.floor(this.lastRecords / 2))
     rejections.failed()
     for (const source of pipeline.sources) source.failed?.(error)
     if (backoffMs === undefined) {

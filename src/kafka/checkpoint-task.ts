@@ -120,9 +120,13 @@ export class CheckpointTask {
     const isRefusal = isRefusedRequest(error as ClientError, true)
     if (isRefusal && this.search.begin(error as ClientError)) return searchError(doing, error as ClientError, {})
     if (!isFenced(error as ClientError)) return this.unreachable(error, doing)
+    const isTooLong = this.current?.isOverdue === true
     return new WeirError('WEIR_CHECKPOINT_FENCED', `${doing}: ${(error as ClientError).message}`, {
       ...(at === undefined ? {} : { partition: { topic: at.topic, partition: at.partition } }),
-      hint: 'This task starts anew with the partitions that it still has.',
+      isTooLong,
+      hint: isTooLong
+        ? 'The brokers end a transaction that takes so long: epochs have fewer records from now on. See to quotas and the network.'
+        : 'This task starts anew with the partitions that it still has.',
     })
   }
 

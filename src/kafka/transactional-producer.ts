@@ -28,6 +28,8 @@ const socketTimeoutMs = 60_000
  */
 export class TransactionalProducer extends KafkaProducer<Refused> {
   private isClosing = false
+  private begunAt = Number.POSITIVE_INFINITY
+  private readonly timeoutMs: number
   private underWay: Promise<unknown> = Promise.resolve()
 
   constructor(settings: ClientSettings, id: string, { singly, batchBytes } = new Search()) {
@@ -41,6 +43,12 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
       { deliveryTimeoutMs, compression: 'lz4', lingerMs, singly, batchBytes, namesTopics: true },
       { refused: (refused, error, isSent) => refused(error, isSent) },
     )
+    this.timeoutMs = Number(settings['transaction.timeout.ms'] ?? transactionTimeoutMs)
+  }
+
+  /** Whether its transaction has taken so long that the brokers have ended it, or soon do. */
+  get isOverdue(): boolean {
+    return performance.now() - this.begunAt >= this.timeoutMs
   }
 
   /** Before anything else the brokers write down what belongs to a transaction. */
@@ -61,6 +69,7 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   }
 
   begin(): Promise<void> {
+    this.begunAt = performance.now()
     return this.step((done) => this.client.beginTransaction(done))
   }
 

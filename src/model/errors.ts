@@ -113,6 +113,8 @@ export interface ErrorDetails extends ErrorPlace {
   readonly atOnce?: boolean
   /** Whether it is the size of a record that is at fault. */
   readonly isTooLarge?: boolean
+  /** Whether the epoch took longer than a server lets it: a smaller one need not. */
+  readonly isTooLong?: boolean
 }
 
 /** Every error that Weir raises: a code, what was being done and what went wrong, where, and what to do next. */
@@ -125,16 +127,27 @@ export class WeirError extends Error {
   readonly atOnce: boolean
   /** Whether it is the size of a record that is at fault. */
   readonly isTooLarge: boolean
+  /** Whether the epoch took longer than a server lets it: a smaller one need not. */
+  readonly isTooLong: boolean
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    { hint, cause, remedy, atOnce = false, isTooLarge = code === 'WEIR_RECORD_TOO_LARGE', ...place }: ErrorDetails = {},
+    {
+      hint,
+      cause,
+      remedy,
+      atOnce = false,
+      isTooLarge = code === 'WEIR_RECORD_TOO_LARGE',
+      isTooLong = false,
+      ...place
+    }: ErrorDetails = {},
   ) {
     super(message, cause === undefined ? undefined : { cause: tellable(cause) })
     this.remedy = remedy ?? errorCodes[code][0]
     this.atOnce = atOnce
     this.isTooLarge = isTooLarge
+    this.isTooLong = isTooLong
     this.hint = hint
     this.place = place
   }
@@ -151,6 +164,7 @@ export class WeirError extends Error {
       remedy: this.remedy,
       atOnce: this.atOnce,
       isTooLarge: this.isTooLarge,
+      isTooLong: this.isTooLong,
       ...(this.hint === undefined ? {} : { hint: this.hint }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
     })
