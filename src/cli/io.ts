@@ -6,7 +6,11 @@ import type { WorkerProcess } from '../worker/supervisor.js'
 export type Signal = 'SIGINT' | 'SIGTERM'
 
 export interface Output {
+  /** False is that what was written waits to be taken, and that it is told when it was. */
   write(text: string): unknown
+  once?(event: 'drain' | 'close', told: () => void): unknown
+  /** False is that nobody reads any more. */
+  readonly writable?: boolean | undefined
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
 }

@@ -3,6 +3,7 @@ import { describeConfigError } from '../config/describe.js'
 import { withoutCredentials } from '../config/secrets.js'
 import { describeError, printable, WeirError } from '../model/index.js'
 import { version } from './about.js'
+import { addArchive } from './archive/commands.js'
 import { type CheckOptions, check, graph } from './check.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
@@ -91,6 +92,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
       ended(await setTime(flow, own.optsWithGlobals(), io)),
     )
   addSchemaCommands(program, io, ended)
+  addArchive(program, io, ended)
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )

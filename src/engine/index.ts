@@ -33,4 +33,11 @@ export {
 export type { EpochReport, FlowState, FlowStatus, Observer } from './status.js'
 export { compareTopologies, printTopology } from './summary.js'
 export { type ChangedTopic, logEndsOf, planTopics, topicFaults } from './topic-plan.js'
-export type { FlowTopology, OperatorNode, SourceNode, StageSummary, Topology } from './topology.js'
+export {
+  type FlowTopology,
+  type OperatorNode,
+  type SourceNode,
+  type StageSummary,
+  sinksOf,
+  type Topology,
+} from './topology.js'

@@ -1,4 +1,5 @@
-import { type ClientError, type ClientSettings, call, codes } from './client.js'
+import type { Position } from '../model/index.js'
+import { type ClientError, type ClientSettings, call, codes, type KafkaConsumer } from './client.js'
 import { KafkaProducer } from './producer.js'
 import { Search } from './search.js'
 
@@ -71,6 +72,12 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   begin(): Promise<void> {
     this.begunAt = performance.now()
     return this.step((done) => this.client.beginTransaction(done))
+  }
+
+  /** Has these offsets of the group of a consumer committed with the transaction. */
+  async takeOffsets(offsets: readonly Position[], consumer: KafkaConsumer): Promise<void> {
+    await this.flush()
+    await this.step((done) => this.client.sendOffsetsToTransaction([...offsets] as never, consumer, stepMs, done))
   }
 
   async commit(): Promise<void> {

@@ -81,6 +81,7 @@ export const errorCodes = {
     'Something else lies in a blob store under the name of a file that is written; it is never overwritten.',
   ],
   WEIR_BLOB_NAME: ['retry', 'record', 'A file can not have this name in every blob store.'],
+  WEIR_ARCHIVE_UNREADABLE: ['stop', 'setup', 'A file of an archive is damaged, or none that Weir has written.'],
   WEIR_REGISTRY_UNREACHABLE: ['retry', 'system', 'The schema registry can not be reached.'],
   WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'system', 'The checkpoint store can not be reached.'],
   WEIR_CHECKPOINT_FENCED: ['restart', 'system', 'A partition was taken over by another task of a later generation.'],

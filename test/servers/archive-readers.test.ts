@@ -74,6 +74,7 @@ describe.skipIf(missing !== undefined)(
         kafka_timestamp: 'timestamp[us, tz=UTC]',
         kafka_key: 'binary',
         kafka_headers: 'list<element: struct<name: string not null, value: binary> not null>',
+        extension_types: 'string',
       })
       expect(ids).toEqual(Object.fromEntries(columnNames.map((name, index) => [name, index + 1])))
     })

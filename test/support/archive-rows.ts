@@ -22,6 +22,7 @@ export interface ReadRow {
   readonly kafka_timestamp: string | null
   readonly kafka_key: string | null
   readonly kafka_headers: readonly (readonly [string, string | null])[]
+  readonly extension_types: string | null
 }
 
 export const columnNames: readonly (keyof ReadRow)[] = [
@@ -42,6 +43,7 @@ export const columnNames: readonly (keyof ReadRow)[] = [
   'kafka_timestamp',
   'kafka_key',
   'kafka_headers',
+  'extension_types',
 ]
 
 /** A row, and what has to be read of it. */
@@ -138,9 +140,16 @@ export const rowCase: fc.Arbitrary<RowCase> = fc
           row.timestamp === undefined || row.timestamp === -1 ? null : String(BigInt(row.timestamp) * 1_000n),
         kafka_key: row.key === null || row.key === undefined ? null : Buffer.from(row.key).toString('hex'),
         kafka_headers: (headers ?? []).map(([name, value]) => [name, Buffer.from(value).toString('hex')] as const),
+        extension_types: typesOf(row.extensions ?? {}),
       },
     }
   })
+
+function typesOf(extensions: NonNullable<ArchiveRow['extensions']>): string | null {
+  const typed = Object.entries(extensions).filter(([, value]) => typeof value !== 'string')
+  const types = typed.map(([name, value]) => `${name}:${typeof value === 'number' ? 'integer' : 'boolean'}`)
+  return types.length === 0 ? null : types.join(' ')
+}
 
 /** An event of some hundred bytes, as most are; the same for the same offset. */
 export function plainRow(offset: number, fields: Partial<ArchiveRow> = {}): ArchiveRow {

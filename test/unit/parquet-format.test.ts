@@ -43,8 +43,8 @@ test('the schema is the one that Spark and Iceberg take: no nanoseconds, nothing
     '8 dataschema BYTE_ARRAY OPTIONAL UTF8',
     '9 extensions REQUIRED MAP',
     'key_value REPEATED',
-    '18 key BYTE_ARRAY REQUIRED UTF8',
-    '19 value BYTE_ARRAY REQUIRED UTF8',
+    '19 key BYTE_ARRAY REQUIRED UTF8',
+    '20 value BYTE_ARRAY REQUIRED UTF8',
     '10 data BYTE_ARRAY OPTIONAL UTF8',
     '11 data_bytes BYTE_ARRAY OPTIONAL',
     '12 kafka_topic BYTE_ARRAY REQUIRED UTF8',
@@ -54,9 +54,10 @@ test('the schema is the one that Spark and Iceberg take: no nanoseconds, nothing
     '16 kafka_key BYTE_ARRAY OPTIONAL',
     '17 kafka_headers REQUIRED LIST',
     'list REPEATED',
-    '20 element REQUIRED',
-    '21 name BYTE_ARRAY REQUIRED UTF8',
-    '22 value BYTE_ARRAY OPTIONAL',
+    '21 element REQUIRED',
+    '22 name BYTE_ARRAY REQUIRED UTF8',
+    '23 value BYTE_ARRAY OPTIONAL',
+    '18 extension_types BYTE_ARRAY OPTIONAL UTF8',
   ])
   const types = await duck.query<{ column_name: string; column_type: string }>(`DESCRIBE FROM '${path}'`)
   expect(types.filter(({ column_name }) => /time$|timestamp/.test(column_name))).toMatchObject([

@@ -38,15 +38,15 @@ const isBinary = binaryTest()
  * The ids of what lies inside of columns. Iceberg numbers a new table so: its columns, and then what is inside of them;
  * with others it would not take the files.
  */
-export const innerIds = { extensionName: 18, extensionValue: 19, header: 20, headerName: 21, headerValue: 22 } as const
+export const innerIds = { extensionName: 19, extensionValue: 20, header: 21, headerName: 22, headerValue: 23 } as const
 
 /**
  * The one schema of an archive's files, of both formats: it is never inferred, so that any two files are read as one table.
  * A change of it adds optional columns at the end, with new ids, and nothing else.
  *
  * Extensions are a map of text: `extensions['traceparent']` is the same query in DuckDB, Spark and Trino, while text of
- * JSON has to be parsed for each row; and their types are lost in binary mode anyway. Headers are a list of pairs, since
- * names repeat and their order counts.
+ * JSON has to be parsed for each row. Those that are no text say what they are in a column of their own, which is null for
+ * nearly all events. Headers are a list of pairs, since names repeat and their order counts.
  */
 export const columns: readonly Column[] = [
   text(1, 'id', 'The id of the event.', (row) => row.id, { isOptional: false }),
@@ -130,6 +130,13 @@ export const columns: readonly Column[] = [
     repeats: false,
     cell: ({ headers }) => (headers === undefined || headers.length === 0 ? none : flat(headers)),
   },
+  text(
+    18,
+    'extension_types',
+    'Which of the extensions are no text, and what they are: sampledrate:integer test:boolean.',
+    ({ extensions }) => (extensions === undefined ? undefined : typesOf(extensions)),
+    { repeats: true },
+  ),
 ]
 
 /** Makes the function that reads all cells of a row, in the order of the columns. Errors: `UnencodableError`. */
@@ -176,6 +183,18 @@ function pairsOf(extensions: Readonly<Record<string, string | number | boolean>>
     pairs.push(wellFormed(name, 'extensions'), wellFormed(String(extensions[name]), 'extensions'))
   }
   return pairs
+}
+
+/** An event in binary mode has text alone. */
+function typesOf(extensions: Readonly<Record<string, string | number | boolean>>): string | undefined {
+  let types: string | undefined
+  for (const name in extensions) {
+    const value = extensions[name]
+    if (typeof value === 'string') continue
+    const type = `${name}:${typeof value === 'boolean' ? 'boolean' : 'integer'}`
+    types = types === undefined ? type : `${types} ${type}`
+  }
+  return types
 }
 
 function flat(headers: readonly Header[]): CellTypes['headers'] {

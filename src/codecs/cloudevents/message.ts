@@ -20,7 +20,8 @@ export interface Batched {
   readonly members: readonly Member[]
 }
 
-type Mode = 'structured' | 'batch' | 'binary' | 'unknown'
+/** How an event lies in a message. */
+export type MessageMode = 'structured' | 'batch' | 'binary' | 'unknown'
 
 const json = /^application\/cloudevents(-batch)?\+json[ \t]*(?:;|$)/i
 const family = /^application\/cloudevents/i
@@ -30,7 +31,7 @@ export class MessageReader {
   private readonly reader: DataReader
   private readonly names = new Names()
   private lastType: string | undefined = ''
-  private lastMode: Mode = 'binary'
+  private lastMode: MessageMode = 'binary'
 
   constructor(private readonly options: DataOptions) {
     this.reader = new DataReader(options)
@@ -61,7 +62,7 @@ export class MessageReader {
     }
   }
 
-  private modeOf({ contentType, isEvent }: EventHeaders): Mode {
+  private modeOf({ contentType, isEvent }: EventHeaders): MessageMode {
     if (contentType === undefined) return isEvent ? 'binary' : 'structured'
     if (contentType !== this.lastType) {
       this.lastType = contentType
@@ -95,7 +96,8 @@ export function isUnknownFormat(contentType: string | undefined): boolean {
   return contentType !== undefined && modeOf(contentType) === 'unknown'
 }
 
-function modeOf(contentType: string): Mode {
+/** Of a message with this content type. */
+export function modeOf(contentType: string): MessageMode {
   const match = json.exec(contentType)
   if (match !== null) return match[1] === undefined ? 'structured' : 'batch'
   return family.test(contentType) ? 'unknown' : 'binary'
