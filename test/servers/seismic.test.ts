@@ -9,10 +9,10 @@ import { expectedTables, progressOf, shocks, storedTables } from '../support/sei
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, openSink, recordOf, sinkOf, writeAll } from './kafka-support.js'
 import { MariadbServer, missingMariadb } from './mariadb-server.js'
-import { RegistryStandIn } from './registry-stand-in.js'
+import { requireApicurio, SchemaRegistryServer } from './schema-registry.js'
 import { freePort } from './server-support.js'
 
-const missing = requireKafka() ?? missingMariadb()
+const missing = requireKafka() ?? missingMariadb() ?? requireApicurio()
 const recorded = new URL('../../../shared/data/usgs/all_week-2023-04-07.geojson.gz', import.meta.url)
 const limit = 900
 const rate = 100
@@ -21,16 +21,16 @@ const keep = 20
 describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, { timeout: 120_000 }, () => {
   let kafka: KafkaCluster
   let server: MariadbServer
-  let registry: RegistryStandIn
+  let registry: SchemaRegistryServer
   const workers: Worker[] = []
 
   beforeAll(async () => {
     ;[kafka, server, registry] = await Promise.all([
       KafkaCluster.start({ brokers: 3 }),
       MariadbServer.start(),
-      RegistryStandIn.start(),
+      SchemaRegistryServer.start(),
     ])
-  }, 120_000)
+  }, 180_000)
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.kill()))
     for (const table of ['seismic_events', 'seismic_sensors']) await server.query(`drop table if exists ${table}`)
@@ -82,8 +82,8 @@ describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, 
     await gathered(limit)
 
     expect(await storedTables(server)).toEqual(expectedTables(shocks(limit, rate), keep))
-    expect(registry.versions('seismic-events-value')).toHaveLength(1)
-    expect(registry.versions('seismic-events-aggregated-value')).toHaveLength(1)
+    expect(await registry.versions('seismic-events-value')).toHaveLength(1)
+    expect(await registry.versions('seismic-events-aggregated-value')).toHaveLength(1)
   })
 
   test.skipIf(!existsSync(recorded))(
