@@ -82,7 +82,7 @@ export const archiveSink = defineSink({
   detail: ({ store, format }) => filesOf(store, format),
   metrics: archiveMetrics,
   makes: 'files',
-  shows: ({ store, format }) => countingCommands(store, format),
+  shows: ({ store, format }) => [...countingCommands(store, format), 'npx weir archive verify'],
   build: ({ store, format, compression, every: everyMs, time, version = versionReader(), ...settings }, context) => {
     const { clock, log, dataDirectory } = context
     const parquet = parquetFormat(compression)

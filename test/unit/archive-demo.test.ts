@@ -60,7 +60,7 @@ describe.concurrent('the archive', { timeout: 90_000 }, () => {
     expect(await ended).toBe(0)
     told(text(), folder)
     // What ended with the terminal is the end of the view.
-    expect(text().trimEnd()).toMatch(/group by 1"$/)
+    expect(text().trimEnd()).toMatch(/group by 1"\s+npx weir archive verify$/)
   })
 
   test('without a terminal: a line for each file, and at the end how to look at them', async (context) => {
