@@ -17,7 +17,7 @@ import {
 const endOf = ({ code, remedy }: WeirError) => (remedy === 'retry' ? code : `${code} ${remedy}`)
 
 /** A sink over a writer that fails to flush when it is told to, and what was called of it. */
-function setUp(told: readonly PartitionTold[] = []) {
+function setUp(told: readonly PartitionTold[] = [], left: readonly PartitionTold[] = []) {
   const calls: string[] = []
   const written: Message[] = []
   const errors: WeirError[] = []
@@ -42,7 +42,7 @@ function setUp(told: readonly PartitionTold[] = []) {
     flow: 'flow',
     stage: 'stage',
     log: silentLogger,
-    time: { told: () => told, tells: () => () => undefined, toldIdle: () => false },
+    time: { told: () => told, left: () => left, tells: () => () => undefined, toldIdle: () => false },
     clock: { scheduler: new VirtualTimeScheduler() },
     connection: () => ({}),
   } as unknown as SinkContext
@@ -132,6 +132,28 @@ test('that a topic took the place of another is told before what it has sent', (
   const { written, epoch } = setUp([far])
   epoch()
   expect(written).toMatchObject([{ kind: 'told', before: 501 }, { kind: 'record' }])
+})
+
+test('what is left of a topic that is read no longer is told to be sent; of a partition that is no more, nothing is', () => {
+  const left = {
+    topic: 'old',
+    generation: 1,
+    position: 5,
+    before: 0,
+    watermark: 10,
+    idle: true,
+    movedOnMs: 0,
+    total: 0,
+  }
+  const { written, epoch } = setUp(
+    [],
+    [
+      { ...left, partition: 0, isForgotten: true },
+      { ...left, partition: 1 },
+    ],
+  )
+  epoch()
+  expect(written.filter(({ kind }) => kind === 'told')).toMatchObject([{ topic: 'old', partition: 0, position: 5 }])
 })
 
 test('how far a partition has come is told behind what it has sent, and the next epoch waits for it', () => {
