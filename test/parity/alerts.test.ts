@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import type { FlowStatus } from '../../src/engine/status.js'
 import { archiveSink } from '../../src/sinks/archive.js'
 import { createMetrics } from '../../src/worker/metrics.js'
+import { flowStatus } from '../support/flow-status.js'
 
 interface Rule {
   readonly alert: string
@@ -19,26 +19,15 @@ const rules = groups.flatMap(({ rules }) => rules)
 
 /** What a worker tells of one flow, as lines. */
 async function scraped(): Promise<string> {
-  const status: FlowStatus = {
+  const status = flowStatus({
     flow: 'one',
-    guarantee: 'exactly-once',
-    state: 'running',
-    since: 0,
-    error: undefined,
-    failures: 0,
-    lastCommitAt: 0,
-    watermark: undefined,
-    restoredBytes: 0,
-    stages: [],
-    partitions: [],
-    stores: [],
     metrics: (archiveSink.metrics ?? []).map((metric) => ({
       stage: 'archive',
       metric,
       labels: Object.fromEntries(Object.entries(metric.labels ?? {}).map(([label, [value = '']]) => [label, value])),
       value: 1,
     })),
-  }
+  })
   const metrics = createMetrics(
     () => [status],
     () => 0,

@@ -1,15 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { firstValueFrom, NEVER } from 'rxjs'
+import { firstValueFrom } from 'rxjs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { main } from '../../src/cli/main.js'
 import { avroVersion, compareSchemas, jsonVersion } from '../../src/codecs/compatibility/index.js'
 import { eventSchemas } from '../../src/codecs/event-schemas/event-schemas.js'
 import type { JsonSchema } from '../../src/codecs/json-schema/document.js'
 import { silentLogger, systemClock } from '../../src/model/index.js'
 import { because } from '../support/job-servers.js'
+import { weirIn } from '../support/weir.js'
+import { writeFiles } from '../support/write-files.js'
 import { requireApicurio, SchemaRegistryServer } from './schema-registry.js'
 
 const missing = requireApicurio()
@@ -160,34 +161,9 @@ describe.skipIf(missing !== undefined)(`beside Apicurio Registry${because(missin
     expect(weir).toBe(registry)
   })
 
-  function write(files: Readonly<Record<string, unknown>>): void {
-    for (const [name, content] of Object.entries(files)) {
-      mkdirSync(dirname(join(cwd, name)), { recursive: true })
-      writeFileSync(join(cwd, name), JSON.stringify(content))
-    }
-  }
+  const write = (files: Readonly<Record<string, unknown>>) => writeFiles(cwd, files)
 
-  async function weir(...argv: string[]) {
-    const written = { stdout: '', stderr: '' }
-    const to = (name: 'stdout' | 'stderr') => ({
-      write: (text: string) => {
-        written[name] += text
-      },
-    })
-    const startWorker = () => {
-      throw new Error('no process is started here')
-    }
-    const env = { SCHEMA_REGISTRY_URL: server.url }
-    const code = await main(argv, {
-      cwd,
-      env,
-      stdout: to('stdout'),
-      stderr: to('stderr'),
-      signals$: NEVER,
-      startWorker,
-    })
-    return { code, ...written }
-  }
+  const weir = (...argv: string[]) => weirIn(cwd, argv, { SCHEMA_REGISTRY_URL: server.url })
 
   test('a folder is registered, listed, compared, and read back by event type', async () => {
     write({

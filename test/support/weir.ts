@@ -1,17 +1,34 @@
 import { NEVER } from 'rxjs'
+import type { Io } from '../../src/cli/io.js'
 import { main } from '../../src/cli/main.js'
 
-/** Runs a command in this process, as if in that folder and with these variables: its exit code, and all that it said. */
+const noWorker: Io['startWorker'] = () => {
+  throw new Error('no process is started here')
+}
+
+interface Said {
+  readonly code: number
+  /** All that it said, in the order in which it did. */
+  readonly said: string
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command in this process, as if in that folder and with these variables: its exit code, and what it said. */
 export async function weirIn(
   cwd: string,
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; said: string }> {
-  let said = ''
-  const into = { write: (text: string) => void (said += text) }
-  const startWorker = () => {
-    throw new Error('no process is started here')
-  }
-  const code = await main(argv, { cwd, env, stdout: into, stderr: into, signals$: NEVER, startWorker })
-  return { code, said }
+  startWorker = noWorker,
+): Promise<Said> {
+  const written = { said: '', stdout: '', stderr: '' }
+  const into = (name: 'stdout' | 'stderr') => ({
+    write: (text: string) => {
+      written.said += text
+      written[name] += text
+    },
+  })
+  const signals$ = NEVER
+  const code = await main(argv, { cwd, env, stdout: into('stdout'), stderr: into('stderr'), signals$, startWorker })
+  return { code, ...written }
 }

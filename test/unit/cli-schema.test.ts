@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { NEVER } from 'rxjs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { main } from '../../src/cli/main.js'
+import { weirIn } from '../support/weir.js'
+import { writeFiles } from '../support/write-files.js'
 
 let cwd: string
 beforeEach(() => {
@@ -11,26 +11,9 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(cwd, { recursive: true }))
 
-function write(files: Readonly<Record<string, unknown>>): void {
-  for (const [name, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(cwd, name)), { recursive: true })
-    writeFileSync(join(cwd, name), JSON.stringify(content))
-  }
-}
+const write = (files: Readonly<Record<string, unknown>>) => writeFiles(cwd, files)
 
-async function weir(argv: string[], env: Record<string, string> = {}) {
-  const written = { stdout: '', stderr: '' }
-  const to = (name: 'stdout' | 'stderr') => ({
-    write: (text: string) => {
-      written[name] += text
-    },
-  })
-  const startWorker = () => {
-    throw new Error('no process is started here')
-  }
-  const code = await main(argv, { cwd, env, stdout: to('stdout'), stderr: to('stderr'), signals$: NEVER, startWorker })
-  return { code, ...written }
-}
+const weir = (argv: string[], env: Record<string, string> = {}) => weirIn(cwd, argv, env)
 
 const closed = (properties: object, more: object = {}) => ({
   type: 'object',

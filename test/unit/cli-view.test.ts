@@ -9,6 +9,7 @@ import { type Picture, render } from '../../src/cli/view.js'
 import { viewTables } from '../../src/cli/view-tables.js'
 import type { FlowStatus, Topology } from '../../src/engine/index.js'
 import { Batch, StreamRecord, WeirError } from '../../src/model/index.js'
+import { flowStatus } from '../support/flow-status.js'
 
 const stage = (name: string, kind: string, definition: string, detail?: string) => ({
   name,
@@ -40,27 +41,23 @@ const topology = {
 } as unknown as Topology
 
 const at = new Date(2026, 4, 1, 10, 0, 0).getTime()
-const status = (flow: string, read: number, more: Partial<FlowStatus> = {}): FlowStatus => ({
-  flow,
-  state: 'running',
-  guarantee: 'exactly-once',
-  since: at,
-  error: undefined,
-  failures: 0,
-  restoredBytes: 0,
-  stores: [],
-  lastCommitAt: at,
-  watermark: at - 4_000,
-  stages: [
-    { stage: 'in', kind: 'source', in: read, out: read, rejected: 0 },
-    { stage: 'sum', kind: 'operator', in: read, out: 3, rejected: 2 },
-  ],
-  partitions: [
-    { topic: 't', partition: 0, offset: 5, end: 8, streamTime: at },
-    { topic: 't', partition: 1, offset: 1, end: 2, streamTime: at },
-  ],
-  ...more,
-})
+const status = (flow: string, read: number, more: Partial<FlowStatus> = {}) =>
+  flowStatus({
+    flow,
+    guarantee: 'exactly-once',
+    since: at,
+    lastCommitAt: at,
+    watermark: at - 4_000,
+    stages: [
+      { stage: 'in', kind: 'source', in: read, out: read, rejected: 0 },
+      { stage: 'sum', kind: 'operator', in: read, out: 3, rejected: 2 },
+    ],
+    partitions: [
+      { topic: 't', partition: 0, offset: 5, end: 8, streamTime: at },
+      { topic: 't', partition: 1, offset: 1, end: 2, streamTime: at },
+    ],
+    ...more,
+  })
 
 const plain = painter({ write: () => true, isTTY: true }, { env: { NO_COLOR: '1' } } as never)
 function draw(dashboard: Dashboard, flows: FlowStatus[], more: Partial<Picture> = {}) {

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { EMPTY, NEVER, of } from 'rxjs'
+import { EMPTY, of } from 'rxjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Io } from '../../src/cli/io.js'
-import { main } from '../../src/cli/main.js'
+import { weirIn } from '../support/weir.js'
 
 const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 
@@ -36,31 +36,8 @@ const config = (operators = '', more = '') =>
     '})',
   )
 
-const noWorker = () => {
-  throw new Error('no process is started here')
-}
-
-async function weir(argv: string[], env: Record<string, string> = {}, startWorker: Io['startWorker'] = noWorker) {
-  let stdout = ''
-  let stderr = ''
-  const code = await main(argv, {
-    cwd,
-    env,
-    stdout: {
-      write: (text) => {
-        stdout += text
-      },
-    },
-    stderr: {
-      write: (text) => {
-        stderr += text
-      },
-    },
-    signals$: NEVER,
-    startWorker,
-  })
-  return { code, stdout, stderr }
-}
+const weir = (argv: string[], env: Record<string, string> = {}, startWorker?: Io['startWorker']) =>
+  weirIn(cwd, argv, env, startWorker)
 
 describe('weir check', () => {
   test('prints what each flow guarantees, and which stage sets it', async () => {

@@ -1,11 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { documentOf, versionSchemaOf } from '../../src/codecs/event-schemas/event-schema.js'
 import { eventSchemas } from '../../src/codecs/event-schemas/event-schemas.js'
 import { readSchemaFolder } from '../../src/codecs/event-schemas/folder.js'
 import type { ConnectionContext } from '../../src/model/index.js'
+import { writeFiles } from '../support/write-files.js'
 
 let folder: string
 beforeEach(() => {
@@ -13,12 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-function write(files: Readonly<Record<string, unknown>>): void {
-  for (const [name, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true })
-    writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
-  }
-}
+const write = (files: Readonly<Record<string, unknown>>) => writeFiles(folder, files)
 
 const $schema = 'https://json-schema.org/draft/2020-12/schema'
 const base = {

@@ -2,22 +2,9 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { FlowStatus, StageReading } from '../../src/engine/status.js'
 import { Distribution, type StageMetric } from '../../src/model/index.js'
 import { createMetrics, type Metrics, sumOf } from '../../src/worker/metrics.js'
+import { flowStatus } from '../support/flow-status.js'
 
-const flowOf = (flow: string, metrics: readonly StageReading[]): FlowStatus => ({
-  flow,
-  guarantee: 'at-least-once',
-  state: 'running',
-  since: 0,
-  error: undefined,
-  failures: 0,
-  lastCommitAt: 0,
-  watermark: undefined,
-  restoredBytes: 0,
-  stages: [],
-  partitions: [],
-  stores: [],
-  metrics,
-})
+const flowOf = (flow: string, metrics: readonly StageReading[]) => flowStatus({ flow, metrics })
 
 const opened: Metrics[] = []
 afterEach(() => opened.splice(0).forEach((metrics) => metrics.close()))

@@ -4,6 +4,7 @@ import type { FlowState, FlowStatus } from '../../src/engine/status.js'
 import { silentLogger, systemClock, WeirError } from '../../src/model/index.js'
 import { createLog } from '../../src/worker/log.js'
 import { type Outcome, runWorker, type WorkerOptions } from '../../src/worker/worker.js'
+import { flowStatus } from '../support/flow-status.js'
 
 /** Flows that are in the states they are told, and end when the test says so. */
 class FakeEngine {
@@ -22,20 +23,10 @@ class FakeEngine {
     this.onStop()
   }
   status = (): FlowStatus[] =>
-    Object.entries(this.states).map(([flow, state]) => ({
-      flow,
-      state,
-      guarantee: 'at-least-once',
-      since: systemClock.scheduler.now(),
-      failures: 0,
-      restoredBytes: 0,
-      stores: [],
-      error: undefined,
-      lastCommitAt: systemClock.scheduler.now(),
-      watermark: undefined,
-      stages: [],
-      partitions: [],
-    }))
+    Object.entries(this.states).map(([flow, state]) => {
+      const now = systemClock.scheduler.now()
+      return flowStatus({ flow, state, since: now, lastCommitAt: now })
+    })
 }
 
 function start(more: Partial<WorkerOptions> = {}) {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { lastValueFrom, reduce } from 'rxjs'
+import { lastValueFrom, toArray } from 'rxjs'
 import type { ArchiveFile } from '../../codecs/archive/file-reader.js'
 import { openAvro } from '../../codecs/avro/avro-file.js'
 import { openParquet } from '../../codecs/parquet/parquet-file.js'
@@ -47,8 +47,7 @@ export async function withArchive<T>(
   const open = async ({ name, bytes: size }: NamedFile) => {
     const called = `${store.address}/${name}`
     const read = async (from: number, to: number) => {
-      const pieces$ = store.read(name, { from, to }).pipe(reduce((all: Uint8Array[], piece) => [...all, piece], []))
-      return Buffer.concat(await lastValueFrom(pieces$))
+      return Buffer.concat(await lastValueFrom(store.read(name, { from, to }).pipe(toArray())))
     }
     return name.endsWith('.avro') ? openAvro(called, { size, read }) : openParquet(called, { size, read })
   }

@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv'
 import { withDefaults } from '../json-schema/defaults.js'
-import type { SchemaDocument } from '../json-schema/document.js'
+import { pointerName, type SchemaDocument } from '../json-schema/document.js'
 import { Facts } from './facts.js'
 import type { Gap } from './gaps.js'
 import { gapsBetween } from './proof.js'
@@ -64,7 +64,7 @@ function faultOf(gap: Gap, found: readonly Counterexample[], sides: Sides): Sche
 }
 
 function isAbout(error: ErrorObject, { path, rule, subject }: Gap): boolean {
-  const at = error.instancePath.split('/').slice(1).map(unescaped)
+  const at = error.instancePath.split('/').slice(1).map(pointerName)
   const params = error.params as Record<string, unknown>
   const { name = '' } = subject
   const isOne = !name.startsWith('/')
@@ -87,8 +87,4 @@ function isWithin(at: readonly string[], path: readonly Step[]): boolean {
     if (at[index] === undefined) return false
     return step === eachItem || step === eachOther || String(step) === at[index]
   })
-}
-
-function unescaped(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }

@@ -1,5 +1,6 @@
 import type { ErrorObject } from 'ajv'
 import { withDefaults } from '../json-schema/defaults.js'
+import { pointerName } from '../json-schema/document.js'
 import { documentOf, type EventSchema } from './event-schema.js'
 
 /** What a version makes of an event: the event, its defaults filled in, or all that is wrong with it. */
@@ -32,7 +33,7 @@ function isTelling({ keyword }: ErrorObject): boolean {
 
 function faultText({ instancePath, keyword, params, message = 'does not hold' }: ErrorObject): string {
   const given = params as Record<string, unknown>
-  const path = instancePath.split('/').slice(1).map(unescaped)
+  const path = instancePath.split('/').slice(1).map(pointerName)
   const named = [given['missingProperty'], given['additionalProperty'], given['unevaluatedProperty']]
   const place = [...path, ...named.filter((name) => typeof name === 'string')].join('.')
   return place === '' ? `the event ${message}` : `${place}: ${textOf(keyword, given, message)}`
@@ -44,8 +45,4 @@ function textOf(keyword: string, params: Record<string, unknown>, message: strin
   if (keyword === 'enum') return `must be one of ${JSON.stringify(params['allowedValues'])}`
   if (keyword === 'const') return `must be ${JSON.stringify(params['allowedValue'])}`
   return message
-}
-
-function unescaped(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }

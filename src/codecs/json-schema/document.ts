@@ -156,7 +156,7 @@ export class SchemaDocument {
     }
     let node = this.named.get(uri)
     for (const step of fragment.slice(1).split('/')) {
-      const name = decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')
+      const name = pointerName(decodeURIComponent(step))
       const { schema } = node ?? {}
       const next = typeof schema === 'object' ? (schema as Record<string, unknown>)[name] : undefined
       if (node === undefined || next === undefined) throw invalid(this.uri, `'${ref}' leads nowhere`)
@@ -233,6 +233,11 @@ function newAjv(dialect: Dialect, more: Options = {}): Ajv {
   }
   const { default: addFormats } = require('ajv-formats') as { default: (ajv: Ajv) => Ajv }
   return addFormats(new Compiler({ ...ajvOptions, ...more }))
+}
+
+/** What a step of a JSON pointer stands for. */
+export function pointerName(step: string): string {
+  return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
 function pointerStep(step: string | number): string {

@@ -368,26 +368,25 @@ export class ArchiveTask implements SinkTask {
 
   /** A file that is made again ends where it did. Its cut is committed already. */
   private make(lane: Lane, folder: string, file: OpenFile, cut: Cut): void {
-    if (file.records < cut.records) return
-    file.end()
-    lane.files.delete(folder)
-    const upload = new Upload(lane.partition, folder, cut, file.spool, file.since)
-    this.uploads.set(cut.name, upload)
-    this.start(upload)
+    if (file.records >= cut.records) this.start(this.complete(lane, folder, file, cut))
   }
 
   /** Decides that a file is complete, maybe in the place of another. */
   private cut(lane: Lane, folder: string, file: OpenFile, given?: Cut): Upload {
-    file.end()
-    lane.files.delete(folder)
     const { topic, partition } = lane.partition
     const { first, last, records, time, extension } = file
     const [version = ''] = folder.split('/')
     const name = pathOf({ topic: segment(topic), version, time, partition, first, records, extension })
     const cut = { name, first, last, records }
     lane.folders.replace(folder, given, cut)
+    return this.complete(lane, folder, file, cut)
+  }
+
+  private complete(lane: Lane, folder: string, file: OpenFile, cut: Cut): Upload {
+    file.end()
+    lane.files.delete(folder)
     const upload = new Upload(lane.partition, folder, cut, file.spool, file.since)
-    this.uploads.set(name, upload)
+    this.uploads.set(cut.name, upload)
     return upload
   }
 
