@@ -1,11 +1,5 @@
 import type { ClientError, Message } from './client.js'
-
-/** What one call of the client brought. */
-export interface Chunk {
-  readonly messages: readonly Message[]
-  /** The index of the first message that was not emitted yet. */
-  next: number
-}
+import { Messages } from './messages.js'
 
 export interface Consuming {
   /** Takes at most `count` messages that are there already. */
@@ -40,7 +34,7 @@ const ackPollMs = 2
  * waits 1 ms for each further message, which made a p50 of 30 ms.
  */
 export class Pump {
-  private readonly chunks: Chunk[] = []
+  private readonly chunks: Messages[] = []
   private outstanding = false
   private settled: (() => void)[] = []
   private holds = 0
@@ -68,7 +62,7 @@ export class Pump {
   }
 
   /** The oldest chunk that is not emitted. */
-  get head(): Chunk | undefined {
+  get head(): Messages | undefined {
     return this.chunks[0]
   }
 
@@ -127,12 +121,9 @@ export class Pump {
   }
 
   /** Forgets the messages, emitted or not, that the predicate does not want to keep. */
-  keep(wanted: (topic: string, partition: number) => boolean): void {
-    const kept = this.chunks.map(({ messages, next }) => ({
-      messages: messages.slice(next).filter((message) => wanted(message.topic, message.partition)),
-      next: 0,
-    }))
-    this.chunks.splice(0, this.chunks.length, ...kept.filter(({ messages }) => messages.length > 0))
+  keep(wanted: (message: Message) => boolean): void {
+    const kept = this.chunks.map((chunk) => chunk.kept(wanted)).filter(({ left }) => left > 0)
+    this.chunks.splice(0, this.chunks.length, ...kept)
   }
 
   /** Resolves when the client is left alone for good. */
@@ -156,7 +147,7 @@ export class Pump {
   private answered(error: ClientError | undefined, messages: readonly Message[]): void {
     this.outstanding = false
     if (error !== undefined) this.events.failed(error)
-    else if (messages.length > 0) this.chunks.push({ messages, next: 0 })
+    else if (messages.length > 0) this.chunks.push(new Messages(messages))
     for (const resolve of this.settled.splice(0)) resolve()
     this.next()
   }

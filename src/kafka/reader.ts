@@ -2,24 +2,23 @@ import { concat, defer, EMPTY, from, ignoreElements, Observable, type Subscriber
 import {
   type AssignmentChange,
   type Epoch,
-  noHeaders,
   type PartitionEnd,
   PartitionMap,
   type Position,
   partitionName,
   type SourceTask,
-  StreamRecord,
+  type StreamRecord,
   type TopicPartition,
   WeirError,
 } from '../model/index.js'
 import { endAfterMs, type SeenTopic } from '../state/topic-protocol/index.js'
 import { type ClientError, codes } from './client.js'
+import { ClientLane } from './client-lane.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
-import { Fetching } from './fetching.js'
+import type { Chunk, Lane } from './lane.js'
 import { Membership } from './membership.js'
-import { type Chunk, Pump } from './pump.js'
 import type { ReaderOptions } from './reader-options.js'
 import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
@@ -75,13 +74,12 @@ export class KafkaReader implements SourceTask<KafkaValue> {
 
 class Session {
   private readonly parts = new PartitionMap<Reading>()
-  private readonly pump: Pump
   private readonly silence: SilenceWatch
   private readonly watch: TopicWatch
   private readonly arrival: TopicArrival
-  private readonly fetching: Fetching
   private readonly membership: Membership
   private consumer: GroupConsumer | undefined
+  private lane: Lane | undefined
   private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
   private emitting = false
   private closing = false
@@ -94,6 +92,8 @@ class Session {
   private unreadSince = performance.now()
   private unreadMs = 0
 
+  private readonly part = (topic: string, partition: number) => this.parts.get(topic, partition)
+
   constructor(
     private readonly connection: KafkaConnection,
     private readonly options: ReaderOptions,
@@ -101,7 +101,7 @@ class Session {
     private readonly changes: Subscriber<AssignmentChange>,
   ) {
     this.silence = new SilenceWatch(options.stallAfterMs, {
-      part: (topic, partition) => this.parts.get(topic, partition),
+      part: this.part,
       readingMs: () => this.readingMs(),
       settings: async () => ({ ...(await connection.memberSettings()), 'group.id': options.group }),
       stalled: (part) => this.stalled(part),
@@ -111,28 +111,9 @@ class Session {
     this.watch = new TopicWatch(connection.topics, options, {
       parts: this.parts,
       readingMs: () => this.readingMs(),
-      hold: (topic, isHeld) => this.fetching.hold(topic, isHeld),
+      hold: (topic, isHeld) => this.lane?.hold(topic, isHeld),
       move: (part, to) => this.move(part, to),
       end: (error) => this.end(error),
-    })
-    this.pump = new Pump(
-      {
-        consume: (count, done) => this.consumer?.consume(count, done),
-        pause: () => this.fetching.pause(),
-        resume: () => this.fetching.resume(),
-      },
-      { arrived: () => this.deliver(), failed: (error) => this.failed(error) },
-    )
-    const { parts, pump } = this
-    const consumer = () => this.consumer
-    this.fetching = new Fetching({
-      parts,
-      get consumer() {
-        return consumer()
-      },
-      get isPaused() {
-        return pump.isPaused
-      },
     })
   }
 
@@ -146,7 +127,7 @@ class Session {
     this.unreadMs += performance.now() - this.unreadSince
     this.reader = { epoch, out }
     if (this.over !== undefined) this.changes.error(this.over)
-    this.pump.startReading()
+    this.lane?.startReading()
     const cut = epoch.cut$.subscribe(() => {
       if (!this.emitting) out.complete()
     })
@@ -155,7 +136,7 @@ class Session {
       cut.unsubscribe()
       this.reader = undefined
       this.unreadSince = performance.now()
-      this.pump.stopReading()
+      this.lane?.stopReading()
     }
   }
 
@@ -168,17 +149,16 @@ class Session {
     }))
   }
 
-  /** Goes back; what was taken from the client and not emitted is asked for again, so nothing of it is kept. */
   async rewind(positions: readonly Position[]): Promise<void> {
-    await this.pump
-      .quietly(async () => {
-        this.pump.keep(() => false)
+    const { lane } = this
+    await lane
+      ?.quietly(async () => {
         for (const { topic, partition, offset } of positions) {
           const part = this.parts.get(topic, partition)
           if (part !== undefined) part.position = offset
         }
         this.touchAll()
-        await this.consumer?.seek(this.positions())
+        await lane.seek(this.positions())
       })
       .catch((error) => {
         throw this.asError(error)
@@ -186,12 +166,12 @@ class Session {
   }
 
   async commit(positions: readonly Position[]): Promise<void> {
-    const { consumer } = this
-    if (consumer === undefined) return
+    const { consumer, lane } = this
+    if (consumer === undefined || lane === undefined) return
     // A group keeps positions of any topic that it is told of, whoever reads it.
     const own = positions.filter(({ topic, partition }) => this.parts.get(topic, partition) !== undefined)
     try {
-      await this.pump.hearing(consumer.commit(own))
+      await lane.hearing(consumer.commit(own))
     } catch (error) {
       const { doing, place } = this.options
       if ((error as ClientError).code === codes.fencedInstance) throw this.asError(error)
@@ -226,7 +206,7 @@ class Session {
     this.arrival.giveUp()
     await this.opened
     await Promise.all([this.watch.stop(), this.membership.stop()])
-    await this.pump.stop()
+    await this.lane?.stop()
     this.settle()
     await this.consumer?.close()
   }
@@ -242,14 +222,19 @@ class Session {
       {
         assigned: (given) => this.onAssigned(given),
         revoked: (taken, lost) => this.onRevoked(taken, lost),
-        wake: () => this.pump.wake(),
+        wake: () => this.lane?.wake(),
         throttled: (ms) => this.touchAll(ms),
         error: (error) => this.failed(error),
       },
     )
+    this.lane = new ClientLane(this.consumer, this.parts, {
+      arrived: () => this.deliver(),
+      failed: (error) => this.failed(error),
+    })
+    if (this.reader !== undefined) this.lane.startReading()
     await this.consumer.connect(topics)
     this.membership.start()
-    this.pump.start()
+    this.lane.start()
     this.watch.start()
   }
 
@@ -292,25 +277,26 @@ class Session {
       )
       this.watch.know(seen)
       for (const [topic, now] of seen) remembered.set(topic, now)
-      await this.pump.quietly(() => {
+      const lane = this.lane as Lane
+      await lane.quietly(() => {
         const moved = this.readingMs()
         for (const { topic, partition, offset, facts } of positions) {
           this.parts.set(topic, partition, new Reading(topic, partition, offset, moved, facts ?? nothingKnown))
         }
         this.owed = undefined
-        consumer.assign(positions)
-        this.fetching.settle(positions)
+        lane.assign(positions)
       })
     } catch (error) {
       throw this.asError(error)
     }
   }
 
-  private move(part: Reading, to: number): Promise<void> {
-    return this.pump.quietly(() => {
+  private async move(part: Reading, to: number): Promise<void> {
+    const { lane } = this
+    await lane?.quietly(() => {
       if (this.closing || this.parts.get(part.topic, part.partition) !== part) return
       Object.assign(part, { position: to, moved: this.readingMs() })
-      this.fetching.goTo(part)
+      lane.move(part)
     })
   }
 
@@ -325,9 +311,10 @@ class Session {
   }
 
   private async release(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.pump.quietly(() => {
+    const lane = this.lane as Lane
+    await lane.quietly(() => {
       for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
-      this.pump.keep((topic, partition) => this.parts.get(topic, partition) !== undefined)
+      lane.release(partitions)
       this.settle()
     })
   }
@@ -338,9 +325,9 @@ class Session {
     this.emitting = true
     try {
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
-        const chunk = this.pump.head
+        const chunk = this.lane?.head
         if (chunk === undefined) break
-        this.pump.fill()
+        this.lane?.fill()
         this.emit(chunk, this.reader.epoch, this.reader.out)
       }
     } finally {
@@ -350,32 +337,11 @@ class Session {
   }
 
   private emit(chunk: Chunk, epoch: Epoch, out: Subscriber<StreamRecord<KafkaValue>>): void {
-    const { messages } = chunk
-    const first = chunk.next
-    const last = Math.min(messages.length, first + epoch.room())
-    const moved = this.readingMs()
-    let bytes = 0
-    while (chunk.next < last && !out.closed) {
-      const message = messages[chunk.next++]!
-      const part = this.parts.get(message.topic, message.partition)
-      if (part === undefined) continue
-      part.position = message.offset + 1
-      part.moved = moved
-      bytes += message.size
-      // The client's message is the origin as it is, so that nothing is copied.
-      const origin = message as StreamRecord['origin']
-      out.next(
-        new StreamRecord(
-          message.key ?? null,
-          message.value,
-          message.timestamp ?? -1,
-          message.headers ?? noHeaders,
-          origin,
-        ),
-      )
-    }
-    if (chunk.next === messages.length) this.pump.shift()
-    epoch.take(chunk.next - first, bytes)
+    const { left } = chunk
+    const bytes = chunk.emit(epoch.room(), { out, moved: this.readingMs(), part: this.part })
+    const taken = left - chunk.left
+    if (chunk.left === 0) this.lane?.shift()
+    epoch.take(taken, bytes)
   }
 
   private stalled({ topic, partition, position }: Reading): void {

@@ -128,6 +128,6 @@ test('keeps what is wanted, without what was emitted', async () => {
   await vi.advanceTimersByTimeAsync(200)
   const { head } = pump
   if (head !== undefined) head.next = 2
-  pump.keep((_, partition) => partition === 0)
+  pump.keep(({ partition }) => partition === 0)
   expect(pump.head?.messages.map(({ offset }) => offset)).toEqual([2, 3])
 })
