@@ -39,7 +39,8 @@ export function failureIn(message: string): (Error & ClientError) | undefined {
   return failureOf(what, code, broker)
 }
 
-function failureOf(message: string, code: number, broker: string | undefined): Error & ClientError {
+/** As the client reports it. */
+export function failureOf(message: string, code: number, broker?: string): Error & ClientError {
   return Object.assign(new Error(message), { code, broker })
 }
 
@@ -145,8 +146,8 @@ function asksInSteps(client: Producer, timeoutMs: number): () => void {
   }
 }
 
-/** The client says no more of certificates than that they are refused. */
-async function explained(error: Error & ClientError, settings: ClientSettings): Promise<Error & ClientError> {
+/** The same error, and where certificates are refused, why: those who refuse them say no more than that. */
+export async function explained(error: Error & ClientError, settings: ClientSettings): Promise<Error & ClientError> {
   const { code, message, broker } = error
   if (untaken.test(message)) return failureOf(`it ${refusalOf(settings)}: ${message}`, code, broker)
   if (broker === undefined || !untrusted.test(message)) return error

@@ -128,7 +128,7 @@ function explain(error: ClientError, address: string | undefined): { what: strin
     }
   }
   if (error.code === codes.unusable) {
-    return { what: error.message, hint: 'It is tried again, with the file as it is then.' }
+    return { what: error.message, hint: 'It is tried again, with what there is then.' }
   }
   if (error.code === codes.hungUp) {
     const [when, wants] = error.message.includes('in state UP')

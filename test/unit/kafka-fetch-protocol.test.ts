@@ -112,9 +112,11 @@ describe('answers are read as the Java client writes them', () => {
     expect(read).toEqual({ error: 0, apis })
   })
 
-  test('ApiVersions of a broker that does not know the version: it answers in version 0', () => {
-    const read = decodeAnswer(apiVersions, 3, bytesOf('apiVersions-unsupported response v0'))
-    expect(read).toEqual({ error: 35, apis: [{ key: 18, oldest: 0, newest: 2 }] })
+  test.each([
+    ['in version 0', bytesOf('apiVersions-unsupported response v0')],
+    ['in a form that is none, as the mock cluster', Buffer.from('0000002a0023010012000000020000000', 'hex')],
+  ])('ApiVersions of a broker that does not know the version, and says so %s', (_, answer) => {
+    expect(decodeAnswer(apiVersions, 3, answer)).toEqual({ error: 35, apis: [] })
   })
 
   test('Metadata', () => {

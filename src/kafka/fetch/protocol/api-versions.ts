@@ -7,12 +7,12 @@ export interface ApiVersionsRequest {
 }
 
 export interface ApiVersionsResponse {
-  /** 35 where the broker doesn't know the version that it was asked in: it does know version 0. */
   readonly error: number
   readonly apis: readonly { readonly key: number; readonly oldest: number; readonly newest: number }[]
 }
 
-const unsupportedVersion = 35
+/** The broker doesn't know the version that it was asked in: it does know version 0. */
+export const unsupportedVersion = 35
 
 /** What the broker speaks: the first question. */
 export const apiVersions: Api<ApiVersionsRequest, ApiVersionsResponse> = {
@@ -28,7 +28,8 @@ export const apiVersions: Api<ApiVersionsRequest, ApiVersionsResponse> = {
   },
   read(from) {
     const error = from.int16()
-    if (error === unsupportedVersion) from.becomeClassic()
+    // What follows then is of another version, and of the mock cluster in none.
+    if (error === unsupportedVersion) return { error, apis: [] }
     const apis = from.array(() => {
       const api = { key: from.int16(), oldest: from.int16(), newest: from.int16() }
       from.tags()

@@ -11,7 +11,7 @@ export class Reader {
 
   constructor(
     private readonly bytes: Buffer,
-    private isFlexible: boolean,
+    private readonly isFlexible: boolean,
   ) {}
 
   int8(): number {
@@ -82,11 +82,6 @@ export class Reader {
       if (this.at > end) throw cut()
       this.pass(end - this.at)
     }
-  }
-
-  /** The rest is of a version before the flexible ones. */
-  becomeClassic(): void {
-    this.isFlexible = false
   }
 
   private size(): number {
