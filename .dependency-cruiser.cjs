@@ -33,6 +33,7 @@ const layers = {
 /** Packages that only these folders name, so that another can take their place. */
 const packages = {
   '@confluentinc/kafka-javascript': ['kafka'],
+  '@node-rs/crc32': ['kafka/fetch'],
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   '@confluentinc/schemaregistry|avsc|ajv|ajv-formats': ['codecs'],
   'hyparquet(-writer)?': ['codecs/parquet'],
