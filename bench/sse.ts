@@ -9,5 +9,5 @@ const events = Number(process.env['EVENTS'] ?? 200_000)
 const rounds = Number(process.env['ROUNDS'] ?? 5)
 
 const server = await serveChanges(events)
-await compareThroughput('sse', rounds, () => ({ URL: server.url, EVENTS: String(events) }), { wanted: 0.5 })
+await compareThroughput('sse', rounds, () => ({ URL: server.url, EVENTS: String(events) }), { against: { loop: 0.5 } })
 await server.close()

@@ -1,18 +1,11 @@
 /** The floor: what one writes by hand over the same client. It counts the same windows and keeps no durable state. */
 import kafkaClient from '@confluentinc/kafka-javascript'
-import { report } from '../support/report.js'
+import { WindowCounts } from '../support/window-counts.js'
 
 const { BROKERS = '', TOPIC = '', EVENTS = '0', RUN = '' } = process.env
 const total = Number(EVENTS)
-const windowMs = 10_000
 
-interface Activity {
-  readonly user_id: string
-  readonly activity_type: string
-  readonly timestamp: string
-}
-
-const windows = new Map<number, { users: Set<string>; views: number }>()
+const counts = new WindowCounts()
 const consumer = new kafkaClient.KafkaConsumer(
   {
     'bootstrap.servers': BROKERS,
@@ -24,7 +17,6 @@ const consumer = new kafkaClient.KafkaConsumer(
 )
 let read = 0
 let uncommitted = 0
-let began = 0
 const next = new Map<number, number>()
 
 consumer.setDefaultConsumeTimeout(50)
@@ -40,10 +32,9 @@ consumer.connect({}, (error) => {
 function turn(): void {
   consumer.consume(1_000, (error, messages) => {
     if (error) throw new Error(error.message)
-    if (messages.length > 0 && began === 0) began = performance.now()
+    if (messages.length > 0) counts.begin()
     for (const message of messages) {
-      const activity = JSON.parse(message.value?.toString() ?? '') as Activity
-      count(activity)
+      counts.count(message.value?.toString() ?? '')
       next.set(message.partition, message.offset + 1)
     }
     read += messages.length
@@ -54,27 +45,12 @@ function turn(): void {
   })
 }
 
-function count({ timestamp, user_id, activity_type }: Activity): void {
-  const start = Math.floor(Date.parse(timestamp) / windowMs) * windowMs
-  let window = windows.get(start)
-  if (window === undefined) windows.set(start, (window = { users: new Set(), views: 0 }))
-  window.users.add(user_id)
-  if (activity_type === 'page_view') window.views++
-}
-
 function commit(): void {
   uncommitted = 0
   consumer.commit([...next].map(([partition, offset]) => ({ topic: TOPIC, partition, offset })))
 }
 
 function finish(): void {
-  const ms = performance.now() - began
-  let users = 0
-  let views = 0
-  for (const window of windows.values()) {
-    users += window.users.size
-    views += window.views
-  }
-  report({ recordsPerSecond: Math.round((total / ms) * 1_000), windows: windows.size, users, views })
+  counts.finish(total)
   process.exit(0)
 }

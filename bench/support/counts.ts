@@ -25,8 +25,7 @@ export async function compareCounts(against: string, wanted: number): Promise<vo
       rounds,
       (run) => ({ BROKERS: brokers, TOPIC: topic, RESULTS: resultsOf(run), EVENTS: String(events), RUN: run }),
       {
-        against,
-        wanted,
+        against: { [against]: wanted },
         prepare: (run) => createTopic(brokers, resultsOf(run)),
         verify: async (name, run) => {
           const digest = await digestOf(brokers, resultsOf(run))

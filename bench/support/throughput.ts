@@ -41,17 +41,26 @@ export function medianRate(results: readonly Result[]): number {
   return median(results.map(({ recordsPerSecond }) => Number(recordsPerSecond)))
 }
 
-/** Lets a flow and another (default: a hand-written loop) run in turn, and compares the medians of their rates. */
+/** Lets a flow and others (default: a hand-written loop) run in turn, and compares the medians of their rates. */
 export async function compareThroughput(
   what: string,
   rounds: number,
   environment: (run: string) => Record<string, string>,
-  { against = 'loop', wanted = 0.95, ...around }: Around & { readonly against?: string; readonly wanted?: number } = {},
+  {
+    against = { loop: 0.95 },
+    ...around
+  }: Around & {
+    /** The others, and how many times as fast as each the flow shall be. */
+    readonly against?: Readonly<Record<string, number>>
+  } = {},
 ): Promise<void> {
-  const contestants = [against, 'weir'].map((name) => ({ name, script: `${what}-${name}` }))
+  const contestants = [...Object.keys(against), 'weir'].map((name) => ({ name, script: `${what}-${name}` }))
   const resultsOf = await takeTurns(what, rounds, contestants, environment, around)
-  const [other, weir] = [medianRate(resultsOf(against)), medianRate(resultsOf('weir'))]
-  console.log(
-    `${what}, median: ${against} ${other}/s, weir ${weir}/s, ratio ${(weir / other).toFixed(3)} (at least ${wanted} is wanted)`,
-  )
+  const weir = medianRate(resultsOf('weir'))
+  for (const [name, wanted] of Object.entries(against)) {
+    const other = medianRate(resultsOf(name))
+    console.log(
+      `${what}, median: ${name} ${other}/s, weir ${weir}/s, ratio ${(weir / other).toFixed(3)} (at least ${wanted} is wanted)`,
+    )
+  }
 }

@@ -25,9 +25,10 @@ import {
   WeirError,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
+import type { KafkaValue } from './kafka-value.js'
 import { partitionOf } from './partitioner.js'
 import type { OutgoingMessage } from './producer.js'
-import { KafkaReader, type KafkaValue } from './reader.js'
+import { KafkaReader } from './reader.js'
 import { usualMessageBytes } from './topic-settings.js'
 import { KafkaWriter } from './writer.js'
 

@@ -56,6 +56,7 @@ export const codes = {
   stuck: -10_001,
   unusable: -10_002,
   foreignCluster: -10_003,
+  unreadable: -10_004,
   badMessage: -199,
   transport: -195,
   messageTimedOut: -192,

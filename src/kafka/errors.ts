@@ -145,6 +145,15 @@ function explain(error: ClientError, address: string | undefined): { what: strin
       hint: 'It is tried again. A topic takes nothing while fewer replicas are in sync than its min.insync.replicas; where all are, see to quotas and the network.',
     }
   }
+  if (error.code === codes.badMessage) {
+    return {
+      what: error.message,
+      hint: 'It is fetched again. If that goes on, the log of its leader is damaged: let another replica lead, or have it repaired.',
+    }
+  }
+  if (error.code === codes.unreadable) {
+    return { what: error.message, hint: 'It is read through the client from now on.' }
+  }
   if (isAbsent(error)) {
     return {
       what: `the topic is gone (${error.message})`,

@@ -1,6 +1,6 @@
 import type { Subscriber } from 'rxjs'
 import type { Position, StreamRecord, TopicPartition } from '../model/index.js'
-import type { KafkaValue } from './reader.js'
+import type { KafkaValue } from './kafka-value.js'
 import type { Reading } from './silence.js'
 
 /** Where records go that have come. */

@@ -9,6 +9,8 @@ export interface ReaderOptions extends TopicRules {
   readonly stallAfterMs: number
   /** Told of changes of the topics. */
   readonly noticed?: (change: TopicChange) => void
+  /** By which way records come; whichever is better where nothing is said. */
+  readonly reader?: 'client' | 'fetch' | undefined
   /** Further settings of the client. */
   readonly client: Readonly<Record<string, unknown>>
   readonly log: Logger

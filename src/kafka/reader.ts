@@ -12,13 +12,19 @@ import {
   WeirError,
 } from '../model/index.js'
 import { endAfterMs, type SeenTopic } from '../state/topic-protocol/index.js'
-import { type ClientError, codes } from './client.js'
+import { type ClientError, type ClientSettings, codes } from './client.js'
 import { ClientLane } from './client-lane.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
+import { Brokers } from './fetch/brokers.js'
+import { Fetcher } from './fetch/fetcher.js'
+import { laneObstacle, laneSettings } from './fetch/lane-settings.js'
+import { FetchLane } from './fetch-lane.js'
+import type { KafkaValue } from './kafka-value.js'
 import type { Chunk, Lane } from './lane.js'
 import { Membership } from './membership.js'
+import { Outage } from './outage.js'
 import type { ReaderOptions } from './reader-options.js'
 import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
@@ -26,14 +32,16 @@ import { TopicArrival } from './topic-arrival.js'
 import { TopicWatch } from './topic-watch.js'
 
 const nothingKnown = { partitions: 0 }
-
-export type KafkaValue = Buffer | null
+/** How many records are emitted before others have their turn: timers, answers, requests. */
+const atOnce = 1_000
 
 /** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
 export class KafkaReader implements SourceTask<KafkaValue> {
   private session: Session | undefined
   /** What the topics were when they were last read. */
-  private readonly remembered = new Map<string, SeenTopic>()
+  readonly remembered = new Map<string, SeenTopic>()
+  /** Whether there was something to read that only the client can: of brokers before 0.11, say. */
+  needsClient = false
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -41,7 +49,7 @@ export class KafkaReader implements SourceTask<KafkaValue> {
   ) {}
 
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
-    const session = new Session(this.connection, this.options, this.remembered, subscriber)
+    const session = new Session(this.connection, this.options, this, subscriber)
     this.session = session
     void session.open()
     return () => this.connection.closes(session.close())
@@ -72,15 +80,23 @@ export class KafkaReader implements SourceTask<KafkaValue> {
   }
 }
 
+/** Who reads one epoch. */
+interface Reader {
+  readonly epoch: Epoch
+  readonly out: Subscriber<StreamRecord<KafkaValue>>
+}
+
 class Session {
   private readonly parts = new PartitionMap<Reading>()
   private readonly silence: SilenceWatch
   private readonly watch: TopicWatch
   private readonly arrival: TopicArrival
   private readonly membership: Membership
+  /** What comes, and can't be read. */
+  private readonly damage: Outage
   private consumer: GroupConsumer | undefined
   private lane: Lane | undefined
-  private reader: { readonly epoch: Epoch; readonly out: Subscriber<StreamRecord<KafkaValue>> } | undefined
+  private reader: Reader | undefined
   private emitting = false
   private closing = false
   /** What ends the session after the running epoch. */
@@ -97,7 +113,7 @@ class Session {
   constructor(
     private readonly connection: KafkaConnection,
     private readonly options: ReaderOptions,
-    private readonly remembered: Map<string, SeenTopic>,
+    private readonly lasting: Pick<KafkaReader, 'remembered' | 'needsClient'>,
     private readonly changes: Subscriber<AssignmentChange>,
   ) {
     this.silence = new SilenceWatch(options.stallAfterMs, {
@@ -108,6 +124,7 @@ class Session {
     })
     this.arrival = new TopicArrival(connection.topics, options)
     this.membership = new Membership(connection.topics, options)
+    this.damage = new Outage(options)
     this.watch = new TopicWatch(connection.topics, options, {
       parts: this.parts,
       readingMs: () => this.readingMs(),
@@ -215,7 +232,7 @@ class Session {
     const { topics, group, instance, client } = this.options
     for (const [topic, count] of await this.arrival.count()) this.totals.set(topic, count)
     if (this.closing) return
-    const settings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
+    const settings: ClientSettings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
     const member = instance === undefined ? {} : { 'group.instance.id': instance }
     this.consumer = new GroupConsumer(
       { ...settings, ...member },
@@ -227,10 +244,7 @@ class Session {
         error: (error) => this.failed(error),
       },
     )
-    this.lane = new ClientLane(this.consumer, this.parts, {
-      arrived: () => this.deliver(),
-      failed: (error) => this.failed(error),
-    })
+    this.lane = this.laneOf(this.consumer, settings)
     if (this.reader !== undefined) this.lane.startReading()
     await this.consumer.connect(topics)
     this.membership.start()
@@ -238,8 +252,35 @@ class Session {
     this.watch.start()
   }
 
+  /** Records come past the client wherever that can be. */
+  private laneOf(consumer: GroupConsumer, settings: ClientSettings): Lane {
+    const { options, connection, parts } = this
+    const [arrived, failed] = [() => this.deliver(), (error: ClientError) => this.failed(error)]
+    const obstacle = laneObstacle(settings)
+    if (obstacle !== undefined && options.reader === 'fetch')
+      throw new WeirError(
+        'WEIR_CONFIG_INVALID',
+        `${options.doing}: it can't be fetched past the client, because ${obstacle}`,
+        {
+          ...options.place,
+          hint: "Leave option reader out, or set it to 'client'.",
+        },
+      )
+    if (obstacle !== undefined) options.log.info(`Kafka: ${options.doing}: by the client, because ${obstacle}`)
+    if (options.reader === 'client' || this.lasting.needsClient || obstacle !== undefined)
+      return new ClientLane(consumer, parts, { arrived, failed })
+    const current = async () => ({ ...(await connection.settings()), ...options.client })
+    const { rack, fetch } = laneSettings(settings)
+    const events = { arrived, failed, throttled: (ms: number) => this.touchAll(ms) }
+    return new FetchLane(
+      consumer,
+      new Fetcher(new Brokers(current), { rack, ...fetch, checksums: !connection.isEmbedded }, events),
+      failed,
+    )
+  }
+
   get trouble(): WeirError | undefined {
-    return this.arrival.missing ?? this.watch.trouble ?? this.membership.trouble
+    return this.arrival.missing ?? this.watch.trouble ?? this.membership.trouble ?? this.damage.error
   }
 
   private onAssigned(partitions: readonly TopicPartition[]): void {
@@ -269,7 +310,8 @@ class Session {
     given: readonly Position[],
   ): Promise<void> {
     try {
-      const { connection, options, remembered } = this
+      const { connection, options, lasting } = this
+      const { remembered } = lasting
       const { positions, seen } = await startingPoints(
         { consumer, topics: connection.topics, options, remembered, noticed: this.watch.seen },
         partitions,
@@ -324,11 +366,16 @@ class Session {
     if (this.emitting) return
     this.emitting = true
     try {
+      let left = atOnce
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
         const chunk = this.lane?.head
         if (chunk === undefined) break
+        if (left <= 0) {
+          setImmediate(() => this.deliver())
+          break
+        }
         this.lane?.fill()
-        this.emit(chunk, this.reader.epoch, this.reader.out)
+        left -= this.emit(chunk, Math.min(left, this.reader.epoch.room()), this.reader)
       }
     } finally {
       this.emitting = false
@@ -336,12 +383,15 @@ class Session {
     if (this.reader !== undefined && this.reader.epoch.room() <= 0) this.reader.out.complete()
   }
 
-  private emit(chunk: Chunk, epoch: Epoch, out: Subscriber<StreamRecord<KafkaValue>>): void {
+  /** Returns how many records there were. */
+  private emit(chunk: Chunk, most: number, { epoch, out }: Reader): number {
     const { left } = chunk
-    const bytes = chunk.emit(epoch.room(), { out, moved: this.readingMs(), part: this.part })
+    const bytes = chunk.emit(most, { out, moved: this.readingMs(), part: this.part })
     const taken = left - chunk.left
+    if (taken > 0) this.damage.answered()
     if (chunk.left === 0) this.lane?.shift()
     epoch.take(taken, bytes)
+    return taken
   }
 
   private stalled({ topic, partition, position }: Reading): void {
@@ -358,7 +408,15 @@ class Session {
     if (isHopeless(error)) this.changes.error(this.asError(error))
     else if (isStray(error)) void this.watch.stray()
     else if (error.code === codes.unknownTopic) void this.watch.look()
+    else if (error.code === codes.badMessage) this.damage.failed(error)
+    else if (error.code === codes.unreadable) this.goByClient(error)
     else this.options.log.debug({ code: error.code }, `Kafka: ${this.options.doing}: ${error.message}`)
+  }
+
+  private goByClient(error: ClientError): void {
+    this.options.log.info(`Kafka: ${this.options.doing}: only the client can read this: ${error.message}`)
+    this.lasting.needsClient = true
+    this.changes.error(this.asError(error))
   }
 
   private async countPartitions(consumer: GroupConsumer): Promise<number> {

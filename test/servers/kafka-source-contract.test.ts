@@ -15,11 +15,12 @@ class Topic implements SourceUnderTest {
   private constructor(
     private readonly cluster: KafkaCluster,
     private readonly connection: KafkaConnection,
+    private readonly reader: 'client' | 'fetch',
   ) {}
 
-  static async start(): Promise<Topic> {
+  static async start(reader: 'client' | 'fetch'): Promise<Topic> {
     const cluster = await KafkaCluster.start()
-    return new Topic(cluster, connect(cluster.bootstrap))
+    return new Topic(cluster, connect(cluster.bootstrap), reader)
   }
 
   async reset(): Promise<void> {
@@ -37,7 +38,7 @@ class Topic implements SourceUnderTest {
   }
 
   open(): SourceTask {
-    return sourceOf(this.connection, { topic: this.name, group: this.name, from: 'earliest' })
+    return sourceOf(this.connection, { topic: this.name, group: this.name, from: 'earliest', reader: this.reader })
   }
 
   async commit(task: SourceTask): Promise<void> {
@@ -64,5 +65,6 @@ class Topic implements SourceUnderTest {
 }
 
 describe.skipIf(missing !== undefined)('on a real broker', () => {
-  sourceContract('kafka', () => Topic.start(), replays, comesLater)
+  for (const reader of ['client', 'fetch'] as const)
+    sourceContract(`kafka, by ${reader}`, () => Topic.start(reader), replays, comesLater)
 })

@@ -43,14 +43,14 @@ const field = {
 
 /**
  * The batch that begins there; undefined where not all of it is there. Errors: `MalformedError` where it is of another
- * format, contradicts itself or has not the checksum that it says.
+ * format, contradicts itself or, where that counts, has not the checksum that it says.
  */
-export function batchAt(bytes: Buffer, at: number): BatchHead | undefined {
+export function batchAt(bytes: Buffer, at: number, hasChecksum: boolean): BatchHead | undefined {
   if (bytes.length - at > field.format) checkFormat(bytes.readInt8(at + field.format), bytes, at)
   const end = at + neededAt(bytes, at)
   if (end > bytes.length) return undefined
   const checked = bytes.subarray(at + field.attributes, end)
-  if (crc32c(checked) !== bytes.readUInt32BE(at + field.checksum))
+  if (hasChecksum && crc32c(checked) !== bytes.readUInt32BE(at + field.checksum))
     throw new MalformedError('corrupt', `the batch at offset ${int64(bytes, at)} has not the checksum that it says`)
   return headAt(bytes, at, end)
 }

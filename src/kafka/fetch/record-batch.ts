@@ -22,6 +22,8 @@ export interface DecodedRecords {
 export interface DecodeOptions {
   /** How large a batch may become when it is decompressed, bytes. */
   readonly maxBytes: number
+  /** Whether batches have to have the checksums that they say. Default true: only the embedded broker gives some without. */
+  readonly checksums?: boolean
 }
 
 /**
@@ -86,7 +88,7 @@ class Decoding {
   private readBatches(): number {
     let at = 0
     try {
-      for (let batch = batchAt(this.bytes, 0); batch !== undefined; batch = batchAt(this.bytes, at)) {
+      for (let batch = this.batchAt(0); batch !== undefined; batch = this.batchAt(at)) {
         this.readBatch(batch)
         at = batch.end
       }
@@ -98,6 +100,10 @@ class Decoding {
     if (at > 0 && !this.isAhead(this.progress))
       throw new MalformedError('corrupt', `a response to offset ${this.from} with records before it only`)
     return at
+  }
+
+  private batchAt(at: number): BatchHead | undefined {
+    return batchAt(this.bytes, at, this.options.checksums ?? true)
   }
 
   private readBatch(batch: BatchHead): void {

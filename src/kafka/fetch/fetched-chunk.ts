@@ -1,0 +1,88 @@
+import { type Header, type Key, type Origin, StreamRecord } from '../../model/index.js'
+import type { Chunk, Destination } from '../lane.js'
+import type { Reading } from '../silence.js'
+import type { FetchedRecords } from './record-batch.js'
+
+/** Records of one partition, and how far its log was read with them. */
+export class FetchedChunk implements Chunk {
+  private next = 0
+
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    private readonly records: FetchedRecords | undefined,
+    /** Where its reader is when all are emitted: past marks and what was aborted or compacted, too. */
+    private readonly end: number,
+  ) {}
+
+  get left(): number {
+    return this.count - this.next
+  }
+
+  emit(most: number, { out, moved, part: partOf }: Destination): number {
+    const { topic, partition, records } = this
+    const part = partOf(topic, partition)
+    if (part === undefined) {
+      this.next = this.count
+      return 0
+    }
+    part.moved = moved
+    const bytes = records === undefined ? 0 : this.emitRecords(records, most, part, out)
+    if (this.left === 0) part.position = Math.max(part.position, this.end)
+    return bytes
+  }
+
+  private emitRecords(records: FetchedRecords, most: number, part: Reading, out: Destination['out']): number {
+    const { topic, partition } = this
+    const last = Math.min(this.count, this.next + most)
+    let bytes = 0
+    while (this.next < last && !out.closed) {
+      const index = this.next++
+      const offset = records.offsets[index] as number
+      part.position = offset + 1
+      bytes += records.size(index)
+      const origin = new FetchedOrigin(topic, partition, offset, records, index)
+      out.next(
+        new StreamRecord(
+          records.key(index),
+          records.value(index),
+          records.timestamps[index] as number,
+          records.headers(index),
+          origin,
+        ),
+      )
+    }
+    return bytes
+  }
+
+  private get count(): number {
+    return this.records?.count ?? 0
+  }
+}
+
+/** A record as the broker gave it, which is looked up when somebody asks. */
+class FetchedOrigin implements Origin {
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    readonly offset: number,
+    private readonly records: FetchedRecords,
+    private readonly index: number,
+  ) {}
+
+  get key(): Key {
+    return this.records.key(this.index)
+  }
+
+  get value(): Buffer | null {
+    return this.records.value(this.index)
+  }
+
+  get timestamp(): number {
+    return this.records.timestamps[this.index] as number
+  }
+
+  get headers(): readonly Header[] {
+    return this.records.headers(this.index)
+  }
+}

@@ -1,0 +1,2 @@
+/** What a record of Kafka holds: bytes, or nothing at all. */
+export type KafkaValue = Buffer | null
