@@ -1,9 +1,23 @@
-import { cassandra, defineConfig, env, kafka, mysql, postgres, redis, schemaRegistry, secret } from 'weirflow'
+import {
+  cassandra,
+  defineConfig,
+  env,
+  eventSchemas,
+  kafka,
+  mysql,
+  postgres,
+  redis,
+  schemaRegistry,
+  secret,
+} from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
 import { archiveFile } from './src/flows/archive-file.js'
 import { archiveGenerator } from './src/flows/archive-generator.js'
 import { eventArchive } from './src/flows/event-archive.js'
+import { eventIntake } from './src/flows/event-intake.js'
+import { eventPipeline } from './src/flows/event-pipeline.js'
+import { eventProducer } from './src/flows/event-producer.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
@@ -59,6 +73,12 @@ export default defineConfig({
     mysql: mysql({ url: secret('MYSQL_URL').default('mysql://root@127.0.0.1:3306/seismic') }),
     // Without a URL values are plain JSON.
     registry: schemaRegistry({ url: env('SCHEMA_REGISTRY_URL').default('') }),
+    // Of the events of the pipeline: a folder, or a registry's URL.
+    schemas: eventSchemas({
+      from: env('SCHEMAS').default('schemas'),
+      user: env('SCHEMAS_USER').optional(),
+      password: secret('SCHEMAS_PASSWORD').optional(),
+    }),
   },
   checkpoints: 'db',
   flows: {
@@ -71,6 +91,9 @@ export default defineConfig({
     'wikimedia-stats': wikimediaStats,
     'archive-generator': archiveGenerator,
     'event-archive': eventArchive,
+    'event-intake': eventIntake,
+    'event-producer': eventProducer,
+    'event-pipeline': eventPipeline,
   },
   // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
@@ -79,5 +102,6 @@ export default defineConfig({
     seismic: ['seismic-producer', 'seismic-aggregate', 'seismic-persist'],
     wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
     archive: ['archive-generator', 'event-archive'],
+    pipeline: ['event-intake', 'event-producer', 'event-pipeline'],
   },
 })

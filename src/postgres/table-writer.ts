@@ -1,7 +1,8 @@
-import type { ClientBase } from 'pg'
+import pg, { type ClientBase } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { columnsOf, type Row, type Table, UnencodableError, type Write } from '../sql/index.js'
 import { CopyText } from './copy-text.js'
+import { DayPartitions, type DaysOptions } from './day-partitions.js'
 import { columnText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
 import { type Column, readColumns, takesCopy } from './table-columns.js'
@@ -10,19 +11,34 @@ export interface TableOptions {
   readonly table: string
   /** The columns by which a row replaces the one that is there; undefined inserts only. */
   readonly key: readonly string[] | undefined
+  /** Whether the row that is there stays instead. */
+  readonly keeps?: boolean
   /** From how many rows on COPY is used; it can't replace rows. */
   readonly copyFrom: number
+  /** Where the table has a partition for each day, and those that rows need are made. */
+  readonly days?: DaysOptions | undefined
 }
+
+const uniqueViolation = '23505'
+/** For how many batches COPY is not tried again, where one of its rows was there already: what it wrote until then is waste. */
+const cautiousFor = 50
 
 /** Writes rows to a table by the types that its catalog tells. */
 export class TableWriter implements Table<ClientBase> {
   private readonly statements = new Map<string, string>()
+  /** How many batches are still written without COPY, because rows repeat. */
+  private cautious = 0
+  private readonly refusedCopies = new WeakSet<object>()
+  private readonly days: DayPartitions | undefined
 
   private constructor(
     private readonly options: TableOptions,
     private readonly columns: ReadonlyMap<string, Column>,
     private readonly takesCopy: boolean,
-  ) {}
+  ) {
+    const { table, days } = options
+    this.days = days === undefined ? undefined : new DayPartitions(table, days)
+  }
 
   /** Errors: 42P01 when there is no such table. */
   static async open(client: ClientBase, options: TableOptions): Promise<TableWriter> {
@@ -36,10 +52,27 @@ export class TableWriter implements Table<ClientBase> {
     if (generated !== undefined)
       throw new UnencodableError(new TypeError('the database computes it of others'), generated.name)
     if (columns.length === 0) return (client) => this.writeDefaults(client, rows.length)
-    const { key, copyFrom: threshold } = this.options
-    return this.takesCopy && key === undefined && rows.length >= threshold
-      ? this.copying(columns, rows)
-      : this.inserting(columns, rows)
+    return this.copies(rows) ? this.copying(columns, rows) : this.inserting(columns, rows)
+  }
+
+  before(rows: readonly Row[]): Write<ClientBase> | undefined {
+    return this.days?.before(rows)
+  }
+
+  /** COPY knows no conflicts: where a row is there already, the batch is inserted. */
+  otherwise(error: unknown): boolean {
+    const isRepeat = error instanceof pg.DatabaseError && error.code === uniqueViolation
+    if (!isRepeat || this.options.keeps !== true || !this.refusedCopies.has(error)) return false
+    this.cautious = cautiousFor
+    return true
+  }
+
+  private copies(rows: readonly Row[]): boolean {
+    const { key, keeps = false, copyFrom: threshold } = this.options
+    if (!this.takesCopy || rows.length < threshold || (key !== undefined && !keeps)) return false
+    if (this.cautious === 0) return true
+    this.cautious--
+    return false
   }
 
   private inserting(columns: readonly Column[], rows: readonly Row[]): Write<ClientBase> {
@@ -66,7 +99,10 @@ export class TableWriter implements Table<ClientBase> {
     return (client) =>
       new Promise<void>((resolve, reject) => {
         const stream = client.query(copyFrom(statement))
-        stream.once('error', reject)
+        stream.once('error', (error) => {
+          this.refusedCopies.add(error)
+          reject(error)
+        })
         stream.once('finish', resolve)
         stream.end(copy.sent)
       })
@@ -100,12 +136,12 @@ export class TableWriter implements Table<ClientBase> {
   }
 
   private conflict(columns: readonly Column[]): string {
-    const { key } = this.options
+    const { key, keeps = false } = this.options
     if (key === undefined) return ''
     const changes = columns
       .filter(({ name }) => !key.includes(name))
       .map(({ name }) => `${quoted(name)} = excluded.${quoted(name)}`)
-    const action = changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
+    const action = keeps || changes.length === 0 ? 'NOTHING' : `UPDATE SET ${changes.join(', ')}`
     return ` ON CONFLICT (${key.map(quoted).join(', ')}) DO ${action}`
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
+import { addColumns } from '../postgres/add-columns.js'
 import type { PostgresConnection } from '../postgres/connection.js'
 import { createOnce } from '../postgres/create-once.js'
 import { quotedTable } from '../postgres/identifiers.js'
@@ -15,6 +16,26 @@ const options = z
       .min(1)
       .describe('The table, with its schema if need be: `schema.table`. Spelled as in the catalog.'),
     ...tableShape,
+    mode: z
+      .enum(['insert', 'upsert', 'keep'])
+      .default('insert')
+      .describe(
+        'What becomes of a row whose key is there already: `insert` lets the database refuse it, `upsert` replaces the old row, `keep` leaves that as it is.',
+      ),
+    key: tableShape.key.describe('For `upsert` and `keep`: the columns of a unique index.'),
+    columns: z
+      .record(z.string().min(1), z.string().min(1))
+      .optional()
+      .describe(
+        'Columns that are added to a table which lacks them, each with its type as in CREATE TABLE. Nothing else of a table is changed.',
+      ),
+    days: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'The column by which the table is partitioned by range, a partition for each day in UTC: those that are missing are made, up to two days ahead of the clock.',
+      ),
     copyFrom: z.int().min(1).default(1_000).describe('From how many rows on an insert goes by COPY.'),
     connection: z.string().optional().describe('The Postgres connection, where there are several.'),
   })
@@ -35,13 +56,17 @@ export const postgresSink = defineSink({
   detail: ({ table }) => table,
   build: (settings, context) => {
     const connection = context.connection<PostgresConnection>('postgres', settings.connection)
-    const { table, key } = settings
+    const { table, key, mode, columns = {} } = settings
     const copyFrom = connection.singleSession ? Number.POSITIVE_INFINITY : settings.copyFrom
+    const days = settings.days === undefined ? undefined : { column: settings.days, clock: context.clock }
     return new TableSink(
       settings,
       context,
       connection,
-      (client) => TableWriter.open(client, { table, key, copyFrom }),
+      async (client) => {
+        await addColumns(client, table, columns)
+        return TableWriter.open(client, { table, key, keeps: mode === 'keep', copyFrom, days })
+      },
       (client, create) => createOnce(client, create, quotedTable(table)),
     )
   },

@@ -14,6 +14,10 @@ export interface Table<Client> {
    * Errors: `UnencodableError` when no statement can be made of these rows; of fewer of them it may.
    */
   prepare(rows: readonly Row[]): Write<Client>
+  /** What has to be done before such rows can be written, if anything: what is in place stays, whatever becomes of the rows. */
+  before?(rows: readonly Row[]): Write<Client> | undefined
+  /** Whether rows that were refused so are to be prepared again, because they are then written in another way. */
+  otherwise?(error: unknown): boolean
   /** Whether a statement that this table takes was refused for what a trigger did with one of its rows, though it looks otherwise. */
   isOfRow?(error: unknown): boolean
 }

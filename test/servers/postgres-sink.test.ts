@@ -237,7 +237,8 @@ describe.skipIf(missing !== undefined)(
 
       test('`upsert` and `key` need each other', async () => {
         await expect(sinkOf({ mode: 'upsert' })).rejects.toThrow("mode 'upsert' needs `key`")
-        await expect(sinkOf({ key: ['id'] })).rejects.toThrow("`key` needs mode 'upsert'")
+        await expect(sinkOf({ key: ['id'] })).rejects.toThrow("mode 'insert' takes none")
+        await expect(sinkOf({ mode: 'keep' })).rejects.toThrow('needs `key`')
       })
     })
 

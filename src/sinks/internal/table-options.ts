@@ -29,14 +29,20 @@ export const tableShape = {
     .describe("Names the stage in graphs, logs and metrics; the sink's name if not given."),
 }
 
-export type TableSinkOptions = z.output<z.ZodObject<typeof tableShape>> & { readonly table: string }
+/** `keep`: a row stays as it is, and what comes later by its key changes nothing. Not every database can do that. */
+type WriteMode = z.output<typeof tableShape.mode> | 'keep'
+
+export type TableSinkOptions = Omit<z.output<z.ZodObject<typeof tableShape>>, 'mode'> & {
+  readonly table: string
+  readonly mode: WriteMode
+}
 
 type Mode = Pick<TableSinkOptions, 'mode' | 'key'>
 
-export const hasKeyToUpsert = ({ mode, key }: Mode): boolean => (mode === 'upsert') === (key !== undefined)
-export const keyFault = { path: ['key'], message: "mode 'upsert' needs `key`, and `key` needs mode 'upsert'" }
+export const hasKeyToUpsert = ({ mode, key }: Mode): boolean => (mode === 'insert') === (key === undefined)
+export const keyFault = { path: ['key'], message: "mode 'upsert' needs `key`, and mode 'insert' takes none" }
 
 /** What a sink of a table promises. */
 export function tableGuarantee({ mode }: Mode, joins: boolean) {
-  return joins ? 'exactly-once' : mode === 'upsert' ? 'effectively-once' : 'at-least-once'
+  return joins ? 'exactly-once' : mode !== 'insert' ? 'effectively-once' : 'at-least-once'
 }

@@ -24,8 +24,13 @@ import { Batches } from './batches.js'
 import { retrying } from './retrying.js'
 import type { TableSinkOptions } from './table-options.js'
 
+interface Way<Client> extends Runs<Client> {
+  /** What stays, whatever becomes of the epoch. */
+  readonly beside: Runs<Client>
+}
+
 /** How statements get to the database: in the transaction of the epoch, or each on its own. */
-interface Way<Client> {
+interface Runs<Client> {
   run(work: (client: Client) => Promise<unknown>): Observable<unknown>
 }
 
@@ -81,19 +86,23 @@ export class TableSink<Client> implements SinkTask {
 
   private join(records$: Observable<StreamRecord>, transaction: SqlTransaction<Client>): Observable<never> {
     const batches$ = transaction.isExclusive ? this.batches.ofAll(records$) : this.batches.of(records$)
+    // Of one session nobody can have a second one.
+    const beside = transaction.isExclusive ? transaction : this.connection
+    const way: Way<Client> = { run: (work) => transaction.run(work), beside }
     return batches$.pipe(
       // The transaction does one after the other; a second batch is made ready meanwhile.
-      mergeMap((batch) => this.writeBatch(batch, transaction), this.settings.mode === 'upsert' ? 1 : 2),
+      mergeMap((batch) => this.writeBatch(batch, way), this.settings.mode === 'upsert' ? 1 : 2),
     )
   }
 
   private writeAlone(records$: Observable<StreamRecord>): Observable<never> {
     const { mode, writers, retries } = this.settings
     const retry = { retries, doing: this.doing, faults: this.connection.faults, context: this.context }
-    const way: Way<Client> = { run: (work) => this.connection.run(work).pipe(retrying(retry)) }
+    const runs: Runs<Client> = { run: (work) => this.connection.run(work).pipe(retrying(retry)) }
+    const way: Way<Client> = { ...runs, beside: runs }
     return this.batches
       .of(records$)
-      .pipe(mergeMap((batch) => this.writeBatch(batch, way), mode === 'upsert' ? 1 : writers))
+      .pipe(mergeMap((batch) => this.writeBatch(batch, way), mode === 'insert' ? writers : 1))
   }
 
   private writeBatch(batch: readonly PendingRow[], way: Way<Client>): Observable<never> {
@@ -101,7 +110,7 @@ export class TableSink<Client> implements SinkTask {
   }
 
   private groupsOf(batch: readonly PendingRow[]): readonly (readonly PendingRow[])[] {
-    const key = this.settings.key ?? this.opened.key
+    const key = this.settings.mode === 'keep' ? undefined : (this.settings.key ?? this.opened.key)
     const grouped = (rows: readonly PendingRow[]) => byShape(key === undefined ? rows : mergeByKey(rows, key))
     try {
       return grouped(batch)
@@ -124,9 +133,11 @@ export class TableSink<Client> implements SinkTask {
     const rows = group.map(({ row }) => row)
     const write$ = defer(() => way.run(this.prepared(rows)))
     const looked$ = defer(() => (this.mustLook ? this.lookAgain(way) : EMPTY))
-    return concat(looked$, write$).pipe(
+    const ready$ = defer(() => this.madeReady(rows, way))
+    return concat(looked$, ready$, write$).pipe(
       ignoreElements(),
       catchError((error: unknown) => {
+        if (this.table?.otherwise?.(error) === true) return this.writeGroup(group, way)
         if (this.mayHaveChanged(error))
           return concat(
             this.lookAgain(way),
@@ -138,6 +149,11 @@ export class TableSink<Client> implements SinkTask {
         return throwError(() => within(this.fault(error, this.doing), group[0]?.record))
       }),
     )
+  }
+
+  private madeReady(rows: readonly Row[], { beside }: Way<Client>): Observable<unknown> {
+    const work = this.opened.before?.(rows)
+    return work === undefined ? EMPTY : beside.run(work)
   }
 
   /** What fails without a server does so for its rows. */
