@@ -142,10 +142,9 @@ export const eventPipeline = flow(
     table: 'pipeline.events',
     create: byDay(partitionedTable, plainTable),
     columns,
-    // What is partitioned has its ids apart.
-    mode: byDay('insert', 'keep'),
-    key: byDay(undefined, ['event_id']).optional(),
-    days: byDay('occurred_at', undefined).optional(),
+    mode: 'keep',
+    key: byDay(['event_id', 'occurred_at'], ['event_id']),
+    days: byDay('occurred_at', false),
     row,
   }),
 ).with({ checkpoints: 'db', guarantee: 'exactly-once' })

@@ -30,11 +30,10 @@ const options = z
         'Columns that are added to a table which lacks them, each with its type as in CREATE TABLE. Nothing else of a table is changed.',
       ),
     days: z
-      .string()
-      .min(1)
-      .optional()
+      .union([z.string().min(1), z.literal(false)], 'expected a column, or false')
+      .default(false)
       .describe(
-        'The column by which the table is partitioned by range, a partition for each day in UTC: those that are missing are made, up to two days ahead of the clock.',
+        'The column by which the table is partitioned by range, a partition for each day in UTC: those that are missing are made, up to two days ahead of the clock. `false` makes none.',
       ),
     copyFrom: z.int().min(1).default(1_000).describe('From how many rows on an insert goes by COPY.'),
     connection: z.string().optional().describe('The Postgres connection, where there are several.'),
@@ -58,7 +57,7 @@ export const postgresSink = defineSink({
     const connection = context.connection<PostgresConnection>('postgres', settings.connection)
     const { table, key, mode, columns = {} } = settings
     const copyFrom = connection.singleSession ? Number.POSITIVE_INFINITY : settings.copyFrom
-    const days = settings.days === undefined ? undefined : { column: settings.days, clock: context.clock }
+    const days = settings.days === false ? undefined : { column: settings.days, clock: context.clock }
     return new TableSink(
       settings,
       context,
