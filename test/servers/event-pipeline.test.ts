@@ -181,7 +181,10 @@ describe.skipIf(missing !== undefined)(`the event pipeline${because(missing)}`, 
       expect.stringContaining('unsupported Unicode escape sequence'),
       expect.stringContaining('it says no type'),
     ])
-    expect(await worker.metric('weir_records_rejected_total', { flow: 'event-pipeline', stage: 'validate' })).toBe(4)
+    const counted = (code: string) =>
+      worker.metric('weir_records_rejected_total', { flow: 'event-pipeline', stage: 'validate', code })
+    expect(await counted('WEIR_RECORD_NO_SCHEMA')).toBe(3)
+    expect(await counted('WEIR_RECORD_INVALID')).toBe(1)
     const indexes = await system.query("SELECT indexdef FROM pg_indexes WHERE schemaname = 'pipeline'")
     expect(indexes.map(({ indexdef }) => /\((.*)\)/.exec(indexdef as string)?.[1]).sort()).toEqual([
       'correlation_id) WHERE (correlation_id IS NOT NULL',
