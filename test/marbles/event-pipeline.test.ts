@@ -58,7 +58,7 @@ test(
   }),
 )
 
-const { row } = (eventPipeline.end as Sink<never>).options as unknown as {
+const { row } = (eventPipeline.end as Sink<never>).options as {
   row: (event: unknown, record: StreamRecord) => Record<string, unknown>
 }
 
@@ -121,7 +121,7 @@ test('a timestamp that is none is the fault of its event', () => {
 test.each(['none', 'day'])('rows and positions are committed in one transaction, partitioned by %s', (by) => {
   const config = {
     connections: { ...connections, kafka: kafka({ brokers: 'localhost:9092' }), db: postgres({}) },
-    flows: { pipeline: eventPipeline as Flow },
+    flows: { pipeline: eventPipeline },
   }
   const [flow] = compile(config, { environment: { PIPELINE_PARTITION: by } }).flows
   expect(flow).toMatchObject({ guarantee: 'exactly-once', checkpoints: 'db' })

@@ -83,7 +83,7 @@ describe.skipIf(missing !== undefined)(`the event pipeline${because(missing)}`, 
     const letters: { at: string; text: string; why: string }[] = []
     await reader.read(
       ({ value, headers = [] }) => {
-        const header = (name: string) => headerOf(headers as never, `__connect.errors.${name}`)
+        const header = (name: string) => headerOf(headers, `__connect.errors.${name}`)
         letters.push({
           at: `${header('partition')}@${header('offset')}`,
           text: String(value),
