@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
 import { eventPipeline } from '../../src/flows/event-pipeline.js'
-import {
-  compile,
-  correlationHeader,
-  eventSchemas,
-  type Flow,
-  kafka,
-  postgres,
-  type Sink,
-  StreamRecord,
-} from '../../src/index.js'
+import { compile, correlationHeader, eventSchemas, kafka, postgres, type Sink, StreamRecord } from '../../src/index.js'
 import { marbles } from '../../src/testing/index.js'
 
 const connections = { schemas: eventSchemas({}) }
