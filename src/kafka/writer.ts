@@ -21,6 +21,8 @@ export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batc
   refused(subject: T, error: WeirError): void
 }
 
+type Kept<T> = [OutgoingMessage, T][]
+
 /**
  * Writes epochs of messages: a failed producer is thrown away, and the next epoch begins with a new one, so that what
  * it had still queued can't mix with the replay.
@@ -28,7 +30,14 @@ export interface WriterOptions<T> extends Omit<ProducerOptions, 'singly' | 'batc
 export class KafkaWriter<T> {
   private producer: KafkaProducer<T> | undefined
   private readonly search = new Search()
-  private kept: [OutgoingMessage, T][] = []
+  private kept: Kept<T> = []
+  /**
+   * Nobody may wait for it any more: an epoch is cut off when its partitions are lost. It throws the producer away all the
+   * same where that fails, and with it what a next epoch had written by then.
+   */
+  private flushing: Promise<void> | undefined
+  /** Whether something was written meanwhile: it is kept, and nothing else. */
+  private isWithheld = false
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -37,8 +46,8 @@ export class KafkaWriter<T> {
 
   /** Completes when there is a connected producer. Errors: WEIR_SINK_UNREACHABLE. */
   readonly ready$: Observable<never> = defer(() => {
-    this.kept = []
-    return this.isReady ? EMPTY : from(this.renew()).pipe(ignoreElements())
+    this.forget()
+    return this.isReady && this.flushing === undefined ? EMPTY : from(this.prepare()).pipe(ignoreElements())
   })
 
   /** Queues a message. Errors: WEIR_SINK_FAILED, because of an earlier one. */
@@ -46,8 +55,9 @@ export class KafkaWriter<T> {
     const { producer, options } = this
     if (options.keeps === true) {
       this.kept.push([message, subject])
+      this.isWithheld ||= this.flushing !== undefined
       // Whatever is wrong with the producer, `flush` tells it, or makes another.
-      if (!this.isReady) return
+      if (!this.isReady || this.isWithheld) return
     }
     if (producer === undefined) throw new Error('a writer was used before it was ready')
     try {
@@ -60,45 +70,66 @@ export class KafkaWriter<T> {
   }
 
   /** Completes when all that was written is acknowledged. Errors: WEIR_SINK_FAILED, WEIR_SINK_UNREACHABLE. */
-  readonly flush$: Observable<never> = defer(() => from(this.flush()).pipe(ignoreElements()))
+  readonly flush$: Observable<never> = defer(() => {
+    const { kept, isWithheld } = this
+    this.isWithheld = false
+    const flushing = this.settled()
+      .then(() => this.flush(kept, isWithheld))
+      .finally(() => {
+        if (this.flushing === flushing) this.flushing = undefined
+      })
+    this.flushing = flushing
+    return from(flushing).pipe(ignoreElements())
+  })
 
   /** What is kept belongs to an epoch that has failed. */
   forget(): void {
     this.kept = []
+    this.isWithheld = false
   }
 
   close(): Observable<never> {
     return defer(() => from(this.discard()).pipe(ignoreElements()))
   }
 
-  private async flush(): Promise<void> {
+  private async prepare(): Promise<void> {
+    await this.settled()
+    if (!this.isReady) await this.renew()
+  }
+
+  /** Resolves when no flush is under way, however it ended. */
+  private async settled(): Promise<void> {
+    await this.flushing?.catch(() => undefined)
+  }
+
+  private async flush(kept: Kept<T>, isWithheld: boolean): Promise<void> {
     try {
-      if (this.producer === undefined && this.kept.length > 0) await this.writeAgain()
-      await this.acknowledged()
+      if ((this.producer === undefined || isWithheld) && kept.length > 0) await this.writeAgain(kept)
+      await this.acknowledged(kept)
     } catch (error) {
       await this.discard()
       throw this.failed((await explained(error, this.connection.topics)) as ClientError)
     } finally {
-      this.kept = []
+      if (this.kept === kept) this.kept = []
     }
     if (this.search.end()) await this.discard()
   }
 
   /** Errors with what the producer failed with, unless the messages that are kept tell which of them was at fault. */
-  private async acknowledged(): Promise<void> {
+  private async acknowledged(kept: Kept<T>): Promise<void> {
     try {
       await this.producer?.flush()
     } catch (error) {
       if (!this.isRefusal(error) || !this.search.begin(error as ClientError)) throw error
       if (this.options.keeps !== true) throw searchError(this.options.doing, error as ClientError, this.options.place)
-      await this.writeAgain()
+      await this.writeAgain(kept)
       await this.producer?.flush()
     }
   }
 
-  private async writeAgain(): Promise<void> {
+  private async writeAgain(kept: Kept<T>): Promise<void> {
     await this.renew()
-    for (const [message, subject] of this.kept) this.producer?.produce(message, subject)
+    for (const [message, subject] of kept) this.producer?.produce(message, subject)
   }
 
   private async renew(): Promise<void> {

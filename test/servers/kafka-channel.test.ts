@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { firstValueFrom, lastValueFrom } from 'rxjs'
+import { concat, defer, EMPTY, firstValueFrom, from, ignoreElements, lastValueFrom, retry } from 'rxjs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
 import { kafkaConnection } from '../../src/kafka/definition.js'
 import { KafkaWriter } from '../../src/kafka/writer.js'
-import { type ChannelKind, type ChannelRequest, type Key, type Position, silentLogger } from '../../src/model/index.js'
+import {
+  type ChannelKind,
+  type ChannelRequest,
+  type Key,
+  type Position,
+  silentLogger,
+  WeirError,
+} from '../../src/model/index.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import {
   connect,
@@ -18,6 +25,7 @@ import {
   sinkOf,
   sourceOf,
   text,
+  valuesOf,
   writeAll,
 } from './kafka-support.js'
 import { settingsOfTopic } from './topic-tools.js'
@@ -106,14 +114,6 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
       .toEqual(expect.arrayContaining(positions.map(({ facts: _, ...position }) => expect.objectContaining(position))))
   })
 
-  const valuesOf = async (topic: string) => {
-    const member = new Member(sourceOf(shared.connection, { topic, group: fresh('group') }))
-    await member.until(() => member.partitions > 0, 'partitions are assigned')
-    const records = await member.read(10, 1_000)
-    member.leave()
-    return records.map(text)
-  }
-
   test('has nothing behind what it did not take', async () => {
     const generous = connect(shared.server.bootstrap, { client: { 'message.max.bytes': 5_000_000 } })
     onTestFinished(() => generous.close())
@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     writer.write({ key: null, value: randomBytes(2_000_000) })
     writer.write({ key: null, value: Buffer.from('behind') })
     await expect(done(writer.flush())).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED' })
-    expect(await valuesOf(request.topic)).toEqual(['before'])
+    expect(await valuesOf(shared.connection, request.topic)).toEqual(['before'])
   })
 
   test('tells which message is too large for it, at the second try', async () => {
@@ -140,7 +140,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     }
     await expect(attempt()).rejects.toMatchObject({ code: 'WEIR_SINK_FAILED', atOnce: true })
     await expect(attempt()).rejects.toMatchObject({ code: 'WEIR_RECORD_REFUSED', isTooLarge: true })
-    expect(await valuesOf(request.topic)).toEqual([])
+    expect(await valuesOf(shared.connection, request.topic)).toEqual([])
   })
 
   test('puts a long key where a short one of the same text goes', async () => {
@@ -189,8 +189,39 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
     await shared.server.restart(0)
     await flushed
     // A client that gives up single messages writes those behind them.
-    const values = await valuesOf(topic)
+    const values = await valuesOf(shared.connection, topic)
     expect(values).toEqual(['before', 'long', 'behind'].slice(0, values.length))
     expect(values).toContain('before')
+  })
+
+  test('an epoch behind one that was cut off loses nothing when the flush of that one fails later', async () => {
+    const begin = async (keeps: boolean) => {
+      const topic = await makeTopic(shared.connection, fresh('cut'))
+      const options = { deliveryTimeoutMs: 2_000, compression: 'none', lingerMs: 0, keeps } as const
+      const refused = () => undefined
+      const writer = new KafkaWriter(shared.connection, { ...options, doing: 'writing', place: {}, refused })
+      const write = (value: string) =>
+        writer.write({ topic, key: null, value: Buffer.from(value), timestamp: Date.now(), headers: [] }, undefined)
+      onTestFinished(() => void done(writer.close()))
+      await done(writer.ready$)
+      return () => {
+        write('cut')
+        const cut = done(writer.flush$).catch((error: unknown) => error)
+        // What keeps its messages is not told where an epoch begins.
+        const begin$ = keeps ? defer(() => (writer.forget(), EMPTY)) : writer.ready$
+        const write$ = defer(() => (write('next'), from(cut))).pipe(ignoreElements())
+        const next = done(concat(begin$, write$, writer.flush$).pipe(retry({ delay: 100 })))
+        return { topic, cut, next }
+      }
+    }
+    const writers = [await begin(false), await begin(true)]
+    await shared.server.kill(0)
+    const begun = writers.map((write) => write())
+    for (const { cut } of begun) expect(await cut).toBeInstanceOf(WeirError)
+    await shared.server.restart(0)
+    for (const { topic, next } of begun) {
+      await next
+      expect(await valuesOf(shared.connection, topic)).toContain('next')
+    }
   })
 })

@@ -2,6 +2,7 @@ import { firstValueFrom, lastValueFrom, Subject, type Subscription } from 'rxjs'
 import { afterAll, beforeAll } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import { KafkaConnection } from '../../src/kafka/connection.js'
+import { LogReader } from '../../src/kafka/log-reader.js'
 import {
   type Assigned,
   type AssignmentChange,
@@ -238,6 +239,21 @@ export async function writeTo(connection: KafkaConnection, topic: string, values
     values.map((value) => recordOf(value)),
   )
   sink.close?.().subscribe()
+}
+
+/** All values of a topic of one partition that are committed by now, as text. */
+export async function valuesOf(connection: KafkaConnection, topic: string): Promise<readonly string[]> {
+  const reader = new LogReader({ ...(await connection.settings()), 'client.id': 'observer' })
+  await reader.connect()
+  const log = { topic, partition: 0, offset: 0 }
+  reader.assign([log])
+  const values: string[] = []
+  await reader.read(
+    ({ value }) => values.push(String(value)),
+    () => reader.hasEnded(log),
+  )
+  await reader.close()
+  return values
 }
 
 /** Runs one epoch of a sink. */

@@ -74,7 +74,7 @@ function setUp(told: readonly PartitionTold[] = [], left: readonly PartitionTold
     return [...calls, end]
   }
   sink.open?.().subscribe()
-  return { calls, written, errors, failing, epoch, epochOf }
+  return { calls, written, errors, failing, sink, epoch, epochOf }
 }
 
 test('a topic that is open is written to, and flushed', () => {
@@ -91,6 +91,16 @@ test('after an error it is opened again before the next epoch is written', () =>
   failing.next = false
   expect(epoch()).toEqual(['open', 'write', 'flush', 'complete'])
   expect(epoch()).toEqual(['write', 'flush', 'complete'])
+})
+
+test('after an epoch that was cut off it is opened again: what it was flushing may have failed with nobody to hear it', () => {
+  const { calls, sink, epoch } = setUp()
+  sink.write(NEVER).subscribe().unsubscribe()
+  expect(epoch()).toEqual(['open', 'write', 'flush', 'complete'])
+  expect(epoch()).toEqual(['write', 'flush', 'complete'])
+  calls.length = 0
+  sink.write(EMPTY).subscribe()
+  expect(calls).toEqual(['flush'])
 })
 
 test('how far a partition has come is told once, and again when the topic had to be opened again', () => {

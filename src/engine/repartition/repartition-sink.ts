@@ -54,7 +54,7 @@ class RepartitionSink implements SinkTask {
   private readonly writer: ChannelWriter
   private readonly awakenings: Awakenings
   private partitions = 0
-  /** After an error the writer has to be opened again. */
+  /** After an epoch that did not come to its end the writer has to be opened again, be it that it was cut off. */
   private isOpen = false
   /** How large a message may be: less than usual once a topic has not taken that. */
   private mostBytes: number = messageBytes.usual
@@ -106,13 +106,11 @@ class RepartitionSink implements SinkTask {
       // First: what comes again of those is known by that, even if a window has closed since.
       for (const told of time.left()) if (told.isForgotten === true) this.tell(told)
       for (const told of time.told()) this.tell(told)
+      this.isOpen = true
       return EMPTY
     })
     return concat(this.isOpen ? EMPTY : this.open(), this.tellAnew(), written$, this.writer.flush(), told$).pipe(
-      catchError((error: unknown) => {
-        this.isOpen = false
-        return throwError(() => this.smaller(error))
-      }),
+      catchError((error: unknown) => throwError(() => this.smaller(error))),
     )
   }
 
@@ -127,6 +125,7 @@ class RepartitionSink implements SinkTask {
   /** What a topic has sent that took the place of another must not be taken for repeats of that one. */
   private tellAnew(): Observable<never> {
     return defer(() => {
+      this.isOpen = false
       for (const told of this.context.time.told())
         if ((told.before > 0 || told.id !== undefined) && !this.told.has(partitionName(told))) this.tell(told)
       return EMPTY
