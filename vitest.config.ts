@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
 
+// As `bin/weir.js` says: the processes of the tests have what the command has.
+process.env['UV_THREADPOOL_SIZE'] ??= '32'
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -18,7 +21,7 @@ export default defineConfig({
     // each other.
     maxWorkers: 2,
     maxConcurrency: 10,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['src/**'] },
   },

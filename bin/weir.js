@@ -1,13 +1,7 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs'
+// Calls of the Kafka client wait for brokers in the threads of Node's pool, up to ten seconds each. With the usual four, flows
+// whose brokers are away hold up those that are well, and nobody hears in time what is wrong. Node looks at this when it
+// first needs a thread, which is before the first line of an ES module: hence a script, and no more in it.
+process.env.UV_THREADPOOL_SIZE ??= '32'
 
-// A clone has the scripts, the published package has not: a clone makes itself ready first.
-const clone = new URL('../scripts/setup.mjs', import.meta.url)
-if (existsSync(clone)) {
-  const { setup } = await import(clone.href)
-  const { exitWith } = await import(new URL('./process.mjs', clone).href)
-  await setup().catch(exitWith)
-  process.setSourceMapsEnabled(true)
-}
-
-await import('../dist/cli/bin.js')
+void import('./run.mjs')

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -249,6 +249,18 @@ describe('a process', () => {
     }
     return { child, ended, says, text: () => text }
   }
+  test('has more than the four threads that calls of the Kafka client would else wait for brokers in', () => {
+    const probe = join(cwd, 'probe.cjs')
+    writeFileSync(probe, "process.on('exit', () => console.log(require('fs').readdirSync('/proc/self/task').length))")
+    const threads = (more: Record<string, string> = {}) => {
+      const env = { PATH: process.env['PATH'], ...more }
+      return Number(
+        execFileSync(process.execPath, ['-r', probe, command, '--version'], { env }).toString().split('\n')[1],
+      )
+    }
+    expect(threads() - threads({ UV_THREADPOOL_SIZE: '4' })).toBe(28)
+  })
+
   const listening = /listening on (http:\/\/localhost:\d+)/
   const post = (url: string) => fetch(`${url}/orders`, { method: 'POST', body: '{"id":1}' })
 
