@@ -81,13 +81,13 @@ describe.skipIf(missing !== undefined)(`a schema registry${because(missing)}`, (
       expect(written.map((bytes) => bytes.readUIntBE(0, 5))).toEqual([id, id])
       expect(await through(avro.decode(), written)).toEqual(events)
       expect(server.requests).toEqual(['POST /subjects/avro-value/versions', `GET /schemas/ids/${id}`])
-      expect(await server.versions('avro-value')).toEqual([shock])
+      expect(await server.schemas('avro-value')).toEqual([shock])
     })
 
     test('as JSON', async () => {
       const written = await through(jsonSchema.encode(Shock, { subject: 'json-value' }), events)
       expect(await through(jsonSchema.decode(Shock), written)).toEqual(events)
-      expect(await server.versions('json-value')).toEqual([
+      expect(await server.schemas('json-value')).toEqual([
         expect.objectContaining({ type: 'object', required: ['id', 'depth'] }),
       ])
     })
@@ -130,7 +130,7 @@ describe.skipIf(missing !== undefined)(`a schema registry${because(missing)}`, (
       const each = () => through(avro.encode(shock, { subject: 'begun-value' }), events)
       const [first, ...others] = await Promise.all([each(), each(), each(), each(), each(), each()])
       for (const other of others) expect(other).toEqual(first)
-      expect(await server.versions('begun-value')).toEqual([shock])
+      expect(await server.schemas('begun-value')).toEqual([shock])
     })
 
     test('without `register` a schema has to be there already', async () => {
@@ -138,7 +138,7 @@ describe.skipIf(missing !== undefined)(`a schema registry${because(missing)}`, (
       expect(await failure(through(encode, events))).toMatch(/^looking up the schema of subject 'reviewed-value'/)
       await server.register('reviewed-value', shock)
       expect(await through(avro.decode(), await through(encode, events))).toEqual(events)
-      expect(await server.versions('reviewed-value')).toHaveLength(1)
+      expect(await server.schemas('reviewed-value')).toHaveLength(1)
     })
   })
 

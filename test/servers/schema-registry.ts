@@ -80,17 +80,20 @@ export class SchemaRegistryServer {
     return ((await post(this.own(`/subjects/${encodeURIComponent(subject)}/versions`), body)) as { id: number }).id
   }
 
-  /** The schemas of a subject, oldest first. */
-  async versions(subject: string): Promise<unknown[]> {
+  /**
+   * The schemas of a subject, oldest first. Several that register one at once may get versions of their own from Apicurio, all
+   * of the same id: it looks for the text, and adds a version, in two steps.
+   */
+  async schemas(subject: string): Promise<unknown[]> {
     const path = this.own(`/subjects/${encodeURIComponent(subject)}/versions`)
     const found = await fetch(path)
     if (found.status === 404) return []
-    return Promise.all(
+    const versions = await Promise.all(
       ((await found.json()) as number[]).map(async (version) => {
-        const { schema } = (await (await fetch(`${path}/${version}`)).json()) as { schema: string }
-        return JSON.parse(schema) as unknown
+        return (await (await fetch(`${path}/${version}`)).json()) as { id: number; schema: string }
       }),
     )
+    return [...new Map(versions.map(({ id, schema }) => [id, JSON.parse(schema) as unknown])).values()]
   }
 
   /** Whether the registry would take that as the next version of a subject, which has some. */

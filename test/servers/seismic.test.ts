@@ -82,8 +82,8 @@ describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, 
     await gathered(limit)
 
     expect(await storedTables(server)).toEqual(expectedTables(shocks(limit, rate), keep))
-    expect(await registry.versions('seismic-events-value')).toHaveLength(1)
-    expect(await registry.versions('seismic-events-aggregated-value')).toHaveLength(1)
+    expect(await registry.schemas('seismic-events-value')).toHaveLength(1)
+    expect(await registry.schemas('seismic-events-aggregated-value')).toHaveLength(1)
   })
 
   test.skipIf(!existsSync(recorded))(

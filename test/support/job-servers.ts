@@ -3,6 +3,8 @@ import { KafkaCluster, requireKafka } from '../servers/kafka-broker.js'
 import { missingPostgres, PostgresServer } from '../servers/postgres-server.js'
 import type { Servers } from './job.js'
 
+type Cluster = NonNullable<Parameters<typeof KafkaCluster.start>[0]>
+
 /** Why the job can't run here with real servers; undefined when it can. */
 export const missing = requireKafka() ?? missingPostgres()
 
@@ -10,12 +12,14 @@ export const missing = requireKafka() ?? missingPostgres()
 export const because = (reason: string | undefined): string => (reason === undefined ? '' : ` (skipped: ${reason})`)
 
 /** A suite of the job, with servers of its own. */
-export function describeJob(title: string, tests: (servers: Servers) => void): void {
-  describe.skipIf(missing !== undefined)(`${title}${because(missing)}`, { timeout: 180_000 }, () => tests(jobServers()))
+export function describeJob(title: string, tests: (servers: Servers) => void, cluster?: Cluster): void {
+  describe.skipIf(missing !== undefined)(`${title}${because(missing)}`, { timeout: 180_000 }, () =>
+    tests(jobServers(cluster)),
+  )
 }
 
 /** Servers that are started before the first test of a suite, and ended after its last. */
-export function jobServers(cluster: { readonly brokers?: 1 | 3 } = {}): Servers {
+export function jobServers(cluster: Cluster = {}): Servers {
   let kafka: KafkaCluster | undefined
   let postgres: PostgresServer | undefined
 

@@ -32,6 +32,8 @@ export function random(seed: number): () => number {
 export class Account {
   readonly fates = new Map<string, Fate>()
   readonly exchanges: Exchange[] = []
+  /** Requests that are not answered yet, and the bytes of their bodies. */
+  readonly open = { requests: 0, bytes: 0 }
   /** In which of them each event was sent. */
   private readonly sentIn = new Map<string, Exchange>()
 
@@ -40,8 +42,14 @@ export class Account {
   /** Posts events; `written` changes the body. */
   async post(events: readonly PostedEvent[], written = (body: string) => body): Promise<number> {
     for (const { metadata } of events) this.fates.set(metadata.event, 'unknown')
+    const body = written(JSON.stringify(events.length === 1 ? events[0] : events))
+    const bytes = Buffer.byteLength(body)
+    this.open.requests++
+    this.open.bytes += bytes
     const began = Date.now()
-    const { status, fate } = await this.send(written(JSON.stringify(events.length === 1 ? events[0] : events)))
+    const { status, fate } = await this.send(body)
+    this.open.requests--
+    this.open.bytes -= bytes
     const exchange = { began, ended: Date.now(), status }
     for (const { metadata } of events) {
       this.fates.set(metadata.event, fate)
