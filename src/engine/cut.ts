@@ -193,6 +193,7 @@ export class FlowCutter {
       topic: `${name}.repartition`,
       group: name,
       like: isSingle ? 'single' : carrier.reads,
+      reads: carrier.reads.flatMap(topicsOf),
       keepsBytes: false,
     }
     const { declaredAt } = stage

@@ -136,6 +136,20 @@ describe('topics that change', busy, () => {
     expect(firstBroken(/of a renamed topic/)).toMatch(allDone)
   })
 
+  test('windows do not wait for what is left of an input that was taken away', () => {
+    const writer = writing((message) =>
+      message.kind === 'told' && message.topic === 'more' ? { ...message, reads: ['more'] } : message,
+    )
+    expect(firstBroken(/of which an input is taken away/, { writer }, 50)).toMatch(
+      /^a dead letter is the record that was refused/,
+    )
+  })
+
+  test('nobody tells that nothing is left of an input that was taken away', () => {
+    const writer = writing((message) => (message.kind === 'told' ? { ...message, reads: undefined } : message))
+    expect(firstBroken(/of which an input is taken away/, { writer })).toMatch(allDone)
+  })
+
   test('windows wait for an input that was taken away', () => {
     const { build } = receive
     vi.spyOn(receive, 'build').mockImplementation((options, context) => {

@@ -193,12 +193,22 @@ describe('how far source partitions have come', () => {
     expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
   })
 
-  test('does not wait for a topic that is no longer read', () => {
-    const before = receiving([], [['old']])
-    before.values(told(0, 100, { topic: 'old' }))
-    const { values, watermark } = receiving(before.chunks())
-    values(told(0, 300), told(1, 500))
-    expect(watermark()).toBe(300)
+  test('waits for a topic that is no longer read until what is left of it is sent, and not for what comes of it later', () => {
+    const before = receiving([], [['source'], ['gone']])
+    before.values(told(0, 300, { total: 1 }), told(0, 100, { topic: 'gone', total: 1, reads: ['gone', 'source'] }))
+    const { values, watermark, pass } = receiving(before.chunks())
+    values(told(0, 400, { total: 1 }))
+    expect(watermark()).toBe(100)
+    // Who takes the topic over tells for a while that it is idle, and then nobody tells of it.
+    values(told(0, Number.NEGATIVE_INFINITY, { topic: 'gone', generation: 3, idle: true }))
+    expect(watermark()).toBe(400)
+    pass(3_001)
+    values(told(0, 450, { total: 1 }))
+    expect(watermark()).toBe(400)
+    values(told(0, 500, { total: 1, reads: ['source'] }))
+    expect(watermark()).toBe(500)
+    values(told(1, 50, { topic: 'gone' }), told(0, 600, { total: 1, reads: ['source'] }))
+    expect(watermark()).toBe(600)
   })
 
   test('is where the slowest has moved on to when all are idle; what never brought anything has no say', () => {

@@ -52,6 +52,7 @@ function setUp(told: readonly PartitionTold[] = [], left: readonly PartitionTold
     topic: 'internal',
     group: 'internal',
     like: 'single',
+    reads: ['source'],
     keepsBytes: true,
   } as const
   const sink = repartitionSink.build(joint, context)
@@ -164,6 +165,35 @@ test('what is left of a topic that is read no longer is told to be sent; of a pa
   )
   epoch()
   expect(written.filter(({ kind }) => kind === 'told')).toMatchObject([{ topic: 'old', partition: 0, position: 5 }])
+})
+
+test('which topics are read is told by the first partition, once what is left of others is sent and committed', () => {
+  const far = {
+    topic: 'source',
+    generation: 1,
+    position: 5,
+    before: 0,
+    watermark: 10,
+    idle: false,
+    movedOnMs: 0,
+    total: 2,
+  }
+  const told = [
+    { ...far, partition: 0 },
+    { ...far, partition: 1 },
+  ]
+  const left: PartitionTold[] = [{ ...far, topic: 'old', partition: 0, idle: true, isForgotten: true }]
+  const { written, epoch } = setUp(told, left)
+  const readsOf = () => written.flatMap((message) => (message.kind === 'told' ? [[message.topic, message.reads]] : []))
+  epoch()
+  expect(readsOf()).toEqual([
+    ['old', undefined],
+    ['source', undefined],
+    ['source', undefined],
+  ])
+  left.length = 0
+  epoch()
+  expect(readsOf()).toEqual([['source', ['source']]])
 })
 
 test('how far a partition has come is told behind what it has sent, and the next epoch waits for it', () => {

@@ -32,6 +32,7 @@ function setUp() {
     topic: 'internal',
     group: 'internal',
     like: 'single',
+    reads: ['source'],
     keepsBytes: true,
   } as const
   const source = repartitionSource.build(joint, context)

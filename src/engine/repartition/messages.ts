@@ -69,6 +69,8 @@ export interface ToldMessage extends Sent {
   readonly before: number
   readonly partitions?: number | undefined
   readonly timeSets?: number | undefined
+  /** The topics that its task reads: nothing is left of any others. Told by the first partition of the first of them alone. */
+  readonly reads?: readonly string[] | undefined
 }
 
 export type Message = PartialMessage | AheadMessage | RecordMessage | ToldMessage | PieceMessage
@@ -105,10 +107,11 @@ export function pack(message: Message): Buffer {
     case 'piece':
       return packValue([...head, message.index, message.count, message.payload])
     case 'told': {
-      const { position, watermark, idle, movedOnMs, total, before, partitions, timeSets, id } = message
+      const { position, watermark, idle, movedOnMs, total, before, partitions, timeSets, id, reads } = message
       const told = Number.isFinite(watermark) ? watermark : null
       const place = [position, told, idle, total, before, partitions ?? null]
-      return packValue([...head, ...place, movedOnMs, timeSets ?? 0, ...(id === undefined ? [] : [id])])
+      const more = reads !== undefined ? [id ?? null, reads] : id !== undefined ? [id] : []
+      return packValue([...head, ...place, movedOnMs, timeSets ?? 0, ...more])
     }
   }
 }
@@ -148,7 +151,8 @@ type Packed =
       partitions?: number | null,
       movedOnMs?: number,
       timeSets?: number,
-      id?: string,
+      id?: string | null,
+      reads?: readonly string[],
     ]
 
 /** Errors with a TypeError when the bytes are no message of a version that is known. */
@@ -175,10 +179,10 @@ export function unpack(bytes: Uint8Array): Message {
       return { kind: 'piece', ...sent, index, count, payload }
     }
     case kinds.told: {
-      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0, timeSets = 0, id] = fields
-      const [watermark, partitions] = [far ?? Number.NEGATIVE_INFINITY, count ?? undefined]
+      const [, , , , position, far, idle, total, before = 0, count, movedOnMs = 0, timeSets = 0, its, reads] = fields
+      const [watermark, partitions, id] = [far ?? Number.NEGATIVE_INFINITY, count ?? undefined, its ?? undefined]
       const place = { position, id, before, partitions, total }
-      return { kind: 'told', ...sent, ...place, watermark, idle, movedOnMs, timeSets }
+      return { kind: 'told', ...sent, ...place, watermark, idle, movedOnMs, timeSets, reads }
     }
     default:
       throw new TypeError(`a message of kind ${String(kind)} is not known`)

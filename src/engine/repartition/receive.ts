@@ -45,6 +45,8 @@ interface Source {
   /** How often its time had been set back when that was told. */
   timeSets: number
   total: number
+  /** What its task reads, where it has sent on what is left of all other topics. */
+  reads?: readonly string[] | undefined
   /** All before this position was sent by the time that it was told to be idle. */
   sentTo: number
   /** The highest position told, by whoever: the watermark is that of all before it. */
@@ -171,6 +173,7 @@ function unknown(): Source {
     movedOnMs: 0,
     timeSets: 0,
     total: Infinity,
+    reads: undefined,
     sentTo: 0,
     reached: 0,
     combined: -1,
@@ -213,7 +216,7 @@ function isOfAnother(source: Source, { before, id, generation }: ToldMessage): b
 
 /** Takes in how far a source partition has come. Returns false when something later was told before. */
 function heard(source: Source, told: ToldMessage): boolean {
-  const { generation, position, watermark, idle, movedOnMs, total, before, id, timeSets = 0 } = told
+  const { generation, position, watermark, idle, movedOnMs, total, reads, before, id, timeSets = 0 } = told
   if (before < source.before) return false
   // Its offsets begin again, and what comes of them is no repeat.
   if (isOfAnother(source, told)) {
@@ -236,6 +239,7 @@ function heard(source: Source, told: ToldMessage): boolean {
   source.isEmpty = !Number.isFinite(watermark)
   source.movedOnMs = movedOnMs
   source.total = total
+  source.reads = reads
   return true
 }
 
@@ -291,7 +295,7 @@ function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord):
 
 /**
  * What is known of the source partitions; undefined before each of every input was told of. One whose topic is no longer
- * read is none of them.
+ * read is awaited where it stood, until what is left of it was sent on.
  */
 function awaitedOf(
   part: StorePartition<Source>,
@@ -301,10 +305,14 @@ function awaitedOf(
   const sources: Source[] = []
   const held = new Array<number>(inputs).fill(0)
   const totals = new Array<number>(inputs).fill(0)
-  for (const [name, { value: source }] of part.segment(0) ?? []) {
-    const input = inputOf.get(topicOf(String(name)))
-    if (input === undefined || isGone(source)) continue
+  const known = [...(part.segment(0) ?? [])].map(([name, { value }]) => [topicOf(String(name)), value] as const)
+  const readings = known.flatMap(([topic, { reads }]) => (reads !== undefined && inputOf.has(topic) ? [reads] : []))
+  const isSentOn = (topic: string) => readings.some((reads) => !reads.includes(topic))
+  for (const [topic, source] of known) {
+    const input = inputOf.get(topic)
+    if (isGone(source) || (input === undefined && isSentOn(topic))) continue
     sources.push(source)
+    if (input === undefined) continue
     held[input]!++
     totals[input] = Math.max(totals[input]!, source.total)
   }

@@ -15,6 +15,7 @@ import {
   type SinkContext,
   type SinkTask,
   type StreamRecord,
+  type TopicPartition,
   type TopicsRead,
   WeirError,
 } from '../../model/index.js'
@@ -30,6 +31,8 @@ export interface Joint {
   readonly topic: string
   readonly group: string
   readonly like: readonly TopicsRead[] | 'single'
+  /** The topics that the task in front of it reads. */
+  readonly reads: readonly string[]
   /** Whether a stage behind it writes dead letters: they are the bytes that the source read. */
   readonly keepsBytes: boolean
 }
@@ -208,13 +211,21 @@ class RepartitionSink implements SinkTask {
 
   /** Says nothing that was said already, but that a partition is still idle: that holds for as long as it is repeated. */
   private tell(told: PartitionTold): void {
-    const said = JSON.stringify({ ...told, position: undefined })
+    const reads = this.readsOf(told)
+    const said = JSON.stringify({ ...told, reads, position: undefined })
     const source = partitionName(told)
     this.awakenings.told(source, told)
     if (this.told.get(source) === said && !told.idle) return
     this.told.set(source, said)
-    const value = pack({ kind: 'told', ...told })
+    const value = pack({ kind: 'told', ...told, reads })
     for (let partition = 0; partition < this.partitions; partition++) this.writer.write({ key: null, partition, value })
+  }
+
+  /** Told by the partition whose task sends on what is left of topics that are read no longer, once it is committed that it has. */
+  private readsOf({ topic, partition }: TopicPartition): readonly string[] | undefined {
+    const { reads } = this.joint
+    const isLeft = this.context.time.left().some(({ isForgotten }) => isForgotten === true)
+    return partition === 0 && topic === reads[0] && !isLeft ? reads : undefined
   }
 }
 
