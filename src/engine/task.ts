@@ -107,6 +107,8 @@ export class FlowTask {
   /** Whether a change of the assignment, or the order to stop, came during this step. */
   private interrupted = false
   private stopping = false
+  /** The last order to give partitions away that sinks were told of. */
+  private toldOf: Revoked | 'stop' | undefined
   /** Whether the running epoch has anything to commit, and when one had that last. */
   private isKept = false
   private keptAt: number
@@ -146,9 +148,33 @@ export class FlowTask {
 
   /** The partitions that go to another task behind the running epoch. */
   leaving(): readonly TopicPartition[] {
-    if (this.stopping) return this.assignment.partitions
+    const { order } = this
+    this.toldOf = order
+    return order === 'stop' ? this.assignment.partitions : (order?.partitions ?? [])
+  }
+
+  /** What gives partitions away next. */
+  private get order(): Revoked | 'stop' | undefined {
+    if (this.stopping) return 'stop'
     const change = this.assignment.next()?.change
-    return change?.kind === 'revoked' ? change.partitions : []
+    return change?.kind === 'revoked' ? change : undefined
+  }
+
+  /**
+   * Whether partitions go whose positions a sink holds back, and it was not told, for the order came when its epoch was
+   * over: another one, in which nothing is read, is what it ends its work in.
+   */
+  private get hasToTell(): boolean {
+    const { order } = this
+    if (order === undefined || order === this.toldOf || (order !== 'stop' && order.lost)) return false
+    return this.isReady && this.positions().some((position) => this.durable(position) !== position)
+  }
+
+  /** Whether nothing has to be done before the next epoch but to take changes of the assignment. */
+  private get isReady(): boolean {
+    const { part, inheritance } = this.parts
+    if (!this.opened || this.needsRecovery || inheritance.isDue) return false
+    return !part.global || this.assignment.isWhole
   }
 
   /** Lets the running epoch drain and commit, then ends the task. */
@@ -197,7 +223,7 @@ export class FlowTask {
     const steps$ = defer(() => this.step()).pipe(
       catchError((error: unknown) => this.replayAfter(error)),
       // The queue keeps the stack flat when step after step completes at once.
-      repeat({ delay: () => (this.stopping ? EMPTY : scheduled([true], queueScheduler)) }),
+      repeat({ delay: () => (this.stopping && !this.hasToTell ? EMPTY : scheduled([true], queueScheduler)) }),
     )
     const living$ = merge(
       assignments$,
@@ -236,6 +262,7 @@ export class FlowTask {
   }
 
   private step(): Observable<never> {
+    if (this.hasToTell) return this.runEpoch()
     this.interrupted = false
     const unlessHalted = takeUntil<never>(this.halt)
     if (!this.opened) return this.open().pipe(unlessHalted)
@@ -413,6 +440,10 @@ export class FlowTask {
     const { pipeline, contexts, rejections, time, checkpoints, clock, part } = this.parts
     const maxRecords = Math.min(part.limits.maxRecords, this.mostRecords)
     const epoch = new EpochBudget(this.epochs++, { ...part.limits, maxRecords }, clock)
+    if (this.order !== undefined) {
+      this.toldOf = this.order
+      epoch.cut()
+    }
     this.epoch = epoch
     this.transaction = checkpoints?.begin(this.parts.name)
     contexts.begin()

@@ -209,8 +209,15 @@ export class BenchSink implements SinkTask<string> {
   closeWith: Answer = () => EMPTY
   committedWith: Answer = () => EMPTY
   writeWith: (value: string) => void = () => undefined
+  /** Where it holds partitions back until they leave, and notes that they do. */
+  holdsAt: number | undefined
+  leaving: () => readonly TopicPartition[] = () => []
 
   constructor(private readonly diary: Diary) {}
+
+  holds(): number | undefined {
+    return this.holdsAt
+  }
 
   open(): Observable<never> {
     return defer(() => {
@@ -224,6 +231,7 @@ export class BenchSink implements SinkTask<string> {
       const values: string[] = []
       const acknowledged$ = defer(() => {
         if (values.length > 0) this.diary.note(`write ${values.join(',')}`)
+        if (this.holdsAt !== undefined) this.endHolding()
         return this.acknowledgeWith()
       })
       const taken$ = records$.pipe(
@@ -235,6 +243,13 @@ export class BenchSink implements SinkTask<string> {
       )
       return concat(taken$, acknowledged$)
     })
+  }
+
+  private endHolding(): void {
+    const leaving = this.leaving()
+    if (leaving.length === 0) return
+    this.diary.note(`leaving ${numbers(leaving)}`)
+    this.holdsAt = undefined
   }
 
   committed(): Observable<never> {
@@ -464,7 +479,10 @@ export class EngineBench {
       summary: 'The sink on the bench.',
       options: z.strictObject({}),
       guarantee: () => 'at-least-once',
-      build: () => this.sink as unknown as SinkTask,
+      build: (_, { leaving }) => {
+        if (leaving !== undefined) this.sink.leaving = leaving
+        return this.sink as unknown as SinkTask
+      },
     }).declare({})
   }
 

@@ -5,6 +5,17 @@ import { EngineBench, held } from '../support/engine-bench.js'
 
 const away = () => new Error('away')
 
+/** A flow whose sink holds its partition back at 0, in the commit of its first record. */
+function holding(): EngineBench {
+  const bench = new EngineBench({ epoch: { maxRecords: 1 } }).startWith([0])
+  bench.sink.holdsAt = 0
+  bench.checkpoints.commitWith = () => bench.after(30)
+  bench.until(10)
+  bench.source.feed(0, 'a')
+  expect(bench.diary.take()).toEqual(['10 write a'])
+  return bench
+}
+
 describe('stop', () => {
   test('lets a running epoch drain and commit', () => {
     const bench = new EngineBench().startWith([0])
@@ -16,6 +27,23 @@ describe('stop', () => {
     bench.until(1_000)
     expect(bench.diary.take()).toEqual(['10 write a', '40 commit 0@1', '40 mirror 0@1', '40 disconnect', '40 close'])
     expect(bench.states.slice(-2)).toEqual(['10 draining', '40 stopped'])
+    expect(bench.ended).toBe('completed')
+  })
+
+  test('while an epoch commits has a sink end what it holds back, in another one', () => {
+    const bench = holding()
+    bench.engine.stop()
+    bench.until(1_000)
+    const told = ['40 commit 0@0', '40 mirror 0@0', '40 leaving 0', '70 commit 0@1', '70 mirror 0@1']
+    expect(bench.diary.take()).toEqual([...told, '70 disconnect', '70 close'])
+    expect(bench.ended).toBe('completed')
+  })
+
+  test('does not wait for more than one epoch for what a sink goes on to hold back', () => {
+    const bench = holding()
+    bench.sink.leaving = () => []
+    bench.engine.stop()
+    bench.until(1_000)
     expect(bench.ended).toBe('completed')
   })
 
@@ -163,4 +191,12 @@ describe('a crash', () => {
     bench.until(500_000)
     expect(bench.scheduler.actions).toEqual([])
   })
+})
+
+test('a partition that is revoked while an epoch commits is told to a sink that holds it back, before it is released', () => {
+  const bench = holding()
+  bench.source.revoke([0])
+  bench.until(200)
+  const told = ['40 commit 0@0', '40 mirror 0@0', '40 leaving 0', '70 commit 0@1', '70 mirror 0@1']
+  expect(bench.diary.take()).toEqual([...told, '70 release 0'])
 })
