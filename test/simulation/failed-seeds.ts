@@ -111,6 +111,11 @@ export const failedSeeds: readonly { readonly seed: number; readonly scenario: s
     why: 'windows closed before what was left of an input that was taken away was sent on: nobody waited for it any more',
   })),
   {
+    seed: 3221,
+    scenario: 'shared windows of which an input is taken away, exactly once',
+    why: 'windows closed by what was told while another input was read, of which nothing had come yet',
+  },
+  {
     seed: 52,
     scenario: 'shared windows of partitions that rest, while processes restart',
     why: 'a partition that rested far ahead was awaited alone when its process began anew, and windows closed without the others',

@@ -294,8 +294,8 @@ function rekeyed(source: Source, read: RecordMessage, { origin }: StreamRecord):
 }
 
 /**
- * What is known of the source partitions; undefined before each of every input was told of. One whose topic is no longer
- * read is awaited where it stood, until what is left of it was sent on.
+ * What is known of the source partitions; undefined before each of every input was told of, and before it was told that
+ * nothing is read but these inputs, and what is left of others was sent on: what comes may still be of a task that reads more.
  */
 function awaitedOf(
   part: StorePartition<Source>,
@@ -305,18 +305,16 @@ function awaitedOf(
   const sources: Source[] = []
   const held = new Array<number>(inputs).fill(0)
   const totals = new Array<number>(inputs).fill(0)
-  const known = [...(part.segment(0) ?? [])].map(([name, { value }]) => [topicOf(String(name)), value] as const)
-  const readings = known.flatMap(([topic, { reads }]) => (reads !== undefined && inputOf.has(topic) ? [reads] : []))
-  const isSentOn = (topic: string) => readings.some((reads) => !reads.includes(topic))
-  for (const [topic, source] of known) {
-    const input = inputOf.get(topic)
-    if (isGone(source) || (input === undefined && isSentOn(topic))) continue
+  let isAll = false
+  for (const [name, { value: source }] of part.segment(0) ?? []) {
+    const input = inputOf.get(topicOf(String(name)))
+    if (input === undefined || isGone(source)) continue
     sources.push(source)
-    if (input === undefined) continue
     held[input]!++
     totals[input] = Math.max(totals[input]!, source.total)
+    isAll ||= source.reads?.every((topic) => inputOf.has(topic)) === true
   }
-  return held.every((count, input) => count > 0 && count >= totals[input]!) ? sources : undefined
+  return isAll && held.every((count, input) => count > 0 && count >= totals[input]!) ? sources : undefined
 }
 
 /** The topic in a `partitionName`. */
