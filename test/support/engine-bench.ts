@@ -481,7 +481,7 @@ export class EngineBench {
       guarantee: () => 'at-least-once',
       build: (_, { leaving }) => {
         if (leaving !== undefined) this.sink.leaving = leaving
-        return this.sink as unknown as SinkTask
+        return this.sink
       },
     }).declare({})
   }
