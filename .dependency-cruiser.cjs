@@ -3,7 +3,7 @@
  *
  *   model ◄─ state ◄─ engine ◄─ testing, config ◄─ worker ◄─ cli
  *   model ◄─ state/checkpoint-protocol, state/topic-protocol, state/letter-protocol ◄─ kafka, testing
- *   model ◄─ sql ◄─ codecs, kafka, postgres, redis, mysql, cassandra ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
+ *   model ◄─ sql, compression ◄─ codecs, kafka, postgres, redis, mysql, cassandra ◄─ sources, operators, sinks ◄─ connectors ◄─ index ◄─ flows
  */
 const adapters = ['codecs', 'kafka', 'postgres', 'redis', 'mysql', 'cassandra', 'sql']
 
@@ -12,8 +12,9 @@ const layers = {
   model: [],
   state: ['model'],
   engine: ['model', 'state'],
-  codecs: ['model'],
-  kafka: ['model', 'state/checkpoint-protocol', 'state/topic-protocol', 'state/letter-protocol'],
+  codecs: ['model', 'compression'],
+  kafka: ['model', 'compression', 'state/checkpoint-protocol', 'state/topic-protocol', 'state/letter-protocol'],
+  compression: ['model'],
   sql: ['model'],
   postgres: ['model', 'sql'],
   mysql: ['model', 'sql'],
@@ -37,7 +38,7 @@ const packages = {
   'pg|pg-copy-streams|@electric-sql/pglite(-socket)?': ['postgres', 'sinks/postgres'],
   '@confluentinc/schemaregistry|avsc|ajv|ajv-formats': ['codecs'],
   'hyparquet(-writer)?': ['codecs/parquet'],
-  'snappy|@mongodb-js/zstd': ['codecs/archive'],
+  'snappy|@mongodb-js/zstd|lz4-napi': ['compression'],
   mysql2: ['mysql'],
   ioredis: ['redis'],
   'cassandra-driver': ['cassandra'],

@@ -1,12 +1,12 @@
 import zlib from 'node:zlib'
 import { lastValueFrom } from 'rxjs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { uncompressed, zstd } from '../../src/codecs/archive/compression.js'
 import { avroFormat } from '../../src/codecs/avro/avro-format.js'
 import { parquetFormat } from '../../src/codecs/parquet/parquet-format.js'
+import { uncompressed, zstd } from '../../src/compression/index.js'
 import { plainRow } from '../support/archive-rows.js'
 
-vi.mock(import('../../src/codecs/archive/compression.js'), async (original) => ({
+vi.mock(import('../../src/compression/index.js'), async (original) => ({
   ...(await original()),
   gzip: () => Promise.reject(new Error('out of memory')),
   deflate: () => Promise.reject(new Error('out of memory')),

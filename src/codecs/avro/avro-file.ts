@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Decompress, inflate, unsnappy, unzstd } from '../archive/compression.js'
+import { type Decompress, inflate, unsnappy, unzstd } from '../../compression/index.js'
 import type { ArchiveFile, Bounds, FileBytes, ReadRow, RowsSummary } from '../archive/file-reader.js'
 import { reading } from '../archive/unreadable.js'
 import { AvroCursor, columnsOf, rowReader } from './row-reader.js'

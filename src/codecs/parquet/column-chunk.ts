@@ -1,7 +1,7 @@
 import { ByteWriter } from 'hyparquet-writer/src/bytewriter.js'
 import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js'
+import type { Compress } from '../../compression/index.js'
 import { ByteBuffer } from '../archive/byte-buffer.js'
-import type { Compress } from '../archive/compression.js'
 import { Levels } from './levels.js'
 import { dataPage, type Page } from './page.js'
 import type { Leaf } from './schema.js'

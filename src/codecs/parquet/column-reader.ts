@@ -3,7 +3,7 @@ import { parquetHeader } from 'hyparquet/src/column.js'
 import { readDataPage } from 'hyparquet/src/datapage.js'
 import { readPlain } from 'hyparquet/src/plain.js'
 import { getSchemaPath } from 'hyparquet/src/schema.js'
-import type { Decompress } from '../archive/compression.js'
+import type { Decompress } from '../../compression/index.js'
 import type { Leaf } from './schema.js'
 
 /** What has to be known of a column to read its pages. */

@@ -1,6 +1,6 @@
 import { defer, EMPTY, from, type Observable } from 'rxjs'
+import { type Compress, gzip, snappy, uncompressed, zstd } from '../../compression/index.js'
 import { cellReader } from '../archive/columns.js'
-import { type Compress, gzip, snappy, uncompressed, zstd } from '../archive/compression.js'
 import type { ArchiveRow, FileEncoder, FileFormat } from '../archive/file-format.js'
 import type { ColumnChunk } from './column-chunk.js'
 import { filterOf } from './filter.js'

@@ -1,5 +1,5 @@
+import type { Compress } from '../../compression/index.js'
 import { type CellTypes, type Column, columns } from '../archive/columns.js'
-import type { Compress } from '../archive/compression.js'
 import type { ColumnChunk, Meter } from './column-chunk.js'
 import { DictionaryChunk } from './dictionary-chunk.js'
 import { BytesChunk, NumberChunk } from './plain-chunks.js'
