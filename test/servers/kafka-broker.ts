@@ -47,7 +47,9 @@ export interface Listener {
   /** The file with the authorities of those clients that it serves; others, and those without a certificate, it does not. */
   readonly clients?: string
   /** Where it asks for a login: the ways that it takes. */
-  readonly logins?: readonly ('PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512')[]
+  readonly logins?: readonly ('PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER')[]
+  /** For how long a login holds, ms. */
+  readonly loginMs?: number
 }
 
 interface ClusterOptions {
@@ -190,7 +192,11 @@ function protocolOf({ tls, logins }: Listener): string {
   return `${logins === undefined ? '' : 'SASL_'}${tls === undefined ? 'PLAINTEXT' : 'SSL'}`
 }
 
-function wayOf({ name, tls, clients, logins = [] }: Way & { name: string }, users: object, directory: string) {
+function wayOf(
+  { name, tls, clients, logins = [], loginMs = 0 }: Way & { name: string },
+  users: object,
+  directory: string,
+) {
   const of = (settings: Record<string, string>) =>
     Object.fromEntries(
       Object.entries(settings).map(([setting, value]) => [`listener.name.${name.toLowerCase()}.${setting}`, value]),
@@ -202,6 +208,8 @@ function wayOf({ name, tls, clients, logins = [] }: Way & { name: string }, user
     plain: `plain.PlainLoginModule required${known.join('')};`,
     'scram-sha-256': 'scram.ScramLoginModule required;',
     'scram-sha-512': 'scram.ScramLoginModule required;',
+    // It believes what a token says of itself.
+    oauthbearer: 'oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
   }
   return {
     ...(tls === undefined ? {} : of({ 'ssl.keystore.type': 'PEM', 'ssl.keystore.location': keystore })),
@@ -213,7 +221,10 @@ function wayOf({ name, tls, clients, logins = [] }: Way & { name: string }, user
       {},
       ...logins.map((login) => {
         const mechanism = login.toLowerCase() as keyof typeof modules
-        return of({ [`${mechanism}.sasl.jaas.config`]: `org.apache.kafka.common.security.${modules[mechanism]}` })
+        return of({
+          [`${mechanism}.sasl.jaas.config`]: `org.apache.kafka.common.security.${modules[mechanism]}`,
+          [`${mechanism}.connections.max.reauth.ms`]: String(loginMs),
+        })
       }),
     ),
   }

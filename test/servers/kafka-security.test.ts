@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientSettings } from '../../src/kafka/client.js'
 import { GroupConsumer } from '../../src/kafka/consumer.js'
 import { kafkaError } from '../../src/kafka/errors.js'
+import { Brokers } from '../../src/kafka/fetch/brokers.js'
+import { fetch } from '../../src/kafka/fetch/protocol/fetch.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
 import { connectionOptions } from '../../src/kafka/options.js'
 import { KafkaProducer } from '../../src/kafka/producer.js'
@@ -13,7 +15,19 @@ import { TransactionalProducer } from '../../src/kafka/transactional-producer.js
 import { describeError } from '../../src/model/index.js'
 import { Authority, type Certificate } from '../support/certificates.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { connect, fresh, Member, openSink, recordOf, sinkOf, sourceOf, text, writeAll } from './kafka-support.js'
+import {
+  connect,
+  fresh,
+  Member,
+  makeTopic,
+  openSink,
+  recordOf,
+  sinkOf,
+  sourceOf,
+  text,
+  writeAll,
+  writeTo,
+} from './kafka-support.js'
 
 const password = String.raw`r1ght, "pa=ss"\wörd #%@:/'`
 
@@ -35,6 +49,8 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
         tls: { tls },
         mutual: { tls, clients },
         expired: { tls: authority.issue({ days: -1 }) },
+        bearer: { tls, logins: ['OAUTHBEARER'] },
+        brief: { logins: ['PLAIN', 'SCRAM-SHA-512', 'OAUTHBEARER'], loginMs: 2_000 },
         elsewhere: { tls: authority.issue({ names: 'DNS:elsewhere.example' }) },
       },
       users: { weir: password },
@@ -46,6 +62,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
     rmSync(folder, { recursive: true })
   })
 
+  const bearer = (lives = 3_600_000) => ({ sasl: { mechanism: 'OAUTHBEARER', token: tokens(lives).next } })
   const login = (mechanism: string, given = password) => ({ sasl: { mechanism, username: 'weir', password: given } })
   const shown = ({ cert, key }: Certificate, passphrase?: string) => ({ ssl: { ca, cert, key, passphrase } })
 
@@ -56,6 +73,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
     ['mutual', () => shown(authority.issue())],
     ['mutual', () => shown(authority.issue({ passphrase: 'open sesame' }), 'open sesame')],
     ['tls', () => ({ ssl: { ca: `${stranger.cert}${ca}` } })],
+    ['bearer', () => ({ ssl: { ca }, ...bearer() })],
   ])('is written to and read by who has what it wants: %s, %#', async (listener, options) => {
     const [topic, connection] = [fresh('topic'), connect(kafka.at(listener), options())]
     const sink = sinkOf(connection, { topic, partitions: 1 })
@@ -66,8 +84,44 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
     expect((await member.read(2)).map(text)).toEqual(['first', 'second'])
     await member.commit()
     member.leave()
+    const lane = await laneOf(kafka.at(listener), options(), topic)
+    expect(await lane.values()).toEqual(expect.stringMatching(/first.*second/s))
+    lane.close()
     sink.close?.().subscribe()
     await connection.close()
+  })
+
+  test.concurrent.each([
+    ['PLAIN', () => login('PLAIN')],
+    ['SCRAM-SHA-512', () => login('SCRAM-SHA-512')],
+    ['OAUTHBEARER', () => bearer()],
+  ])('is read on over one connection beyond the end of a login, which is made anew, by %s', async (_, options) => {
+    const [topic, connection] = [fresh('topic'), connect(kafka.bootstrap)]
+    await makeTopic(connection, topic)
+    await writeTo(connection, topic, ['value'])
+    await connection.close()
+    const lane = await laneOf(kafka.at('brief'), options(), topic)
+    const until = performance.now() + 5_000
+    while (performance.now() < until) {
+      // Several on their way at any time.
+      const answers = await Promise.all([lane.values(), lane.values(), lane.values()])
+      expect(answers.join()).toMatch(/(value.*){3}/s)
+    }
+    expect(lane.connection.isOpen).toBe(true)
+    lane.close()
+  })
+
+  test.concurrent('is read on with a new token when one has ended', async () => {
+    const { next, given } = tokens(2_500)
+    const [topic, connection] = [fresh('topic'), connect(kafka.bootstrap)]
+    await makeTopic(connection, topic)
+    await connection.close()
+    const sasl = { mechanism: 'OAUTHBEARER', token: next }
+    const lane = await laneOf(kafka.at('bearer'), { ssl: { ca }, sasl }, topic)
+    await expect.poll(given, { timeout: 10_000 }).toBe(3)
+    await lane.values()
+    expect(lane.connection.isOpen).toBe(true)
+    lane.close()
   })
 
   const clients: [string, (settings: ClientSettings) => Refusable][] = [
@@ -75,6 +129,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
     ['a producer of transactions', (settings) => new TransactionalProducer(settings, 'weir')],
     ['a reader of logs', (settings) => new LogReader(settings)],
     ['a member of a group', (settings) => new GroupConsumer({ ...settings, 'group.id': 'g' }, silent)],
+    ['a connection of our own', (settings) => lone(new Brokers(() => Promise.resolve(settings)))],
   ]
 
   /** What a client says of these options, as it is told to people, and how long that took, ms. */
@@ -147,6 +202,36 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
 interface Refusable {
   connect(topics: readonly string[]): Promise<void>
   close(): Promise<void>
+}
+
+const lone = (brokers: Brokers): Refusable => ({
+  connect: (topics) => brokers.refresh(topics),
+  close: async () => brokers.close(),
+})
+
+/** A topic of one partition, read over a connection of our own. */
+async function laneOf(address: string, options: object, topic: string) {
+  const parsed = connectionOptions.parse({ brokers: address, ...options })
+  const brokers = new Brokers(async () => ({ 'metadata.broker.list': address, ...securitySettings(parsed) }))
+  await brokers.refresh([topic])
+  const connection = await brokers.connectionTo(brokers.leaderOf(topic, 0)?.node ?? -1)
+  const partitions = [{ partition: 0, leaderEpoch: -1, offset: 0, lastFetchedEpoch: -1, maxBytes: 100_000 }]
+  const request = { maxWaitMs: 100, minBytes: 1, maxBytes: 100_000, rack: '', topics: [{ topic, partitions }] }
+  const values = async () => String((await connection.request(fetch, request, 5_000)).partitions[0]?.records)
+  return { connection, values, close: () => brokers.close() }
+}
+
+/** Tokens of nobody's, which hold for so long. */
+function tokens(lives: number, more: object = {}) {
+  const part = (content: object) => Buffer.from(JSON.stringify(content)).toString('base64url')
+  let given = 0
+  const next = async () => {
+    given++
+    const expiresAt = Date.now() + lives
+    const claims = { sub: 'weir', iat: Date.now() / 1_000, exp: expiresAt / 1_000, ...more }
+    return { value: `${part({ alg: 'none' })}.${part(claims)}.`, expiresAt, principal: 'weir' }
+  }
+  return { next, given: () => given }
 }
 
 const producing = { deliveryTimeoutMs: 5_000, compression: 'none', lingerMs: 0, singly: false } as const

@@ -20,6 +20,8 @@ interface Topic {
 }
 
 const answerMs = 5_000
+/** After this it is told that nobody answers; connections go on being made meanwhile, for who asks next. */
+const patienceMs = 5_000
 /** How long one who is asked has to himself before another one is asked as well, ms. */
 const headStartMs = 1_000
 /**
@@ -166,15 +168,25 @@ function firstOf<T>(attempts: readonly (() => Promise<T>)[]): Promise<T> {
     const errors: (Error & ClientError)[] = []
     let slow: NodeJS.Timeout | undefined
     let rest = [...attempts]
-    const won = (value: T) => {
+    const end = () => {
       rest = []
       clearTimeout(slow)
+      clearTimeout(late)
+    }
+    const lost = () => {
+      end()
+      const nobody = failureOf(`no broker has answered in ${patienceMs} ms`, codes.timedOut)
+      reject(errors.find(isHopeless) ?? errors[0] ?? nobody)
+    }
+    const late = setTimeout(lost, patienceMs)
+    const won = (value: T) => {
+      end()
       resolve(value)
     }
     const failed = (error: Error & ClientError) => {
       errors.push(error)
       begin()
-      if (errors.length === attempts.length) reject(errors.find(isHopeless) ?? errors[0])
+      if (errors.length === attempts.length) lost()
     }
     const begin = () => {
       clearTimeout(slow)

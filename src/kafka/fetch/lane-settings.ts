@@ -1,8 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { messageOf } from '../../model/index.js'
 import { type ClientError, type ClientSettings, codes } from '../client.js'
 import { type GivenToken, type Login, passwordLogin, tokenLogin } from './login.js'
+import { secureContext } from './secure-contexts.js'
 import { systemAuthorities } from './system-authorities.js'
 
 export interface Address {
@@ -205,7 +206,7 @@ class Settings {
     const ca = this.pem('ssl.ca') ?? systemAuthorities()
     const [ciphers, cert, key] = [this.text('ssl.cipher.suites'), this.pem('ssl.certificate'), this.pem('ssl.key')]
     try {
-      const context = createSecureContext({
+      const context = secureContext({
         ca,
         cert,
         key,

@@ -31,7 +31,8 @@ export class Link {
 
   /** The less, the sooner it may answer. */
   get trouble(): number {
-    return this.isOpen ? 0 : 1 + this.failures
+    if (this.isOpen) return 0
+    return this.failures + (this.opening === undefined ? 1 : 1.5)
   }
 
   /** What is there, or one attempt, however many ask. Errors: `ClientError`. */
