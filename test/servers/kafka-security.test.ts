@@ -206,13 +206,14 @@ interface Refusable {
 
 const lone = (brokers: Brokers): Refusable => ({
   connect: (topics) => brokers.refresh(topics),
-  close: async () => brokers.close(),
+  close: () => Promise.resolve(brokers.close()),
 })
 
 /** A topic of one partition, read over a connection of our own. */
 async function laneOf(address: string, options: object, topic: string) {
   const parsed = connectionOptions.parse({ brokers: address, ...options })
-  const brokers = new Brokers(async () => ({ 'metadata.broker.list': address, ...securitySettings(parsed) }))
+  const settings = { 'metadata.broker.list': address, ...securitySettings(parsed) }
+  const brokers = new Brokers(() => Promise.resolve(settings))
   await brokers.refresh([topic])
   const connection = await brokers.connectionTo(brokers.leaderOf(topic, 0)?.node ?? -1)
   const partitions = [{ partition: 0, leaderEpoch: -1, offset: 0, lastFetchedEpoch: -1, maxBytes: 100_000 }]
@@ -222,14 +223,14 @@ async function laneOf(address: string, options: object, topic: string) {
 }
 
 /** Tokens of nobody's, which hold for so long. */
-function tokens(lives: number, more: object = {}) {
+function tokens(lives: number) {
   const part = (content: object) => Buffer.from(JSON.stringify(content)).toString('base64url')
   let given = 0
-  const next = async () => {
+  const next = () => {
     given++
     const expiresAt = Date.now() + lives
-    const claims = { sub: 'weir', iat: Date.now() / 1_000, exp: expiresAt / 1_000, ...more }
-    return { value: `${part({ alg: 'none' })}.${part(claims)}.`, expiresAt, principal: 'weir' }
+    const claims = { sub: 'weir', iat: Date.now() / 1_000, exp: expiresAt / 1_000 }
+    return Promise.resolve({ value: `${part({ alg: 'none' })}.${part(claims)}.`, expiresAt, principal: 'weir' })
   }
   return { next, given: () => given }
 }
