@@ -19,7 +19,7 @@ import { eventIntake } from './src/flows/event-intake.js'
 import { eventPipeline } from './src/flows/event-pipeline.js'
 import { eventProducer } from './src/flows/event-producer.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
-import { seismicPersist } from './src/flows/seismic-persist.js'
+import { seismicPersist, seismicPostgres } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
 import { wikimediaIngest } from './src/flows/wikimedia-ingest.js'
 import { wikimediaStats } from './src/flows/wikimedia-stats.js'
@@ -87,6 +87,7 @@ export default defineConfig({
     'seismic-producer': seismicProducer,
     'seismic-aggregate': seismicAggregate,
     'seismic-persist': seismicPersist,
+    'seismic-postgres': seismicPostgres,
     'wikimedia-ingest': wikimediaIngest,
     'wikimedia-stats': wikimediaStats,
     'archive-generator': archiveGenerator,
@@ -99,7 +100,14 @@ export default defineConfig({
   run: ['activity-ingest', 'activity-metrics'],
   systems: {
     activity: ['activity-ingest', 'activity-metrics'],
-    seismic: ['seismic-producer', 'seismic-aggregate', 'seismic-persist'],
+    seismic: [
+      'seismic-producer',
+      'seismic-aggregate',
+      // Where no MySQL is named, rows go to Postgres.
+      secret('MYSQL_URL')
+        .map(() => 'seismic-persist')
+        .default('seismic-postgres'),
+    ],
     wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
     archive: ['archive-generator', 'event-archive'],
     pipeline: ['event-intake', 'event-producer', 'event-pipeline'],

@@ -5,7 +5,7 @@ import { type HttpSettings, httpSettings } from '../config/http.js'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { type Redact, redactor } from '../config/secrets.js'
 import { compile, type Topology, type WeirConfig } from '../engine/index.js'
-import type { Environment } from '../model/index.js'
+import { type Environment, resolveSettings } from '../model/index.js'
 import { type Io, UsageError } from './io.js'
 
 export interface PrepareOptions {
@@ -39,16 +39,18 @@ export async function prepare(
   const redact = redactor(loaded.config, environment, directory)
   if (io.secrets !== undefined) io.secrets.redact = redact
   const http = placing(loaded.file, () => httpSettings(loaded.config, environment, directory))
-  const flows = system === undefined ? named : flowsOf(system, loaded.config)
+  const systems = systemsOf(loaded.config, environment)
+  if (system !== undefined) checkNames('system', [system], Object.keys(systems))
+  const flows = system === undefined ? named : (systems[system] ?? [])
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
   const topology = placing(loaded.file, () => compile(loaded.config, { environment, directory, only, isLasting: true }))
   return { ...loaded, environment, topology, redact, http }
 }
 
-function flowsOf(system: string, { systems = {} }: WeirConfig): readonly string[] {
-  checkNames('system', [system], Object.keys(systems))
-  return systems[system] ?? []
+/** The flows of each system. */
+export function systemsOf({ systems = {} }: WeirConfig, environment: Environment): Record<string, readonly string[]> {
+  return resolveSettings(systems, environment) as Record<string, readonly string[]>
 }
 
 function checkNames(what: string, asked: readonly string[], known: readonly string[]): void {

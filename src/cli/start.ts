@@ -7,7 +7,7 @@ import type { Running } from '../worker/worker.js'
 import { Dashboard, type Row } from './dashboard.js'
 import type { Io } from './io.js'
 import { type Paint, painter, table } from './paint.js'
-import { type Prepared, prepare } from './prepare.js'
+import { type Prepared, prepare, systemsOf } from './prepare.js'
 import { type Company, runPrepared } from './run.js'
 import type { RunOptions } from './run-options.js'
 import { traffic } from './traffic.js'
@@ -17,12 +17,16 @@ import { type ViewTable, viewTables } from './view-tables.js'
 const demoPath = '/activity'
 const reportEveryMs = 5_000
 
-/** Windows short enough that rows appear while one watches, and files as well: what is said of those otherwise goes before it. */
+/**
+ * Windows short enough that rows appear while one watches, and files as well, and events that are bad: what is said of those
+ * otherwise goes before it.
+ */
 const demoDefaults: Environment = {
   FLUSH_INTERVAL_SEC: '5',
   ALLOWED_LATENESS_SEC: '2',
   IDLE_AFTER_SEC: '2',
   DEMO_EVERY_SEC: '15',
+  PIPELINE_BAD: '0.02',
 }
 
 /**
@@ -31,7 +35,7 @@ const demoDefaults: Environment = {
  */
 export async function start(system: string | undefined, options: RunOptions, io: Io): Promise<number> {
   const prepared = await preparedToTry(system, options, io)
-  if (system === undefined && options.json !== true) io.stdout.write(systemsOf(prepared))
+  if (system === undefined && options.json !== true) io.stdout.write(systemsText(prepared))
   const isWatched = io.stdout.isTTY === true && options.json !== true
   const dashboard = new Dashboard(prepared.topology)
   const company = isWatched ? watched(prepared, dashboard, io) : unwatched(prepared, dashboard, io)
@@ -64,8 +68,11 @@ function closing(dashboard: Dashboard, paint: Paint): string {
 }
 
 /** What else there is to start, as text. */
-function systemsOf({ config: { systems = {} } }: Prepared): string {
-  const rows = Object.entries(systems).map(([name, flows]) => [`npm start -- ${name}`, flows.join(', ')])
+function systemsText({ config, environment }: Prepared): string {
+  const rows = Object.entries(systemsOf(config, environment)).map(([name, flows]) => [
+    `npm start -- ${name}`,
+    flows.join(', '),
+  ])
   return rows.length === 0
     ? ''
     : `what there is:\n${table(rows)

@@ -1,6 +1,6 @@
 import type { FlowState } from '../engine/index.js'
 import { printableLine } from '../model/index.js'
-import { clock, type FlowPicture, hasView, makes } from './dashboard.js'
+import { clock, type FlowPicture, hasTable, hasView, makes } from './dashboard.js'
 import { type Paint, table } from './paint.js'
 import type { ViewTable } from './view-tables.js'
 
@@ -24,8 +24,11 @@ export interface Picture {
   readonly tables?: readonly ViewTable[]
 }
 
-/** An event whose timestamp the shell fills in. */
-const sampleEvent = `'{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}'`
+/** An event for each path of the flows that ship; timestamps the shell fills in. */
+const samples: Readonly<Record<string, string | undefined>> = {
+  '/activity': `'{"user_id":"you","activity_type":"page_view","timestamp":"'$(date -u +%FT%TZ)'"}'`,
+  '/events': `'{"eventType":"user_signup","userId":123}'`,
+}
 
 /** Of the lines of a table. */
 const indent = 3
@@ -86,7 +89,7 @@ function flowLines(flow: FlowPicture, { now }: Picture, paint: Paint): string[] 
 }
 
 function figures(
-  { status, read, rate, rejected, lag, closed, measured }: FlowPicture,
+  { status, read, rate, rejected, keepsRejected, lag, closed, measured }: FlowPicture,
   now: number,
 ): (readonly [string, string])[] {
   const { watermark } = status
@@ -99,25 +102,36 @@ function figures(
       ? undefined
       : ['watermark', `${clock(watermark)} (${Math.max(0, Math.round((now - watermark) / 1000))} s ago)`],
     ...measured,
-    rejected === 0 ? undefined : ['rejected', count(rejected)],
+    rejected === 0 ? undefined : [keepsRejected ? 'dead letters' : 'rejected', count(rejected)],
   ]
   return figures.filter((figure) => figure !== undefined)
 }
 
-/** The last that flows have written which aggregate, or make something of records: what others write is what they read. */
+/**
+ * The last that flows have written which write to a table, aggregate, or make something of records: what others write is what
+ * they read.
+ */
 function rowLines({ flows, columns }: Picture, paint: Paint): string[] {
-  const making = flows.filter(({ closed, made, topology }) => (closed ?? made) !== undefined && !hasView(topology))
-  return making.flatMap(({ topology, rows, closed }) => {
-    const sink = topology.summary.findLast(({ kind }) => kind === 'sink')
-    const what = makes(topology) ?? 'rows'
-    const title = paint('bold', `last ${what} in ${sink?.detail ?? sink?.name ?? topology.name}`)
-    const first = closed === undefined ? 'as soon as it is complete' : 'when a window closes'
-    if (rows.length === 0) return [title, paint('dim', `  none yet: the first comes ${first}`), '']
-    const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-    const cells = [names, ...rows.map((row) => names.map((name) => row[name] ?? ''))]
-    const [header = '', ...lines] = table(cells, columns === undefined ? columns : columns - indent)
-    return [title, paint('dim', `  ${header}`), ...lines.map((line) => `  ${line}`), '']
+  return flows.flatMap((flow) => {
+    const { topology, closed, made, written } = flow
+    const isTold = (closed ?? made) !== undefined || hasTable(topology)
+    return isTold && !hasView(topology) ? written.flatMap((sink) => tableOf(flow, sink, columns, paint)) : []
   })
+}
+
+function tableOf(
+  { topology, closed }: FlowPicture,
+  { to, rows }: FlowPicture['written'][number],
+  columns: number | undefined,
+  paint: Paint,
+): string[] {
+  const title = paint('bold', `last ${makes(topology) ?? 'rows'} in ${to}`)
+  const first = closed === undefined ? 'as soon as it is complete' : 'when a window closes'
+  if (rows.length === 0) return [title, paint('dim', `  none yet: the first comes ${first}`), '']
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+  const cells = [names, ...rows.map((row) => names.map((name) => row[name] ?? ''))]
+  const [header = '', ...lines] = table(cells, columns === undefined ? columns : columns - indent)
+  return [title, paint('dim', `  ${header}`), ...lines.map((line) => `  ${line}`), '']
 }
 
 /** What the views show, their tables side by side. */
@@ -161,7 +175,7 @@ export function postPaths(
 
 /** What posts one event, in two lines ready for a shell. */
 export function curl(base: string, path: string): readonly string[] {
-  const body = path === '/activity' ? sampleEvent : "'{ … }'"
+  const body = samples[path] ?? "'{ … }'"
   return [`curl ${base}${path} -H 'content-type: application/json' \\`, `  -d ${body}`]
 }
 

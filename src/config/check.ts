@@ -2,6 +2,7 @@ import type { WeirConfig } from '../engine/config.js'
 import type { ConfigFault } from '../engine/config-error.js'
 import { Flow } from '../engine/flow.js'
 import { shapeFaults } from '../engine/flow-shape.js'
+import { Setting } from '../model/index.js'
 import { closest } from './closest.js'
 import { placed } from './field-place.js'
 
@@ -49,7 +50,8 @@ function* unknownNames(field: string, names: unknown, flows: Record<string, unkn
     return
   }
   for (const name of names) {
-    if (Object.hasOwn(flows, String(name))) continue
+    // What a setting is, is known when it is read.
+    if (name instanceof Setting || Object.hasOwn(flows, String(name))) continue
     const meant = closest(String(name), Object.keys(flows))
     yield { message: `${field}: no flow is called '${name}'`, hint: meant && `Did you mean '${meant}'?` }
   }

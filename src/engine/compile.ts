@@ -340,6 +340,7 @@ class FlowCompiler {
       ...(epoch?.maxRecords === undefined ? {} : { maxRecords: epoch.maxRecords }),
       ...(epoch?.maxBytes === undefined ? {} : { maxBytes: epoch.maxBytes }),
       ...(epoch?.every === undefined ? {} : { everyMs: durationMs(epoch.every) }),
+      ...(epoch?.linger === undefined ? {} : { lingerMs: durationMs(epoch.linger) }),
     }
   }
 

@@ -44,7 +44,7 @@ export interface WeirConfig {
   /** Where the worker's HTTP port listens, and who may call it. The command line goes before this, and this before variables. */
   readonly http?: Configurable<HttpConfig>
   /** Flows that belong together, each list under the name by which `weir start` runs them. */
-  readonly systems?: Readonly<Record<string, readonly string[]>>
+  readonly systems?: Readonly<Record<string, readonly Configurable<string>[]>>
 }
 
 /** As `checkpoints`: state and positions end with the process. Written out, it may be so where something is lost by it. */

@@ -1,7 +1,7 @@
 import { type Observable, ReplaySubject, type Subscription, take, timer } from 'rxjs'
 import type { Clock, Epoch, EpochOptions } from '../model/index.js'
 
-export type EpochLimits = Required<EpochOptions>
+export type EpochLimits = Required<Omit<EpochOptions, 'lingerMs'>> & Pick<EpochOptions, 'lingerMs'>
 
 export const usualLimits: EpochLimits = { maxRecords: 40_000, maxBytes: 64 << 20, everyMs: 1_000 }
 
@@ -20,6 +20,9 @@ export class EpochBudget implements Epoch {
   private isCut = false
   private readonly cutting = new ReplaySubject<void>(1)
   private timer: Subscription | undefined
+  private lingering: Subscription | undefined
+  /** When its first record was taken. */
+  private firstAt = 0
 
   constructor(
     readonly number: number,
@@ -41,9 +44,17 @@ export class EpochBudget implements Epoch {
   }
 
   take(records: number, bytes: number): void {
+    if (this.records === 0) this.firstAt = this.clock.scheduler.now()
     this.records += records
     this.bytes += bytes
     if (this.records >= this.limits.maxRecords || this.bytes >= this.limits.maxBytes) this.cut()
+  }
+
+  caughtUp(): void {
+    const { lingerMs = Number.POSITIVE_INFINITY, everyMs } = this.limits
+    if (lingerMs >= everyMs || this.records === 0 || this.lingering !== undefined || this.isCut) return
+    const waitMs = Math.max(0, this.firstAt + lingerMs - this.clock.scheduler.now())
+    this.lingering = timer(waitMs, this.clock.scheduler).subscribe(() => this.cut())
   }
 
   /** Asks the sources to complete. */
@@ -51,6 +62,7 @@ export class EpochBudget implements Epoch {
     if (this.isCut) return
     this.isCut = true
     this.timer?.unsubscribe()
+    this.lingering?.unsubscribe()
     this.cutting.next()
   }
 

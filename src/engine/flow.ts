@@ -1,7 +1,18 @@
 import type { Duration, Operator, Setting, Sink, Source } from '../model/index.js'
 
 export interface FlowOptions {
-  readonly epoch?: { readonly maxRecords?: number; readonly maxBytes?: number; readonly every?: Duration }
+  /**
+   * How long an epoch lasts: whichever limit is reached first ends it, 40,000 records, 64 MiB or 1 s if not given. With
+   * `linger`, an epoch that has read all that there is waits no longer than that for more, or than its end takes: twice as
+   * long as the last one took to write its rest and to commit. So a backlog is read in large epochs, and what comes one by
+   * one is committed soon. Sources that know no end, such as `http.post`, have epochs of their own, and no `linger`.
+   */
+  readonly epoch?: {
+    readonly maxRecords?: number
+    readonly maxBytes?: number
+    readonly every?: Duration
+    readonly linger?: Duration
+  }
   /** How often a failing flow is tried again before it stops. Default 10. */
   readonly attempts?: number
   /** The name that dead letters of this flow go to. Default `<app>.<flow>.dead-letters`. */

@@ -102,6 +102,9 @@ export class FlowTask {
   /** How many records the last epoch had, and how many the next may have: those of one that took too long would again. */
   private lastRecords = 0
   private mostRecords = Number.POSITIVE_INFINITY
+  /** When the sources of the running epoch had ended, and how long the last one took from there until it was committed, ms. */
+  private drainedAt = 0
+  private endingMs = 0
   private opened = false
   private needsRecovery = false
   /** Whether a change of the assignment, or the order to stop, came during this step. */
@@ -439,7 +442,10 @@ export class FlowTask {
   private runEpoch(): Observable<never> {
     const { pipeline, contexts, rejections, time, checkpoints, clock, part } = this.parts
     const maxRecords = Math.min(part.limits.maxRecords, this.mostRecords)
-    const epoch = new EpochBudget(this.epochs++, { ...part.limits, maxRecords }, clock)
+    // What ends slowly ends seldom.
+    const { lingerMs = Number.POSITIVE_INFINITY } = part.limits
+    const limits = { ...part.limits, maxRecords, lingerMs: Math.max(lingerMs, 2 * this.endingMs) }
+    const epoch = new EpochBudget(this.epochs++, limits, clock)
     if (this.order !== undefined) {
       this.toldOf = this.order
       epoch.cut()
@@ -449,6 +455,7 @@ export class FlowTask {
     contexts.begin()
     const drained = () => {
       epoch.cut()
+      this.drainedAt = clock.scheduler.now()
       const positions = this.positions()
       time.advance(this.ends.fresh(positions), positions)
     }
@@ -544,6 +551,7 @@ export class FlowTask {
     this.losses.committed()
     const { number, records } = epoch
     this.lastCommitAt = clock.scheduler.now()
+    if (records > 0) this.endingMs = this.lastCommitAt - this.drainedAt
     this.supervision.succeeded(reached, records, this.lastCommitAt)
     this.transaction = undefined
     observer.epoch?.({

@@ -147,4 +147,4 @@ export const eventPipeline = flow(
     days: byDay('occurred_at', false),
     row,
   }),
-).with({ checkpoints: 'db', guarantee: 'exactly-once' })
+).with({ checkpoints: 'db', guarantee: 'exactly-once', epoch: { linger: 10 } })

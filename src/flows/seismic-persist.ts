@@ -1,6 +1,21 @@
-import { branch, flow, from, jsonSchema, kafka, merge, mysql, otherwise, type StreamRecord, to } from 'weirflow'
+import {
+  branch,
+  flow,
+  from,
+  jsonSchema,
+  kafka,
+  merge,
+  mysql,
+  otherwise,
+  postgres,
+  type Sink,
+  type StreamRecord,
+  to,
+} from 'weirflow'
 import { eventsTopic, SeismicEvent, SensorEvents, sensorsTopic } from './seismic.js'
 import { extremesOf } from './seismic-extremes.js'
+
+type Recorded = SeismicEvent | SensorEvents
 
 const eventsTable = `
   create table if not exists seismic_events (
@@ -22,7 +37,16 @@ const sensorsTable = `
     events json not null
   )`
 
-const isEvent = (value: SeismicEvent | SensorEvents): value is SeismicEvent => 'eventid' in value
+/** The types of MySQL's that PostgreSQL has by another name. */
+function forPostgres(table: string): string {
+  return table
+    .replaceAll('varchar(255) character set utf8mb4 collate utf8mb4_bin', 'text')
+    .replaceAll('datetime(3)', 'timestamptz')
+    .replaceAll(' double', ' double precision')
+    .replaceAll(' json', ' jsonb')
+}
+
+const isEvent = (value: Recorded): value is SeismicEvent => 'eventid' in value
 
 const eventRow = ({ time, ...event }: SeismicEvent) => ({ ...event, time: new Date(time) })
 
@@ -37,41 +61,47 @@ const sensorRow = (sensor: SensorEvents, record: StreamRecord) => {
   }
 }
 
+/** Events come from their own topic, because what is gathered for a sensor forgets the oldest. */
+const persisted = (group: string, events: Sink<SeismicEvent>, sensors: Sink<Recorded>) =>
+  flow(
+    merge(
+      from(
+        kafka.source({ topic: eventsTopic, group: `${group}-events`, partitions: 3, create: true }),
+        jsonSchema.decode(SeismicEvent),
+      ),
+      from(
+        kafka.source({ topic: sensorsTopic, group: `${group}-sensors`, partitions: 3, create: true }),
+        jsonSchema.decode(SensorEvents),
+      ),
+    ),
+    branch(to('events', isEvent, events), otherwise('sensors', sensors)),
+  )
+
+const toEvents = { table: 'seismic_events', mode: 'upsert', key: ['eventid'], row: eventRow } as const
+const toSensors = {
+  table: 'seismic_sensors',
+  mode: 'upsert',
+  key: ['sensorid'],
+  row: (sensor: Recorded, record: StreamRecord) => sensorRow(sensor as SensorEvents, record),
+} as const
+
 /**
  * Keeps what sensors record in MySQL, one row an event and one row a sensor.
  *
  *   seismic-events            ──► seismic_events
  *   seismic-events-aggregated ──► seismic_sensors
  *
- * Events come from their own topic, because what is gathered for a sensor forgets the oldest. Rows are written by key,
- * so that what comes twice is one row, and in the transaction that commits the positions.
+ * Rows are written by key, so that what comes twice is one row, and in the transaction that commits the positions.
  */
-export const seismicPersist = flow(
-  merge(
-    from(
-      kafka.source({ topic: eventsTopic, group: 'seismic-persist-events', partitions: 3, create: true }),
-      jsonSchema.decode(SeismicEvent),
-    ),
-    from(
-      kafka.source({ topic: sensorsTopic, group: 'seismic-persist-sensors', partitions: 3, create: true }),
-      jsonSchema.decode(SensorEvents),
-    ),
-  ),
-  branch(
-    to(
-      'events',
-      isEvent,
-      mysql.sink({ table: 'seismic_events', create: eventsTable, mode: 'upsert', key: ['eventid'], row: eventRow }),
-    ),
-    otherwise(
-      'sensors',
-      mysql.sink({
-        table: 'seismic_sensors',
-        create: sensorsTable,
-        mode: 'upsert',
-        key: ['sensorid'],
-        row: (sensor: SeismicEvent | SensorEvents, record) => sensorRow(sensor as SensorEvents, record),
-      }),
-    ),
-  ),
+export const seismicPersist = persisted(
+  'seismic-persist',
+  mysql.sink({ ...toEvents, create: eventsTable }),
+  mysql.sink({ ...toSensors, create: sensorsTable }),
 ).with({ checkpoints: 'mysql' })
+
+/** The same in PostgreSQL, for who has no MySQL. */
+export const seismicPostgres = persisted(
+  'seismic-postgres',
+  postgres.sink({ ...toEvents, create: forPostgres(eventsTable) }),
+  postgres.sink({ ...toSensors, create: forPostgres(sensorsTable) }),
+).with({ checkpoints: 'db' })

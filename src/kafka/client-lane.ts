@@ -38,6 +38,10 @@ export class ClientLane implements Lane {
     return this.pump.head
   }
 
+  get hasAll(): boolean {
+    return this.pump.hasAll
+  }
+
   shift(): void {
     this.pump.shift()
   }

@@ -30,6 +30,10 @@ export class FetchLane implements Lane {
     return this.fetcher.head
   }
 
+  get hasAll(): boolean {
+    return this.fetcher.hasAll
+  }
+
   shift(): void {
     this.fetcher.shift()
   }

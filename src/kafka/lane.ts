@@ -31,6 +31,8 @@ export interface LaneEvents {
 export interface Lane {
   /** The oldest records that are not emitted. */
   readonly head: Chunk | undefined
+  /** Whether all was emitted that there was to read when that was last asked. */
+  readonly hasAll: boolean
   /** Forgets them. */
   shift(): void
   /** Has the next ones come, unless they do or enough is there. */

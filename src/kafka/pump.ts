@@ -66,6 +66,11 @@ export class Pump {
     return this.chunks[0]
   }
 
+  /** Whether all that was there to take has been emitted. */
+  get hasAll(): boolean {
+    return this.chunks.length === 0 && this.drained && !this.woken && !this.outstanding
+  }
+
   get isPaused(): boolean {
     return this.paused
   }

@@ -369,7 +369,10 @@ class Session {
       let left = atOnce
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
         const chunk = this.lane?.head
-        if (chunk === undefined) break
+        if (chunk === undefined) {
+          if (this.lane?.hasAll === true) this.reader.epoch.caughtUp?.()
+          break
+        }
         if (left <= 0) {
           setImmediate(() => this.deliver())
           break

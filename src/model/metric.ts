@@ -15,8 +15,13 @@ export interface StageMetric {
    * memory for ever where metrics are kept. What else is told is `other`.
    */
   readonly labels?: Readonly<Record<string, readonly string[]>>
-  /** What a view of the flow calls it; one that has no such name is not shown there. */
+  /**
+   * What a view of the flow calls it; one that has no such name is not shown there. Of a histogram the view shows what 99 of a
+   * hundred stay below.
+   */
   readonly shown?: string
+  /** Whether the view shows how much it grows in a second, in place of what it is. */
+  readonly pace?: boolean
 }
 
 /** What a metric is at the moment. */

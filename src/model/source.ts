@@ -50,6 +50,8 @@ export interface Epoch {
   room(): number
   /** Counts records and their bytes, once they are emitted: what fills the epoch also cuts it. */
   take(records: number, bytes: number): void
+  /** Told by a source that has emitted all that there is to read at the moment. */
+  caughtUp?(): void
   /** Emits once, at once if it has happened already: the source completes as soon as it has nothing half-read. */
   readonly cut$: Observable<unknown>
 }

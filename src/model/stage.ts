@@ -335,6 +335,8 @@ export interface EpochOptions {
   readonly maxRecords?: number
   readonly maxBytes?: number
   readonly everyMs?: number
+  /** How long its first record waits for others, once there is nothing more to read. Without it, until one of the above is reached. */
+  readonly lingerMs?: number
 }
 
 interface Declared<D> {

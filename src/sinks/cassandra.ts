@@ -5,6 +5,7 @@ import { consistency } from '../cassandra/options.js'
 import { TableWriter } from '../cassandra/table-writer.js'
 import { type Batch, type Configurable, defineSink, type Sink, type StreamRecord } from '../model/index.js'
 import type { Row } from '../sql/index.js'
+import { tableMetrics } from './internal/table-meter.js'
 import { tableShape } from './internal/table-options.js'
 import { TableSink } from './internal/table-sink.js'
 
@@ -44,6 +45,7 @@ export const cassandraSink = defineSink({
   options,
   onError: 'dead-letter',
   guarantee: () => 'effectively-once',
+  metrics: tableMetrics,
   detail: ({ table }) => table,
   build: (settings, context) => {
     const connection = context.connection<CassandraConnection>('cassandra', settings.connection)

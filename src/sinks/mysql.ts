@@ -4,6 +4,7 @@ import type { MysqlConnection } from '../mysql/connection.js'
 import { createOnce } from '../mysql/create-once.js'
 import { TableWriter } from '../mysql/table-writer.js'
 import type { Row } from '../sql/index.js'
+import { tableMetrics } from './internal/table-meter.js'
 import { hasKeyToUpsert, keyFault, tableGuarantee, tableShape } from './internal/table-options.js'
 import { TableSink } from './internal/table-sink.js'
 
@@ -27,6 +28,7 @@ export const mysqlSink = defineSink({
   onError: 'dead-letter',
   guarantee: tableGuarantee,
   transactional: true,
+  metrics: tableMetrics,
   detail: ({ table }) => table,
   build: (settings, context) => {
     const { table, key } = settings

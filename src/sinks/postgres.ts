@@ -6,6 +6,7 @@ import { createOnce } from '../postgres/create-once.js'
 import { quotedTable } from '../postgres/identifiers.js'
 import { TableWriter } from '../postgres/table-writer.js'
 import type { Row } from '../sql/index.js'
+import { tableMetrics } from './internal/table-meter.js'
 import { hasKeyToUpsert, keyFault, tableGuarantee, tableShape } from './internal/table-options.js'
 import { TableSink } from './internal/table-sink.js'
 
@@ -52,6 +53,7 @@ export const postgresSink = defineSink({
   onError: 'dead-letter',
   guarantee: tableGuarantee,
   transactional: true,
+  metrics: tableMetrics,
   detail: ({ table }) => table,
   build: (settings, context) => {
     const connection = context.connection<PostgresConnection>('postgres', settings.connection)

@@ -66,7 +66,10 @@ export class LogSource implements SourceTask {
       const emit = () => {
         while (left > 0 && epoch.room() > 0 && !subscriber.closed) {
           const entry = this.take()
-          if (entry === undefined) return wait()
+          if (entry === undefined) {
+            epoch.caughtUp?.()
+            return wait()
+          }
           left--
           subscriber.next(entry.record)
           epoch.take(1, 0)

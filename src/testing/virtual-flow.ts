@@ -27,7 +27,7 @@ import { VirtualClock } from './virtual-clock.js'
 export interface VirtualFlowOptions {
   readonly environment?: Environment
   /** Limits of an epoch. Default: one record an epoch, so that everything happens when its record comes. */
-  readonly epoch?: { readonly maxRecords?: number; readonly everyMs?: number }
+  readonly epoch?: { readonly maxRecords?: number; readonly everyMs?: number; readonly lingerMs?: number }
   /** How many records each epoch takes at the most: to cut epochs at random places. */
   readonly epochSize?: (epoch: number) => number
   /** Whether records of a key meet by way of an internal topic, as they do where processes share a source. */
@@ -91,11 +91,11 @@ export class VirtualFlow {
     this.clock = new VirtualClock(scheduler)
     // So that no record of today claims to be of the future.
     this.clock.jump(Date.now())
-    const { maxRecords = 1, everyMs = 10 } = options.epoch ?? {}
+    const { maxRecords = 1, everyMs = 10, lingerMs } = options.epoch ?? {}
     this.flow = withStandIns(
       declared,
       { source: (source) => this.logOf(source), sink: (sink) => this.listOf(sink) },
-      { epoch: { maxRecords, every: everyMs } },
+      { epoch: { maxRecords, every: everyMs, ...(lingerMs === undefined ? {} : { linger: lingerMs }) } },
     )
   }
 

@@ -112,6 +112,8 @@ export function recordOf(value: unknown, key: string | null = null, more: Partia
 /** An epoch that ends after so many records, or when it is cut. */
 export class TestEpoch implements Epoch {
   readonly number = 1
+  /** Whether it was told that there is nothing more to read. */
+  hasAll = false
   readonly cut$ = new Subject<void>()
   private left: number
 
@@ -125,6 +127,10 @@ export class TestEpoch implements Epoch {
 
   take(records: number): void {
     this.left -= records
+  }
+
+  caughtUp(): void {
+    this.hasAll = true
   }
 
   cut(): void {

@@ -8,7 +8,7 @@ import { type Activity, mulberry32, traffic, visit } from '../../src/cli/traffic
 import { type Picture, render } from '../../src/cli/view.js'
 import { viewTables } from '../../src/cli/view-tables.js'
 import type { FlowStatus, Topology } from '../../src/engine/index.js'
-import { Batch, StreamRecord, WeirError } from '../../src/model/index.js'
+import { Batch, Distribution, StreamRecord, WeirError } from '../../src/model/index.js'
 import { flowStatus } from '../support/flow-status.js'
 
 const stage = (name: string, kind: string, definition: string, detail?: string) => ({
@@ -175,6 +175,67 @@ describe('the view', () => {
       for (let records = 0; records < 10; records++) dashboard.observer.written?.(made(records))
       expect(dashboard.news()).toMatchObject([{ rows: { length: 6 }, more: 4 }])
       expect(dashboard.lookups()).toEqual([{ flow: 'keep', commands: ['duckdb -c "select 1"'] }])
+    })
+  })
+
+  describe('of a flow that writes tables', () => {
+    const stored = {
+      app: 'shop',
+      flows: [
+        {
+          name: 'keep',
+          deadLetters: { connection: 'kafka', name: 'letters' },
+          summary: [
+            stage('kafka.source', 'source', 'kafka.source', 'visits'),
+            stage('orders', 'sink', 'postgres.sink', 'shop.orders'),
+            stage('users', 'sink', 'mysql.sink', 'users'),
+          ],
+        },
+      ],
+    } as unknown as Topology
+    const rows = { name: 'table_rows_total', help: 'Rows.', kind: 'counter', shown: 'rows', pace: true } as const
+    const latency = { name: 'table_latency_seconds', help: 'Late.', kind: 'histogram', shown: 'p99' } as const
+
+    test('has the last rows of each', () => {
+      const dashboard = new Dashboard(stored)
+      dashboard.observer.written?.({ flow: 'keep', stage: 'users', value: { user: 'ann' } })
+      dashboard.observer.written?.({ flow: 'keep', stage: 'orders', value: { order: 7 } })
+      const text = draw(dashboard, [status('keep', 1)])
+      expect(text).toMatch(/last rows in shop\.orders\n +order\n +7\n[\s\S]*last rows in users\n +user\n +ann\n/)
+    })
+
+    test('has rows a second, and what 99 of a hundred were not later than, over the last ten seconds', () => {
+      const dashboard = new Dashboard(stored)
+      const measured = new Distribution([0.01, 0.02, 0.1, 1])
+      const metrics = (value: number) => [
+        { stage: 'orders', metric: rows, value },
+        { stage: 'users', metric: rows, value: 0 },
+        { stage: 'orders', metric: latency, value: measured },
+      ]
+      const drawn = (value: number) => draw(dashboard, [status('keep', 1, { metrics: metrics(value) })])
+      expect(drawn(0)).toMatch(/rows 0\/s +p99 – +dead letters 2/)
+      for (let index = 0; index < 100; index++) measured.add(0.5)
+      dashboard.sample([status('keep', 1, { metrics: metrics(1_000) })], 0)
+      for (let second = 1; second <= 10; second++) {
+        for (let index = 0; index < 99; index++) measured.add(0.015)
+        measured.add(0.05)
+        dashboard.sample([status('keep', 1, { metrics: metrics(1_000 + second * 1_500) })], second * 1_000)
+      }
+      expect(drawn(16_000)).toMatch(/rows 1,500\/s +p99 20 ms/)
+      for (let index = 0; index < 500; index++) measured.add(30)
+      expect(drawn(16_000)).toContain('p99 over 1.0 s')
+    })
+
+    test.each([
+      ['JSON', Buffer.from('{"order":7}'), /order\n +7\n/],
+      ['JSON behind the number of a schema', Buffer.from('\0\0\0\0\x01{"order":7}'), /order\n +7\n/],
+      ['text', Buffer.from('seven'), /value\n +seven\n/],
+      ['what is neither', Buffer.from([0, 0, 0, 0, 1, 14, 200]), /value\n +7 bytes\n/],
+      ['JSON within an object', { order: new Uint8Array(Buffer.from('[7]')) }, /order\n +\[7\]\n/],
+    ])('has of bytes what they say: %s', (_what, value, expected) => {
+      const dashboard = new Dashboard(stored)
+      dashboard.observer.written?.({ flow: 'keep', stage: 'orders', value })
+      expect(draw(dashboard, [status('keep', 1)])).toMatch(expected)
     })
   })
 

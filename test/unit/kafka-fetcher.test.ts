@@ -347,3 +347,17 @@ function recordsOf(from: number, count: number) {
   })
   return { base: from, last: from + count - 1, records }
 }
+
+test('all that the leaders had is emitted when nothing waits, and each partition was told to its end', async () => {
+  await assign(0, 1)
+  expect(fetcher.hasAll).toBe(false)
+  await last().answer({ partition: 0, lastStableOffset: 7, records: batch(0, 5) }, { partition: 1 })
+  expect(fetcher.hasAll).toBe(false)
+  emit()
+  // There are two more.
+  expect(fetcher.hasAll).toBe(false)
+  await last().answer({ partition: 0, lastStableOffset: 7, records: batch(5, 2) }, { partition: 1 })
+  expect(fetcher.hasAll).toBe(false)
+  emit()
+  expect(fetcher.hasAll).toBe(true)
+})

@@ -131,3 +131,22 @@ test('keeps what is wanted, without what was emitted', async () => {
   pump.keep(({ partition }) => partition === 0)
   expect(pump.head?.messages.map(({ offset }) => offset)).toEqual([2, 3])
 })
+
+test('says that all there was is emitted, and not before the client has said so', async () => {
+  pump.startReading()
+  expect(pump.hasAll).toBe(false)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(pump.hasAll).toBe(true)
+  client.put(0, 1_500)
+  pump.wake()
+  expect(pump.hasAll).toBe(false)
+  await vi.advanceTimersByTimeAsync(1)
+  pump.shift()
+  // A full answer: there may be more.
+  expect(pump.hasAll).toBe(false)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(pump.hasAll).toBe(false)
+  pump.shift()
+  expect(pump.hasAll).toBe(true)
+})

@@ -71,6 +71,8 @@ class Fetched implements TopicPartition {
   isAsked = false
   /** Nothing is there to read at its position: whoever reads has to say where to go on. */
   isStray = false
+  /** Up to where there was something to read when its leader last answered. */
+  end = Number.POSITIVE_INFINITY
   /** The leader epoch of what was read last. */
   epoch = -1
   /** Bytes that wait to be emitted. */
@@ -113,6 +115,13 @@ export class Fetcher {
 
   get head(): Chunk | undefined {
     return this.chunks[0]?.chunk
+  }
+
+  /** Whether all was emitted that the leaders had when they last answered. */
+  get hasAll(): boolean {
+    if (this.chunks.length > 0) return false
+    for (const { offset, end } of this.parts.values()) if (offset < end) return false
+    return true
   }
 
   shift(): void {
@@ -243,6 +252,7 @@ export class Fetcher {
       part.replica = { node: answer.preferredReplica, until: performance.now() + replicaMs }
       return
     }
+    part.end = answer.lastStableOffset >= 0 ? answer.lastStableOffset : answer.highWatermark
     if (answer.records.length === 0) {
       part.restMs = 0
       return

@@ -2,6 +2,7 @@ import { catchError, concat, defer, EMPTY, ignoreElements, mergeMap, type Observ
 import {
   type Connection,
   isPlainObject,
+  type MetricReading,
   recordFault,
   type SinkContext,
   type SinkTask,
@@ -22,6 +23,7 @@ import {
 } from '../../sql/index.js'
 import { Batches } from './batches.js'
 import { retrying } from './retrying.js'
+import { TableMeter } from './table-meter.js'
 import type { TableSinkOptions } from './table-options.js'
 
 interface Way<Client> extends Runs<Client> {
@@ -41,6 +43,7 @@ export type TableConnection<Client> = Connection & Pick<SqlConnection<Client>, '
 export class TableSink<Client> implements SinkTask {
   private readonly doing: string
   private readonly batches: Batches<PendingRow>
+  private readonly meter = new TableMeter()
   private table: Table<Client> | undefined
   /** Whether the table was looked at again in this epoch, or has to be, for something has failed since it was. */
   private hasLooked = false
@@ -57,6 +60,7 @@ export class TableSink<Client> implements SinkTask {
   ) {
     this.doing = `writing to table ${settings.table}`
     this.batches = new Batches(settings, context, this.doing, (record, members, index) => {
+      this.meter.took(record)
       return new PendingRow(rowOf(settings.row(record.value as never, record)), members, index)
     })
   }
@@ -77,11 +81,23 @@ export class TableSink<Client> implements SinkTask {
   write(records$: Observable<StreamRecord>): Observable<never> {
     return defer(() => {
       this.hasLooked = false
+      this.meter.begin()
       const transaction = this.context.transaction(this.connection)
       return transaction instanceof SqlTransaction
         ? this.join(records$, transaction as SqlTransaction<Client>)
         : this.writeAlone(records$)
     })
+  }
+
+  committed(): Observable<never> {
+    return defer(() => {
+      this.meter.committed(this.context.clock.now())
+      return EMPTY
+    })
+  }
+
+  metrics(): readonly MetricReading[] {
+    return this.meter.readings()
   }
 
   private join(records$: Observable<StreamRecord>, transaction: SqlTransaction<Client>): Observable<never> {
@@ -124,7 +140,7 @@ export class TableSink<Client> implements SinkTask {
     try {
       return [row.settled()]
     } catch (error) {
-      this.context.reject(row.record, recordFault(error, this.doing))
+      this.reject(row.record, recordFault(error, this.doing))
       return []
     }
   }
@@ -202,9 +218,14 @@ export class TableSink<Client> implements SinkTask {
     }
     if (first.merged !== undefined) return concat(...first.merged.map((row) => this.writeGroup([row], way)))
     return defer(() => {
-      this.context.reject(first.record, this.refusal(error))
+      this.reject(first.record, this.refusal(error))
       return EMPTY
     })
+  }
+
+  private reject(record: StreamRecord, error: unknown): void {
+    this.meter.refused()
+    this.context.reject(record, error)
   }
 
   private refusal(error: unknown): WeirError {
