@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline'
 import { filter, fromEvent, map, merge, tap } from 'rxjs'
 import { ownWorker, startWorker } from './cluster.js'
 import { exitCodes, type Signal } from './io.js'
@@ -30,12 +31,26 @@ const code = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals$: own?.signals$ ?? merge(told$, left$).pipe(tap(() => (isTold = true))),
+  ask: process.stdin.isTTY ? ask : undefined,
   worker: own?.worker,
   startWorker,
 })
 
 // Native clients may hold the process; what was written to a pipe has to leave first.
 process.stdout.write('', () => process.stderr.write('', () => leave(code)))
+
+/** Who interrupts it, or closes the terminal, answers nothing. */
+function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  return new Promise((resolve) => {
+    terminal.once('close', () => resolve(''))
+    terminal.once('SIGINT', () => terminal.close())
+    terminal.question(question, (answer) => {
+      resolve(answer)
+      terminal.close()
+    })
+  })
+}
 
 /**
  * An exit waits for the threads of native clients, and those may wait for this one: so after a second signal the process

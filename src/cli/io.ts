@@ -24,6 +24,8 @@ export interface Io {
   readonly signals$: Observable<Signal>
   /** What takes secrets out of texts, once a configuration has told what they are. */
   readonly secrets?: { redact: (text: string) => string }
+  /** Asks whoever sits at the terminal, where somebody does. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined
   /** Where this process is one of several workers. */
   readonly worker?: OwnWorker | undefined
   /** Starts the same command again, as the worker of that number. */
@@ -42,3 +44,8 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78, SIGINT
 
 /** The command line itself does not hold. */
 export class UsageError extends Error {}
+
+/** What an option has that may be given several times. */
+export function gathered(one: string, before: readonly string[] = []): readonly string[] {
+  return [...before, one]
+}

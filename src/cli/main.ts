@@ -5,6 +5,7 @@ import { describeError, printable, WeirError } from '../model/index.js'
 import { version } from './about.js'
 import { addArchive } from './archive/commands.js'
 import { type CheckOptions, check, graph } from './check.js'
+import { addDlq } from './dlq/commands.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
@@ -93,6 +94,7 @@ function programOf(io: Io, ended: (code: number) => void): Command {
     )
   addSchemaCommands(program, io, ended)
   addArchive(program, io, ended)
+  addDlq(program, io, ended)
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )

@@ -16,13 +16,18 @@ export function schemaFolder(given: string | undefined, io: Io): string {
   return resolve(io.cwd, given ?? (environmentOf(io)['SCHEMAS'] || 'schemas'))
 }
 
+/** The URL of the registry that is asked for, if one is. */
+export function registryUrl({ registry }: RegistryOptions, io: Io): string | undefined {
+  return registry ?? (environmentOf(io)['SCHEMA_REGISTRY_URL'] || undefined)
+}
+
 /** Opens the registry that is asked for. Errors: UsageError, WEIR_CONFIG_INVALID. */
 export async function withRegistry<T>(
-  { registry: given }: RegistryOptions,
+  options: RegistryOptions,
   io: Io,
   use: (registry: SchemaRegistry) => Promise<T>,
 ): Promise<T> {
-  const asked = given ?? environmentOf(io)['SCHEMA_REGISTRY_URL'] ?? ''
+  const asked = registryUrl(options, io) ?? ''
   if (!/^https?:/.test(asked) || !URL.canParse(asked))
     throw new UsageError('which registry? Name it with --registry, or SCHEMA_REGISTRY_URL')
   const url = new URL(asked)

@@ -1,11 +1,12 @@
 import { lastValueFrom } from 'rxjs'
 import { backTo, changeProgress, nextTimeSet, setBack } from '../engine/index.js'
-import { isoReader, partitionName, timeText } from '../model/index.js'
+import { partitionName, timeText } from '../model/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { prepare } from './prepare.js'
 import { keptOf, thereIs } from './progress.js'
 import { withEngine } from './stored.js'
+import { timeOption } from './time-option.js'
 
 export interface SetTimeOptions {
   readonly to: string
@@ -17,8 +18,7 @@ export interface SetTimeOptions {
  * moved it too far ahead. Positions and state stay. A process that runs the flow begins anew from there.
  */
 export async function setTime(flow: string, { to, config }: SetTimeOptions, io: Io): Promise<number> {
-  const time = isoReader()(to)
-  if (Number.isNaN(time)) throw new UsageError(`--to: '${to}' is no time; write 2026-01-31T12:00:00Z`)
+  const time = timeOption('--to', to)
   const prepared = await prepare(config === undefined ? {} : { config }, io)
   await withEngine(prepared, async (engine) => {
     const kept = await keptOf(engine, prepared, flow)

@@ -34,7 +34,7 @@ export interface LoadedConfig {
 /** Finds, loads and checks a configuration. Errors: WEIR_CONFIG_NOT_FOUND, WEIR_CONFIG_INVALID. */
 export async function loadConfig({ cwd, file, environment, modules }: LoadOptions): Promise<LoadedConfig> {
   const path = find(cwd, file)
-  const config = checkConfig(await importConfig(path, cwd, modules), path)
+  const config = checkConfig(await importModule(path, cwd, modules), path)
   return { config, file: path, environment: withDotenv(environment, dirname(path)) }
 }
 
@@ -48,7 +48,12 @@ function find(cwd: string, file: string | undefined): string {
   })
 }
 
-async function importConfig(path: string, cwd: string, modules: Readonly<Record<string, unknown>>): Promise<unknown> {
+/** What a file exports, of TypeScript or JavaScript. Errors: WEIR_CONFIG_NOT_FOUND with the place of the fault. */
+export async function importModule(
+  path: string,
+  cwd: string,
+  modules: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
   const jiti = createJiti(pathToFileURL(join(dirname(path), 'weir')).href, {
     virtualModules: { ...modules },
     fsCache: cacheOf(dirname(path)),

@@ -12,6 +12,7 @@
  *                       what a task keeps track of
  *   running-flow        the tasks of a flow
  *   engine              all flows of a process (view-places: where their views are kept)
+ *   input-trial         what its first stages would say of records, and nothing is written
  *   change-progress     what somebody sets who looks after a flow: where it goes on, and its time
  *   state-plan          what a topology would do to the state that is stored (topic-plan: what topics would do to it)
  *   status              what it tells of itself
@@ -22,6 +23,7 @@ export { memory, type WeirConfig } from './config.js'
 export { ConfigError, type ConfigFault } from './config-error.js'
 export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
+export { InputTrial } from './input-trial.js'
 export {
   flowOf,
   planState,

@@ -45,6 +45,8 @@ export class KafkaDeadLetters implements DeadLetterSink {
       doing,
       unreachable: 'WEIR_SINK_UNREACHABLE',
       place: {},
+      // A letter has the time of its record: those of old records would be deleted within minutes.
+      config: { 'retention.ms': '-1' },
     } as const
     return concat(this.connection.topics.ensure$(request).pipe(ignoreElements()), this.writer.ready$)
   }

@@ -1,4 +1,4 @@
-import { type Position, partitionName, WeirError } from '../model/index.js'
+import { type ErrorCode, type Position, partitionName, WeirError } from '../model/index.js'
 import {
   type ClientError,
   type ClientSettings,
@@ -22,7 +22,14 @@ export class LogReader {
   private readonly ended = new Set<string>()
   private refusal: ClientError | undefined
 
-  constructor(private readonly settings: ClientSettings) {
+  constructor(
+    private readonly settings: ClientSettings,
+    /** What the logs are, for the error that nothing comes. */
+    private readonly reading: { readonly code: ErrorCode; readonly doing: string } = {
+      code: 'WEIR_CHECKPOINT_UNREACHABLE',
+      doing: 'reading checkpoints',
+    },
+  ) {
     this.client = new (nativeClient().KafkaConsumer)({
       // A reader of given positions needs one by name only.
       'group.id': 'weir-checkpoints',
@@ -70,7 +77,7 @@ export class LogReader {
 
   /**
    * Hands every message to `visit` until `isDone`.
-   * Errors: WEIR_CHECKPOINT_UNREACHABLE when nothing comes for 20 s.
+   * Errors: WEIR_CHECKPOINT_UNREACHABLE, or what it was told, when nothing comes for 20 s.
    */
   async read(visit: (message: Message) => void, isDone: () => boolean): Promise<void> {
     let progressAt = performance.now()
@@ -80,13 +87,10 @@ export class LogReader {
       for (const message of messages) visit(message)
       if (messages.length > 0 || this.ended.size > before) progressAt = performance.now()
       else if (performance.now() - progressAt > stallMs) {
-        throw new WeirError(
-          'WEIR_CHECKPOINT_UNREACHABLE',
-          `reading checkpoints: nothing came for ${stallMs / 1_000} s`,
-          {
-            hint: 'A transaction that nobody ends may hold the log up: the brokers abort it in time.',
-          },
-        )
+        const { code, doing } = this.reading
+        throw new WeirError(code, `${doing}: nothing came for ${stallMs / 1_000} s`, {
+          hint: 'A transaction that nobody ends may hold the log up: the brokers abort it in time.',
+        })
       }
     }
   }

@@ -11,7 +11,7 @@
  *   checkpoint, store   where state and positions are kept, and state as a stage sees it
  *   view-storage        where views are kept, to be read by every replica
  *   setting             values read from the environment
- *   dead-letter         records that a stage rejected
+ *   dead-letter, replay records that a stage rejected, and that are written again
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable, bytes
  *                       what JSON and UTF-8 carry, and what they would alter
@@ -43,6 +43,7 @@ export * from './partition.js'
 export * from './plain-object.js'
 export * from './printable.js'
 export * from './record.js'
+export * from './replay.js'
 export * from './setting.js'
 export * from './source.js'
 export * from './stage.js'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Io } from '../io.js'
+import { gathered, type Io } from '../io.js'
 import { cat } from './cat.js'
 import { type LsOptions, ls } from './ls.js'
 import { type ReplayOptions, replay } from './replay.js'
@@ -47,8 +47,4 @@ export function addArchive(program: Command, io: Io, ended: (code: number) => vo
     .action(async (topic: string, place: string | undefined, options: ReplayOptions) =>
       ended(await replay(topic, place, options, io)),
     )
-}
-
-function gathered(one: string, before: readonly string[] = []): readonly string[] {
-  return [...before, one]
 }

@@ -1,7 +1,7 @@
 import type { ReadRow, RowsSummary } from '../../codecs/archive/file-reader.js'
 import { instantOf, microsOf } from '../../codecs/archive/instant.js'
-import { isoReader } from '../../model/index.js'
 import { UsageError } from '../io.js'
+import { timeOption } from '../time-option.js'
 
 export interface FilterOptions {
   readonly since?: string
@@ -61,10 +61,8 @@ function arrivalOf({ timestamp }: ReadRow): number | bigint | undefined {
 }
 
 function timeOf(option: string, text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined
-  const ms = isoReader()(text)
-  if (Number.isNaN(ms)) throw new UsageError(`${option}: '${text}' is no time; write 2026-01-31T12:00:00Z`)
-  return BigInt(ms) * 1_000n
+  const ms = timeOption(option, text)
+  return ms === undefined ? undefined : BigInt(ms) * 1_000n
 }
 
 function rangeOf(text: string): Range {

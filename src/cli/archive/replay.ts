@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { ReadRow } from '../../codecs/archive/file-reader.js'
-import type { KafkaConnection } from '../../kafka/connection.js'
 import { ReplayWriter } from '../../kafka/replay-writer.js'
-import { exitCodes, type Io, type Signal, UsageError } from '../io.js'
+import { exitCodes, type Io, UsageError } from '../io.js'
+import { kafkaName, kafkaOf, untilSignal } from '../kafka.js'
 import { prepare } from '../prepare.js'
 import { thereIs } from '../progress.js'
 import { countText, withEngine } from '../stored.js'
@@ -82,32 +82,22 @@ async function writing(
   const { io, archive } = replaying
   const prepared = await prepare({ config: options.config }, io)
   const id = idOf(prepared.topology.app, archive.store.address, topic, options)
-  const named = [...prepared.topology.connections].filter(([, { definition }]) => definition.kind === 'kafka')
-  const names = named.map(([name]) => name)
-  const name = options.connection ?? (names.length === 1 ? names[0] : undefined)
-  if (name === undefined || !names.includes(name))
-    throw new UsageError(`which Kafka? ${thereIs('connection', names)}: name one with --connection`)
-  let signal: Signal | undefined
-  const heard = io.signals$.subscribe((one) => {
-    signal ??= one
-  })
-  try {
-    return await withEngine(prepared, async (engine) => {
-      const writer = new ReplayWriter(engine.connection(name) as KafkaConnection, options.to, id)
+  const name = kafkaName(options.connection, prepared)
+  return untilSignal(io, (signal) =>
+    withEngine(prepared, async (engine) => {
+      const writer = new ReplayWriter(kafkaOf(engine, name), options.to, id)
       try {
-        const isStopped = () => signal !== undefined
-        const told = await written({ ...replaying, isStopped }, writer, options)
+        const told = await written({ ...replaying, isStopped: () => signal() !== undefined }, writer, options)
         io.stdout.write(prepared.redact(`${[...told.lines(io), told.sentence(options.to)].join('\n')}\n`))
-        if (signal === undefined) return exitCodes.ok
+        const heard = signal()
+        if (heard === undefined) return exitCodes.ok
         io.stderr.write('stopped before the end: the same command goes on there\n')
-        return exitCodes[signal]
+        return exitCodes[heard]
       } finally {
         await writer.close()
       }
-    })
-  } finally {
-    heard.unsubscribe()
-  }
+    }),
+  )
 }
 
 async function written(

@@ -1,0 +1,67 @@
+import { exitCodes, type Io, UsageError } from '../io.js'
+import { countText } from '../stored.js'
+import { type FilterOptions, filterOf, type LetterFilter, topicOf } from './filter.js'
+import { allLetters, type Letter } from './letters.js'
+import { Marking } from './marking.js'
+import { Tally } from './tally.js'
+import { atDesk, type Desk, type WhereOptions } from './where.js'
+
+export interface DropOptions extends WhereOptions, FilterOptions {
+  readonly yes?: boolean
+}
+
+/**
+ * `weir dlq drop [letter…]`: marks letters as dropped, so that no listing shows them and no replay takes them. Kafka deletes
+ * no single record: it only deletes all before an offset, and those that are not meant with them.
+ */
+export async function drop(places: readonly string[], options: DropOptions, io: Io): Promise<number> {
+  const isWanted = filterOf(options, places)
+  const isMeant = (letter: Letter) => letter.mark === undefined && isWanted(letter)
+  const topic = places.length === 0 ? options.topic : [...new Set(places.map(topicOf))]
+  return atDesk(topic === undefined ? options : { ...options, topic }, io, async (desk) => {
+    const { count, lines } = await told(desk, isMeant)
+    io.stdout.write(desk.prepared.redact(`${[...lines, `${countText(count, 'letter')} to drop`].join('\n')}\n`))
+    if (count === 0) return exitCodes.ok
+    if (options.yes !== true && !(await agreed(count, io))) return exitCodes.failed
+    const dropped = await marked(desk, isMeant)
+    io.stdout.write(
+      `${countText(dropped, 'letter')} marked as dropped: they lie in their topic as before, and weir dlq replay --again takes them all the same\n`,
+    )
+    return exitCodes.ok
+  })
+}
+
+async function told({ topics, io }: Desk, isMeant: LetterFilter) {
+  const tally = new Tally()
+  let count = 0
+  for await (const letters of allLetters(topics)) {
+    for (const letter of letters.filter(isMeant)) {
+      const { flow, stage, code } = letter.facts
+      tally.add([letter.topic, flow, stage, code].filter(Boolean).join(', '), letter)
+      count++
+    }
+  }
+  return { count, lines: tally.text(io) }
+}
+
+async function agreed(count: number, io: Io): Promise<boolean> {
+  if (io.ask === undefined) throw new UsageError('nobody is here to ask: say it with --yes')
+  return /^y(es)?$/i.test((await io.ask(`drop ${countText(count, 'letter')}? [y/N] `)).trim())
+}
+
+async function marked({ topics }: Desk, isMeant: LetterFilter): Promise<number> {
+  let count = 0
+  for (const topic of topics) {
+    const marking = new Marking(topic)
+    try {
+      for await (const letters of marking.open())
+        for (const letter of letters.filter(isMeant))
+          await marking.mark(letter, { state: 'dropped', at: new Date().toISOString() })
+      await marking.end()
+      count += marking.committed
+    } finally {
+      await marking.close()
+    }
+  }
+  return count
+}
