@@ -1,7 +1,7 @@
 import { type Header, place } from '../model/index.js'
 
 /** What a record was when it was read, as far as its dead letter tells. */
-export interface LetterOrigin {
+interface LetterOrigin {
   readonly topic: string
   /** Undefined where it isn't told. */
   readonly partition: number | undefined

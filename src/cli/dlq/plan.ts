@@ -13,15 +13,12 @@ import {
   WeirError,
 } from '../../model/index.js'
 import { type Letter, originText } from './letters.js'
-import type { Transform } from './transform.js'
+import type { Outgoing, Transform } from './transform.js'
 
 /** What becomes of one letter: it is written, or stays where it is, and why. */
-export type Plan =
+type Plan =
   | { readonly is: 'written'; readonly message: OutgoingMessage }
   | { readonly is: 'left'; readonly why: string }
-
-/** A record as it is about to be written again. */
-export type Outgoing = ReplayedRecord & { readonly value: Buffer | null }
 
 export interface PlanOptions {
   /** In place of the topic that a record was read from. */

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { importModule } from '../../config/load.js'
-import { describeError, type LetterTransform, WeirError } from '../../model/index.js'
+import { describeError, type LetterTransform, type ReplayedRecord, WeirError } from '../../model/index.js'
 import { type Io, UsageError } from '../io.js'
 import type { Letter } from './letters.js'
-import type { Outgoing } from './plan.js'
+
+/** A record as it is about to be written again. */
+export type Outgoing = ReplayedRecord & { readonly value: Buffer | null }
 
 /** Changes a record before it is written again; undefined leaves it where it is. */
 export type Transform = (record: Outgoing, letter: Letter) => Promise<ReturnType<LetterTransform>>
