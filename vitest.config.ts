@@ -23,6 +23,7 @@ export default defineConfig({
     maxConcurrency: 10,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     coverage: { provider: 'v8', include: ['src/**'] },
   },
 })

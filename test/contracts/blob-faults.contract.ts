@@ -116,7 +116,7 @@ export function hindrances(kind: () => HinderedStore): void {
     const [asked] = await met
     // Whoever reads nothing does not hear of the end.
     asked.resume()
-    await vi.waitFor(() => expect(asked.socket.destroyed).toBe(true))
+    await expect.poll(() => asked.socket.destroyed).toBe(true)
   })
 
   test('a request that is left ends at once, and so does a file that is being read', async () => {
@@ -126,7 +126,7 @@ export function hindrances(kind: () => HinderedStore): void {
     const stop$ = timer(300)
     await done(writing(kind().through(), 'a/file', content(1_000)).pipe(takeUntil(stop$)))
     const [{ socket }] = await asked
-    await vi.waitFor(() => expect(socket.destroyed).toBe(true))
+    await expect.poll(() => socket.destroyed).toBe(true)
   })
 
   test('a store that asks for time gets it', async () => {
@@ -146,9 +146,7 @@ export function hindrances(kind: () => HinderedStore): void {
     const states: string[] = []
     const watching = store.state$.subscribe(({ state }) => states.push(state))
     const files = ['a', 'b', 'c'].map((name) => write(store, name, content(100)))
-    await vi.waitFor(() =>
-      expect(store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_UNREACHABLE' } }),
-    )
+    await expect.poll(() => store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_UNREACHABLE' } })
     expect(log.lines.filter((line) => line.startsWith('error'))).toEqual([
       expect.stringContaining('Nothing is tried for'),
     ])
@@ -174,7 +172,7 @@ export function hindrances(kind: () => HinderedStore): void {
     log.lines.length = 0
     const store = kind().missing()
     const file = write(store, 'a/file', content(10))
-    await vi.waitFor(() => expect(store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } }))
+    await expect.poll(() => store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } })
     expect(log.lines).toEqual([expect.stringMatching(/^error: .*Create the (bucket|container)/)])
     await kind().make()
     await file
@@ -192,7 +190,7 @@ export function hindrances(kind: () => HinderedStore): void {
     proxy.meet(kind().denied)
     const store = kind().through()
     const file = write(store, 'a/file', content(10))
-    await vi.waitFor(() => expect(store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } }))
+    await expect.poll(() => store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } })
     expect(log.lines).toEqual([expect.stringMatching(/^error: .*(Check|Grant)/)])
     await file
     expect(proxy.requests).toHaveLength(2)

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lastValueFrom, toArray } from 'rxjs'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { BlobStore } from '../../src/sinks/archive/blob-store.js'
 import { openStore, storeOptions } from '../../src/sinks/archive/open-store.js'
 import { done, names, read, write } from '../contracts/blob-stores.contract.js'
@@ -159,7 +159,7 @@ test('a disk that is full is told with what to do, and written on as soon as the
     writeFileSync(join(disk, 'filler'), content(700_000))
     const store = open(disk)
     const small = write(store, 'a/small', content(500_000))
-    await vi.waitFor(() => expect(store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } }))
+    await expect.poll(() => store.state).toMatchObject({ state: 'open', error: { code: 'WEIR_BLOB_REFUSED' } })
     expect(log.lines).toEqual([expect.stringMatching(/^error: .*ENOSPC.*Free space on its disk/)])
     expect(await names(open(disk))).toEqual(['filler'])
     rmSync(join(disk, 'filler'))

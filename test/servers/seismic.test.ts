@@ -18,7 +18,7 @@ const limit = 900
 const rate = 100
 const keep = 20
 
-describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, { timeout: 300_000 }, () => {
   let kafka: KafkaCluster
   let server: MariadbServer
   let registry: SchemaRegistryServer
@@ -52,9 +52,9 @@ describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, 
   }
 
   const reached = (shocks: number) =>
-    until(async () => (await progressOf(server)).stored >= shocks, `${shocks} shocks are stored`, 60_000)
+    until(async () => (await progressOf(server)).stored >= shocks, `${shocks} shocks are stored`, 120_000)
   const gathered = (shocks: number) =>
-    until(async () => (await progressOf(server)).gathered >= shocks, `${shocks} shocks are gathered`, 60_000)
+    until(async () => (await progressOf(server)).gathered >= shocks, `${shocks} shocks are gathered`, 120_000)
 
   test('every shock counts once, though its producer is killed twice, and a replica that gathers them', async () => {
     const environment = {

@@ -174,7 +174,7 @@ export class Worker {
   }
 
   /** Resolves when `/ready` says so. */
-  async ready(ms = 60_000): Promise<void> {
+  async ready(ms = 120_000): Promise<void> {
     await until(async () => (await this.get('/ready')).status === 200, 'the worker is ready', ms).catch((error) => {
       throw new Error(`${String(error)}\n${this.said}${this.log.map((line) => JSON.stringify(line)).join('\n')}`)
     })
@@ -245,7 +245,7 @@ export class Worker {
   }
 }
 
-export async function until(condition: () => Promise<boolean> | boolean, what: string, ms = 60_000): Promise<void> {
+export async function until(condition: () => Promise<boolean> | boolean, what: string, ms = 120_000): Promise<void> {
   const deadline = Date.now() + ms
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain until ${what}`)
