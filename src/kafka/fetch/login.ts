@@ -1,9 +1,7 @@
 import { messageOf } from '../../model/index.js'
 import { type ClientError, codes } from '../client.js'
+import type { Exchange } from './exchange.js'
 import { scram } from './scram.js'
-
-/** What a client says, one after the other, and each time what the broker answers. Errors when it is not to be gone on with. */
-export type Exchange = Generator<Buffer, void, Buffer> | AsyncGenerator<Buffer, void, Buffer>
 
 /** A way to log in by SASL. */
 export interface Login {

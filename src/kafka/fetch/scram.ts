@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { Exchange } from './login.js'
+import type { Exchange } from './exchange.js'
 
 const derive = promisify(pbkdf2)
 /** What RFC 7677 asks for at least, and far beyond what Kafka lets anybody have: a stranger shall not keep this process busy. */
