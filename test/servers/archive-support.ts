@@ -51,6 +51,8 @@ export class Archive {
       IN: this.name,
       STORE: JSON.stringify(through),
       DATA: this.folder,
+      // Its warning of older versions of Node is no word of an archive's.
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
       ...more,
     }
     return new Worker(environment, script)

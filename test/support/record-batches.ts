@@ -1,4 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
+import type { Header } from '../../src/model/index.js'
 
 /** A record as the log holds it. */
 export interface LoggedRecord {
@@ -85,4 +86,12 @@ export function varint(value: number): Buffer {
   let rest = value < 0 ? -2n * BigInt(value) - 1n : 2n * BigInt(value)
   for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128)
   return Buffer.from([...bytes, Number(rest)])
+}
+
+/** Headers with those that have no value as the log has them: the client has an empty Buffer of its own for that. */
+export function headersShown(header: Header): [string, Buffer | null][] {
+  return Object.entries(header as Record<string, Buffer>).map(([name, value]) => [
+    name,
+    value.buffer.byteLength === 0 ? null : value,
+  ])
 }

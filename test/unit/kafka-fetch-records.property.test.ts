@@ -2,7 +2,14 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MalformedError } from '../../src/kafka/fetch/protocol/malformed.js'
 import { type DecodedRecords, decodeRecords } from '../../src/kafka/fetch/record-batch.js'
-import { encodeBatch, type LoggedBatch, type LoggedRecord, marker, signed } from '../support/record-batches.js'
+import {
+  encodeBatch,
+  headersShown,
+  type LoggedBatch,
+  type LoggedRecord,
+  marker,
+  signed,
+} from '../support/record-batches.js'
 
 const options = { maxBytes: 1 << 20 }
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
@@ -81,7 +88,7 @@ function shown({ records }: DecodedRecords): LoggedRecord[] {
       timestamp: of.timestamps[index]!,
       key: of.key(index),
       value: of.value(index),
-      headers: of.headers(index).flatMap((entry) => Object.entries(entry) as [string, Buffer | null][]),
+      headers: of.headers(index).flatMap(headersShown),
     })),
   )
 }
@@ -121,13 +128,13 @@ test('whoever reads a log response by response, cut anywhere, sees what was comm
 
 const change = fc.record({ at: fc.nat(), to: fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.nat(255)) })
 
-test('bytes that are wrong are told, or read as something else: never as bytes of another batch', () => {
-  fc.assert(
-    fc.property(
+test('bytes that are wrong are told, or read as something else: never as bytes of another batch', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 4 }),
       fc.array(change, { minLength: 1, maxLength: 4 }),
       fc.boolean(),
-      (steps, changes, isSigned) => {
+      async (steps, changes, isSigned) => {
         const { batches } = logOf(steps)
         const [first] = batches
         fc.pre(first !== undefined)
@@ -138,7 +145,7 @@ test('bytes that are wrong are told, or read as something else: never as bytes o
         if (isSigned) signed(batch)
         // Memory of its own: keys are copies, and in none of it.
         const all = Buffer.from(Uint8Array.from(Buffer.concat([batch, ...batches.slice(1).map(encodeBatch)])).buffer)
-        const decoded = outcome(() => decodeRecords(all, 0, [], options) as DecodedRecords)
+        const decoded = await outcome(() => decodeRecords(all, 0, [], options))
         if (decoded instanceof Error) return
         for (const { value, offset, key, headers } of shown(decoded)) {
           if (offset > first.last) continue
@@ -153,19 +160,19 @@ test('bytes that are wrong are told, or read as something else: never as bytes o
   )
 })
 
-test('bytes of nobody are told', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 400 }), (random) => {
-      const decoded = outcome(() => decodeRecords(Buffer.from(random), 0, [], options) as DecodedRecords)
+test('bytes of nobody are told', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (random) => {
+      const decoded = await outcome(() => decodeRecords(Buffer.from(random), 0, [], options))
       if (!(decoded instanceof Error)) expect(decoded.records).toEqual([])
     }),
     { numRuns: 1_000 },
   )
 })
 
-function outcome<T>(run: () => T): T | MalformedError {
+async function outcome<T>(run: () => T | Promise<T>): Promise<T | MalformedError> {
   try {
-    return run()
+    return await run()
   } catch (error) {
     if (error instanceof MalformedError) return error
     throw error

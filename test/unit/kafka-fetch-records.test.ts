@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { type DecodedRecords, decodeRecords } from '../../src/kafka/fetch/record-batch.js'
-import { encodeBatch, type LoggedBatch, type LoggedRecord, marker, signed } from '../support/record-batches.js'
+import {
+  encodeBatch,
+  headersShown,
+  type LoggedBatch,
+  type LoggedRecord,
+  marker,
+  signed,
+} from '../support/record-batches.js'
 
 const options = { maxBytes: 1 << 20 }
 
@@ -46,7 +53,7 @@ function shown({ records }: DecodedRecords): LoggedRecord[] {
       timestamp: of.timestamps[index]!,
       key: of.key(index),
       value: of.value(index),
-      headers: of.headers(index).flatMap((header) => Object.entries(header) as [string, Buffer | null][]),
+      headers: of.headers(index).flatMap(headersShown),
     })),
   )
 }

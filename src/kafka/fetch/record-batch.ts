@@ -122,7 +122,10 @@ class Decoding {
       this.plain.add(batch, batch.start, batch.end, this.from)
     } else {
       this.endPlain()
-      this.parts.push({ records: this.unpacked(batch), before: this.progress })
+      const records = this.unpacked(batch)
+      // A batch behind it may end all this before anybody listens.
+      if (records instanceof Promise) records.catch(() => undefined)
+      this.parts.push({ records, before: this.progress })
     }
   }
 

@@ -1,6 +1,9 @@
 import type { Header } from '../../model/index.js'
 import { MalformedError } from './protocol/malformed.js'
 
+/** As the client gives the value of a header that has none; it writes it as none again. */
+const noValue = Buffer.alloc(0)
+
 /**
  * Reads what records are made of. It goes where it is led, also beyond its bytes, where it finds nothing but zeros: who
  * reads a record asks where it has come to.
@@ -48,7 +51,7 @@ export class RecordCursor {
 
   header(): Header {
     const name = this.sized() ?? ''
-    return { [name.toString()]: this.sized() as Buffer }
+    return { [name.toString()]: this.sized() ?? noValue }
   }
 
   private sized(): Buffer | null {
