@@ -165,6 +165,16 @@ test('of a partition nothing more is asked for while enough waits, and the broke
   expect(last().request.maxWaitMs).toBe(100)
 })
 
+test('a partition of which enough waited is asked for again when that is emitted, though nothing else comes', async () => {
+  await assign(0)
+  await last().answer({ records: batch(0, 2, mebibyte) })
+  expect(brokers.asked).toHaveLength(1)
+  emit()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(brokers.asked).toHaveLength(2)
+  expect(partitionsOf(last())[0]?.offset).toBe(2)
+})
+
 test('nothing is asked for while 16 MiB wait, of however many partitions', async () => {
   const many = Array.from({ length: 17 }, (_, partition) => partition)
   for (const partition of many) brokers.leaders.set(partition, 1)
@@ -173,7 +183,6 @@ test('nothing is asked for while 16 MiB wait, of however many partitions', async
   await last().answer(...large)
   expect(brokers.asked).toHaveLength(1)
   fetcher.shift()
-  fetcher.ask()
   await vi.advanceTimersByTimeAsync(0)
   expect(partitionsOf(last()).map(({ partition }) => partition)).toEqual(expect.arrayContaining([0, 16]))
 })

@@ -126,12 +126,15 @@ export class Fetcher {
 
   shift(): void {
     const first = this.chunks.shift()
-    if (first !== undefined) this.forget(first)
+    if (first === undefined) return
+    this.forget(first)
+    // Where it was too much until now, nobody else asks.
+    this.ask()
   }
 
   /** Reads these too, or elsewhere. */
   set(positions: readonly Position[]): void {
-    this.remove(positions)
+    this.drop(positions)
     for (const { topic, partition, offset } of positions)
       this.parts.set(topic, partition, new Fetched(topic, partition, offset))
     this.ask()
@@ -139,11 +142,8 @@ export class Fetcher {
 
   /** Reads them no more. */
   remove(partitions: readonly TopicPartition[]): void {
-    const gone = new Set(partitions.map(({ topic, partition }) => this.parts.get(topic, partition)))
-    for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
-    const left = this.chunks.filter((one) => !gone.has(one.of))
-    for (const one of this.chunks) if (gone.has(one.of)) this.forget(one)
-    this.chunks.splice(0, this.chunks.length, ...left)
+    this.drop(partitions)
+    this.ask()
   }
 
   hold(topic: string, isHeld: boolean): void {
@@ -296,6 +296,14 @@ export class Fetcher {
       this.add(of, new FetchedChunk(topic, partition, one, index === last ? next : 0), one.bytes.length)
     }
     if (last < 0) this.add(of, new FetchedChunk(topic, partition, undefined, next), 0)
+  }
+
+  private drop(partitions: readonly TopicPartition[]): void {
+    const gone = new Set(partitions.map(({ topic, partition }) => this.parts.get(topic, partition)))
+    for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
+    const left = this.chunks.filter((one) => !gone.has(one.of))
+    for (const one of this.chunks) if (gone.has(one.of)) this.forget(one)
+    this.chunks.splice(0, this.chunks.length, ...left)
   }
 
   private add(of: Fetched, chunk: FetchedChunk, bytes: number): void {
