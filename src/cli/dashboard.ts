@@ -1,4 +1,5 @@
-import { utf8Text } from '../codecs/utf8.js'
+import { plainText } from '../codecs/utf8.js'
+import { headerBytes } from '../codecs/wire-format.js'
 import type { FlowStatus, FlowTopology, Observer, Topology } from '../engine/index.js'
 import { Batch, Distribution, type StageMetric } from '../model/index.js'
 import { bytesText } from './paint.js'
@@ -252,8 +253,8 @@ function flatten(given: unknown): Row {
 function readable(value: unknown): unknown {
   if (!(value instanceof Uint8Array)) return value
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  const said = utf8Text(bytes[0] === 0 ? bytes.subarray(schemaIdLength) : bytes)
-  if (said === undefined || binary.test(said)) return `${bytes.length} bytes`
+  const said = plainText(bytes[0] === 0 ? bytes.subarray(headerBytes) : bytes)
+  if (said === undefined) return `${bytes.length} bytes`
   try {
     return JSON.parse(said) as unknown
   } catch {
@@ -275,12 +276,6 @@ export function clock(time: number | Date): string {
 function isWindow(value: unknown): value is { readonly start: number | Date; readonly end: number | Date } {
   return isObject(value) && 'start' in value && 'end' in value
 }
-
-/** What no text has. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const binary = /[\0-\x08\x0e-\x1f]/
-/** Before a value that was written by a schema of a registry. */
-const schemaIdLength = 5
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !(value instanceof Date)

@@ -25,3 +25,13 @@ export function utf8Text(bytes: Buffer): string | undefined {
   // Bytes that are no UTF-8 become U+FFFD, and looking for that costs nothing in the text of one-byte characters.
   return text.includes('\uFFFD') && !isUtf8(bytes) ? undefined : text
 }
+
+/** Control characters that no text has. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+const binary = /[\0-\x08\x0e-\x1f]/
+
+/** The same as people read it; undefined also where there is what no text has. */
+export function plainText(bytes: Buffer): string | undefined {
+  const text = utf8Text(bytes)
+  return text === undefined || binary.test(text) ? undefined : text
+}

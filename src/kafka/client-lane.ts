@@ -1,20 +1,19 @@
 import type { PartitionMap, Position } from '../model/index.js'
-import type { ClientError } from './client.js'
 import type { GroupConsumer } from './consumer.js'
 import { Fetching } from './fetching.js'
-import type { Chunk, Lane, LaneEvents } from './lane.js'
-import { Pump } from './pump.js'
+import type { Chunk, Lane } from './lane.js'
+import { Pump, type PumpEvents } from './pump.js'
 import type { Reading } from './silence.js'
 
 /** The client fetches, and its messages are taken from its queue. */
 export class ClientLane implements Lane {
-  private readonly pump: Pump
+  readonly pump: Pump
   private readonly fetching: Fetching
 
   constructor(
     private readonly consumer: GroupConsumer,
     private readonly parts: PartitionMap<Reading>,
-    events: LaneEvents & { failed(error: ClientError): void },
+    events: PumpEvents,
   ) {
     const pump = new Pump(
       {
@@ -34,48 +33,22 @@ export class ClientLane implements Lane {
     })
   }
 
-  get head(): Chunk | undefined {
-    return this.pump.head
-  }
-
   get hasAll(): boolean {
     return this.pump.hasAll
+  }
+
+  oldest(): Chunk | undefined {
+    const { head } = this.pump
+    if (head !== undefined) this.pump.fill()
+    return head
   }
 
   shift(): void {
     this.pump.shift()
   }
 
-  fill(): void {
-    this.pump.fill()
-  }
-
-  start(): void {
-    this.pump.start()
-  }
-
   stop(): Promise<void> {
     return this.pump.stop()
-  }
-
-  startReading(): void {
-    this.pump.startReading()
-  }
-
-  stopReading(): void {
-    this.pump.stopReading()
-  }
-
-  wake(): void {
-    this.pump.wake()
-  }
-
-  hearing<T>(answer: Promise<T>): Promise<T> {
-    return this.pump.hearing(answer)
-  }
-
-  quietly<T>(action: () => T | Promise<T>): Promise<T> {
-    return this.pump.quietly(action)
   }
 
   assign(positions: readonly Position[]): void {

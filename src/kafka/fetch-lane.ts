@@ -1,7 +1,7 @@
 import type { Position, TopicPartition } from '../model/index.js'
 import type { ClientError } from './client.js'
 import type { GroupConsumer } from './consumer.js'
-import type { Fetcher } from './fetch/fetcher.js'
+import type { Fetcher } from './fetch/index.js'
 import type { Chunk, Lane } from './lane.js'
 import { Pump } from './pump.js'
 import type { Reading } from './silence.js'
@@ -11,7 +11,7 @@ import type { Reading } from './silence.js'
  * what is read: its partitions are paused for good, so that all it has to give are answers and changes.
  */
 export class FetchLane implements Lane {
-  private readonly pump: Pump
+  readonly pump: Pump
 
   constructor(
     private readonly consumer: GroupConsumer,
@@ -26,49 +26,21 @@ export class FetchLane implements Lane {
     )
   }
 
-  get head(): Chunk | undefined {
-    return this.fetcher.head
-  }
-
   get hasAll(): boolean {
     return this.fetcher.hasAll
+  }
+
+  oldest(): Chunk | undefined {
+    return this.fetcher.head
   }
 
   shift(): void {
     this.fetcher.shift()
   }
 
-  fill(): void {
-    this.fetcher.ask()
-  }
-
-  start(): void {
-    this.pump.start()
-  }
-
   stop(): Promise<void> {
     this.fetcher.close()
     return this.pump.stop()
-  }
-
-  startReading(): void {
-    this.pump.startReading()
-  }
-
-  stopReading(): void {
-    this.pump.stopReading()
-  }
-
-  wake(): void {
-    this.pump.wake()
-  }
-
-  hearing<T>(answer: Promise<T>): Promise<T> {
-    return this.pump.hearing(answer)
-  }
-
-  quietly<T>(action: () => T | Promise<T>): Promise<T> {
-    return this.pump.quietly(action)
   }
 
   assign(positions: readonly Position[]): void {

@@ -1,6 +1,7 @@
 import type { Subscriber } from 'rxjs'
 import type { Position, StreamRecord, TopicPartition } from '../model/index.js'
 import type { KafkaValue } from './kafka-value.js'
+import type { Pump } from './pump.js'
 import type { Reading } from './silence.js'
 
 /** Where records go that have come. */
@@ -22,36 +23,21 @@ export interface Chunk {
   emit(most: number, to: Destination): number
 }
 
-export interface LaneEvents {
-  /** There is something to emit. */
-  arrived(): void
-}
-
 /** The way of records from the brokers to a reader, which says what is read, and from where on. */
 export interface Lane {
-  /** The oldest records that are not emitted. */
-  readonly head: Chunk | undefined
+  /** The client's queue: what it has to tell comes by it, whichever way records come. */
+  readonly pump: Pump
   /** Whether all was emitted that there was to read when that was last asked. */
   readonly hasAll: boolean
+  /** The oldest records that are not emitted; the next ones come meanwhile. */
+  oldest(): Chunk | undefined
   /** Forgets them. */
   shift(): void
-  /** Has the next ones come, unless they do or enough is there. */
-  fill(): void
-  /** Begins, once there is a client to ask. */
-  start(): void
   /** Resolves when the client is left alone for good. */
   stop(): Promise<void>
-  startReading(): void
-  stopReading(): void
-  /** The client has something to tell. */
-  wake(): void
-  /** Until the promise settles, listens often enough to hear of it. */
-  hearing<T>(answer: Promise<T>): Promise<T>
-  /** Runs something while nothing is taken from the client. What it has the lane forget is never emitted. */
-  quietly<T>(action: () => T | Promise<T>): Promise<T>
   /** Reads these too, as the answer to their assignment. */
   assign(positions: readonly Position[]): void
-  /** Reads them no more, and forgets what has come of them. */
+  /** Reads them no more, and forgets what has come of them: within `quietly`, it is never emitted. */
   release(partitions: readonly TopicPartition[]): void
   /** Forgets all that has come, and goes on at these positions. */
   seek(positions: readonly Position[]): Promise<void>

@@ -1,4 +1,4 @@
-import { isPlainObject, type TopicPartition } from '../model/index.js'
+import { isPlainObject, type LogEnds, type TopicPartition } from '../model/index.js'
 import type { Message } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import type { OutgoingMessage } from './producer.js'
@@ -45,9 +45,10 @@ export class LetterMarks {
     return `${this.letters}.marks`
   }
 
-  /** Reads those that there are. Errors: WEIR_SOURCE_UNREACHABLE. */
-  async read(): Promise<void> {
-    const extents = await extentOf(this.connection, this.letters)
+  /**
+   * Reads those that there are of letters that lie within these bounds. Errors: WEIR_SOURCE_UNREACHABLE.
+   */
+  async read(extents: readonly LogEnds[]): Promise<void> {
     this.id = (await this.connection.topics.describe([this.letters])).get(this.letters)?.id
     const starts = new Map(extents.map(({ partition, start }) => [partition, start]))
     const found = new Map<string, Marked | undefined>()

@@ -17,9 +17,7 @@ import { ClientLane } from './client-lane.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
-import { Brokers } from './fetch/brokers.js'
-import { Fetcher } from './fetch/fetcher.js'
-import { laneObstacle, laneSettings } from './fetch/lane-settings.js'
+import { Brokers, Fetcher, laneObstacle, laneSettings } from './fetch/index.js'
 import { FetchLane } from './fetch-lane.js'
 import type { KafkaValue } from './kafka-value.js'
 import type { Chunk, Lane } from './lane.js'
@@ -144,7 +142,7 @@ class Session {
     this.unreadMs += performance.now() - this.unreadSince
     this.reader = { epoch, out }
     if (this.over !== undefined) this.changes.error(this.over)
-    this.lane?.startReading()
+    this.lane?.pump.startReading()
     const cut = epoch.cut$.subscribe(() => {
       if (!this.emitting) out.complete()
     })
@@ -153,7 +151,7 @@ class Session {
       cut.unsubscribe()
       this.reader = undefined
       this.unreadSince = performance.now()
-      this.lane?.stopReading()
+      this.lane?.pump.stopReading()
     }
   }
 
@@ -168,8 +166,8 @@ class Session {
 
   async rewind(positions: readonly Position[]): Promise<void> {
     const { lane } = this
-    await lane
-      ?.quietly(async () => {
+    await lane?.pump
+      .quietly(async () => {
         for (const { topic, partition, offset } of positions) {
           const part = this.parts.get(topic, partition)
           if (part !== undefined) part.position = offset
@@ -188,7 +186,7 @@ class Session {
     // A group keeps positions of any topic that it is told of, whoever reads it.
     const own = positions.filter(({ topic, partition }) => this.parts.get(topic, partition) !== undefined)
     try {
-      await lane.hearing(consumer.commit(own))
+      await lane.pump.hearing(consumer.commit(own))
     } catch (error) {
       const { doing, place } = this.options
       if ((error as ClientError).code === codes.fencedInstance) throw this.asError(error)
@@ -239,16 +237,16 @@ class Session {
       {
         assigned: (given) => this.onAssigned(given),
         revoked: (taken, lost) => this.onRevoked(taken, lost),
-        wake: () => this.lane?.wake(),
+        wake: () => this.lane?.pump.wake(),
         throttled: (ms) => this.touchAll(ms),
         error: (error) => this.failed(error),
       },
     )
     this.lane = this.laneOf(this.consumer, settings)
-    if (this.reader !== undefined) this.lane.startReading()
+    if (this.reader !== undefined) this.lane.pump.startReading()
     await this.consumer.connect(topics)
     this.membership.start()
-    this.lane.start()
+    this.lane.pump.start()
     this.watch.start()
   }
 
@@ -320,7 +318,7 @@ class Session {
       this.watch.know(seen)
       for (const [topic, now] of seen) remembered.set(topic, now)
       const lane = this.lane as Lane
-      await lane.quietly(() => {
+      await lane.pump.quietly(() => {
         const moved = this.readingMs()
         for (const { topic, partition, offset, facts } of positions) {
           this.parts.set(topic, partition, new Reading(topic, partition, offset, moved, facts ?? nothingKnown))
@@ -335,7 +333,7 @@ class Session {
 
   private async move(part: Reading, to: number): Promise<void> {
     const { lane } = this
-    await lane?.quietly(() => {
+    await lane?.pump.quietly(() => {
       if (this.closing || this.parts.get(part.topic, part.partition) !== part) return
       Object.assign(part, { position: to, moved: this.readingMs() })
       lane.move(part)
@@ -354,7 +352,7 @@ class Session {
 
   private async release(partitions: readonly TopicPartition[]): Promise<void> {
     const lane = this.lane as Lane
-    await lane.quietly(() => {
+    await lane.pump.quietly(() => {
       for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
       lane.release(partitions)
       this.settle()
@@ -368,7 +366,7 @@ class Session {
     try {
       let left = atOnce
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
-        const chunk = this.lane?.head
+        const chunk = this.lane?.oldest()
         if (chunk === undefined) {
           if (this.lane?.hasAll === true) this.reader.epoch.caughtUp?.()
           break
@@ -377,7 +375,6 @@ class Session {
           setImmediate(() => this.deliver())
           break
         }
-        this.lane?.fill()
         left -= this.emit(chunk, Math.min(left, this.reader.epoch.room()), this.reader)
       }
     } finally {

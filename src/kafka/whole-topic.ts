@@ -1,20 +1,11 @@
-import { partitionName, WeirError } from '../model/index.js'
+import { type LogEnds, partitionName, WeirError } from '../model/index.js'
 import type { ClientError, Message } from './client.js'
 import type { KafkaConnection } from './connection.js'
 import { kafkaError } from './errors.js'
 import { LogReader } from './log-reader.js'
 
-/** Where a partition began and ended when it was asked. */
-export interface Extent {
-  readonly topic: string
-  readonly partition: number
-  readonly start: number
-  /** The offset that the next record will get. */
-  readonly end: number
-}
-
 /** Where the partitions of a topic begin and end now; none where there is no such topic. Errors: WEIR_SOURCE_UNREACHABLE. */
-export async function extentOf({ topics, address }: KafkaConnection, topic: string): Promise<readonly Extent[]> {
+export async function extentOf({ topics, address }: KafkaConnection, topic: string): Promise<readonly LogEnds[]> {
   try {
     const partitions = (await topics.describe([topic])).get(topic)?.partitions ?? 0
     return await topics.logEnds(Array.from({ length: partitions }, (_, partition) => ({ topic, partition })))
@@ -29,7 +20,7 @@ export async function extentOf({ topics, address }: KafkaConnection, topic: stri
  */
 export async function* messagesIn(
   connection: KafkaConnection,
-  extents: readonly Extent[],
+  extents: readonly LogEnds[],
 ): AsyncGenerator<readonly Message[]> {
   const open = new Map(extents.filter(({ start, end }) => start < end).map((one) => [partitionName(one), one]))
   const topic = extents[0]?.topic ?? ''

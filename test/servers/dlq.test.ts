@@ -411,7 +411,7 @@ describe.skipIf(missing !== undefined)(
       const values = (await soon(count)).map(({ value }) => Number(String(value)))
       expect(new Set(values).size).toBe(count)
       const marks = new LetterMarks(shared.connection, letters)
-      await marks.read()
+      await marks.read(await extentOf(shared.connection, letters))
       expect(Array.from({ length: count }, (_, offset) => marks.of({ partition: 0, offset })).every(Boolean)).toBe(true)
     })
 

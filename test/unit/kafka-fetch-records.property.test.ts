@@ -17,7 +17,7 @@ const nullable = fc.option(bytes, { nil: null })
 const header = fc.tuple(fc.string({ maxLength: 12, unit: 'grapheme' }), nullable)
 const time = fc.oneof(
   fc.integer({ min: -1, max: 2 ** 44 }),
-  fc.maxSafeInteger().map((large) => Math.trunc(large / 4)),
+  fc.maxSafeInteger().map((large) => Math.floor(large / 4)),
 )
 
 /** What somebody does to a log. */

@@ -218,7 +218,6 @@ test('a batch that is larger than what was asked for is asked for whole, once', 
   await last().answer({ records: large })
   expect(emit()).toHaveLength(3)
   await vi.advanceTimersByTimeAsync(0)
-  fetcher.ask()
   await vi.advanceTimersByTimeAsync(0)
   expect(partitionsOf(last())[0]).toMatchObject({ offset: 3, maxBytes: mebibyte })
 })

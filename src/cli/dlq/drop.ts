@@ -1,6 +1,6 @@
 import { exitCodes, type Io, UsageError } from '../io.js'
 import { countText } from '../stored.js'
-import { type FilterOptions, filterOf, type LetterFilter, topicOf } from './filter.js'
+import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
 import { Marking } from './marking.js'
 import { Tally } from './tally.js'
@@ -17,8 +17,7 @@ export interface DropOptions extends WhereOptions, FilterOptions {
 export async function drop(places: readonly string[], options: DropOptions, io: Io): Promise<number> {
   const isWanted = filterOf(options, places)
   const isMeant = (letter: Letter) => letter.mark === undefined && isWanted(letter)
-  const topic = places.length === 0 ? options.topic : [...new Set(places.map(topicOf))]
-  return atDesk(topic === undefined ? options : { ...options, topic }, io, async (desk) => {
+  return atDesk(atPlaces(options, places), io, async (desk) => {
     const { count, lines } = await told(desk, isMeant)
     io.stdout.write(desk.prepared.redact(`${[...lines, `${countText(count, 'letter')} to drop`].join('\n')}\n`))
     if (count === 0) return exitCodes.ok

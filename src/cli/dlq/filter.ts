@@ -1,6 +1,7 @@
 import { UsageError } from '../io.js'
 import { timeOption } from '../time-option.js'
 import type { Letter } from './letters.js'
+import type { WhereOptions } from './where.js'
 
 export interface FilterOptions {
   readonly flow?: string
@@ -32,8 +33,13 @@ export function filterOf(options: FilterOptions, places: readonly string[] = [])
     (until === undefined || letter.timestamp < until)
 }
 
-/** The topic of a place, which may itself have dashes. Errors: `UsageError`. */
-export function topicOf(place: string): string {
+/** The same options, of the topics that letters are named of; without a name, of those that they say. Errors: `UsageError`. */
+export function atPlaces<T extends WhereOptions>(options: T, places: readonly string[]): T {
+  return places.length === 0 ? options : { ...options, topic: [...new Set(places.map(topicOf))] }
+}
+
+/** The topic of a place, which may itself have dashes. */
+function topicOf(place: string): string {
   return checkedPlace(place).replace(/-\d+@\d+$/, '')
 }
 

@@ -39,7 +39,7 @@ export async function* lettersIn(
 export async function* allLetters(topics: readonly LetterTopic[]): AsyncGenerator<readonly Letter[]> {
   for (const topic of topics) {
     const marks = new LetterMarks(topic.connection, topic.topic)
-    await marks.read()
+    await marks.read(topic.extents)
     yield* lettersIn(topic, marks)
   }
 }

@@ -35,7 +35,7 @@ export class Marking {
     await this.marks.ensure()
     // Only then nobody else marks any more.
     await this.writer.open()
-    await this.marks.read()
+    await this.marks.read(this.letters.extents)
     yield* lettersIn(this.letters, this.marks)
   }
 

@@ -5,7 +5,7 @@ import { StreamRecord, systemClock } from '../../model/index.js'
 import { exitCodes, type Io, type Signal, UsageError } from '../io.js'
 import { untilSignal } from '../kafka.js'
 import { countText } from '../stored.js'
-import { type FilterOptions, filterOf, type LetterFilter, topicOf } from './filter.js'
+import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
 import { countOption } from './ls.js'
 import { Marking } from './marking.js'
@@ -43,10 +43,8 @@ export async function replay(places: readonly string[], options: ReplayOptions, 
   const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : countOption('--limit', options.limit)
   const maxAttempts = countOption('--max-attempts', options.maxAttempts ?? usualAttempts)
   const transform = options.transform === undefined ? undefined : await transformOf(options.transform, io)
-  const topic = places.length === 0 ? options.topic : [...new Set(places.map(topicOf))]
-  const where = topic === undefined ? options : { ...options, topic }
   return untilSignal(io, (signal) =>
-    atDesk(where, io, async (desk) => {
+    atDesk(atPlaces(options, places), io, async (desk) => {
       const plan = { ...options, maxAttempts, transform }
       const replaying = { desk, isMeant, plan, limit, tally: new Tally(), signal }
       if (options.to !== undefined) await checkTopic(options.to, desk)

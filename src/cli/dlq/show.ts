@@ -1,5 +1,5 @@
 import { type SchemaRegistry, schemaRegistry } from '../../codecs/schema-registry.js'
-import { utf8Text } from '../../codecs/utf8.js'
+import { plainText } from '../../codecs/utf8.js'
 import type { Message } from '../../kafka/client.js'
 import { LetterMarks } from '../../kafka/letter-marks.js'
 import { messagesIn } from '../../kafka/whole-topic.js'
@@ -9,7 +9,7 @@ import { painter, table } from '../paint.js'
 import { registryUrl, withRegistry } from '../schema-registry.js'
 import { countText } from '../stored.js'
 import { type Decoded, decoded } from './decode.js'
-import { type FilterOptions, filterOf, type LetterFilter, topicOf } from './filter.js'
+import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter, letterOf, originText } from './letters.js'
 import { listed } from './ls.js'
 import { atDesk, type Desk, type LetterTopic, type WhereOptions } from './where.js'
@@ -24,8 +24,7 @@ export interface ShowOptions extends WhereOptions, FilterOptions {
 export async function show(what: string, options: ShowOptions, io: Io): Promise<number> {
   const number = /^\d+$/.test(what) ? Number(what) : undefined
   const isMeant = filterOf(options)
-  const where = number === undefined ? { ...options, topic: [topicOf(what)] } : options
-  return atDesk(where, io, async (desk) => {
+  return atDesk(atPlaces(options, number === undefined ? [what] : []), io, async (desk) => {
     const letter =
       number === undefined
         ? await placed(what, desk.topics)
@@ -44,7 +43,7 @@ async function placed(place: string, [topic]: readonly LetterTopic[]): Promise<L
   const extent = topic?.extents.find((one) => one.partition === partition)
   if (topic !== undefined && extent !== undefined && offset !== undefined && offset >= extent.start) {
     const marks = new LetterMarks(topic.connection, topic.topic)
-    await marks.read()
+    await marks.read(topic.extents)
     const one = { ...extent, start: offset, end: Math.min(extent.end, offset + 1) }
     for await (const messages of messagesIn(topic.connection, [one]))
       for (const message of messages) if (message.offset === offset) return letterOf(message, marks)
@@ -135,9 +134,7 @@ function entriesOf(headers: Message['headers']): [string, string | null][] {
 }
 
 function textOrHex(value: Buffer | string): string {
-  if (typeof value === 'string') return value
-  const text = utf8Text(value)
-  return text === undefined || /[\x00-\x08\x0e-\x1f]/.test(text) ? `0x${value.toString('hex')}` : text
+  return typeof value === 'string' ? value : (plainText(value) ?? `0x${value.toString('hex')}`)
 }
 
 function firstOf(text: string | null): string {

@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine/index.js'
 import type { KafkaConnection } from '../../kafka/connection.js'
-import { type Extent, extentOf } from '../../kafka/whole-topic.js'
+import { extentOf } from '../../kafka/whole-topic.js'
+import type { LogEnds } from '../../model/index.js'
 import { type Io, UsageError } from '../io.js'
 import { kafkaName, kafkaOf } from '../kafka.js'
 import { type Prepared, prepare } from '../prepare.js'
@@ -16,7 +17,7 @@ export interface WhereOptions {
 export interface LetterTopic {
   readonly topic: string
   readonly connection: KafkaConnection
-  readonly extents: readonly Extent[]
+  readonly extents: readonly LogEnds[]
 }
 
 /** What a command works with. */

@@ -224,8 +224,8 @@ class RepartitionSink implements SinkTask {
   /** Told by the partition whose task sends on what is left of topics that are read no longer, once it is committed that it has. */
   private readsOf({ topic, partition }: TopicPartition): readonly string[] | undefined {
     const { reads } = this.joint
-    const isLeft = this.context.time.left().some(({ isForgotten }) => isForgotten === true)
-    return partition === 0 && topic === reads[0] && !isLeft ? reads : undefined
+    if (partition !== 0 || topic !== reads[0]) return undefined
+    return this.context.time.left().some(({ isForgotten }) => isForgotten === true) ? undefined : reads
   }
 }
 

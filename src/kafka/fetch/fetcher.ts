@@ -63,7 +63,7 @@ interface FetcherOptions {
   readonly maxBytes?: number | undefined
   readonly partitionBytes?: number | undefined
   /** As `DecodeOptions` has it. */
-  readonly checksums?: boolean
+  readonly checksums?: boolean | undefined
 }
 
 /** Where a partition is read. A new one stands for it when it is read elsewhere: what was asked for the old one is nobody's. */
@@ -160,7 +160,7 @@ export class Fetcher {
   }
 
   /** Sends what requests there are to send. */
-  ask(): void {
+  private ask(): void {
     if (this.closed || this.waiting >= allBytes) return
     const now = performance.now()
     const byNode = new Map<number, Fetched[]>()
@@ -258,7 +258,7 @@ export class Fetcher {
       return
     }
     try {
-      const { checksums = true } = this.options
+      const { checksums } = this.options
       const decoded = decodeRecords(answer.records, part.offset, answer.aborted, { maxBytes: unpackedBytes, checksums })
       if (!(decoded instanceof Promise)) return this.put(part, decoded)
       // Until it is unpacked, nobody knows where to go on.

@@ -23,7 +23,7 @@ export interface DecodeOptions {
   /** How large a batch may become when it is decompressed, bytes. */
   readonly maxBytes: number
   /** Whether batches have to have the checksums that they say. Default true: only the embedded broker gives some without. */
-  readonly checksums?: boolean
+  readonly checksums?: boolean | undefined
 }
 
 /**
