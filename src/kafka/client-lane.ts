@@ -1,7 +1,8 @@
 import type { PartitionMap, Position } from '../model/index.js'
+import type { Chunk } from './chunk.js'
 import type { GroupConsumer } from './consumer.js'
 import { Fetching } from './fetching.js'
-import type { Chunk, Lane } from './lane.js'
+import type { Lane } from './lane.js'
 import { Pump, type PumpEvents } from './pump.js'
 import type { Reading } from './silence.js'
 

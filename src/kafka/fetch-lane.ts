@@ -1,8 +1,9 @@
 import type { Position, TopicPartition } from '../model/index.js'
+import type { Chunk } from './chunk.js'
 import type { ClientError } from './client.js'
 import type { GroupConsumer } from './consumer.js'
 import type { Fetcher } from './fetch/index.js'
-import type { Chunk, Lane } from './lane.js'
+import type { Lane } from './lane.js'
 import { Pump } from './pump.js'
 import type { Reading } from './silence.js'
 

@@ -1,6 +1,6 @@
 import { noHeaders, StreamRecord } from '../model/index.js'
+import type { Chunk, Destination } from './chunk.js'
 import type { Message } from './client.js'
-import type { Chunk, Destination } from './lane.js'
 
 /** What one call of the client brought. */
 export class Messages implements Chunk {

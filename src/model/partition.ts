@@ -63,7 +63,7 @@ export class PartitionMap<T> {
   }
 
   *values(): Generator<T> {
-    for (const [, value] of this.entries()) yield value
+    for (const row of this.topics.values()) for (const value of row) if (value !== undefined) yield value
   }
 
   get size(): number {

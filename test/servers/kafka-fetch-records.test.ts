@@ -219,8 +219,8 @@ function linesIn(topic: string, records: FetchedRecords): string[] {
   return Array.from({ length: records.count }, (_, index) =>
     [
       topic,
-      records.offsets[index],
-      records.timestamps[index],
+      records.offset(index),
+      records.timestamp(index),
       hex(records.key(index)),
       hex(records.value(index)),
       ...records

@@ -1,4 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
+import type { DecodedRecords } from '../../src/kafka/fetch/record-batch.js'
 import type { Header } from '../../src/model/index.js'
 
 /** A record as the log holds it. */
@@ -94,4 +95,17 @@ export function headersShown(header: Header): [string, Buffer | null][] {
     name,
     value.buffer.byteLength === 0 ? null : value,
   ])
+}
+
+/** What readers have of the records. */
+export function recordsShown({ records }: DecodedRecords): LoggedRecord[] {
+  return records.flatMap((of) =>
+    Array.from({ length: of.count }, (_, index) => ({
+      offset: of.offset(index),
+      timestamp: of.timestamp(index),
+      key: of.key(index),
+      value: of.value(index),
+      headers: of.headers(index).flatMap(headersShown),
+    })),
+  )
 }

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { largestLz4, largestSnappy, largestZstd } from '../../src/compression/largest.js'
 import { MalformedError } from '../../src/kafka/fetch/protocol/malformed.js'
 import { decodeRecords } from '../../src/kafka/fetch/record-batch.js'
-import { encodeBatch, type LoggedBatch, signed } from '../support/record-batches.js'
+import { encodeBatch, type LoggedBatch, recordsShown, signed } from '../support/record-batches.js'
 
 const options = { maxBytes: 4 << 20 }
 
@@ -150,15 +150,17 @@ describe('a response with compressed batches', () => {
       batches.push(await compressed(batchOf(base, own), number, compress))
       if (base === 60) batches.push(encodeBatch(batchOf((base += 30), values)))
     }
-    const { records, next } = await decodeRecords(Buffer.concat(batches), 0, [], options)
-    expect(records.flatMap(({ offsets }) => [...offsets])).toEqual(Array.from({ length: next }, (_, index) => index))
+    const decoded = await decodeRecords(Buffer.concat(batches), 0, [], options)
+    expect(recordsShown(decoded).map(({ offset }) => offset)).toEqual(
+      Array.from({ length: decoded.next }, (_, index) => index),
+    )
   })
 
   test('gives what lies before one that can not be decompressed, and tells of that at its turn', async () => {
     const whole = await compressed({ ...batchOf(0, values), leaderEpoch: 3 }, 3, (raw) => compressFrameSync(raw))
     const bytes = Buffer.concat([whole, broken(30), broken(60), encodeBatch(batchOf(90, values))])
     const decoded = await decodeRecords(bytes, 0, [], options)
-    expect(decoded.records.flatMap(({ offsets }) => [...offsets])).toEqual(values.map((_, index) => index))
+    expect(recordsShown(decoded).map(({ offset }) => offset)).toEqual(values.map((_, index) => index))
     expect(decoded).toMatchObject({ next: 30, leaderEpoch: 3 })
     await expect(async () => decodeRecords(bytes.subarray(whole.length), 30, [], options)).rejects.toMatchObject({
       code: 'corrupt',

@@ -4,10 +4,10 @@ import { MalformedError } from '../../src/kafka/fetch/protocol/malformed.js'
 import { type DecodedRecords, decodeRecords } from '../../src/kafka/fetch/record-batch.js'
 import {
   encodeBatch,
-  headersShown,
   type LoggedBatch,
   type LoggedRecord,
   marker,
+  recordsShown,
   signed,
 } from '../support/record-batches.js'
 
@@ -81,18 +81,6 @@ function logOf(steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : 
   return log
 }
 
-function shown({ records }: DecodedRecords): LoggedRecord[] {
-  return records.flatMap((of) =>
-    Array.from({ length: of.count }, (_, index) => ({
-      offset: of.offsets[index]!,
-      timestamp: of.timestamps[index]!,
-      key: of.key(index),
-      value: of.value(index),
-      headers: of.headers(index).flatMap(headersShown),
-    })),
-  )
-}
-
 test('whoever reads a log response by response, cut anywhere, sees what was committed, once and in order', () => {
   fc.assert(
     fc.property(
@@ -113,7 +101,7 @@ test('whoever reads a log response by response, cut anywhere, sees what was comm
           // As brokers do: of all transactions that reach into what is asked for, in no order.
           const listed = aborted.filter(({ last }) => last >= next)
           const decoded = decodeRecords(response, next, listed, options) as DecodedRecords
-          read.push(...shown(decoded))
+          read.push(...recordsShown(decoded))
           expect(decoded.next).toBeGreaterThanOrEqual(next)
           size = decoded.next > next ? 0 : Math.max(decoded.wanted, 1)
           next = decoded.next
@@ -147,7 +135,7 @@ test('bytes that are wrong are told, or read as something else: never as bytes o
         const all = Buffer.from(Uint8Array.from(Buffer.concat([batch, ...batches.slice(1).map(encodeBatch)])).buffer)
         const decoded = await outcome(() => decodeRecords(all, 0, [], options))
         if (decoded instanceof Error) return
-        for (const { value, offset, key, headers } of shown(decoded)) {
+        for (const { value, offset, key, headers } of recordsShown(decoded)) {
           if (offset > first.last) continue
           for (const part of [key, value, ...headers.map(([, held]) => held)]) {
             if (part === null || part.buffer !== all.buffer) continue

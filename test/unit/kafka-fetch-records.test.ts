@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { type DecodedRecords, decodeRecords } from '../../src/kafka/fetch/record-batch.js'
 import {
   encodeBatch,
-  headersShown,
   type LoggedBatch,
   type LoggedRecord,
   marker,
+  recordsShown,
   signed,
 } from '../support/record-batches.js'
 
@@ -46,18 +46,6 @@ const golden = {
 const bytesOf = (name: keyof typeof golden) => Buffer.from(golden[name].join(''), 'hex')
 
 /** All that was read, as it was written. */
-function shown({ records }: DecodedRecords): LoggedRecord[] {
-  return records.flatMap((of) =>
-    Array.from({ length: of.count }, (_, index) => ({
-      offset: of.offsets[index]!,
-      timestamp: of.timestamps[index]!,
-      key: of.key(index),
-      value: of.value(index),
-      headers: of.headers(index).flatMap(headersShown),
-    })),
-  )
-}
-
 const decode = (bytes: Buffer, from: number, aborted: Parameters<typeof decodeRecords>[2] = []) =>
   decodeRecords(bytes, from, aborted, options) as DecodedRecords
 
@@ -72,7 +60,7 @@ const batchOf = (base: number, last: number, more: Partial<LoggedBatch> = {}): L
 })
 
 const log = (...batches: LoggedBatch[]) => Buffer.concat(batches.map(encodeBatch))
-const offsetsOf = (decoded: DecodedRecords) => shown(decoded).map(({ offset }) => offset)
+const offsetsOf = (decoded: DecodedRecords) => recordsShown(decoded).map(({ offset }) => offset)
 
 describe('batches as the Java client writes them', () => {
   const headers = [
@@ -90,7 +78,7 @@ describe('batches as the Java client writes them', () => {
 
   test('are read: keys, values and headers that are null, empty or many, and times before and far behind the first', () => {
     const decoded = decode(bytesOf('plain'), 5_000_000_000)
-    expect(shown(decoded)).toEqual(written(5_000_000_000))
+    expect(recordsShown(decoded)).toEqual(written(5_000_000_000))
     expect(decoded).toMatchObject({ next: 5_000_000_007, leaderEpoch: 4, wanted: 0 })
     expect(decoded.records[0]!.size(0)).toBe(5)
     expect(decoded.records[0]!.size(2)).toBe(0)
@@ -98,7 +86,7 @@ describe('batches as the Java client writes them', () => {
 
   test('have the time of the append where the topic says so', () => {
     const decoded = decode(bytesOf('appendTime'), 10)
-    expect(shown(decoded)).toEqual(written(10).map((of) => ({ ...of, timestamp: 1_750_000_000_000 })))
+    expect(recordsShown(decoded)).toEqual(written(10).map((of) => ({ ...of, timestamp: 1_750_000_000_000 })))
   })
 
   test('are hidden up to the marker that aborts them, which is never given', () => {
@@ -106,7 +94,7 @@ describe('batches as the Java client writes them', () => {
     const decoded = decode(bytes, 20, [{ producer: 77n, first: 20 }])
     expect(decoded).toEqual({ records: [], next: 28, leaderEpoch: 4, wanted: 0 })
     const committed = decode(Buffer.concat([bytesOf('transactional'), bytesOf('commit')]), 20)
-    expect(shown(committed)).toEqual(written(20))
+    expect(recordsShown(committed)).toEqual(written(20))
     expect(committed.next).toBe(28)
   })
 

@@ -1,5 +1,5 @@
 import { type Header, type Key, type Origin, StreamRecord } from '../../model/index.js'
-import type { Chunk, Destination } from '../lane.js'
+import type { Chunk, Destination } from '../chunk.js'
 import type { Reading } from '../silence.js'
 import type { FetchedRecords } from './record-batch.js'
 
@@ -38,7 +38,7 @@ export class FetchedChunk implements Chunk {
     let bytes = 0
     while (this.next < last && !out.closed) {
       const index = this.next++
-      const offset = records.offsets[index] as number
+      const offset = records.offset(index)
       part.position = offset + 1
       bytes += records.size(index)
       const origin = new FetchedOrigin(topic, partition, offset, records, index)
@@ -46,7 +46,7 @@ export class FetchedChunk implements Chunk {
         new StreamRecord(
           records.key(index),
           records.value(index),
-          records.timestamps[index] as number,
+          records.timestamp(index),
           records.headers(index),
           origin,
         ),
@@ -79,7 +79,7 @@ class FetchedOrigin implements Origin {
   }
 
   get timestamp(): number {
-    return this.records.timestamps[this.index] as number
+    return this.records.timestamp(this.index)
   }
 
   get headers(): readonly Header[] {

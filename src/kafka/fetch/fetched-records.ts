@@ -4,58 +4,42 @@ import { RecordCursor } from './record-cursor.js'
 /** An empty Buffer of its own the client would write as none: an empty key must not become null on its way. */
 const emptyKey = Buffer.alloc(1).subarray(0, 0)
 
-/** What is known of records without a look at them, by their index. */
-export class RecordColumns {
-  readonly offsets: Float64Array
+/** What is known of a record without a look at it, one number each. */
+export const fields = {
+  offset: 0,
   /** Ms; -1: none. Where the topic says so it is the time of the append. */
-  readonly timestamps: Float64Array
+  timestamp: 1,
   /** Where the size of the key stands, and the key behind it. */
-  readonly keysAt: Int32Array
+  keyAt: 2,
   /** Where the value begins, or would. */
-  readonly valuesAt: Int32Array
+  valueAt: 3,
   /** How many bytes the value has; negative: there is none. */
-  readonly valueSizes: Int32Array
-
-  constructor(readonly length: number) {
-    this.offsets = new Float64Array(length)
-    this.timestamps = new Float64Array(length)
-    this.keysAt = new Int32Array(length)
-    this.valuesAt = new Int32Array(length)
-    this.valueSizes = new Int32Array(length)
-  }
-
-  /** The same with room for more or less. */
-  resized(length: number): RecordColumns {
-    const other = new RecordColumns(length)
-    for (const name of ['offsets', 'timestamps', 'keysAt', 'valuesAt', 'valueSizes'] as const)
-      other[name].set(this[name].subarray(0, length))
-    return other
-  }
+  valueSize: 4,
 }
+/** How many of them a record has. */
+export const width = Object.keys(fields).length
 
 /** Records of one partition in their order, whose bytes lie in one buffer. Nothing is made for one until it is asked for. */
 export class FetchedRecords {
   constructor(
     readonly bytes: Buffer,
-    private readonly columns: RecordColumns,
+    /** The fields of one record after those of another; there may be room for more. */
+    private readonly rows: Float64Array,
+    readonly count: number,
   ) {}
 
-  get count(): number {
-    return this.columns.length
-  }
-
-  get offsets(): Float64Array {
-    return this.columns.offsets
+  offset(index: number): number {
+    return this.rows[index * width + fields.offset]!
   }
 
   /** Ms; -1: none. */
-  get timestamps(): Float64Array {
-    return this.columns.timestamps
+  timestamp(index: number): number {
+    return this.rows[index * width + fields.timestamp]!
   }
 
   /** A copy: keys are kept in state, and a view would keep all records alive that came with it. */
   key(index: number): Buffer | null {
-    const cursor = new RecordCursor(this.bytes, this.columns.keysAt[index]!)
+    const cursor = new RecordCursor(this.bytes, this.rows[index * width + fields.keyAt]!)
     const size = cursor.varint()
     if (size <= 0) return size === 0 ? emptyKey : null
     const key = Buffer.allocUnsafe(size)
@@ -65,24 +49,22 @@ export class FetchedRecords {
 
   /** A view into `bytes`. */
   value(index: number): Buffer | null {
-    const size = this.columns.valueSizes[index]!
+    const row = index * width
+    const size = this.rows[row + fields.valueSize]!
     if (size < 0) return null
-    const start = this.columns.valuesAt[index]!
+    const start = this.rows[row + fields.valueAt]!
     return this.bytes.subarray(start, start + size)
   }
 
   /** In their order, as the client gives them; their values are views into `bytes`. */
   headers(index: number): readonly Header[] {
-    const cursor = new RecordCursor(
-      this.bytes,
-      this.columns.valuesAt[index]! + Math.max(this.columns.valueSizes[index]!, 0),
-    )
+    const cursor = new RecordCursor(this.bytes, this.rows[index * width + fields.valueAt]! + this.size(index))
     const count = cursor.varint()
     return count === 0 ? noHeaders : Array.from({ length: count }, () => cursor.header())
   }
 
   /** How many bytes the value has. */
   size(index: number): number {
-    return Math.max(this.columns.valueSizes[index]!, 0)
+    return Math.max(this.rows[index * width + fields.valueSize]!, 0)
   }
 }

@@ -1,6 +1,6 @@
 import { messageOf, PartitionMap, type Position, partitionName, type TopicPartition } from '../../model/index.js'
+import type { Chunk } from '../chunk.js'
 import { type ClientError, codes } from '../client.js'
-import type { Chunk } from '../lane.js'
 import type { Leader } from './brokers.js'
 import { FetchedChunk } from './fetched-chunk.js'
 import { type FetchedPartition, type FetchRequest, type FetchResponse, fetch } from './protocol/fetch.js'
@@ -68,7 +68,8 @@ interface FetcherOptions {
 
 /** Where a partition is read. A new one stands for it when it is read elsewhere: what was asked for the old one is nobody's. */
 class Fetched implements TopicPartition {
-  isAsked = false
+  /** What asks for it, or unpacks it: until it is answered nothing else does. */
+  asking: object | undefined
   /** Nothing is there to read at its position: whoever reads has to say where to go on. */
   isStray = false
   /** Up to where there was something to read when its leader last answered. */
@@ -90,12 +91,16 @@ class Fetched implements TopicPartition {
   ) {}
 }
 
+const isAsked = ({ asking }: Fetched) => asking !== undefined
+
 /**
  * Fetches partitions from their leaders: one request to each broker at a time, for all of its partitions of which not
  * enough waits to be emitted. That a request is not sent is all there is of backpressure.
  */
 export class Fetcher {
   private readonly parts = new PartitionMap<Fetched>()
+  /** The same ones, to go through. */
+  private all: readonly Fetched[] = []
   private readonly held = new Set<string>()
   private readonly chunks: { readonly of: Fetched; readonly chunk: FetchedChunk; readonly bytes: number }[] = []
   private waiting = 0
@@ -120,8 +125,7 @@ export class Fetcher {
   /** Whether all was emitted that the leaders had when they last answered. */
   get hasAll(): boolean {
     if (this.chunks.length > 0) return false
-    for (const { offset, end } of this.parts.values()) if (offset < end) return false
-    return true
+    return this.all.every(({ offset, end }) => offset >= end)
   }
 
   shift(): void {
@@ -137,12 +141,14 @@ export class Fetcher {
     this.drop(positions)
     for (const { topic, partition, offset } of positions)
       this.parts.set(topic, partition, new Fetched(topic, partition, offset))
+    this.all = [...this.parts.values()]
     this.ask()
   }
 
   /** Reads them no more. */
   remove(partitions: readonly TopicPartition[]): void {
     this.drop(partitions)
+    this.all = [...this.parts.values()]
     this.ask()
   }
 
@@ -161,14 +167,14 @@ export class Fetcher {
 
   /** Sends what requests there are to send. */
   private ask(): void {
-    if (this.closed || this.waiting >= allBytes) return
+    if (this.closed || this.waiting >= allBytes || this.all.every(isAsked)) return
     const now = performance.now()
     const byNode = new Map<number, Fetched[]>()
     const unled = new Set<string>()
     /** Those of which some partitions are left out for now. */
     const partly = new Set<number | undefined>()
-    for (const part of this.parts.values()) {
-      if (part.isAsked || part.isStray || this.held.has(part.topic)) continue
+    for (const part of this.all) {
+      if (part.asking !== undefined || part.isStray || this.held.has(part.topic)) continue
       if (part.waiting >= partBytes) {
         partly.add(this.nodeOf(part, now))
         continue
@@ -192,26 +198,27 @@ export class Fetcher {
   }
 
   private async fetch(node: number, parts: readonly Fetched[], isWhole: boolean): Promise<void> {
+    const request = this.requestFor(parts, isWhole)
     this.asked.add(node)
-    for (const part of parts) part.isAsked = true
+    for (const part of parts) part.asking = request
     try {
-      const request = this.requestFor(parts, isWhole)
       const connection = await this.brokers.connectionTo(node)
       if (this.closed) return
       const answer = await connection.request(fetch, request, request.maxWaitMs + answerMs)
       if (this.closed) return
-      for (const part of parts) part.isAsked = false
-      const theirs = new Map(parts.map((part) => [partitionName(part), part]))
       for (const one of answer.partitions) {
-        const part = theirs.get(partitionName(one))
+        const part = this.parts.get(one.topic, one.partition)
         // Whoever is read elsewhere now, or no more, has nothing of it.
-        if (part !== undefined && this.isCurrent(part)) this.take(part, one)
+        if (part?.asking !== request) continue
+        part.asking = undefined
+        this.take(part, one)
       }
+      for (const part of parts) if (part.asking === request) part.asking = undefined
       if (answer.throttleMs > 0) await this.throttled(answer.throttleMs)
     } catch (error) {
       if (this.closed) return
       for (const part of parts) {
-        part.isAsked = false
+        if (part.asking === request) part.asking = undefined
         this.rest(part)
       }
       this.events.failed(error as ClientError)
@@ -229,7 +236,10 @@ export class Fetcher {
     // The first of them gets a batch whatever its size, and each what those before it leave: all are the first in turn.
     const first = this.turn++ % parts.length
     const topics = new Map<string, FetchRequest['topics'][number]['partitions'][number][]>()
-    for (const { topic, partition, offset, epoch, most } of [...parts.slice(first), ...parts.slice(0, first)]) {
+    let largest = Math.min(maxBytes, allBytes - this.waiting)
+    for (let index = 0; index < parts.length; index++) {
+      const { topic, partition, offset, epoch, most } = parts[(first + index) % parts.length]!
+      largest = Math.max(largest, most)
       const leaderEpoch = this.brokers.leaderOf(topic, partition)?.epoch ?? -1
       const one = { partition, leaderEpoch, offset, lastFetchedEpoch: epoch, maxBytes: Math.max(most, partitionBytes) }
       const others = topics.get(topic)
@@ -239,7 +249,7 @@ export class Fetcher {
     return {
       maxWaitMs: isWhole ? maxWaitMs : Math.min(maxWaitMs, shortWaitMs),
       minBytes,
-      maxBytes: Math.max(...parts.map(({ most }) => most), Math.min(maxBytes, allBytes - this.waiting)),
+      maxBytes: largest,
       rack,
       topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
     }
@@ -262,17 +272,17 @@ export class Fetcher {
       const decoded = decodeRecords(answer.records, part.offset, answer.aborted, { maxBytes: unpackedBytes, checksums })
       if (!(decoded instanceof Promise)) return this.put(part, decoded)
       // Until it is unpacked, nobody knows where to go on.
-      part.isAsked = true
+      part.asking = decoded
       decoded
         .then((records) => {
-          part.isAsked = false
+          part.asking = undefined
           if (this.closed || !this.isCurrent(part)) return
           this.put(part, records)
           this.ask()
           this.events.arrived()
         })
         .catch((error) => {
-          part.isAsked = false
+          part.asking = undefined
           this.broken(part, error)
         })
     } catch (error) {

@@ -1,15 +1,17 @@
 import type { BatchHead } from './batch-head.js'
-import { FetchedRecords, RecordColumns } from './fetched-records.js'
+import { FetchedRecords, fields, width } from './fetched-records.js'
 import { MalformedError } from './protocol/malformed.js'
 import { RecordCursor } from './record-cursor.js'
 
 /** No record is shorter: a size, attributes, two deltas, two sizes and the number of headers. */
 const leastRecord = 7
+const noRows = new Float64Array(0)
 
 /** Gathers the records of batches that lie in one buffer. */
 export class RecordGatherer {
   count = 0
-  private columns = new RecordColumns(0)
+  /** As `FetchedRecords` has them. */
+  private rows = noRows
 
   constructor(private readonly bytes: Buffer) {}
 
@@ -21,9 +23,9 @@ export class RecordGatherer {
     const corrupt = (what: string) => new MalformedError('corrupt', `the batch at offset ${base} has ${what}`)
     if (count * leastRecord > end - start) throw corrupt(`${count} records in ${end - start} bytes`)
     this.reserve(count, (end - start) / this.bytes.length)
-    const { offsets, timestamps, keysAt, valuesAt, valueSizes } = this.columns
+    const { rows } = this
     const cursor = new RecordCursor(this.bytes, start)
-    let index = this.count
+    let row = this.count * width
     let previous = base - 1
     for (let rest = count; rest > 0; rest--) {
       const size = cursor.varint()
@@ -44,31 +46,33 @@ export class RecordGatherer {
       if (!passHeaders(cursor, recordEnd)) throw corrupt('a record whose headers are none')
       if (cursor.at !== recordEnd) throw corrupt('a record of another size than it says')
       if (offset < from) continue
-      offsets[index] = offset
-      timestamps[index] = appendTime ?? baseTimestamp + timestamp
-      keysAt[index] = keyAt
-      valuesAt[index] = valueAt
-      valueSizes[index] = valueSize
-      index++
+      rows[row + fields.offset] = offset
+      rows[row + fields.timestamp] = appendTime ?? baseTimestamp + timestamp
+      rows[row + fields.keyAt] = keyAt
+      rows[row + fields.valueAt] = valueAt
+      rows[row + fields.valueSize] = valueSize
+      row += width
     }
     if (cursor.at !== end) throw corrupt('bytes behind the last record')
-    this.count = index
+    this.count = row / width
   }
 
   /** Hands out what was gathered. */
   take(): FetchedRecords {
-    const taken = new FetchedRecords(this.bytes, this.columns.resized(this.count))
-    this.columns = new RecordColumns(0)
+    const taken = new FetchedRecords(this.bytes, this.rows, this.count)
+    this.rows = noRows
     this.count = 0
     return taken
   }
 
   /** Makes room for more, and at first for as many as all bytes have if the others are alike: this is `part` of them. */
   private reserve(more: number, part: number): void {
-    const needed = this.count + more
-    const { length } = this.columns
+    const needed = (this.count + more) * width
+    const { length } = this.rows
     if (needed <= length) return
-    this.columns = this.columns.resized(length === 0 ? Math.ceil(more / part) : Math.max(needed, length * 2))
+    const rows = new Float64Array(length === 0 ? Math.ceil(more / part) * width : Math.max(needed, length * 2))
+    rows.set(this.rows)
+    this.rows = rows
   }
 }
 

@@ -103,22 +103,35 @@ export const fetch: Api<FetchRequest, FetchResponse> = {
 }
 
 function partitionOf(from: Reader, topic: string): FetchedPartition {
-  const [partition, error] = [from.int32(), from.int16()]
-  const [highWatermark, lastStableOffset, logStart] = [from.int64(), from.int64(), from.int64()]
-  const aborted = from.nullableArray(() => {
-    const transaction = { producer: from.bigInt64(), first: from.int64() }
-    from.tags()
-    return transaction
-  })
+  const partition = from.int32()
+  const error = from.int16()
+  const highWatermark = from.int64()
+  const lastStableOffset = from.int64()
+  const logStart = from.int64()
+  const aborted = from.nullableArray(() => abortedOf(from)) ?? []
   const preferredReplica = from.int32()
-  const records = from.nullableBytes()
+  const records = from.nullableBytes() ?? noRecords
   let diverging: FetchedPartition['diverging']
   from.tags((tag) => {
     if (tag === 0) diverging = { epoch: from.int32(), end: from.int64() }
   })
+  // Written out, for this is made for each partition of each answer, and spreading costs more than all the rest.
   return {
-    ...{ topic, partition, error, highWatermark, lastStableOffset, logStart, preferredReplica, diverging },
-    aborted: aborted ?? [],
-    records: records ?? noRecords,
+    topic,
+    partition,
+    error,
+    highWatermark,
+    lastStableOffset,
+    logStart,
+    aborted,
+    preferredReplica,
+    diverging,
+    records,
   }
+}
+
+function abortedOf(from: Reader): AbortedTransaction {
+  const transaction = { producer: from.bigInt64(), first: from.int64() }
+  from.tags()
+  return transaction
 }

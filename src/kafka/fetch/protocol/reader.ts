@@ -45,13 +45,13 @@ export class Reader {
 
   nullableString(): string | null {
     const size = this.isFlexible ? this.varint() - 1 : this.int16()
-    return this.nullable(size, () => this.bytes.toString('utf8', this.pass(size), this.at))
+    return isNull(size) ? null : this.bytes.toString('utf8', this.pass(size), this.at)
   }
 
   /** A view into the message. */
   nullableBytes(): Buffer | null {
     const size = this.size()
-    return this.nullable(size, () => this.bytes.subarray(this.pass(size), this.at))
+    return isNull(size) ? null : this.bytes.subarray(this.pass(size), this.at)
   }
 
   bytesOf(): Buffer {
@@ -64,12 +64,11 @@ export class Reader {
 
   nullableArray<T>(read: () => T): T[] | null {
     const size = this.size()
-    return this.nullable(size, () => {
-      const items: T[] = []
-      // A size that is a lie soon comes to the message's end, for no item has no bytes.
-      while (items.length < size) items.push(read())
-      return items
-    })
+    if (isNull(size)) return null
+    const items: T[] = []
+    // A size that is a lie soon comes to the message's end, for no item has no bytes.
+    while (items.length < size) items.push(read())
+    return items
   }
 
   /** The end of a structure. What is given reads the tagged fields that it knows; the others are passed over. */
@@ -86,11 +85,6 @@ export class Reader {
 
   private size(): number {
     return this.isFlexible ? this.varint() - 1 : this.int32()
-  }
-
-  private nullable<T>(size: number, read: () => T): T | null {
-    if (size < -1) throw new MalformedError('corrupt', `a broker's answer has a field of ${size} bytes or items`)
-    return size === -1 ? null : read()
   }
 
   private varint(): number {
@@ -110,6 +104,11 @@ export class Reader {
     this.at = start + size
     return start
   }
+}
+
+function isNull(size: number): boolean {
+  if (size < -1) throw new MalformedError('corrupt', `a broker's answer has a field of ${size} bytes or items`)
+  return size === -1
 }
 
 function present<T>(value: T | null): T {
