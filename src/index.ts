@@ -55,6 +55,7 @@ export { type CloudEventsDecodeOptions, type CloudEventsEncodeOptions, cloudEven
 export { type EventTimeOptions, eventTime } from './operators/event-time.js'
 export { filter } from './operators/filter.js'
 export { flatMap } from './operators/flat-map.js'
+export { type Incident, type IncidentLevel, type IncidentLimit, incidents } from './operators/incidents.js'
 export type { DecodeOptions, EncodeOptions } from './operators/internal/registered.js'
 export type { NamedStage, RejectingStage } from './operators/internal/stage-options.js'
 export { type JsonOptions, json } from './operators/json.js'
