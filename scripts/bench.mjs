@@ -7,6 +7,7 @@ import { setup } from './setup.mjs'
 const all = [
   'windows',
   'rows',
+  'pipeline',
   'archive',
   'latency',
   'exactly-once',

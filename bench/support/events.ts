@@ -48,7 +48,7 @@ function uuid(index: number): string {
 }
 
 /** A few rounds of mixing, so that neighbours differ. */
-function hash(value: number): number {
+export function hash(value: number): number {
   let mixed = Math.imul(value ^ 0x9e3779b9, 0x85ebca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return (mixed ^ (mixed >>> 16)) >>> 0

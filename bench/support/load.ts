@@ -1,5 +1,6 @@
 import kafkaClient from '@confluentinc/kafka-javascript'
-import { cloudEventText, eventText } from './events.js'
+import { baseMs, cloudEventText, eventText } from './events.js'
+import { pipelineText } from './pipeline-text.js'
 
 /** What is sent of the events of a topic. */
 interface Sent {
@@ -20,6 +21,16 @@ export async function loadCloudEvents(brokers: string, topic: string, events: nu
     const text = cloudEventText(index, perSecond)
     return { key: textBehind(text, '"subject":"'), text, headers }
   })
+}
+
+/** The same with events of the pipeline, so many of them in a second. */
+export async function loadPipelineEvents(brokers: string, topic: string, events: number, perSecond: number) {
+  await load(brokers, topic, events, (index) => pipelineEvent(index, baseMs + (index / perSecond) * 1_000))
+}
+
+export function pipelineEvent(index: number, at: number): Sent {
+  const text = pipelineText(index, at)
+  return { key: /"userId":(\d+)/.exec(text)?.[1] ?? '', text }
 }
 
 async function load(brokers: string, topic: string, events: number, eventOf: (index: number) => Sent): Promise<void> {

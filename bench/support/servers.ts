@@ -1,3 +1,5 @@
+import type { PostgresServerOptions } from '../../test/servers/postgres-server.js'
+
 /**
  * Runs something against a real Kafka broker: the one that BROKERS names, or one that is started for it. An `optimized`
  * one answers sooner, once it is warm; until then its compiler takes the cores away from those who are measured.
@@ -15,11 +17,14 @@ export async function withKafka(work: (brokers: string) => Promise<void>, { opti
 }
 
 /** The same for a PostgreSQL server, which DATABASE may name. */
-export async function withPostgres(work: (url: string) => Promise<void>): Promise<void> {
+export async function withPostgres(
+  work: (url: string) => Promise<void>,
+  options: PostgresServerOptions = {},
+): Promise<void> {
   const given = process.env['DATABASE']
   if (given !== undefined) return work(given)
   const { PostgresServer } = await import('../../test/servers/postgres-server.js')
-  const server = await PostgresServer.start()
+  const server = await PostgresServer.start(options)
   try {
     await work(server.url)
   } finally {

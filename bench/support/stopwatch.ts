@@ -2,7 +2,7 @@ import kafkaClient from '@confluentinc/kafka-javascript'
 import { eventText } from './events.js'
 import { call } from './load.js'
 
-const now = () => performance.timeOrigin + performance.now()
+export const now = () => performance.timeOrigin + performance.now()
 
 type Producer = InstanceType<typeof kafkaClient.Producer>
 type Consumer = InstanceType<typeof kafkaClient.KafkaConsumer>
@@ -86,7 +86,7 @@ export async function writeSteadily(
 }
 
 /** Sends so many, in steps of 2 ms as evenly as timers allow, unless it is aborted before. */
-async function steadily(perSecond: number, total: number, send: (index: number) => void, signal?: AbortSignal) {
+export async function steadily(perSecond: number, total: number, send: (index: number) => void, signal?: AbortSignal) {
   const began = now()
   for (let sent = 0; sent < total && signal?.aborted !== true; await pause(2)) {
     const due = Math.min(total, Math.floor(((now() - began) / 1_000) * perSecond))

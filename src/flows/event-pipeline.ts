@@ -50,7 +50,7 @@ const columnList = `
     kafka_offset bigint not null,
     created_at timestamptz not null default now()`
 
-const plainTable = `${schema}
+export const plainTable = `${schema}
   create table pipeline.events (
     event_id text primary key,${columnList}
   );${indexes}`

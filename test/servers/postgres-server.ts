@@ -12,6 +12,8 @@ export interface PostgresServerOptions {
   readonly fsync?: boolean
   /** A zone other than UTC, to catch what depends on it. */
   readonly timezone?: string
+  /** Settings of the server, `name=value`. */
+  readonly settings?: readonly string[]
   /** Speaks TLS with these, in PEM, and has `guest` come by TLS alone, with the password `right`. */
   readonly tls?: { readonly cert: string; readonly key: string }
 }
@@ -139,8 +141,9 @@ export class PostgresServer {
   }
 
   private get args(): string[] {
-    const { fsync = false, timezone = 'Asia/Kathmandu', tls } = this.options
+    const { fsync = false, timezone = 'Asia/Kathmandu', tls, settings: more = [] } = this.options
     const settings = [
+      ...more,
       `port=${this.port}`,
       'listen_addresses=127.0.0.1',
       'unix_socket_directories=',
