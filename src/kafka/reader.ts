@@ -31,8 +31,13 @@ import { TopicArrival } from './topic-arrival.js'
 import { TopicWatch } from './topic-watch.js'
 
 const nothingKnown = { partitions: 0 }
-/** How many records are emitted before others have their turn: timers, answers, requests. */
-const atOnce = 1_000
+/**
+ * After this long of emitting others have their turn, ms: timers, requests, and the sinks, which take several turns for each
+ * write. A database that waits for the records of the next batch is not written to meanwhile.
+ */
+const turnMs = 2
+/** How many records are emitted between two looks at the clock. */
+const atOnce = 100
 
 /** A consumer group's member at work. Everything between two subscriptions of `assignments$` is forgotten. */
 export class KafkaReader implements SourceTask<KafkaValue> {
@@ -97,6 +102,7 @@ class Session {
   private lane: Lane | undefined
   private reader: Reader | undefined
   private emitting = false
+  private isToDeliver = false
   private closing = false
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
@@ -362,21 +368,21 @@ class Session {
 
   /** Emits what has arrived, as far as the epoch has room, and has the client fetch the next chunk meanwhile. */
   private deliver(): void {
-    if (this.emitting) return
+    if (this.emitting || this.isToDeliver) return
     this.emitting = true
     try {
-      let left = atOnce
+      const until = performance.now() + turnMs
       while (this.reader !== undefined && this.reader.epoch.room() > 0) {
         const chunk = this.lane?.oldest()
         if (chunk === undefined) {
           if (this.lane?.hasAll === true) this.reader.epoch.caughtUp?.()
           break
         }
-        if (left <= 0) {
-          setImmediate(() => this.deliver())
+        this.emit(chunk, Math.min(atOnce, this.reader.epoch.room()), this.reader)
+        if (performance.now() > until) {
+          this.deliverLater()
           break
         }
-        left -= this.emit(chunk, Math.min(left, this.reader.epoch.room()), this.reader)
       }
     } finally {
       this.emitting = false
@@ -384,15 +390,21 @@ class Session {
     if (this.reader !== undefined && this.reader.epoch.room() <= 0) this.reader.out.complete()
   }
 
-  /** Returns how many records there were. */
-  private emit(chunk: Chunk, most: number, { epoch, out }: Reader): number {
+  private deliverLater(): void {
+    this.isToDeliver = true
+    setImmediate(() => {
+      this.isToDeliver = false
+      this.deliver()
+    })
+  }
+
+  private emit(chunk: Chunk, most: number, { epoch, out }: Reader): void {
     const { left } = chunk
     const bytes = chunk.emit(most, { out, moved: this.readingMs(), part: this.part })
     const taken = left - chunk.left
     if (taken > 0) this.damage.answered()
     if (chunk.left === 0) this.lane?.shift()
     epoch.take(taken, bytes)
-    return taken
   }
 
   private stalled({ topic, partition, position }: Reading): void {
