@@ -3,9 +3,9 @@ import type { Duration, Operator, Setting, Sink, Source } from '../model/index.j
 export interface FlowOptions {
   /**
    * How long an epoch lasts: whichever limit is reached first ends it, 40,000 records, 64 MiB or 1 s if not given. With
-   * `linger`, an epoch that has read all that there is waits no longer than that for more, or than its end takes: twice as
-   * long as the last one took to write its rest and to commit. So a backlog is read in large epochs, and what comes one by
-   * one is committed soon. Sources that know no end, such as `http.post`, have epochs of their own, and no `linger`.
+   * `linger`, an epoch that has read all that there is waits no longer than that for more, or half as long as the last one
+   * took to write its rest and to commit. So a backlog is read in large epochs, and what comes one by one is committed
+   * soon. Sources that know no end, such as `http.post`, have epochs of their own, and no `linger`.
    */
   readonly epoch?: {
     readonly maxRecords?: number

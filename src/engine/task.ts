@@ -444,7 +444,7 @@ export class FlowTask {
     const maxRecords = Math.min(part.limits.maxRecords, this.mostRecords)
     // What ends slowly ends seldom.
     const { lingerMs = Number.POSITIVE_INFINITY } = part.limits
-    const limits = { ...part.limits, maxRecords, lingerMs: Math.max(lingerMs, 2 * this.endingMs) }
+    const limits = { ...part.limits, maxRecords, lingerMs: Math.max(lingerMs, this.endingMs / 2) }
     const epoch = new EpochBudget(this.epochs++, limits, clock)
     if (this.order !== undefined) {
       this.toldOf = this.order

@@ -39,7 +39,7 @@ test(
 )
 
 test(
-  'one that took long to end is followed by one that waits twice as long',
+  'one that took long to end is followed by one that waits half as long',
   marbles(({ flow: played }) => {
     // Writing what is left takes 6 ms.
     const slow = flow(
@@ -50,9 +50,9 @@ test(
       sink,
     )
     const run = played(slow, { epoch: { ...epoch, lingerMs: 2 } })
-    run.source('a-------b--------cd----------------------', letters)
-    // At 2 the first ends, and at 8 it is written. Then 12 ms go by from the next one's first record, and 6 again.
-    run.sink('  --------x-----------------y--------------', { x: ['a'], y: ['b', 'c', 'd'] })
-    run.finally(({ stages }) => expect(stages.at(-1)?.in).toBe(2))
+    run.source('a-------b-c---d---------------', letters)
+    // At 2 the first ends, and at 8 it is written. Then 3 ms go by from the next one's first record, and 6 again.
+    run.sink('  --------x--------y--------z---', { x: ['a'], y: ['b', 'c'], z: ['d'] })
+    run.finally(({ stages }) => expect(stages.at(-1)?.in).toBe(3))
   }),
 )
