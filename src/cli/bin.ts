@@ -30,6 +30,7 @@ const code = await main(process.argv.slice(2), {
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
+  stdin: process.stdin,
   signals$: own?.signals$ ?? merge(told$, left$).pipe(tap(() => (isTold = true))),
   ask: process.stdin.isTTY ? ask : undefined,
   worker: own?.worker,

@@ -5,14 +5,22 @@ import type { WorkerProcess } from '../worker/supervisor.js'
 
 export type Signal = 'SIGINT' | 'SIGTERM'
 
+type OutputEvent = 'drain' | 'close' | 'error'
+
 export interface Output {
   /** False is that what was written waits to be taken, and that it is told when it was. */
   write(text: string): unknown
-  once?(event: 'drain' | 'close', told: () => void): unknown
+  on?(event: OutputEvent, told: () => void): unknown
+  off?(event: OutputEvent, told: () => void): unknown
   /** False is that nobody reads any more. */
   readonly writable?: boolean | undefined
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+}
+
+/** What is typed, or piped in. */
+export interface Input extends AsyncIterable<unknown> {
+  readonly isTTY?: boolean | undefined
 }
 
 /** What the command knows of its process, so that tests can run it inside theirs. */
@@ -21,6 +29,7 @@ export interface Io {
   readonly cwd: string
   readonly stdout: Output
   readonly stderr: Output
+  readonly stdin?: Input | undefined
   readonly signals$: Observable<Signal>
   /** What takes secrets out of texts, once a configuration has told what they are. */
   readonly secrets?: { redact: (text: string) => string }
@@ -44,6 +53,12 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78, SIGINT
 
 /** The command line itself does not hold. */
 export class UsageError extends Error {}
+
+/** Whether somebody at the terminal says yes. Errors: `UsageError` where nobody is there. */
+export async function agreed(question: string, io: Io): Promise<boolean> {
+  if (io.ask === undefined) throw new UsageError('nobody is here to ask: say it with --yes')
+  return /^y(es)?$/i.test((await io.ask(`${question} [y/N] `)).trim())
+}
 
 /** What an option has that may be given several times. */
 export function gathered(one: string, before: readonly string[] = []): readonly string[] {

@@ -1,3 +1,4 @@
+import { Subscription } from 'rxjs'
 import type { Engine } from '../engine/index.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { type Io, type Signal, UsageError } from './io.js'
@@ -17,17 +18,30 @@ export function kafkaOf(engine: Engine, name: string): KafkaConnection {
   return engine.connection(name) as KafkaConnection
 }
 
+/** The same where it has what other processes have written. Errors: `UsageError` for an embedded broker. */
+export function lastingKafka(engine: Engine, name: string): KafkaConnection {
+  const connection = kafkaOf(engine, name)
+  if (!connection.isEmbedded) return connection
+  throw new UsageError(
+    `connection '${name}' is an embedded broker, which lives and ends with the process that runs the flows: name the brokers of one that stays`,
+  )
+}
+
 /** Runs something that ends early where somebody wants it to, and tells by which signal. */
 export async function untilSignal<T>(
   { signals$ }: Io,
-  run: (signal: () => Signal | undefined) => Promise<T>,
+  run: (signal: () => Signal | undefined, stopped: Promise<Signal>) => Promise<T>,
 ): Promise<T> {
   let signal: Signal | undefined
-  const heard = signals$.subscribe((one) => {
-    signal ??= one
+  let heard = new Subscription()
+  const stopped = new Promise<Signal>((resolve) => {
+    heard = signals$.subscribe((one) => {
+      signal ??= one
+      resolve(one)
+    })
   })
   try {
-    return await run(() => signal)
+    return await run(() => signal, stopped)
   } finally {
     heard.unsubscribe()
   }

@@ -6,6 +6,7 @@ import { version } from './about.js'
 import { addArchive } from './archive/commands.js'
 import { type CheckOptions, check, graph } from './check.js'
 import { addDlq } from './dlq/commands.js'
+import { addGroups } from './groups/commands.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
@@ -18,6 +19,7 @@ import { type SetPositionOptions, setPosition } from './set-position.js'
 import { type SetTimeOptions, setTime } from './set-time.js'
 import { start } from './start.js'
 import { type StateOptions, state } from './state.js'
+import { addTopics } from './topics/commands.js'
 
 /**
  * The `weir` command. Returns its exit code: 0, 1 when flows failed, 2 for a wrong command line, 78 for a wrong
@@ -95,6 +97,8 @@ function programOf(io: Io, ended: (code: number) => void): Command {
   addSchemaCommands(program, io, ended)
   addArchive(program, io, ended)
   addDlq(program, io, ended)
+  addTopics(program, io, ended)
+  addGroups(program, io, ended)
   command('graph', 'Prints the stages of each flow.').action(async (options: CheckOptions) =>
     ended(await graph(options, io)),
   )

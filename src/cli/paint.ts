@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { printableLine } from '../model/index.js'
+import { printable, printableLine } from '../model/index.js'
 import type { Io, Output } from './io.js'
 
 type Style = Parameters<typeof styleText>[0]
@@ -42,6 +42,11 @@ function shortened(text: string, length: number): string {
   if (text.length <= length) return text
   const end = Math.floor((length - 1) / 2)
   return `${text.slice(0, length - 1 - end)}…${text.slice(text.length - end)}`
+}
+
+/** JSON that a terminal shows and does not obey: read, it is the same. @param indent 0 for one line. */
+export function shownJson(value: unknown, indent = 2): string {
+  return printable(JSON.stringify(value, undefined, indent))
 }
 
 /** `1.2 MB` */

@@ -2,6 +2,7 @@ import { lastValueFrom } from 'rxjs'
 import { changeProgress, type Engine, logEndsOf } from '../engine/index.js'
 import { describeError, type LogEnds, type PartitionProgress, partitionName, WeirError } from '../model/index.js'
 import { exitCodes, type Io, UsageError } from './io.js'
+import { partitionOption, wholeNumber } from './number-option.js'
 import { table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
 import { type Kept, keptOf, thereIs } from './progress.js'
@@ -33,9 +34,7 @@ export async function setPosition(
   io: Io,
 ): Promise<number> {
   const target = targetOf(to)
-  const only = partition === undefined ? undefined : wholeNumber(partition)
-  if (partition !== undefined && only === undefined)
-    throw new UsageError(`--partition: '${partition}' is no number of a partition, such as 0`)
+  const only = partitionOption(partition)
   const prepared = await prepare(config === undefined ? {} : { config }, io)
   await withEngine(prepared, async (engine) => {
     const all = await keptOf(engine, prepared, flow)
@@ -45,14 +44,20 @@ export async function setPosition(
     const moves = movesTo(target, asked, await endsOf(target, asked, { engine, prepared, io }))
     const rows: string[][] = []
     for (const { kept, to: offset } of moves) {
-      const { held, checkpoints } = kept
-      const change$ = changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
-      const before = await lastValueFrom(change$, { defaultValue: undefined })
-      rows.push([partitionName(held), String(before?.position ?? '–'), '→', String(offset)])
+      const before = await moveTo(kept, offset)
+      rows.push([partitionName(kept.held), String(before?.position ?? '–'), '→', String(offset)])
     }
-    io.stdout.write(`${table(rows).join('\n')}\nState stays as it is: what is read again counts again.\n`)
+    io.stdout.write(`${table(rows).join('\n')}\n${stateStays}\n`)
   })
   return exitCodes.ok
+}
+
+export const stateStays = 'State stays as it is: what is read again counts again.'
+
+/** Sets where a partition goes on, and tells what was known of it before. Errors: those of the checkpoint store. */
+export function moveTo({ held, checkpoints }: Kept, offset: number): Promise<PartitionProgress | undefined> {
+  const change$ = changeProgress(checkpoints, held, (progress) => movedTo(progress, offset))
+  return lastValueFrom(change$, { defaultValue: undefined })
 }
 
 interface Asking {
@@ -96,7 +101,8 @@ function movesTo(target: Target, asked: readonly Kept[], ends: readonly LogEnds[
   throw new UsageError(`there is no ${asked.map(({ held }) => partitionName(held)).join(', ')} any more`)
 }
 
-function offsetIn(log: LogEnds, target: Target): number {
+/** Errors: `UsageError` for an offset that the log does not have. */
+export function offsetIn(log: LogEnds, target: Target): number {
   if (target === 'earliest') return log.start
   if (target === 'latest') return log.end
   if (target >= log.start && target <= log.end) return target
@@ -139,9 +145,4 @@ function targetOf(text: string): Target {
   const offset = wholeNumber(text)
   if (offset !== undefined) return offset
   throw new UsageError(`--to: '${text}' is no offset: write a number, 'earliest' or 'latest'`)
-}
-
-/** Digits and nothing else: what is empty, a variable that nobody has set, is no 0. */
-function wholeNumber(text: string): number | undefined {
-  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
 }

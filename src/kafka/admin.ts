@@ -65,12 +65,25 @@ interface Metadata {
 
 interface PartitionMetadata {
   readonly id: number
+  readonly leader: number
   readonly replicas: readonly number[]
   readonly isrs: readonly number[]
 }
 
+/** A topic as the brokers list it. */
+export interface ListedTopic {
+  readonly topic: string
+  readonly partitions: number
+  /** How many copies each partition should have. */
+  readonly replicas: number
+  /** Of how many partitions a copy is behind. */
+  readonly lagging: number
+}
+
 /** How many brokers have all that is in a partition, and how many should. */
 export interface Replicas extends TopicPartition {
+  /** The id of the broker that is asked for it; -1 where there is none. */
+  readonly leader: number
   readonly inSync: number
   readonly all: number
 }
@@ -180,19 +193,30 @@ export class TopicAdmin {
   async replicas(topic: string): Promise<readonly Replicas[]> {
     const { topics } = await this.metadata(await this.connected(), topic)
     return topics.flatMap(({ name, partitions }) =>
-      partitions.map(({ id, replicas, isrs }) => {
-        return { topic: name, partition: id, inSync: isrs.length, all: replicas.length }
+      partitions.map(({ id, leader, replicas, isrs }) => {
+        return { topic: name, partition: id, leader, inSync: isrs.length, all: replicas.length }
       }),
     )
   }
 
   /** Every topic that there is. */
-  async all(): Promise<readonly { readonly topic: string; readonly partitions: number }[]> {
+  async all(): Promise<readonly ListedTopic[]> {
     const { client } = await this.connected()
     const { topics } = await this.answered<Metadata>(
       (done) => client.getMetadata({ allTopics: true, timeout: answerMs }, done as never) as unknown,
     )
-    return topics.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
+    return topics.map(({ name, partitions }) => ({
+      topic: name,
+      partitions: partitions.length,
+      replicas: Math.max(0, ...partitions.map(({ replicas }) => replicas.length)),
+      lagging: partitions.filter(({ replicas, isrs }) => isrs.length < replicas.length).length,
+    }))
+  }
+
+  /** What an admin client of these settings answers. Errors with what the client says. */
+  async request<A, T>(start: (admin: A, done: (error: ClientError | null, answer: T) => void) => void): Promise<T> {
+    const { admin } = await this.connected()
+    return this.ask((done) => start(admin as unknown as A, done))
   }
 
   /**
@@ -210,19 +234,39 @@ export class TopicAdmin {
    * The offsets at the spot, as of now, of those partitions that could be asked. (A consumer asks here because its own
    * connections answer nothing while a fetch waits for records, half a second at a time.)
    */
-  async offsets(partitions: readonly TopicPartition[], at: Spot): Promise<readonly Position[]> {
-    if (partitions.length === 0) return []
+  async offsets(
+    partitions: readonly TopicPartition[],
+    at: Spot,
+    /** Whether the latest is where an open transaction begins, where there is one. */
+    { isCommitted = false } = {},
+  ): Promise<readonly Position[]> {
     const { OffsetSpec } = native()
-    const offset = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
+    const spec = at === 'earliest' ? OffsetSpec.EARLIEST : at === 'latest' ? OffsetSpec.LATEST : new OffsetSpec(at)
+    return (await this.listed(partitions, spec, isCommitted)).filter(({ offset }) => offset >= 0)
+  }
+
+  /** The time of the newest record of each partition, ms, of those that have one and could be asked. */
+  async newest(partitions: readonly TopicPartition[]): Promise<readonly (TopicPartition & { timestamp: number })[]> {
+    const listed = await this.listed(partitions, native().OffsetSpec.MAX_TIMESTAMP)
+    return listed.filter(({ timestamp }) => timestamp >= 0)
+  }
+
+  private async listed(
+    partitions: readonly TopicPartition[],
+    offset: object,
+    isCommitted = false,
+  ): Promise<readonly ListedOffset[]> {
+    if (partitions.length === 0) return []
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
     const clients = await this.connected()
-    const list = () => this.ask<ListedOffset[]>((done) => clients.admin.listOffsets(asked, { timeout: answerMs }, done))
+    const options = { timeout: answerMs, isolationLevel: isCommitted ? 1 : 0 }
+    const list = () => this.ask<ListedOffset[]>((done) => clients.admin.listOffsets(asked, options, done))
     let listed = await list()
     const moved = listed.filter(({ error }) => error)
     // The client asks by the leaders that it knew when it last looked, and a restarted broker refuses that for ever.
     for (const topic of new Set(moved.map(({ topic }) => topic))) await this.metadata(clients, topic)
     if (moved.length > 0) listed = await list()
-    return listed.filter(({ error, offset }) => !error && offset >= 0)
+    return listed.filter(({ error }) => !error)
   }
 
   /** Where these partitions begin and end, of those that there are. Errors: WEIR_SOURCE_UNREACHABLE. */
@@ -387,6 +431,7 @@ function missingError({ doing, place }: TopicRequest, code: ErrorCode, what: str
 }
 
 interface ListedOffset extends Position {
+  readonly timestamp: number
   readonly error?: unknown
 }
 
@@ -417,7 +462,12 @@ interface Admin {
 
 interface AdminModule {
   readonly AdminClient: { createFrom(client: Producer): Admin }
-  readonly OffsetSpec: { new (time: number): object; readonly EARLIEST: object; readonly LATEST: object }
+  readonly OffsetSpec: {
+    new (time: number): object
+    readonly EARLIEST: object
+    readonly LATEST: object
+    readonly MAX_TIMESTAMP: object
+  }
 }
 
 const native = () => nativeClient() as unknown as AdminModule

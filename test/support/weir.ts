@@ -6,7 +6,7 @@ const noWorker: Io['startWorker'] = () => {
   throw new Error('no process is started here')
 }
 
-interface Said {
+export interface Said {
   readonly code: number
   /** All that it said, in the order in which it did. */
   readonly said: string
@@ -20,6 +20,7 @@ export async function weirIn(
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
   startWorker = noWorker,
+  stdin?: Io['stdin'],
 ): Promise<Said> {
   const written = { said: '', stdout: '', stderr: '' }
   const into = (name: 'stdout' | 'stderr') => ({
@@ -29,6 +30,7 @@ export async function weirIn(
     },
   })
   const signals$ = NEVER
-  const code = await main(argv, { cwd, env, stdout: into('stdout'), stderr: into('stderr'), signals$, startWorker })
+  const io = { cwd, env, stdout: into('stdout'), stderr: into('stderr'), stdin, signals$, startWorker }
+  const code = await main(argv, io)
   return { code, ...written }
 }

@@ -5,10 +5,10 @@ import type { ReadRow } from '../../codecs/archive/file-reader.js'
 import { describeError, place } from '../../model/index.js'
 import { segment } from '../../sinks/archive/path.js'
 import { exitCodes, type Io, UsageError } from '../io.js'
+import { print } from '../print.js'
 import { barOf } from './bar.js'
 import { catalogOf, type PlacedFile } from './catalog.js'
 import { lineOf } from './events.js'
-import { print } from './print.js'
 import { type NamedFile, type OpenedArchive, type WhereOptions, withArchive } from './where.js'
 
 /** How many files are looked into at a time. */

@@ -1,4 +1,4 @@
-import { exitCodes, type Io, UsageError } from '../io.js'
+import { agreed, exitCodes, type Io } from '../io.js'
 import { countText } from '../stored.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
@@ -21,7 +21,7 @@ export async function drop(places: readonly string[], options: DropOptions, io: 
     const { count, lines } = await told(desk, isMeant)
     io.stdout.write(desk.prepared.redact(`${[...lines, `${countText(count, 'letter')} to drop`].join('\n')}\n`))
     if (count === 0) return exitCodes.ok
-    if (options.yes !== true && !(await agreed(count, io))) return exitCodes.failed
+    if (options.yes !== true && !(await agreed(`drop ${countText(count, 'letter')}?`, io))) return exitCodes.failed
     const dropped = await marked(desk, isMeant)
     io.stdout.write(
       `${countText(dropped, 'letter')} marked as dropped: they lie in their topic as before, and weir dlq replay --again takes them all the same\n`,
@@ -41,11 +41,6 @@ async function told({ topics, io }: Desk, isMeant: LetterFilter) {
     }
   }
   return { count, lines: tally.text(io) }
-}
-
-async function agreed(count: number, io: Io): Promise<boolean> {
-  if (io.ask === undefined) throw new UsageError('nobody is here to ask: say it with --yes')
-  return /^y(es)?$/i.test((await io.ask(`drop ${countText(count, 'letter')}? [y/N] `)).trim())
 }
 
 async function marked({ topics }: Desk, isMeant: LetterFilter): Promise<number> {

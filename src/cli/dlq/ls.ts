@@ -1,6 +1,7 @@
 import { printableLine, timeText } from '../../model/index.js'
-import { exitCodes, type Io, UsageError } from '../io.js'
-import { painter, table } from '../paint.js'
+import { exitCodes, type Io } from '../io.js'
+import { countOption } from '../number-option.js'
+import { painter, shownJson, table } from '../paint.js'
 import { countText } from '../stored.js'
 import { type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter, originText } from './letters.js'
@@ -45,21 +46,14 @@ const usualLimit = '20'
 
 /** `weir dlq ls`: how many letters there are of each kind, and the newest of them. */
 export async function ls(options: LsOptions, io: Io): Promise<number> {
-  const limit = countOption('--limit', options.limit ?? usualLimit)
+  const limit = countOption('--limit', options.limit ?? usualLimit, 'letters')
   const meant = { isMeant: filterOf(options), all: options.all ?? false, limit }
   return atDesk(options, io, async ({ topics, prepared }) => {
     const listing = await listed(allLetters(topics), meant)
-    const text = options.json ? JSON.stringify(asJson(listing), undefined, 2) : lines(listing, options, io).join('\n')
+    const text = options.json ? shownJson(asJson(listing)) : lines(listing, options, io).join('\n')
     io.stdout.write(prepared.redact(`${text}\n`))
     return exitCodes.ok
   })
-}
-
-/** Errors: `UsageError`. */
-export function countOption(option: string, text: string): number {
-  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(count) && count > 0) return count
-  throw new UsageError(`${option}: '${text}' is no number of letters, such as ${usualLimit}`)
 }
 
 /** Counts all letters that are meant, and keeps the newest. */

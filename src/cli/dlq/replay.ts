@@ -4,10 +4,10 @@ import type { OutgoingMessage } from '../../kafka/producer.js'
 import { StreamRecord, systemClock } from '../../model/index.js'
 import { exitCodes, type Io, type Signal, UsageError } from '../io.js'
 import { untilSignal } from '../kafka.js'
+import { countOption } from '../number-option.js'
 import { countText } from '../stored.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
-import { countOption } from './ls.js'
 import { Marking } from './marking.js'
 import { Planner, type PlanOptions } from './plan.js'
 import { Tally } from './tally.js'
@@ -40,8 +40,9 @@ const usualAttempts = '3'
  */
 export async function replay(places: readonly string[], options: ReplayOptions, io: Io): Promise<number> {
   const isMeant = filterOf(options, places)
-  const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : countOption('--limit', options.limit)
-  const maxAttempts = countOption('--max-attempts', options.maxAttempts ?? usualAttempts)
+  const limit =
+    options.limit === undefined ? Number.POSITIVE_INFINITY : countOption('--limit', options.limit, 'letters')
+  const maxAttempts = countOption('--max-attempts', options.maxAttempts ?? usualAttempts, 'tries')
   const transform = options.transform === undefined ? undefined : await transformOf(options.transform, io)
   return untilSignal(io, (signal) =>
     atDesk(atPlaces(options, places), io, async (desk) => {

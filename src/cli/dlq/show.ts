@@ -1,14 +1,12 @@
-import { type SchemaRegistry, schemaRegistry } from '../../codecs/schema-registry.js'
-import { plainText } from '../../codecs/utf8.js'
-import type { Message } from '../../kafka/client.js'
 import { LetterMarks } from '../../kafka/letter-marks.js'
 import { messagesIn } from '../../kafka/whole-topic.js'
-import { printable, printableLine, timeText } from '../../model/index.js'
+import { timeText } from '../../model/index.js'
+import { type Decoded, decoded } from '../decode.js'
 import { exitCodes, type Io, UsageError } from '../io.js'
-import { painter, table } from '../paint.js'
-import { registryUrl, withRegistry } from '../schema-registry.js'
+import { painter, shownJson, table } from '../paint.js'
+import { headerEntries, headerLines, part, textOrHex } from '../record-text.js'
+import { withAnyRegistry } from '../schema-registry.js'
 import { countText } from '../stored.js'
-import { type Decoded, decoded } from './decode.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter, letterOf, originText } from './letters.js'
 import { listed } from './ls.js'
@@ -29,10 +27,8 @@ export async function show(what: string, options: ShowOptions, io: Io): Promise<
       number === undefined
         ? await placed(what, desk.topics)
         : await numbered(number, isMeant, options.all ?? false, desk)
-    const value = await withAnyRegistry(options, desk, (registry) => decoded(letter.value, registry))
-    const text = options.json
-      ? JSON.stringify(asJson(letter, value), undefined, 2)
-      : lines(letter, value, io).join('\n')
+    const value = await withAnyRegistry(options, io, desk, (registry) => decoded(letter.value, registry))
+    const text = options.json ? shownJson(asJson(letter, value)) : lines(letter, value, io).join('\n')
     io.stdout.write(desk.prepared.redact(`${text}\n`))
     return exitCodes.ok
   })
@@ -60,19 +56,6 @@ async function numbered(number: number, isMeant: LetterFilter, all: boolean, { t
   throw new UsageError(`there is no letter ${number}: weir dlq ls with the same filters has ${newest.length}`)
 }
 
-/** That of the command line or of the environment, or the one of the configuration. */
-function withAnyRegistry<T>(
-  options: ShowOptions,
-  { io, engine, prepared }: Desk,
-  use: (registry: SchemaRegistry | undefined) => Promise<T>,
-): Promise<T> {
-  if (registryUrl(options, io) !== undefined) return withRegistry(options, io, use)
-  const { kind } = schemaRegistry.definition
-  const [declared] = [...prepared.topology.connections].find(([, { definition }]) => definition.kind === kind) ?? []
-  const registry = declared === undefined ? undefined : (engine.connection(declared) as SchemaRegistry)
-  return use(registry?.isNamed ? registry : undefined)
-}
-
 function lines(letter: Letter, value: Decoded, io: Io): string[] {
   const { facts, key, timestamp, mark } = letter
   const paint = painter(io.stdout, io)
@@ -97,15 +80,12 @@ function lines(letter: Letter, value: Decoded, io: Io): string[] {
     ],
   ]
   const told = table(rows.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])))
-  const part = (name: string, text: string | undefined) =>
-    text === undefined || text === '' ? [] : ['', paint('dim', name), printable(text)]
-  const headers = entriesOf(letter.all).map(([name, held]) => `${printableLine(name)}: ${printableLine(firstOf(held))}`)
   return [
     ...told,
-    ...part('value', value.text),
-    ...part('error', facts.message),
-    ...part('headers', headers.join('\n')),
-    ...part('stack', facts.stack),
+    ...part('value', value.text, paint),
+    ...part('error', facts.message, paint),
+    ...part('headers', headerLines(letter.all), paint),
+    ...part('stack', facts.stack, paint),
   ]
 }
 
@@ -119,26 +99,6 @@ function asJson({ facts, all, value, ...letter }: Letter, { format, text, note }
     time: timeText(letter.timestamp),
     key: letter.key === null ? null : textOrHex(letter.key),
     value: { format, bytes: value?.length ?? 0, text, note },
-    headers: entriesOf(all).map(([name, held]) => ({ name, value: held })),
+    headers: headerEntries(all),
   }
-}
-
-/** Numbers of Spring's are bytes. */
-function entriesOf(headers: Message['headers']): [string, string | null][] {
-  return (headers ?? []).flatMap((header) =>
-    Object.entries(header as object).map(([name, value]: [string, Buffer | string | null]): [string, string | null] => [
-      name,
-      value === null ? null : textOrHex(value),
-    ]),
-  )
-}
-
-function textOrHex(value: Buffer | string): string {
-  return typeof value === 'string' ? value : (plainText(value) ?? `0x${value.toString('hex')}`)
-}
-
-function firstOf(text: string | null): string {
-  if (text === null) return 'null'
-  const [line = '', ...rest] = text.split('\n')
-  return rest.length === 0 ? line : `${line} … ${countText(rest.length, 'line')} more`
 }

@@ -3,7 +3,7 @@ import type { KafkaConnection } from '../../kafka/connection.js'
 import { extentOf } from '../../kafka/whole-topic.js'
 import type { LogEnds } from '../../model/index.js'
 import { type Io, UsageError } from '../io.js'
-import { kafkaName, kafkaOf } from '../kafka.js'
+import { kafkaName, lastingKafka } from '../kafka.js'
 import { type Prepared, prepare } from '../prepare.js'
 import { withEngine } from '../stored.js'
 
@@ -38,8 +38,7 @@ export async function atDesk<T>(options: WhereOptions, io: Io, work: (desk: Desk
   return withEngine(prepared, async (engine) => {
     const topics: LetterTopic[] = []
     for (const { topic, name } of named) {
-      const connection = kafkaOf(engine, name)
-      if (connection.isEmbedded) throw embedded(name)
+      const connection = lastingKafka(engine, name)
       const extents = await extentOf(connection, topic)
       if (extents.length > 0) topics.push({ topic, connection, extents })
       else if (options.topic !== undefined) throw new UsageError(`there is no topic '${topic}'`)
@@ -63,10 +62,4 @@ function placesOf({ topic: asked, connection }: WhereOptions, prepared: Prepared
   if (all.length === 0)
     throw new UsageError('no flow of the configuration writes dead letters: name their topic with --topic')
   return [...new Map(all.map((place) => [`${place.name} ${place.topic}`, place])).values()]
-}
-
-function embedded(name: string): UsageError {
-  return new UsageError(
-    `connection '${name}' is an embedded broker, which lives and ends with the process that runs the flows: name the brokers of one that stays`,
-  )
 }

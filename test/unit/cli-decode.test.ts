@@ -1,6 +1,6 @@
 import { of, throwError } from 'rxjs'
 import { expect, test } from 'vitest'
-import { decoded } from '../../src/cli/dlq/decode.js'
+import { decoded } from '../../src/cli/decode.js'
 import { avroType, avroWriter } from '../../src/codecs/avro/values.js'
 import type { SchemaRegistry } from '../../src/codecs/schema-registry.js'
 import { headerBytes, writeHeader } from '../../src/codecs/wire-format.js'
