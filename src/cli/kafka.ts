@@ -23,7 +23,7 @@ export function lastingKafka(engine: Engine, name: string): KafkaConnection {
   const connection = kafkaOf(engine, name)
   if (!connection.isEmbedded) return connection
   throw new UsageError(
-    `connection '${name}' is an embedded broker, which lives and ends with the process that runs the flows: name the brokers of one that stays`,
+    `connection '${name}' is an embedded broker, which lives and ends with the process that runs the flows: name the brokers of one that stays, or its own address, which is in its log, while it runs`,
   )
 }
 
