@@ -3,7 +3,7 @@ import { configFaults, configWarnings, describeWarning } from '../config/describ
 import { ConfigError, type FlowTopology, printTopology, stateFaults } from '../engine/index.js'
 import { checkSchemas, type SchemaFindings } from './check-schemas.js'
 import { exitCodes, type Io } from './io.js'
-import { painter, table } from './paint.js'
+import { type Paint, painter, table } from './paint.js'
 import { type Prepared, prepare } from './prepare.js'
 import { storesOf, withStored } from './stored.js'
 
@@ -20,7 +20,7 @@ interface Checked {
 }
 
 /**
- * `weir check`: validates everything, and prints what each flow guarantees. It asks schema registries that are named, and
+ * `weir check`: validates everything, and prints what each flow guarantees, and how it reads. It asks schema registries that are named, and
  * refuses a schema that can't read what is on its topic; only `--state` connects to anything else, the checkpoint stores,
  * and refuses a configuration that would lose state there.
  */
@@ -63,6 +63,7 @@ function report(prepared: Prepared, schemas: SchemaFindings, options: CheckOptio
     '',
     `  ${paint('dim', heading)}`,
     ...lines.map((line) => `  ${line}`),
+    ...wayLines(topology.flows, paint),
     ...stateLines(stateOf(prepared, options), storesOf(prepared)),
     ...schemaLines(schemas),
     ...[...topology.flows.flatMap(({ warnings }) => warnings), ...schemas.warnings].flatMap((warning) => [
@@ -70,6 +71,15 @@ function report(prepared: Prepared, schemas: SchemaFindings, options: CheckOptio
       `${paint('yellow', '!')} ${describeWarning(warning, io.cwd)}`,
     ]),
   ]
+}
+
+function wayLines(flows: readonly FlowTopology[], paint: Paint): string[] {
+  const rows = flows.flatMap(({ name: flow, ways }) =>
+    ways.map(({ source, detail = '', name, because }) => [flow, source, detail, name, because]),
+  )
+  if (rows.length === 0) return []
+  const [heading = '', ...lines] = table([['flow', 'source', 'reads', 'by', 'because'], ...rows])
+  return ['', `  ${paint('dim', heading)}`, ...lines.map((line) => `  ${line}`)]
 }
 
 /** Whether what is stored was compared with the flows; undefined where nothing outlives the process. */
@@ -110,8 +120,8 @@ async function checkAsJson(options: CheckOptions, io: Io): Promise<number> {
     const { topology, redact } = prepared
     const { app, checkpoints } = topology
     const flows = topology.flows.map((flow) => {
-      const { name, guarantee, guaranteedBy } = flow
-      return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow) }
+      const { name, guarantee, guaranteedBy, ways } = flow
+      return { name, guarantee, guaranteedBy, checkpoints: keeperOf(flow), ways }
     })
     const warnings = configWarnings([...topology.flows.flatMap((flow) => flow.warnings), ...schemas.warnings], io.cwd)
     io.stdout.write(

@@ -31,6 +31,7 @@ import {
   type OperatorNode,
   operatorsOf,
   type SinkNode,
+  type SourceNode,
   type SubTopology,
   sinksOf,
   stagesOf,
@@ -182,6 +183,7 @@ class FlowCompiler {
       attempts: flow.options.attempts ?? 10,
       givesUp: flow.options.givesUp ?? [],
       deadLetters: this.deadLetters(flow, parts),
+      ways: inputs.flatMap(({ source }) => this.waysOf(source)),
       warnings: stagesOf(parts).flatMap((stage) => this.warningsOf(stage)),
     }
   }
@@ -202,6 +204,19 @@ class FlowCompiler {
         readers.set(topic, name)
       }
     }
+  }
+
+  private waysOf({ name, definition, options, connection, declaredAt }: SourceNode): FlowTopology['ways'] {
+    const opened = connection === undefined ? undefined : this.connections.get(connection)?.options
+    if (definition.way === undefined || options === undefined || opened === undefined) return []
+    const way = definition.way(options, opened)
+    if (way.fault !== undefined)
+      this.faults.push({
+        message: `flow '${this.name}': '${name}' ${way.fault.message}`,
+        hint: way.fault.hint,
+        declaredAt,
+      })
+    return [{ source: name, detail: definition.detail?.(options), ...way }]
   }
 
   private part(part: Part, flow: Flow, joins: readonly SinkNode[]): SubTopology {

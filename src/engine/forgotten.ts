@@ -7,10 +7,22 @@ export interface ForgottenTopic {
   readonly partitions: number
 }
 
-/** The topics that a task reads; undefined where a source names none, and has partitions of its own. */
+/** The topics that a task reads; undefined where that is an internal one. Sources that read none have partitions of their own. */
 export function readBy({ inputs }: Pick<KeptState['part'], 'inputs'>): readonly string[] | undefined {
-  const reads = inputs.map(({ source: { definition, options } }) => definition.reads?.(options)?.topics)
+  const reads = inputs.map(({ source: { definition, options } }) => {
+    const topics = definition.reads?.(options)?.topics
+    return topics ?? (isInternal(options) ? undefined : [])
+  })
   return reads.every((topics) => topics !== undefined) ? reads.flat() : undefined
+}
+
+function isInternal(options: unknown): boolean {
+  return (options as { readonly topic?: unknown } | undefined)?.topic !== undefined
+}
+
+/** Partitions of sources that read no topics have a name that no topic can have: `http:/orders`. */
+function isTopic(name: string): boolean {
+  return !name.includes(':')
 }
 
 /** What a task no longer reads of what is held for it. Nobody waits for it, and what it brought stays as it is. */
@@ -22,7 +34,7 @@ export function forgottenOf(
   if (topics === undefined) return []
   const read = new Set(topics)
   const counts = new Map<string, number>()
-  for (const one of held)
-    if (one.task === task && !read.has(one.topic)) counts.set(one.topic, (counts.get(one.topic) ?? 0) + 1)
+  for (const { task: holder, topic } of held)
+    if (holder === task && isTopic(topic) && !read.has(topic)) counts.set(topic, (counts.get(topic) ?? 0) + 1)
   return [...counts].map(([topic, partitions]) => ({ topic, partitions }))
 }

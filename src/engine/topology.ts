@@ -7,6 +7,7 @@ import {
   type RejectionPolicy,
   type SinkDefinition,
   type SourceDefinition,
+  type SourceWay,
 } from '../model/index.js'
 import type { ConfigFault } from './config-error.js'
 import type { EpochLimits } from './epoch.js'
@@ -103,6 +104,8 @@ export interface FlowTopology {
   readonly givesUp: readonly string[]
   /** The connection and name for dead letters; undefined when no stage writes any. */
   readonly deadLetters: { readonly connection: string; readonly name: string } | undefined
+  /** By which way records come to its sources, of those that have several. */
+  readonly ways: readonly ({ readonly source: string; readonly detail: string | undefined } & SourceWay)[]
   /** What can be run, and is hardly meant. */
   readonly warnings: readonly ConfigFault[]
 }

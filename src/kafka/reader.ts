@@ -18,7 +18,7 @@ import { ClientLane } from './client-lane.js'
 import type { KafkaConnection } from './connection.js'
 import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
-import { Brokers, Fetcher, laneObstacle, laneSettings } from './fetch/index.js'
+import { Brokers, Fetcher, laneSettings } from './fetch/index.js'
 import { FetchLane } from './fetch-lane.js'
 import type { KafkaValue } from './kafka-value.js'
 import type { Lane } from './lane.js'
@@ -29,6 +29,7 @@ import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
 import { TopicArrival } from './topic-arrival.js'
 import { TopicWatch } from './topic-watch.js'
+import { wayOf } from './way.js'
 
 const nothingKnown = { partitions: 0 }
 /**
@@ -261,19 +262,16 @@ class Session {
   private laneOf(consumer: GroupConsumer, settings: ClientSettings): Lane {
     const { options, connection, parts } = this
     const [arrived, failed] = [() => this.deliver(), (error: ClientError) => this.failed(error)]
-    const obstacle = laneObstacle(settings)
-    if (obstacle !== undefined && options.reader === 'fetch')
-      throw new WeirError(
-        'WEIR_CONFIG_INVALID',
-        `${options.doing}: it can't be fetched past the client, because ${obstacle}`,
-        {
-          ...options.place,
-          hint: "Leave option reader out, or set it to 'client'.",
-        },
-      )
-    if (obstacle !== undefined) options.log.info(`Kafka: ${options.doing}: by the client, because ${obstacle}`)
-    if (options.reader === 'client' || this.lasting.needsClient || obstacle !== undefined)
-      return new ClientLane(consumer, parts, { arrived, failed })
+    const { name, because, fault } = wayOf(options.reader, settings)
+    if (fault !== undefined)
+      throw new WeirError('WEIR_CONFIG_INVALID', `${options.doing}: it ${fault.message}`, {
+        ...options.place,
+        hint: fault.hint,
+      })
+    const isClient = name === 'client' || this.lasting.needsClient
+    const why = name === 'fetch' && isClient ? 'there is what only the client can read' : because
+    options.log.info(`Kafka: ${options.doing}: by the ${isClient ? 'client' : 'fetch lane'}, because ${why}`)
+    if (isClient) return new ClientLane(consumer, parts, { arrived, failed })
     const current = async () => ({ ...(await connection.settings()), ...options.client })
     const { rack, fetch } = laneSettings(settings)
     const events = { arrived, failed, throttled: (ms: number) => this.touchAll(ms) }

@@ -38,11 +38,18 @@ export class KafkaWriter<T> {
   private flushing: Promise<void> | undefined
   /** Whether something was written meanwhile: it is kept, and nothing else. */
   private isWithheld = false
+  /** The connection is closed, be it that nobody has closed this: a flow may have been cut off. */
+  private isOver = false
 
   constructor(
     private readonly connection: KafkaConnection,
     private readonly options: WriterOptions<T>,
-  ) {}
+  ) {
+    connection.owns(() => {
+      this.isOver = true
+      return this.discard()
+    })
+  }
 
   /** Completes when there is a connected producer. Errors: WEIR_SINK_UNREACHABLE. */
   readonly ready$: Observable<never> = defer(() => {
@@ -149,6 +156,7 @@ export class KafkaWriter<T> {
         },
       )
       await producer.connect()
+      if (this.isOver) await producer.close()
       this.producer = producer
       // One that is made while a cluster is away does not know which one that was.
       await this.connection.topics.isSame()

@@ -28,6 +28,16 @@ export function groupKeyOf(stored: StoreKey): GroupKey {
   return stored.startsWith(bytesMark) ? Buffer.from(rest, 'latin1') : rest
 }
 
+/** How much of a key an error tells. */
+const shownLength = 200
+
+/** The key that a store holds so, as errors tell it. */
+export function keyText(stored: StoreKey): string {
+  const key = groupKeyOf(stored)
+  if (Buffer.isBuffer(key)) return `0x${key.toString('hex', 0, shownLength / 2)}`
+  return typeof key === 'string' ? JSON.stringify(key.slice(0, shownLength)) : String(key)
+}
+
 /** A key of a group as a record has it. */
 export function recordKeyOf(stored: StoreKey): Key {
   const key = groupKeyOf(stored)

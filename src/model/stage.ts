@@ -244,9 +244,20 @@ export interface SourceDefinition<Schema extends z.ZodType = z.ZodType> extends 
   stores?(options: z.output<Schema>, stage: string): readonly string[]
   /** The partitioned topics it reads. */
   reads?(options: z.output<Schema>): TopicsRead
+  /** By which way records come, of several; `connection` has the options of its connection. */
+  way?(options: z.output<Schema>, connection: unknown): SourceWay
   /** The routes of the port that it serves: `POST /orders`. */
   serves?(options: z.output<Schema>): readonly string[]
   build(options: z.output<Schema>, context: SourceContext): SourceTask
+}
+
+/** The way of records to a source. */
+export interface SourceWay {
+  readonly name: string
+  /** Goes on 'because …'. */
+  readonly because: string
+  /** Why it can't be the one that was asked for, as the end of a sentence about the stage, and what to do about it. */
+  readonly fault?: { readonly message: string; readonly hint: string } | undefined
 }
 
 export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extends Definition<Schema> {

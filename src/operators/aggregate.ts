@@ -103,10 +103,10 @@ export const aggregateDefinition = defineOperator({
     alone: (given, context) => aggregating(given, context, 'partition'),
     met: (given, context) => aggregating(given, context, 'met'),
     combine: (given, context) => {
-      const aggregate = combine(given.of)
+      const trial = new Trial(combine(given.of), context, given.onError !== 'fail')
+      const { aggregate } = trial
       const store = context.store(given.name, combiningCodec(aggregate.codec))
       const sent = new SentPartitions()
-      const trial = new Trial(aggregate, context, given.onError !== 'fail')
       return operate<StreamRecord, StreamRecord>((output) => {
         const combining = new Combining(aggregate, store, sent, settingsOf(given), trial, context)
         return {
@@ -133,14 +133,14 @@ export const aggregateDefinition = defineOperator({
 
 /** Where all records of a group come by: each source partition keeps a partial, and `scope` says which are merged. */
 function aggregating(given: Given, context: OperatorContext, scope: GroupScope) {
-  const aggregate = combine(given.of)
+  const trial = new Trial(combine(given.of), context, given.onError !== 'fail')
+  const { aggregate } = trial
   const settings = settingsOf(given)
   const { ttl, maxKeys } = given
   const gone = given.gone === 'emit' ? new Gone() : undefined
   const store = context.store(given.name, aggregate.codec, { ttl, maxKeys, gone: gone && ((key) => gone.add(key)) })
   // What is bounded partition by partition is told so too.
   const told = settings.isBounded && scope === 'task' ? 'partition' : scope
-  const trial = new Trial(aggregate, context, given.onError !== 'fail')
   let isWarned = false
   const withheld = () => {
     if (!isWarned) context.log.warn(withheldText)
@@ -252,6 +252,9 @@ interface Common<V, A extends Aggregates<V>, K extends GroupKey> {
    * Where `result` throws, or `merge` on the way to it, it is the result that goes by this: its dead letter has the group's
    * key and the window, `{ key, window, accumulated }`, with what was accumulated as it is stored. The records are in the
    * group; a window that was to be told once is over, and its other groups are told.
+   *
+   * A record whose group can't be saved with it, for the codec throws, goes by this too. Where a codec throws at what it had
+   * saved, the flow stops and says at which key: what is stored stays.
    */
   readonly onError?: Configurable<RejectionPolicy>
 }

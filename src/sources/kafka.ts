@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { KafkaConnection } from '../kafka/connection.js'
 import type { KafkaValue } from '../kafka/kafka-value.js'
+import type { ConnectionOptions } from '../kafka/options.js'
 import { KafkaReader } from '../kafka/reader.js'
 import type { ReaderOptions } from '../kafka/reader-options.js'
 import { topicName, topicRule } from '../kafka/topic-name.js'
+import { declaredWay } from '../kafka/way.js'
 import { type Configurable, defineSource, isoReader, type Source, someTime, time } from '../model/index.js'
 
 const options = z.strictObject({
@@ -81,6 +83,7 @@ export const kafkaSource = defineSource({
     onRecreated,
     onGrown,
   }),
+  way: (settings, connection) => declaredWay(settings, connection as ConnectionOptions),
   build({ topic, group, from, instance, stallAfter, connection: named, create, ...rest }, context) {
     const topics = [topic].flat()
     const { app, flow, stage, log, keeps, noticed } = context

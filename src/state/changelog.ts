@@ -1,4 +1,4 @@
-import { groupKeyOf, messageOf, type StoreKey, type TopicPartition, WeirError } from '../model/index.js'
+import { isWeirError, keyText, messageOf, type StoreKey, type TopicPartition, WeirError } from '../model/index.js'
 import {
   applySection,
   ChunkReader,
@@ -103,7 +103,7 @@ export class Changelog {
     this.count(span, sectionBytes(section))
     for (const entry of touched) {
       if (codec.changes !== undefined && entry.span !== undefined) {
-        let line = lineOf(entry, codec.changes(entry.value))
+        let line = lineOf(entry, this.saved(index, entry, 'changes'))
         let size = sizeOf(line)
         if (Number.isNaN(size)) size = sizeOf((line = this.keepable(line, index)))
         entry.span.change(entry, size, codec.size?.(entry.value))
@@ -154,14 +154,23 @@ export class Changelog {
 
   /** Writes the whole value of an entry into this span. Returns how many bytes that takes. */
   private write(section: Section, index: number, entry: StoredEntry<unknown>, span: LogSpan): number {
-    const { codec } = this.stores[index] as PartitionStore<unknown>
-    let line = lineOf(entry, codec.save(entry.value))
+    let line = lineOf(entry, this.saved(index, entry, 'save'))
     let size = sizeOf(line)
     if (Number.isNaN(size)) size = sizeOf((line = this.keepable(line, index)))
     section[4].push(line)
     span.hold(index, entry, size)
     this.count(span, size)
     return size
+  }
+
+  /** What the codec makes of a value. Errors: WEIR_STAGE_FAILED, where it throws. */
+  private saved(index: number, { key, value }: StoredEntry<unknown>, by: 'save' | 'changes'): unknown {
+    const store = this.stores[index] as PartitionStore<unknown>
+    try {
+      return store.codec[by]?.(value)
+    } catch (error) {
+      throw unkeepable(store, key, error)
+    }
   }
 
   /** A line in a form that can be packed. Errors: WEIR_STAGE_FAILED, where what the stage keeps would not come back. */
@@ -201,14 +210,22 @@ export class Changelog {
 }
 
 function unkeepable({ name, partition }: PartitionStore<unknown>, key: StoreKey, cause: unknown): WeirError {
-  const shown = JSON.stringify(groupKeyOf(key)) ?? 'null'
-  return new WeirError('WEIR_STAGE_FAILED', `keeping the state of '${name}' at key ${shown}: ${messageOf(cause)}`, {
-    stage: name,
-    partition,
-    cause,
-    hint: 'Keep plain data (objects, arrays, Map, Set, Date, bigint, bytes), or give it a codec that makes such of it.',
-  })
+  const { hint = plainHint, atOnce = false } = isWeirError(cause) ? cause : {}
+  return new WeirError(
+    'WEIR_STAGE_FAILED',
+    `keeping the state of '${name}' at key ${keyText(key)}: ${messageOf(cause)}`,
+    {
+      stage: name,
+      partition,
+      cause,
+      hint,
+      atOnce,
+    },
+  )
 }
+
+const plainHint =
+  'Keep plain data (objects, arrays, Map, Set, Date, bigint, bytes), or give it a codec that makes such of it.'
 
 function hasNothing({ dropped, deleted, touched }: PartitionChanges<unknown>): boolean {
   return dropped.length === 0 && deleted.length === 0 && touched.length === 0

@@ -1,5 +1,6 @@
 import {
   type CodecVersion,
+  keyText,
   messageOf,
   partitionName,
   type StoreKey,
@@ -117,14 +118,28 @@ export function applySection(
     if (entry === undefined) continue
     if (codec.apply === undefined)
       throw new TypeError(`it holds changes, which the codec of '${store.name}' can't apply`)
-    entry.value = codec.apply(entry.value, saved, codecVersion)
+    try {
+      entry.value = codec.apply(entry.value, saved, codecVersion)
+    } catch (cause) {
+      throw codecError(store, key, cause)
+    }
     entry.span?.change(entry, packedSizeOf(line), codec.size?.(entry.value))
     store.redate(entry, line[3], line[4])
   }
   for (const line of whole) {
     const [segment, key, saved, touchedAt, turn] = line
-    hold(store.restore(segment, key, codec.load(saved, codecVersion), touchedAt, turn), packedSizeOf(line))
+    let value: unknown
+    try {
+      value = codec.load(saved, codecVersion)
+    } catch (cause) {
+      throw codecError(store, key, cause)
+    }
+    hold(store.restore(segment, key, value, touchedAt, turn), packedSizeOf(line))
   }
+}
+
+function codecError({ name }: PartitionStore<unknown>, key: StoreKey, cause: unknown): TypeError {
+  return new TypeError(`the codec of '${name}' throws at key ${keyText(key)}: ${messageOf(cause)}`, { cause })
 }
 
 /** What reading a chunk fails with, whatever is wrong with it. */

@@ -59,6 +59,43 @@ describe('weir check', () => {
     })
   })
 
+  describe('of sources of Kafka', () => {
+    const reading = (...options: string[]) =>
+      write(
+        "import { consoleSink, defineConfig, flow, kafka } from 'weirflow'",
+        'export default defineConfig({',
+        "  app: 'shop',",
+        "  connections: { kafka: kafka({ brokers: 'b:9092' }) },",
+        `  flows: { ${options.map((more, index) => `f${index}: flow(kafka.source({ topic: 't', ${more} }), consoleSink())`).join(', ')} },`,
+        '})',
+      )
+    const buffer = "client: { 'socket.receive.buffer.bytes': 1000 }"
+
+    test('prints by which way they read, and why', async () => {
+      reading('', "reader: 'client'", buffer, "reader: 'fetch'")
+      const { code, stdout } = await weir(['check'])
+      expect(code).toBe(0)
+      const of = (flow: string, way: string) => new RegExp(`${flow} +kafka\\.source +t +${way}`)
+      expect(stdout).toMatch(/flow +source +reads +by +because/)
+      expect(stdout).toMatch(of('f0', 'fetch +the settings allow it'))
+      expect(stdout).toMatch(of('f1', 'client +the option reader says so'))
+      expect(stdout).toMatch(of('f2', "client +of 'socket.receive.buffer.bytes' only the client knows what to make"))
+      expect(stdout).toMatch(of('f3', 'fetch +the option reader says so'))
+      const { flows } = JSON.parse((await weir(['check', '--json'])).stdout)
+      const way = { source: 'kafka.source', detail: 't', name: 'fetch', because: 'the settings allow it' }
+      expect(flows[0].ways).toEqual([way])
+    })
+
+    test('refuses the way that they can not read by', async () => {
+      reading(`reader: 'fetch', ${buffer}`)
+      const { code, stderr } = await weir(['check'])
+      expect(code).toBe(78)
+      expect(stderr).toMatch(
+        /flow 'f0': 'kafka\.source' can't fetch past the client, because of 'socket.receive.buffer.bytes'[\s\S]+Leave option reader out/,
+      )
+    })
+  })
+
   test('ends with 78 and tells every fault with its line', async () => {
     config(
       "mapAsync((value: never) => value, { concurrency: 'many' as never }), ",

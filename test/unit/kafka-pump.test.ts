@@ -108,6 +108,26 @@ test('pauses after two seconds without a reader, polls each second, and resumes 
   expect(client.resumed).toBe(1)
 })
 
+test('an answer is heard within milliseconds, while chunks wait that nobody takes', async () => {
+  client.put(0, 10_000)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(1)
+  pump.fill()
+  await vi.advanceTimersByTimeAsync(5_000)
+  const before = client.asked.length
+  let answer = () => {}
+  const heard = pump.hearing(new Promise<void>((resolve) => (answer = resolve)))
+  await vi.advanceTimersByTimeAsync(50)
+  expect(client.asked.length - before).toBeGreaterThan(10)
+  expect(new Set(client.asked.slice(before))).toEqual(new Set([1]))
+  answer()
+  await heard
+  await vi.advanceTimersByTimeAsync(10)
+  const after = client.asked.length
+  await vi.advanceTimersByTimeAsync(500)
+  expect(client.asked).toHaveLength(after)
+})
+
 test('an action that must not meet a call waits for the one under way, and no other begins', async () => {
   client.put(0, 2)
   pump.wake()

@@ -1,5 +1,6 @@
+import { of } from 'rxjs'
 import { expect, test } from 'vitest'
-import { count, tumbling } from '../../src/index.js'
+import { type Aggregate, count, tumbling } from '../../src/index.js'
 import { CombinedRecord, PartialResult, StreamRecord, type ToldBefore } from '../../src/model/index.js'
 import { aggregateDefinition } from '../../src/operators/aggregate.js'
 import { singleStage, valuesOf } from '../support/single-stage.js'
@@ -8,11 +9,11 @@ const internal = { topic: 'internal', partition: 0 }
 const end = { ...internal, offset: 9, end: 9 }
 
 /** The second half of an aggregate by windows of 10 ms: epochs of partials, each with the watermark at its end. */
-function merging() {
+function merging(total: Aggregate<unknown, never, number> = count() as never) {
   const rejected: string[] = []
   const { stores, time, context } = singleStage('sum', 'partition', ({ code }) => rejected.push(code))
   const merge = aggregateDefinition.spread?.merge(
-    aggregateDefinition.options.parse({ name: 'sum', of: count(), window: tumbling(10) }),
+    aggregateDefinition.options.parse({ name: 'sum', of: total, window: tumbling(10) }),
     context,
   )
   let watermark = 0
@@ -28,7 +29,7 @@ function merging() {
     time.committed()
     return results.map(({ value }) => value)
   }
-  return { epoch, rejected }
+  return { epoch, rejected, merge }
 }
 
 /** What a source partition has of the window at 0, and what it had told before it was sent. */
@@ -81,4 +82,23 @@ test('what is new of a window whose result is out is late', () => {
   expect(epoch(12, partial(3, 5))).toEqual([3])
   expect(epoch(13, partial(4, 6, { watermark: 9, sentTo: 6 }))).toEqual([])
   expect(rejected).toEqual(['WEIR_RECORD_LATE'])
+})
+
+test('what can not be loaded of a partial result ends the epoch, and the error says where it is from', () => {
+  const load = () => {
+    throw new Error('the codec is of another day')
+  }
+  const { merge } = merging({ ...count(), codec: { version: 1, save: (value: number) => value, load } } as never)
+  const errors: unknown[] = []
+  const record = new StreamRecord(null, partial(3, 5), 0, [], { ...internal, offset: 0 })
+  of(record)
+    .pipe(merge as never)
+    .subscribe({ error: (error: unknown) => errors.push(error) })
+  expect(errors).toMatchObject([
+    {
+      code: 'WEIR_STAGE_FAILED',
+      message: 'loading a partial result of source-0 at key null: the codec is of another day',
+      place: { stage: 'sum' },
+    },
+  ])
 })

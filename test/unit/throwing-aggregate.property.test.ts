@@ -45,9 +45,26 @@ const atMostThree: Aggregate<Visit, number[], number[]> = {
   result: (ids) => ids,
 }
 
+/** Takes every visit in, and can't save a group that has had one of these. */
+const unsavable = (hasChanges: boolean): Aggregate<Visit, number[], number[]> => {
+  const save = (ids: number[]) => {
+    refuses('a codec', ids.some(isOfFive))
+    return ids
+  }
+  const changes = { changes: save, apply: (_: number[], ids: unknown) => ids as number[] }
+  return {
+    init: () => [],
+    add: (ids, { id }) => [...ids, id],
+    merge: (ids, others) => [...ids, ...others],
+    result: (ids) => ids,
+    codec: { version: 1, save, load: (ids) => ids as number[], ...(hasChanges && changes) },
+  }
+}
+
 const seen = collect(({ id }: Visit) => id, { max: 1_000 })
+const isOfFive = (id: number) => id % 5 === 1
 const picky = count(({ id }: Visit) => {
-  refuses('a selector', id % 5 === 1)
+  refuses('a selector', isOfFive(id))
   return true
 })
 const userOf = ({ id, user }: Visit) => {
@@ -93,6 +110,26 @@ const flows: Record<string, Flow> = {
   'what goes by its group': flow(
     ...read,
     aggregate('n', { ...rejects, window: tumbling('2s'), by: userOf, of: { seen, picky: atMostThree } }),
+    listSink(),
+  ),
+  'what can not be saved with its group': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: userOf, of: { seen, picky: unsavable(false) } }),
+    listSink(),
+  ),
+  'what can not be saved as a change, in hopping windows': flow(
+    ...read,
+    aggregate('n', {
+      ...rejects,
+      window: hopping('4s', { advance: '2s' }),
+      by: userOf,
+      of: { seen, picky: unsavable(true) },
+    }),
+    listSink(),
+  ),
+  'what can not be saved, in the windows of each partition': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: recordKey, of: { seen, picky: unsavable(false) } }),
     listSink(),
   ),
 }
@@ -158,9 +195,12 @@ test.each(Object.entries(flows))(
         for (const { value } of told)
           expect(typeof value.picky === 'number' ? value.picky : value.picky.length).toBe(value.seen.length)
         if (name.includes('selector'))
-          expect([...refused.keys()].filter((id = 0) => id % 5 === 1).sort()).toEqual(
-            ids.filter((id) => id % 5 === 1 && (id % 7 !== 3 || name.includes('each partition'))).sort(),
+          expect([...refused.keys()].filter((id = 0) => isOfFive(id)).sort()).toEqual(
+            ids.filter((id) => isOfFive(id) && (id % 7 !== 3 || name.includes('each partition'))).sort(),
           )
+        // A group that was told before it had to be saved is told with all that it has.
+        if (name.includes('saved'))
+          expect(letters.filter(([id = 0, message]) => !message.includes('by') && !isOfFive(id))).toEqual([])
         if (!name.includes('each partition'))
           expect(letters.filter(([, message]) => message.includes('by')).length).toBeGreaterThanOrEqual(
             ids.filter((id) => id % 7 === 3).length,
@@ -242,6 +282,19 @@ test('a merge that throws on the way to a result of shared slices is a dead lett
   ])
 })
 
+test('a record that its group can not be saved with is a dead letter, and the others are told', () => {
+  const of = { seen, picky: unsavable(false) }
+  const declared = flow(...read, aggregate('n', { ...byUser, of }), listSink())
+  const { told, untold } = fed(
+    declared,
+    [2, 6, 3, 11, 4].map((id) => ({ id, t: 100_000, user: 'ann' })),
+  )
+  expect(told.at(-1)?.value).toEqual({ seen: [2, 3, 4], picky: [2, 3, 4] })
+  expect(untold.map(({ error }) => error.message)).toEqual(
+    Array.from({ length: 2 }, () => "saving the state of 'n': refused by a codec"),
+  )
+})
+
 test('all time: a result that throws is told again when more has come', () => {
   const { told, untold } = fed(
     flow(...read, aggregate('n', byUser), listSink()),
@@ -293,4 +346,66 @@ test('without a policy the flow fails at what throws, as often as it may, and st
   expect(virtual.deadLetters).toEqual([])
   expect(virtual.committed).toEqual([])
   expect(virtual.status()).toMatchObject({ state: 'failed', error: { code: 'WEIR_STAGE_FAILED' } })
+})
+
+/** Counts in an array, by a codec that this does something to. */
+const countedBy = (codec: Partial<NonNullable<Aggregate<Visit, number[], number>['codec']>>) => ({
+  init: () => [] as number[],
+  add: (ids: number[], { id }: Visit) => [...ids, id],
+  merge: (ids: number[], others: number[]) => [...ids, ...others],
+  result: (ids: number[]) => ids.length,
+  codec: { version: 1, save: (ids: number[]) => ids, load: (saved: unknown) => saved as number[], ...codec },
+})
+
+test.each([true, false])(
+  'without a policy a state that can not be saved stops the flow, and the stage and the key are told (internal topic: %j)',
+  (repartition) => {
+    const of = countedBy({ save: () => refuses('a codec', true) })
+    const strict = flow(...read, aggregate('n', { by: ({ user }: Visit) => user, of }), listSink())
+    const scheduler = new VirtualTimeScheduler()
+    const virtual = new VirtualFlow(strict, scheduler, { repartition })
+    virtual.append(1, { id: 1, t: 100_000, user: 'ann' })
+    scheduler.schedule(() => virtual.start(), 0)
+    scheduler.schedule(() => virtual.crash(), 3_600_000)
+    scheduler.flush()
+    expect(virtual.committed).toEqual([])
+    expect(virtual.status()).toMatchObject({
+      state: 'failed',
+      failures: 10,
+      error: {
+        code: 'WEIR_STAGE_FAILED',
+        message: expect.stringMatching(/(^|at key "ann": )saving the state of 'n': refused by a codec$/),
+        place: { flow: 'flow', stage: 'n' },
+      },
+    })
+  },
+)
+
+test('a state that can not be loaded stops the flow, and the stage and the key are told', () => {
+  let isBroken = false
+  const load = (saved: unknown) => {
+    refuses('a codec', isBroken)
+    return saved as number[]
+  }
+  const declared = flow(...read, aggregate('n', { by: recordKey, of: countedBy({ load }) }), listSink())
+  const scheduler = new VirtualTimeScheduler()
+  const virtual = new VirtualFlow(declared, scheduler, {})
+  virtual.append(1, { id: 1, t: 100_000, user: 'ann' }, { key: 'ann' })
+  scheduler.schedule(() => virtual.start(), 0)
+  scheduler.schedule(() => {
+    virtual.crash()
+    isBroken = true
+    virtual.start()
+  }, 10_000)
+  scheduler.schedule(() => virtual.crash(), 3_600_000)
+  scheduler.flush()
+  expect(virtual.committed).toHaveLength(1)
+  expect(virtual.status()).toMatchObject({
+    state: 'failed',
+    failures: 1,
+    error: {
+      code: 'WEIR_CHECKPOINT_CORRUPT',
+      message: expect.stringMatching(/: the codec of 'n' throws at key "ann": refused by a codec$/),
+    },
+  })
 })

@@ -1,6 +1,8 @@
 import {
   byPartition,
   CombinedRecord,
+  keyText,
+  messageOf,
   noHeaders,
   type OperatorContext,
   type Origin,
@@ -11,7 +13,7 @@ import {
   type StoreKey,
   StreamRecord,
   type ToldBefore,
-  type WeirError,
+  WeirError,
 } from '../../model/index.js'
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
@@ -80,6 +82,8 @@ export function slotsCodec(inner: StoreCodec<unknown>): StoreCodec<Slots> {
   }
 }
 
+const loadHint = 'Mend the codec of the aggregate: what was sent stays in the internal topic, and is read again.'
+
 /** The second half of an aggregate whose groups lie in several partitions: merges what was combined of each. */
 export class Merging {
   private key: StoreKey = null
@@ -112,12 +116,22 @@ export class Merging {
     }
     const part = this.store.of(origin.topic, origin.partition)
     const entry = part.get(segment, key) ?? part.add(segment, key, new Slots())
-    const slot = { generation, last, partial: this.aggregate.codec.load(partial.saved, partial.version) }
+    const slot = { generation, last, partial: this.loaded(partial) }
     if (!entry.value.put(partitionName(source), slot)) return false
     part.touch(entry)
     this.key = key
     this.segment = segment
     return true
+  }
+
+  private loaded({ saved, version, source, key }: PartialResult): unknown {
+    try {
+      return this.aggregate.codec.load(saved, version)
+    } catch (cause) {
+      const { stage } = this.context
+      const what = `a partial result of ${partitionName(source)} at key ${keyText(key)}`
+      throw new WeirError('WEIR_STAGE_FAILED', `loading ${what}: ${messageOf(cause)}`, { stage, cause, hint: loadHint })
+    }
   }
 
   /** The group that was changed last. */

@@ -19,9 +19,10 @@ export interface About {
 
 export function recreatedError(topic: string, { doing, place, isInternal, onRecreated }: TopicRules): WeirError {
   const text = `${doing}: topic '${topic}' was deleted and created again`
+  const elsewhere = 'Where the address leads to another cluster than before, set it right. '
   const hint = isInternal
-    ? 'What it held is lost: go back to positions from before that with weir state set-position, or begin under another name.'
-    : "To read the new one from its beginning, with the state as it is, set the source's option onRecreated to 'restart'."
+    ? `${elsewhere}Else what it held is lost: go back to positions from before that with weir state set-position, or begin under another name.`
+    : `${elsewhere}To read the new one from its beginning, with the state as it is, set the source's option onRecreated to 'restart'.`
   const remedy = onRecreated === 'fail' ? 'stop' : 'restart'
   return new WeirError('WEIR_SOURCE_RECREATED', text, { ...place, hint, remedy })
 }
