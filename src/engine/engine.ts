@@ -34,7 +34,7 @@ import { RunningFlow } from './running-flow.js'
 import { StageContexts } from './stage-contexts.js'
 import { type KeptState, leavesNothing } from './state-plan.js'
 import type { FlowStatus, Observer } from './status.js'
-import { FlowTask } from './task.js'
+import { FlowTask, type TaskParts } from './task.js'
 import {
   type FlowTopology,
   operatorsOf,
@@ -171,7 +171,9 @@ export class Engine {
       checkpoints,
       inheritance,
       claims$:
-        checkpoints === undefined ? this.leftovers(flow, part) : this.claims(flow, name, checkpoints, inheritance),
+        checkpoints === undefined
+          ? this.leftovers(flow, part)
+          : this.claims(flow, name, checkpoints, { inheritance, time }),
       clock,
       log,
       observer,
@@ -184,7 +186,7 @@ export class Engine {
     flow: FlowTopology,
     task: string,
     checkpoints: CheckpointStore,
-    inheritance: Inheritance,
+    { inheritance, time }: Pick<TaskParts, 'inheritance' | 'time'>,
   ): Observable<never> {
     const kept = { flow: flow.name, where: flow.checkpoints }
     return defer(() => {
@@ -193,7 +195,9 @@ export class Engine {
       const told = (held: readonly HeldPartition[]) => {
         this.tellForgotten(flow, held)
         const own = this.kept.find((one) => one.task === task)
-        if (own !== undefined) inheritance.leave(forgottenOf(held, own).map(({ topic }) => topic))
+        if (own === undefined) return
+        inheritance.leave(forgottenOf(held, own).map(({ topic }) => topic))
+        if (held.some((one) => one.task === task && one.progress !== undefined)) time.goesOn()
       }
       return isFirst ? leavesNothing(checkpoints, this.topology, this.kept, kept, told) : EMPTY
     })

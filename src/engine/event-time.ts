@@ -85,6 +85,7 @@ export class EventTime implements StreamTime {
   private readonly times = new PartitionMap<PartitionTime>()
   /** Whether all partitions of all inputs are here; undefined when that has to be found out. */
   private whole: boolean | undefined
+  private isOld = false
   private readonly facts = new PartitionMap<TopicFacts>()
   private readonly leftovers = new PartitionMap<Omit<PartitionTold, keyof TopicPartition>>()
   private tellers = 0
@@ -141,7 +142,7 @@ export class EventTime implements StreamTime {
       isRead: false,
       pace: before > 0 ? { before, since: now, until: now } : undefined,
       keptMs: before,
-      toldIdle: progress?.toldIdle === true ? 'yes' : 'no',
+      toldIdle: this.isMissed(progress) ? 'yes' : 'no',
       missed: new Map(),
       position: progress?.position ?? 0,
       closed,
@@ -151,6 +152,16 @@ export class EventTime implements StreamTime {
     this.whole = undefined
     const together = this.scopes[input] === 'task' ? closed : (progress?.together ?? never)
     this.closed = Math.max(this.closed, together)
+  }
+
+  /** Something is kept of the task: partitions of which nothing is are new to it, and windows have closed without them. */
+  goesOn(): void {
+    this.isOld = true
+  }
+
+  /** Whether windows may have closed that did not wait for a partition: it was told to be idle, not read for some time, or never. */
+  private isMissed(progress: PartitionProgress | undefined): boolean {
+    return progress === undefined ? this.isOld : progress.toldIdle === true || progress.sentOnFor !== undefined
   }
 
   /** Reading begins at these positions, which may be in topics that have taken the place of others. */

@@ -83,6 +83,8 @@ export class KafkaProducer<T> {
   private readonly unsent = new Unsent()
   /** Whether a connection was lost since the client has last asked what there is: it writes on, whoever is there now. */
   private hasLost = false
+  /** The last call that the client answers later. */
+  private underWay: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly settings: ClientSettings,
@@ -168,10 +170,12 @@ export class KafkaProducer<T> {
     this.unflushed = false
   }
 
-  /** Gives up what is not acknowledged. */
-  close(): Promise<void> {
+  /** Gives up what is not acknowledged. Whoever waits for that still is told so, and the client is not ended under a call. */
+  async close(): Promise<void> {
     this.waiting = []
-    return disconnect(this.client)
+    this.failure ??= closedError()
+    await this.underWay.catch(() => undefined)
+    await disconnect(this.client)
   }
 
   /** After what was produced has been purged. */
@@ -183,7 +187,10 @@ export class KafkaProducer<T> {
   /** Has the client hear which cluster answers. */
   private async ask(): Promise<void> {
     this.hasLost = false
-    await call((done) => this.client.getMetadata({ allTopics: false, timeout: connectMs }, done as never) as unknown)
+    this.underWay = call(
+      (done) => this.client.getMetadata({ allTopics: false, timeout: connectMs }, done as never) as unknown,
+    )
+    await this.underWay
   }
 
   private stuck(): ClientError {
@@ -261,13 +268,15 @@ export class KafkaProducer<T> {
   }
 
   private flushed(): Promise<boolean> {
-    return new Promise((resolve, reject) => {
+    const flushed = new Promise<boolean>((resolve, reject) => {
       this.client.flush(flushStepMs, (error) => {
         if (!error) resolve(true)
         else if (error.code === codes.timedOut) resolve(false)
         else reject(error)
       })
     })
+    this.underWay = flushed
+    return flushed
   }
 
   private throwFailure(): void {
@@ -284,6 +293,10 @@ function lookEveryMs(deliveryTimeoutMs: number): number {
  * tombstone, as a key it is none.
  */
 const nothing = Buffer.alloc(1).subarray(0, 0)
+
+function closedError(): Error & ClientError {
+  return Object.assign(new Error('the producer is closed'), { code: codes.wrongState })
+}
 
 /** In headers only text may be empty. */
 function withoutEmptyBuffers(headers: readonly Header[]): readonly Header[] {

@@ -270,7 +270,9 @@ class Session {
       })
     const isClient = name === 'client' || this.lasting.needsClient
     const why = name === 'fetch' && isClient ? 'there is what only the client can read' : because
-    options.log.info(`Kafka: ${options.doing}: by the ${isClient ? 'client' : 'fetch lane'}, because ${why}`)
+    options.log[isClient ? 'info' : 'debug'](
+      `Kafka: ${options.doing}: by the ${isClient ? 'client' : 'fetch lane'}, because ${why}`,
+    )
     if (isClient) return new ClientLane(consumer, parts, { arrived, failed })
     const current = async () => ({ ...(await connection.settings()), ...options.client })
     const { rack, fetch } = laneSettings(settings)

@@ -31,7 +31,7 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   private isClosing = false
   private begunAt = Number.POSITIVE_INFINITY
   private readonly timeoutMs: number
-  private underWay: Promise<unknown> = Promise.resolve()
+  private stepping: Promise<unknown> = Promise.resolve()
 
   constructor(settings: ClientSettings, id: string, { singly, batchBytes } = new Search()) {
     super(
@@ -102,7 +102,7 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   /** The client ends the process where a step of the protocol meets its end: one that is under way comes first. */
   override async close(): Promise<void> {
     this.isClosing = true
-    await this.underWay
+    await this.stepping
     await super.close()
   }
 
@@ -111,7 +111,7 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     if (this.isClosing) throw closedError()
     try {
       const step = call<unknown>((done) => start((error) => done(error, undefined)))
-      this.underWay = Promise.allSettled([this.underWay, step])
+      this.stepping = Promise.allSettled([this.stepping, step])
       await step
     } catch (error) {
       await this.throwReason(error as ClientError)

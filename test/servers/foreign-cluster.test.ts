@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, type Flow } from '../../src/engine/index.js'
-import { flow, generate, kafka, memory } from '../../src/index.js'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { compile, type Flow, type WeirConfig } from '../../src/engine/index.js'
+import { aggregate, count, flow, generate, kafka, memory, recordKey, redis } from '../../src/index.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
 import { runningEngine } from '../support/running-engine.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, makeTopic, writeTo } from './kafka-support.js'
+import { missingRedis, RedisServer } from './redis-server.js'
 import { TcpProxy } from './tcp-proxy.js'
 
 const patience = { timeout: 40_000, interval: 100 }
@@ -37,12 +38,17 @@ describe.skipIf(requireKafka() !== undefined)('another cluster behind the addres
     return act(connection).finally(() => connection.close())
   }
 
-  function running(flows: Readonly<Record<string, Flow>>) {
-    const connections = { kafka: kafka({ brokers: address() }) }
-    const { engine } = runningEngine(
-      compile({ app: fresh('app'), connections, checkpoints: memory(), flows }, { environment: {} }),
-    )
-    return engine
+  function running(flows: Readonly<Record<string, Flow>>, more: Partial<WeirConfig> = {}) {
+    const connections = { kafka: kafka({ brokers: address() }), ...more.connections }
+    const config = { app: fresh('app'), checkpoints: memory(), flows, ...more, connections }
+    const ending: (() => Promise<void>)[] = []
+    const { engine } = runningEngine(compile(config, { environment: {} }), (stop) => {
+      let stopped: Promise<void> | undefined
+      const once = () => (stopped ??= stop())
+      ending.push(once)
+      onTestFinished(once)
+    })
+    return { engine, stop: async () => void (await Promise.all(ending.map((end) => end()))) }
   }
 
   const read = (cluster: number, topic: string) =>
@@ -64,7 +70,7 @@ describe.skipIf(requireKafka() !== undefined)('another cluster behind the addres
         for (const topic of [source, target, made]) await makeTopic(connection, topic)
         await writeTo(connection, source, [`from ${cluster}`])
       })
-    const engine = running({
+    const { engine } = running({
       copies: flow(kafka.source({ topic: source, from: 'earliest' }), kafka.sink({ topic: target })),
       numbers: flow(
         generate({ rate: 20, value: (_random, index) => `number ${index}` }),
@@ -92,4 +98,59 @@ describe.skipIf(requireKafka() !== undefined)('another cluster behind the addres
     expect(await read(1, target)).toEqual([])
     expect(await read(0, target)).toEqual(['from 0'])
   })
+
+  test.skipIf(missingRedis() !== undefined)(
+    'stops a flow that is started there with checkpoints of the first, and it goes on when it is led back',
+    async () => {
+      const cache = await RedisServer.start()
+      onTestFinished(() => cache.close())
+      const [app, source, target] = [fresh('app'), fresh('source'), fresh('target')]
+      const made = async (cluster: number, values: readonly string[]) => {
+        await at(cluster, async (connection) => {
+          for (const topic of [source, target]) await makeTopic(connection, topic)
+          await writeTo(connection, source, values)
+        })
+      }
+      await made(0, ['a', 'b'])
+      const counts = () =>
+        running(
+          {
+            counts: flow(
+              kafka.source({ topic: source }),
+              aggregate('counts', { of: count(), by: recordKey }),
+              kafka.sink({ topic: target, key: () => null, value: ({ value }) => value }),
+            ),
+          },
+          { app, connections: { cache: redis({ url: cache.url }) }, checkpoints: 'cache' },
+        )
+      const first = counts()
+      await expect.poll(() => first.engine.status()[0]?.stages.at(-1)?.out, patience).toBe(2)
+      await first.stop()
+
+      // Nobody can tell that from a topic that is not there yet.
+      lead(1)
+      const waiting = counts()
+      await expect.poll(() => waiting.engine.status()[0]?.trouble?.code, patience).toBe('WEIR_SOURCE_MISSING')
+      await waiting.stop()
+
+      await made(1, ['x', 'y', 'z'])
+      const { engine, stop } = counts()
+      await expect.poll(() => engine.status()[0]?.error?.code, patience).toBe('WEIR_SOURCE_RECREATED')
+      expect(engine.status()[0]).toMatchObject({
+        state: 'failed',
+        error: {
+          hint: expect.stringContaining('Where the address leads to another cluster than before, set it right.'),
+        },
+      })
+      await stop()
+      expect(await read(1, target)).toEqual([])
+
+      await at(0, (connection) => writeTo(connection, source, ['c']))
+      lead(0)
+      const back = counts()
+      await expect.poll(() => back.engine.status()[0]?.stages.at(-1)?.out, patience).toBe(1)
+      await back.stop()
+      expect(await read(0, target)).toEqual(['1', '2', '3'])
+    },
+  )
 })

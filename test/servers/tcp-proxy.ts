@@ -1,5 +1,11 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './server-support.js'
+
+/** What becomes of a piece of an answer: it waits, comes in two halves, or its connection is cut behind the first of them. */
+export type Fate = 'passes' | 'waits' | 'is halved' | 'is cut'
+const waitMs = 30
 
 /** Stands between clients and a server, and can cut their connections as a network would. */
 export class TcpProxy {
@@ -8,6 +14,7 @@ export class TcpProxy {
   private readonly answering = new Set<Socket>()
   private isHeld = false
   private left = Number.POSITIVE_INFINITY
+  private fate: ((bytes: number) => Fate) | undefined
 
   private constructor(
     readonly port: number,
@@ -40,6 +47,11 @@ export class TcpProxy {
     for (const socket of this.answering) socket.pause()
   }
 
+  /** What is to become of each piece of an answer from now on; undefined for nothing. */
+  disturb(fate: ((bytes: number) => Fate) | undefined): void {
+    this.fate = fate
+  }
+
   /** Lets all through that was held back. */
   release(): void {
     this.isHeld = false
@@ -69,8 +81,23 @@ export class TcpProxy {
     this.answering.add(server)
     client.on('data', (bytes) => this.forward(bytes, server))
     client.on('end', () => server.end())
-    server.pipe(client)
+    const answers = new Transform({
+      transform: (bytes: Buffer, _, done) => void this.answer(bytes, answers, client).then(done),
+    })
+    server.pipe(answers).pipe(client)
     if (this.isHeld) server.pause()
+  }
+
+  private async answer(bytes: Buffer, answers: Transform, client: Socket): Promise<undefined> {
+    const fate = this.fate?.(bytes.length) ?? 'passes'
+    const half = bytes.length >> 1
+    if (fate === 'waits') await sleep(waitMs)
+    if (fate === 'is halved' || fate === 'is cut') {
+      answers.push(bytes.subarray(0, half))
+      await sleep(waitMs)
+    }
+    if (fate === 'is cut') client.resetAndDestroy()
+    else answers.push(fate === 'is halved' ? bytes.subarray(half) : bytes)
   }
 
   private forward(bytes: Buffer, server: Socket): void {

@@ -1,4 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type ClientError, call, disconnect, nativeClient, type Producer } from '../../src/kafka/client.js'
 import { installKafka } from './kafka-install.js'
@@ -11,11 +14,18 @@ interface Admin {
   describeTopics(
     topics: string[],
     options: object,
-    done: (error: ClientError | null, topics: { error?: ClientError | null; partitions: unknown[] }[]) => void,
+    done: (error: ClientError | null, topics: Described[]) => void,
   ): void
 }
 
-const answerMs = 10_000
+interface Described {
+  readonly topicId: { readonly base64: string }
+  readonly error?: ClientError | null
+  readonly partitions: readonly unknown[]
+}
+
+/** How long brokers may take: on a busy machine that is long. */
+const answerMs = 60_000
 
 /** What a topic has of settings of its own, as Kafka's own command tells it. */
 export function settingsOfTopic(bootstrap: string, topic: string): Record<string, string> {
@@ -30,6 +40,21 @@ export async function configure(bootstrap: string, type: 'topics' | 'clients', n
   const about = ['--alter', '--entity-type', type, '--entity-name', name, '--add-config', settings]
   const command = ['-cp', installKafka().jars, 'kafka.admin.ConfigCommand', '--bootstrap-server', bootstrap, ...about]
   await promisify(execFile)('java', command)
+}
+
+/** Moves the partitions of a topic, each to the broker of its place in the list, with Kafka's own command. Resolves when that has begun. */
+export async function reassign(bootstrap: string, topic: string, brokers: readonly number[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-reassign-'))
+  const file = join(folder, 'plan.json')
+  const partitions = brokers.map((broker, partition) => ({ topic, partition, replicas: [broker] }))
+  writeFileSync(file, JSON.stringify({ version: 1, partitions }))
+  const about = ['--bootstrap-server', bootstrap, '--reassignment-json-file', file, '--execute']
+  const tool = 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand'
+  try {
+    await promisify(execFile)('java', ['-cp', installKafka().jars, tool, ...about])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** What operators do to topics and groups, with a client that knows nothing of Weir. */
@@ -57,8 +82,10 @@ export class TopicTools {
   }
 
   async delete(topic: string): Promise<void> {
+    const { id } = await this.describe(topic)
     await call((done) => this.admin.deleteTopic(topic, answerMs, (error) => done(error, undefined)))
-    await this.shows(topic, (count) => count === 0)
+    // Whoever writes to it may have made it anew by then.
+    await this.shows(topic, (_, now) => now !== id)
   }
 
   async recreate(topic: string, partitions: number): Promise<void> {
@@ -69,6 +96,14 @@ export class TopicTools {
   async grow(topic: string, partitions: number): Promise<void> {
     await call((done) => this.admin.createPartitions(topic, partitions, answerMs, (error) => done(error, undefined)))
     await this.shows(topic, (count) => count === partitions)
+  }
+
+  /** The broker that leads each partition of a topic. */
+  async leaders(topic: string): Promise<readonly number[]> {
+    const { topics } = await call<{ topics: { name: string; partitions: { leader: number }[] }[] }>((done) =>
+      this.producer.getMetadata({ topic, timeout: answerMs }, done as never),
+    )
+    return topics.find(({ name }) => name === topic)?.partitions.map(({ leader }) => leader) ?? []
   }
 
   async deleteBefore(topic: string, partition: number, offset: number): Promise<void> {
@@ -120,13 +155,20 @@ export class TopicTools {
     await disconnect(this.producer)
   }
 
-  private async shows(topic: string, isDone: (partitions: number) => boolean): Promise<void> {
+  /** How many partitions a topic has, and what tells it from others of its name. */
+  private async describe(topic: string): Promise<{ partitions: number; id: string | undefined }> {
+    const [described] = await call<Described[]>((done) =>
+      this.admin.describeTopics([topic], { timeout: answerMs }, done),
+    )
+    if (described === undefined || described.error) return { partitions: 0, id: undefined }
+    return { partitions: described.partitions.length, id: described.topicId.base64 }
+  }
+
+  private async shows(topic: string, isDone: (partitions: number, id: string | undefined) => boolean): Promise<void> {
     const deadline = Date.now() + answerMs
     for (;;) {
-      const [described] = await call<{ error?: ClientError | null; partitions: unknown[] }[]>((done) =>
-        this.admin.describeTopics([topic], { timeout: answerMs }, done),
-      )
-      if (isDone(described?.error ? 0 : (described?.partitions.length ?? 0))) return
+      const { partitions, id } = await this.describe(topic)
+      if (isDone(partitions, id)) return
       if (Date.now() > deadline) throw new Error(`waiting for topic '${topic}'`)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }

@@ -586,3 +586,18 @@ describe('inputs', () => {
     )
   })
 })
+
+test('a partition that was not read for some time, or never by a task that goes on, is taken for one that was told to be idle', () => {
+  const told = (progress: { position: number; sentOnFor?: string } | undefined, goesOn = false) => {
+    const { time } = setUp(0)
+    time.tells()
+    if (goesOn) time.goesOn()
+    time.assigned(0, [{ topic: 't', partition: 0 }], 1)
+    time.assign({ topic: 't', partition: 0 }, progress)
+    return time.toldIdle('t', 0)
+  }
+  expect(told({ position: 3, sentOnFor: 'nobody reads it' })).toBe(true)
+  expect(told(undefined, true)).toBe(true)
+  expect(told({ position: 3 }, true)).toBe(false)
+  expect(told(undefined)).toBe(false)
+})
