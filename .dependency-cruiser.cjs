@@ -21,8 +21,9 @@ const layers = {
   redis: ['model', 'sql'],
   cassandra: ['model', 'sql'],
   sources: ['model', ...adapters],
-  operators: ['model', 'codecs', 'aggregates'],
+  operators: ['model', 'codecs', 'aggregates', 'checks', 'sql'],
   aggregates: ['model'],
+  checks: ['model', 'sql'],
   sinks: ['model', ...adapters],
   connectors: ['model', 'sources', 'sinks', ...adapters],
   config: ['model', 'engine'],
@@ -50,6 +51,7 @@ const packages = {
   'pino|pino-pretty': ['worker', 'cli'],
   'jiti|dotenv|yaml': ['config'],
   'eventsource-parser': ['sources/sse'],
+  croner: ['sources/schedule'],
 }
 
 const anyOf = (folders) =>

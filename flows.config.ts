@@ -14,6 +14,7 @@ import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
 import { archiveFile } from './src/flows/archive-file.js'
 import { archiveGenerator } from './src/flows/archive-generator.js'
+import { dataQuality } from './src/flows/data-quality.js'
 import { eventArchive } from './src/flows/event-archive.js'
 import { eventIntake } from './src/flows/event-intake.js'
 import { eventPipeline } from './src/flows/event-pipeline.js'
@@ -95,6 +96,7 @@ export default defineConfig({
     'event-intake': eventIntake,
     'event-producer': eventProducer,
     'event-pipeline': eventPipeline,
+    'data-quality': dataQuality,
   },
   // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
@@ -110,6 +112,6 @@ export default defineConfig({
     ],
     wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
     archive: ['archive-generator', 'event-archive'],
-    pipeline: ['event-intake', 'event-producer', 'event-pipeline'],
+    pipeline: ['event-intake', 'event-producer', 'event-pipeline', 'data-quality'],
   },
 })

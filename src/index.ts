@@ -7,6 +7,7 @@
  *   sinks/        stages that write: one a file
  *   connectors/   what a configuration calls: a connection with its source and its sink
  *   aggregates/   what `aggregate` can compute
+ *   checks/       what `checks` can look at in a database
  *   engine/       topology, epochs, commits, supervision, event time: what makes the promises
  *   state/        stores, their changelog, checkpoint stores
  *   sql/          what the databases share
@@ -20,6 +21,8 @@
  * A flow's life: config → engine/compile (topology) → engine/task (epochs) → commit.
  */
 export * from './aggregates/index.js'
+export { type CheckResult, type CheckStatus, checkLevel } from './checks/check-result.js'
+export * from './checks/index.js'
 export type { AvroSchema } from './codecs/avro/values.js'
 export type { CloudEvent, CloudEventInput, RawData } from './codecs/cloudevents/index.js'
 export { eventSchemas } from './codecs/event-schemas/event-schemas.js'
@@ -51,6 +54,7 @@ export * from './model/index.js'
 export { aggregate, recordKey } from './operators/aggregate.js'
 export { avro } from './operators/avro.js'
 export { type BatchOptions, batch } from './operators/batch.js'
+export { checks } from './operators/checks.js'
 export { type CloudEventsDecodeOptions, type CloudEventsEncodeOptions, cloudEvents } from './operators/cloud-events.js'
 export { type EventTimeOptions, eventTime } from './operators/event-time.js'
 export { filter } from './operators/filter.js'
@@ -64,6 +68,7 @@ export { keyBy } from './operators/key-by.js'
 export { map } from './operators/map.js'
 export { type MapAsyncOptions, mapAsync } from './operators/map-async.js'
 export { rx } from './operators/rx.js'
+export { type SqlOptions, sql } from './operators/sql.js'
 export { tap } from './operators/tap.js'
 export { type ValidateOptions, validate } from './operators/validate.js'
 export { type Aggregated, hopping, tumbling, type Window, type Windowed, type WindowSpec } from './operators/windows.js'
@@ -79,4 +84,6 @@ export { type FeedOptions, feed } from './sources/feed.js'
 export { type GenerateOptions, generate } from './sources/generate.js'
 export { type HttpCloudEventsOptions, type HttpPostOptions, http } from './sources/http.js'
 export type { KafkaSourceOptions } from './sources/kafka.js'
+export { type ScheduledRun, type ScheduleOptions, schedule } from './sources/schedule.js'
 export { type SseEvent, type SseOptions, sse } from './sources/sse.js'
+export type { SqlRow } from './sql/index.js'

@@ -42,8 +42,10 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
   return {
     sources: inputs.map(({ task }) => task),
     sinks: sinks.map(({ task }) => task),
-    metrics: () =>
-      sinks.flatMap(({ stage, task }) => (task.metrics?.() ?? []).map((reading) => ({ stage, ...reading }))),
+    metrics: () => [
+      ...contexts.readings(),
+      ...sinks.flatMap(({ stage, task }) => (task.metrics?.() ?? []).map((reading) => ({ stage, ...reading }))),
+    ],
     run: (epoch, drained) => {
       let reading = inputs.length
       const whole$ = defer(() => (reading === 0 ? EMPTY : throwError(unreadError)))

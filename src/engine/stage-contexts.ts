@@ -7,6 +7,7 @@ import type {
   HttpServer,
   Keeps,
   Logger,
+  MetricReading,
   OperatorContext,
   SinkContext,
   SourceContext,
@@ -19,7 +20,7 @@ import { WeirError } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
-import type { Observer, StageCounts } from './status.js'
+import type { Observer, StageCounts, StageReading } from './status.js'
 import {
   type OperatorNode,
   policyFor,
@@ -65,6 +66,7 @@ export class StageContexts {
   private readonly reached = new Map<string, StreamRecord>()
   private readonly sinks: { readonly counts: StageCounts; before: number }[]
   private readonly byName: ReadonlyMap<string, StageCounts>
+  private readonly measured: { readonly stage: string; readonly readings: () => readonly MetricReading[] }[] = []
 
   constructor(
     private readonly flow: string,
@@ -79,6 +81,11 @@ export class StageContexts {
   /** The counts of a stage; without a name, counts that nobody reads. */
   counts(stage: string | undefined): StageCounts {
     return (stage === undefined ? undefined : this.byName.get(stage)) ?? this.nowhere
+  }
+
+  /** What the metrics of operators are at the moment. */
+  readings(): readonly StageReading[] {
+    return this.measured.flatMap(({ stage, readings }) => readings().map((reading) => ({ stage, ...reading })))
   }
 
   /** Remembers the last record that reaches a sink of the flow's own, when the observer wants to see what is written. */
@@ -132,6 +139,7 @@ export class StageContexts {
       skipped: () => {
         counts.skipped = (counts.skipped ?? 0) + 1
       },
+      measures: (readings) => void this.measured.push({ stage: node.name, readings }),
       store: (name, codec, bounds) => stores.declare(declared(node, name, this.flow), codec, bounds),
       reject: this.rejecting(node),
     }

@@ -13,7 +13,7 @@ import {
   type StreamRecord,
   validate,
 } from 'weirflow'
-import { type PipelineEvent, pipelineTopic, textOf, userKey, versionOf } from './pipeline-events.js'
+import { type PipelineEvent, pipelineSchema, pipelineTopic, textOf, userKey, versionOf } from './pipeline-events.js'
 
 const columns = {
   event_type: 'text',
@@ -26,12 +26,6 @@ const columns = {
   kafka_offset: 'bigint',
   created_at: 'timestamptz default now()',
 }
-
-/** `CREATE SCHEMA IF NOT EXISTS` asks for the right to make one even where it is there. */
-const schema = `
-  do $$ begin
-    if to_regnamespace('pipeline') is null then create schema pipeline; end if;
-  end $$;`
 
 const indexes = `
   create index events_user_id on pipeline.events (user_id, occurred_at);
@@ -50,7 +44,7 @@ const columnList = `
     kafka_offset bigint not null,
     created_at timestamptz not null default now()`
 
-export const plainTable = `${schema}
+export const plainTable = `${pipelineSchema}
   create table pipeline.events (
     event_id text primary key,${columnList}
   );${indexes}`
@@ -60,7 +54,7 @@ export const plainTable = `${schema}
  * table of their own, and a row whose id is there already is dropped, whoever writes it. Two who write one id wait for
  * each other, as at any unique index.
  */
-const partitionedTable = `${schema}
+const partitionedTable = `${pipelineSchema}
   create table pipeline.events (
     event_id text not null,${columnList},
     primary key (event_id, occurred_at)

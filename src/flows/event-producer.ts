@@ -31,16 +31,21 @@ const faults: readonly ((event: PipelineEvent) => Made)[] = [
   (event) => ({ ...event, eventType: 'user_signup', plan: 'team', schemaVersion: 3 }),
 ]
 
+/** Where events are bad, purchases have no price either for half a minute in three: schemas take them, and checks find them. */
+const hasNoPrices = (afterMs: number) => afterMs % 180_000 >= 20_000 && afterMs % 180_000 < 50_000
+
 /**
  * Events of a site, of each type, and now and then one that is cut off, of no known type, against its schema or of a newer one:
  * such a share of them.
  */
 export function eventsOf(badShare: number) {
-  return (random: Random, index: number): Made => {
+  return (random: Random, index: number, afterMs = 0): Made => {
     const types = Object.keys(happenings)
     const eventType = types[Math.floor(Math.sqrt(random()) * types.length)] as string
     const userId = 1 + Math.floor(1_000 * random() ** 2)
-    const event = { eventId: `event-${index}`, eventType, userId, ...happenings[eventType]?.(random) }
+    const happened = happenings[eventType]?.(random)
+    const isFree = eventType === 'purchase' && badShare > 0 && hasNoPrices(afterMs)
+    const event = { eventId: `event-${index}`, eventType, userId, ...happened, ...(isFree ? { amount: 0 } : {}) }
     return random() < badShare ? pick(faults, random)(event) : event
   }
 }

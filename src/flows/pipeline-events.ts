@@ -17,6 +17,15 @@ export interface PipelineEvent {
   readonly correlation_id?: string | null
 }
 
+/** Types of events that have a schema. */
+export const eventTypes = ['user_signup', 'user_login', 'user_logout', 'purchase', 'page_view']
+
+/** Makes the schema of the pipeline's tables. `CREATE SCHEMA IF NOT EXISTS` asks for the right to make one even where it is there. */
+export const pipelineSchema = `
+  do $$ begin
+    if to_regnamespace('pipeline') is null then create schema pipeline; end if;
+  end $$;`
+
 export const pipelineTopic = env('EVENTS_TOPIC').default('events')
 
 /** The schema that an event was written by, `2` or `v2`; undefined where it says none. */

@@ -83,6 +83,8 @@ export const errorCodes = {
   WEIR_BLOB_NAME: ['retry', 'record', 'A file can not have this name in every blob store.'],
   WEIR_ARCHIVE_UNREADABLE: ['stop', 'setup', 'A file of an archive is damaged, or none that Weir has written.'],
   WEIR_REGISTRY_UNREACHABLE: ['retry', 'system', 'The schema registry can not be reached.'],
+  WEIR_QUERY_UNREACHABLE: ['retry', 'system', 'A database that a stage asks can not be reached, or does not answer.'],
+  WEIR_QUERY_TOO_LARGE: ['retry', 'record', 'A query gives more rows, or bytes, than its stage takes.'],
   WEIR_CHECKPOINT_UNREACHABLE: ['retry', 'system', 'The checkpoint store can not be reached.'],
   WEIR_CHECKPOINT_FENCED: ['restart', 'system', 'A partition was taken over by another task of a later generation.'],
   WEIR_CHECKPOINT_CORRUPT: ['stop', 'setup', 'A chunk of state is of an unknown format, or can not be read.'],

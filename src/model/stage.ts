@@ -138,6 +138,8 @@ export interface OperatorContext extends StageContext, Rejecting {
   readonly time: StreamTime
   /** Counts a record in which a selector found nothing to take in, in `weir_values_skipped_total`. */
   readonly skipped?: () => void
+  /** Says how to ask what the metrics of this stage are at the moment: at any time, and often. Call it while building. */
+  readonly measures?: (readings: () => readonly MetricReading[]) => void
   /**
    * Declares a store of this stage, named by its definition's `stores`, which keeps what it is given unless it has bounds.
    * Call it while building.
@@ -280,6 +282,8 @@ export interface OperatorDefinition<Schema extends z.ZodType = z.ZodType> extend
   readonly times?: boolean
   /** Whether it goes by the time of records, which is then the source's timestamps where no stage says another. */
   timed?(options: z.output<Schema>): boolean
+  /** The metrics that it tells (`OperatorContext.measures`). */
+  readonly metrics?: readonly StageMetric[]
   /** Whether records of one partition may leave it in another order than they came in. */
   reorders?(options: z.output<Schema>): boolean
   build: BuildOperator<z.output<Schema>>

@@ -14,6 +14,8 @@ import {
   type RejectionPolicy,
   recordKeyOf,
   rejectionPolicy,
+  type StageMetric,
+  type Store,
   type StoreKey,
   type StorePartition,
   StreamRecord,
@@ -59,6 +61,13 @@ const limit = z
     error: 'expected no more than `error`',
   })
 
+const open: StageMetric = {
+  name: 'incidents_open',
+  help: 'Incidents that are open.',
+  kind: 'gauge',
+  shown: 'incidents',
+}
+
 export const incidentsDefinition = defineOperator({
   name: 'incidents',
   summary: 'Makes one incident of many records that tell that something is bad: it opens, is told again, and resolves.',
@@ -80,10 +89,12 @@ export const incidentsDefinition = defineOperator({
     onError: rejectionPolicy.default('fail').describe('what becomes of a record that `level` throws at'),
   }),
   stores: ({ name }) => [name],
+  metrics: [open],
   timed: () => true,
   build: ({ name, level, ...settings }, context) => {
     const levelOf = typeof level === 'function' ? level : levelBy(level)
     const store = context.store(name, courseCodec)
+    context.measures?.(() => [{ metric: open, value: openIn(store) }])
     const { silentAfter } = settings
     return operate<StreamRecord, StreamRecord>((output) => {
       const last = new PartitionMap<StreamRecord>()
@@ -165,6 +176,13 @@ function told(
     context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
     return 'rejected'
   }
+}
+
+function openIn(store: Store<Course>): number {
+  let count = 0
+  for (const part of store.partitions())
+    for (const { value: course } of part.segment(0)?.values() ?? []) if (course.isOpen) count++
+  return count
 }
 
 /** Takes in what a record tells of its key. Of what is good nothing is kept. */

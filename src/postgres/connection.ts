@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import pg, { type ClientConfig, type Pool, type PoolClient, type QueryResultRow } from 'pg'
 import { defer, type Observable } from 'rxjs'
-import { type ConnectionContext, messageOf, WeirError } from '../model/index.js'
-import { type Lease, Leases, type SqlConnection } from '../sql/index.js'
+import { type ConnectionContext, isWeirError, messageOf, WeirError } from '../model/index.js'
+import { type Lease, Leases, type ReadLimits, type SqlConnection, type SqlReader, type SqlRow } from '../sql/index.js'
 import { EmbeddedServer } from './embedded.js'
 import { postgresFaults } from './faults.js'
 import { addressOf, type ConnectionOptions, clientConfig, isEmbedded } from './options.js'
+import { readRows } from './read-rows.js'
 
 const connectTimeoutMs = 10_000
 /** How much later than the server the client gives up on a statement: then the server is out of reach. */
@@ -17,7 +18,7 @@ interface Opened {
 }
 
 /** A pool of connections to one database, opened at first use. */
-export class PostgresConnection implements SqlConnection<PoolClient> {
+export class PostgresConnection implements SqlConnection<PoolClient>, SqlReader {
   readonly faults = postgresFaults
   readonly address: string
   /** The embedded server has one session, and takes no COPY. */
@@ -41,6 +42,17 @@ export class PostgresConnection implements SqlConnection<PoolClient> {
   /** The rows of one statement. */
   query<R extends QueryResultRow>(text: string, values: readonly unknown[] = []): Observable<R[]> {
     return this.run(async (client) => (await client.query<R>(text, [...values])).rows)
+  }
+
+  read(query: string, values: readonly unknown[], limits: ReadLimits): Observable<readonly SqlRow[]> {
+    // What the server still sends of too many rows ends with its connection. The embedded one must not lose it in mid-statement.
+    const hasMoreToSend = (error: unknown) => isWeirError(error) && error.code === 'WEIR_QUERY_TOO_LARGE'
+    return defer(() =>
+      this.leases.use(
+        (client) => readRows(client, { query, values, limits, toTheEnd: this.singleSession }),
+        (error) => postgresFaults.of(error) === 'connection' || (hasMoreToSend(error) && !this.singleSession),
+      ),
+    )
   }
 
   get idleLimitMs(): number {

@@ -20,3 +20,24 @@ export interface SqlConnection<Client> extends Connection {
   run<T>(work: (client: Client) => Promise<T>): Observable<T>
   lease(): Promise<Lease<Client>>
 }
+
+/** A row as the driver makes it. */
+export type SqlRow = Readonly<Record<string, unknown>>
+
+/** How much a query may give. */
+export interface ReadLimits {
+  readonly maxRows: number
+  /** Of all values together, as the server sends them. */
+  readonly maxBytes: number
+}
+
+/** A connection that can be asked. */
+export interface SqlReader extends Connection {
+  readonly faults: Faults
+  /**
+   * The rows of one statement, in a transaction of its own that only reads.
+   * Errors: those of the server and the driver, which `faults` sorts; WEIR_QUERY_TOO_LARGE when there are more rows or bytes than
+   * they may be; WEIR_CONFIG_INVALID when it writes.
+   */
+  read(query: string, values: readonly unknown[], limits: ReadLimits): Observable<readonly SqlRow[]>
+}

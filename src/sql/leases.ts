@@ -28,15 +28,18 @@ export class Leases<Client> {
     return lease
   }
 
-  /** Runs work with a client of its own. */
-  async use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  /** Runs work with a client of its own, which is thrown away when the work has left it of no use. */
+  async use<T>(
+    work: (client: Client) => Promise<T>,
+    spends = (error: unknown) => this.faults.of(error) === 'connection',
+  ): Promise<T> {
     const lease = await this.take()
     try {
       const result = await work(lease.client)
       lease.release('keep')
       return result
     } catch (error) {
-      lease.release(this.faults.of(error) === 'connection' ? 'destroy' : 'keep')
+      lease.release(spends(error) ? 'destroy' : 'keep')
       throw error
     }
   }

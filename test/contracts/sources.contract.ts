@@ -195,8 +195,8 @@ export const frees: More<HoldingSource> = (source) => {
   })
 }
 
-/** For sources that can be read again. */
-export const replays: More<SourceUnderTest> = (source) => {
+/** For sources that go back after a failure. */
+export const rewinds: More<SourceUnderTest> = (source) => {
   test('an epoch that failed is read again', async () => {
     await source().give(0, 9)
     const running = await Running.start(source())
@@ -205,6 +205,11 @@ export const replays: More<SourceUnderTest> = (source) => {
     await source().rewind(running.task)
     expect(await running.readAndCommit(6)).toEqual(numbers(3, 6))
   })
+}
+
+/** For sources that can be read again. */
+export const replays: More<SourceUnderTest> = (source) => {
+  rewinds(source)
 
   test('a process that starts again goes on after the last commit', async () => {
     await source().give(0, 9)

@@ -1,8 +1,9 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { finalize, NEVER, type Observable, tap } from 'rxjs'
+import { finalize, NEVER, type Observable, Subscription, tap } from 'rxjs'
 import { z } from 'zod'
 import {
+  type Clock,
   type HttpRoute,
   type SourceContext,
   type SourceTask,
@@ -12,6 +13,7 @@ import {
 import { feedDefinition } from '../../src/sources/feed.js'
 import { generateDefinition } from '../../src/sources/generate.js'
 import { httpPost } from '../../src/sources/http.js'
+import { scheduleDefinition } from '../../src/sources/schedule.js'
 import { sseDefinition } from '../../src/sources/sse.js'
 import { SourceBench } from '../support/source-bench.js'
 import {
@@ -21,6 +23,7 @@ import {
   holdsBack,
   isRefused,
   replays,
+  rewinds,
   type SourceUnderTest,
   sourceContract,
 } from './sources.contract.js'
@@ -29,8 +32,11 @@ import {
 abstract class SourceOnBench implements SourceUnderTest {
   private bench: SourceBench
 
-  constructor(private readonly topic: string) {
-    this.bench = new SourceBench({ topic, partition: 0 }, systemClock)
+  constructor(
+    private readonly topic: string,
+    private readonly clock: Clock = systemClock,
+  ) {
+    this.bench = new SourceBench({ topic, partition: 0 }, clock)
   }
 
   abstract build(context: SourceContext): SourceTask
@@ -39,7 +45,7 @@ abstract class SourceOnBench implements SourceUnderTest {
   abstract empty(): void
 
   reset(): void {
-    this.bench = new SourceBench({ topic: this.topic, partition: 0 }, systemClock)
+    this.bench = new SourceBench({ topic: this.topic, partition: 0 }, this.clock)
     this.empty()
   }
 
@@ -85,6 +91,67 @@ class Generated extends SourceOnBench {
 
   number({ value }: StreamRecord): number {
     return value as number
+  }
+}
+
+/** A clock on which a second passes as soon as somebody waits for it, up to the last that was given. */
+class GivenSeconds implements Clock {
+  private second = 0
+  private last = 0
+  private readonly waiting = new Set<() => void>()
+
+  readonly now = () => this.second * 1_000
+
+  readonly scheduler: Clock['scheduler'] = {
+    now: this.now,
+    schedule: (work, _delay, state) => {
+      const over = new Subscription()
+      const wait = () => {
+        this.waiting.delete(wait)
+        if (over.closed) return
+        if (this.second >= this.last) return void this.waiting.add(wait)
+        this.second++
+        ;(work as (this: unknown, given: unknown) => void).call(undefined, state)
+      }
+      over.add(() => this.waiting.delete(wait))
+      setImmediate(wait)
+      return over
+    },
+  }
+
+  give(last: number): void {
+    this.last = last
+    for (const wait of this.waiting) setImmediate(wait)
+  }
+
+  reset(): void {
+    this.second = this.last = 0
+    this.waiting.clear()
+  }
+}
+
+/** A run each second. */
+class Scheduled extends SourceOnBench {
+  constructor(private readonly seconds = new GivenSeconds()) {
+    super('schedule:numbers', seconds)
+  }
+
+  empty(): void {
+    this.seconds.reset()
+  }
+
+  give(from: number, count: number): void {
+    this.seconds.give(from + count)
+  }
+
+  build(context: SourceContext): SourceTask {
+    const options = scheduleDefinition.options.parse({ cron: '* * * * * *', overlap: 'allow' })
+    return scheduleDefinition.build(options, context)
+  }
+
+  /** The first is that of the first second. */
+  number({ timestamp }: StreamRecord): number {
+    return timestamp / 1_000 - 1
   }
 }
 
@@ -259,6 +326,7 @@ class Posted extends SourceOnBench {
 }
 
 sourceContract('generate', () => new Generated(), replays)
+sourceContract('schedule', () => new Scheduled(), rewinds, comesLater)
 sourceContract('feed', () => new Fed().listen(), replays, comesLater, frees)
 sourceContract('sse', () => new Streamed().listen(), replays, comesLater, frees, holdsBack, isRefused)
 sourceContract('http', () => new Posted(), comesLater, frees)

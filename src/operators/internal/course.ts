@@ -69,6 +69,10 @@ export class Course {
     return this.kept.heardAt
   }
 
+  get isOpen(): boolean {
+    return this.kept.openedAt !== undefined
+  }
+
   /** Takes in what a record of this time tells; undefined is nothing. Returns what is to be told, if anything is. */
   take(level: 'ok' | Level | undefined, time: number, settings: CourseSettings): Notice | undefined {
     const { kept } = this

@@ -1,0 +1,10 @@
+/** What `checks` can look at in a database. `check.ts` says what one is, `limits.ts` when it fails. */
+export { type AcceptedOptions, accepted } from './accepted.js'
+export type { Check, Most, OfColumn, OfTable } from './check.js'
+export { type CustomOptions, custom } from './custom.js'
+export { type FreshOptions, fresh } from './fresh.js'
+export type { CheckLimit, Severity } from './limits.js'
+export { notNull } from './not-null.js'
+export { type ReferenceOptions, reference } from './reference.js'
+export { type UniqueOptions, unique } from './unique.js'
+export { type VolumeOptions, volume } from './volume.js'
