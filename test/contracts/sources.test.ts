@@ -104,13 +104,13 @@ class GivenSeconds implements Clock {
 
   readonly scheduler: Clock['scheduler'] = {
     now: this.now,
-    schedule: (work, _delay, state) => {
+    schedule: (work, delay = 0, state) => {
       const over = new Subscription()
       const wait = () => {
         this.waiting.delete(wait)
         if (over.closed) return
-        if (this.second >= this.last) return void this.waiting.add(wait)
-        this.second++
+        if (delay > 0 && this.second >= this.last) return void this.waiting.add(wait)
+        if (delay > 0) this.second++
         ;(work as (this: unknown, given: unknown) => void).call(undefined, state)
       }
       over.add(() => this.waiting.delete(wait))

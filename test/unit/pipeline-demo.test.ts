@@ -37,11 +37,16 @@ function demo({ onTestFinished }: TestContext, system: string, more: Readonly<Re
 }
 
 describe.concurrent('tried with nothing named', { timeout: 90_000 }, () => {
-  test('the pipeline shows rows, how many and how late they are, and dead letters', async (context) => {
-    const { child, ended, text, shows } = demo(context, 'pipeline', { PIPELINE_PARTITION: 'day' })
+  test('the pipeline shows rows, how many and how late they are, dead letters, and what checks find', async (context) => {
+    const { child, ended, text, shows } = demo(context, 'pipeline', {
+      PIPELINE_PARTITION: 'day',
+      QUALITY_CRON: '*/5 * * * * *',
+    })
     await shows(/event-pipeline running +events → pipeline\.events · exactly once/)
     await shows(/rows [1-9]\d*\/s +p99 \d+ ms +dead letters [1-9]/)
     await shows(/last rows in pipeline\.events\s+eventId +eventType.*\s+event-\d+ +\w+/)
+    await shows(/data-quality running .*checks passed [1-6] +failed \d +errored \d +skipped \d +incidents \d/s)
+    await shows(/last rows in pipeline\.quality_results\s+check +kind +status.*\s+there are events +volume +passed/)
     expect(text()).toMatch(/curl http:\/\/\S+\/events -H .*\s+-d '\{"eventType":"user_signup","userId":123\}'/)
     child.stdin?.write('\u0003')
     expect(await ended).toBe(0)
