@@ -24,6 +24,7 @@ import {
 import { eventTypes, pipelineSchema } from './pipeline-events.js'
 
 const table = 'pipeline.events'
+const where = env('QUALITY_WHERE').optional()
 
 const resultsTable = `${pipelineSchema}
   create table pipeline.quality_results (
@@ -85,8 +86,8 @@ const isKept = (way: Way): way is { readonly kept: CheckResult } => 'kept' in wa
  *   schedule ──► checks ──┬────────────────► pipeline.quality_results
  *                         └──► incidents ──► pipeline.quality_incidents
  *
- * At each time of QUALITY_CRON by the clocks of QUALITY_TIME_ZONE: there are events, each id once, the newest are not old, each
- * has a user and one of QUALITY_TYPES, and what was bought of late had a price. A check that fails opens an incident, which is
+ * At each time of QUALITY_CRON by the clocks of QUALITY_TIME_ZONE, of the rows that QUALITY_WHERE leaves: there are events, each
+ * id once, the newest are not old, each has a user and one of QUALITY_TYPES, and what was bought of late had a price. A check that fails opens an incident, which is
  * told again each QUALITY_REMIND_SEC, and resolved when the check passes.
  */
 export const dataQuality = flow(
@@ -95,10 +96,10 @@ export const dataQuality = flow(
     timeZone: env('QUALITY_TIME_ZONE').default('UTC'),
   }),
   checks('db', {
-    'there are events': volume({ table, error: { min: 1 } }),
-    'each id once': unique({ table, column: 'event_id' }),
-    'events are new': fresh({ table, column: 'created_at', warn: '1m', error: '5m' }),
-    'events have users': notNull({ table, column: 'user_id' }),
+    'there are events': volume({ table, where, error: { min: 1 } }),
+    'each id once': unique({ table, where, column: 'event_id' }),
+    'events are new': fresh({ table, where, column: 'created_at', warn: '1m', error: '5m' }),
+    'events have users': notNull({ table, where, column: 'user_id' }),
     'types are known': accepted({
       table,
       column: 'event_type',

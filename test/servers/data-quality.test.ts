@@ -33,6 +33,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
     const started = new Worker(environment, ['data-quality'])
     onTestFinished(() => started.kill())
     started.start()
+    await started.ready()
     return started
   }
 
@@ -49,7 +50,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
           `(SELECT * FROM pipeline.quality_results WHERE check_name = '${check}' ORDER BY run_at DESC LIMIT 1) r WHERE status = '${status}'`,
         )) === 1,
       `'${check}' ${status}`,
-      40_000,
+      60_000,
     )
 
   test('make each run once, whatever becomes of the worker and the database', async () => {
@@ -62,7 +63,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
     const runs = () => count('(SELECT DISTINCT run_at FROM pipeline.noted) r')
     const goesOn = async () => {
       const before = await runs()
-      await until(async () => (await runs()) > before + 1, 'it goes on', 40_000)
+      await until(async () => (await runs()) > before + 1, 'it goes on', 60_000)
     }
 
     for (const ms of [0, 2_300]) {
@@ -128,7 +129,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
       "DELETE FROM pipeline.events WHERE event_id IN ('c', 'd') OR ctid NOT IN (SELECT min(ctid) FROM pipeline.events GROUP BY event_id)",
     )
     await server.query('UPDATE pipeline.events SET created_at = now()')
-    await until(async () => (await told()).every(({ state }) => state === 'resolved'), 'all are resolved', 40_000)
+    await until(async () => (await told()).every(({ state }) => state === 'resolved'), 'all are resolved', 60_000)
     expect(await told()).toHaveLength(5)
 
     await server.query('ALTER TABLE pipeline.events RENAME TO others')
@@ -139,7 +140,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
     )
     await server.query('ALTER TABLE pipeline.others RENAME TO events')
     await isNow('each id once', 'passed')
-    await until(async () => (await told()).every(({ state }) => state === 'resolved'), 'all are resolved', 40_000)
+    await until(async () => (await told()).every(({ state }) => state === 'resolved'), 'all are resolved', 60_000)
     expect(await running.stop()).toBe(0)
   })
 })
