@@ -113,7 +113,7 @@ export const dataQuality = flow(
       error: 0,
     }),
   }),
-  flatMap((result): Way[] => [{ kept: result }, { told: result }]),
+  flatMap((result): Way[] => [{ kept: result }, { told: result }], { name: 'both-ways' }),
   branch(
     to(
       'results',
