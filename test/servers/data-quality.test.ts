@@ -95,8 +95,10 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
     const running = await worker()
     await isNow('there are events', 'passed')
     expect(await count('pipeline.quality_incidents')).toBe(0)
-    await server.query(`INSERT INTO pipeline.events VALUES
-      ('a', 'page_view', 'ann'), ('c', 'user_vanished', null), ('d', 'purchase', 'bob', now(), '{"amount": 0}')`)
+    await server.query("INSERT INTO pipeline.events VALUES ('a', 'page_view', 'ann'), ('c', 'user_vanished', null)")
+    await server.query(
+      "INSERT INTO pipeline.events VALUES ('d', 'purchase', 'bob', now() + interval '1 hour', '{\"amount\": 0}')",
+    )
     await server.query("UPDATE pipeline.events SET created_at = now() - interval '2 minutes'")
     for (const check of [
       'each id once',
