@@ -91,7 +91,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
   })
 
   test('find what is wrong, tell it once, and again when it is right', async () => {
-    await server.query('TRUNCATE pipeline.quality_results, pipeline.quality_incidents')
+    await server.query('DROP TABLE IF EXISTS pipeline.quality_results, pipeline.quality_incidents')
     const running = await worker()
     await isNow('there are events', 'passed')
     expect(await count('pipeline.quality_incidents')).toBe(0)
