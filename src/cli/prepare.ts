@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { type AuditSettings, auditSettings } from '../config/audit.js'
 import { closest } from '../config/closest.js'
 import { placing } from '../config/field-place.js'
 import { type HttpSettings, httpSettings } from '../config/http.js'
@@ -25,6 +26,8 @@ export interface Prepared extends LoadedConfig {
   readonly topology: Topology
   readonly redact: Redact
   readonly http: HttpSettings
+  /** Where it is written down what people do; undefined where nobody wants it. */
+  readonly audit: AuditSettings | undefined
 }
 
 /** Loads and compiles a configuration; connects to nothing. Errors: the configuration's, `UsageError`. */
@@ -39,13 +42,14 @@ export async function prepare(
   const redact = redactor(loaded.config, environment, directory)
   if (io.secrets !== undefined) io.secrets.redact = redact
   const http = placing(loaded.file, () => httpSettings(loaded.config, environment, directory))
+  const audit = placing(loaded.file, () => auditSettings(loaded.config, environment, directory))
   const systems = systemsOf(loaded.config, environment)
   if (system !== undefined) checkNames('system', [system], Object.keys(systems))
   const flows = system === undefined ? named : (systems[system] ?? [])
   checkNames('flow', flows, Object.keys(loaded.config.flows))
   const only = flows.length === 0 && toRun ? (loaded.config.run ?? []) : flows
   const topology = placing(loaded.file, () => compile(loaded.config, { environment, directory, only, isLasting: true }))
-  return { ...loaded, environment, topology, redact, http }
+  return { ...loaded, environment, topology, redact, http, audit }
 }
 
 /** The flows of each system. */

@@ -1,6 +1,7 @@
 import { lastValueFrom } from 'rxjs'
 import { changeProgress, type Engine, logEndsOf } from '../engine/index.js'
 import { describeError, type LogEnds, type PartitionProgress, partitionName, WeirError } from '../model/index.js'
+import { audited } from './audit.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { partitionOption, wholeNumber } from './number-option.js'
 import { table } from './paint.js'
@@ -36,20 +37,24 @@ export async function setPosition(
   const target = targetOf(to)
   const only = partitionOption(partition)
   const prepared = await prepare(config === undefined ? {} : { config }, io)
-  await withEngine(prepared, async (engine) => {
+  return withEngine(prepared, async (engine) => {
     const all = await keptOf(engine, prepared, flow)
     const asked = all.filter(({ held }) => held.topic === topic && (only === undefined || held.partition === only))
     if (asked.length === 0) throw nothingHeld({ flow, topic, only }, all, prepared)
     // All are judged before any is moved.
     const moves = movesTo(target, asked, await endsOf(target, asked, { engine, prepared, io }))
-    const rows: string[][] = []
-    for (const { kept, to: offset } of moves) {
-      const before = await moveTo(kept, offset)
-      rows.push([partitionName(kept.held), String(before?.position ?? '–'), '→', String(offset)])
-    }
-    io.stdout.write(`${table(rows).join('\n')}\n${stateStays}\n`)
+    const deed = { action: 'state.set-position', subject: flow, asked: { topic, partition, to } }
+    return audited({ prepared, engine }, deed, io, async (tell) => {
+      const rows: string[][] = []
+      for (const { kept, to: offset } of moves) {
+        const before = await moveTo(kept, offset)
+        rows.push([partitionName(kept.held), String(before?.position ?? '–'), '→', String(offset)])
+        tell({ positions: rows.length })
+      }
+      io.stdout.write(`${table(rows).join('\n')}\n${stateStays}\n`)
+      return exitCodes.ok
+    })
   })
-  return exitCodes.ok
 }
 
 export const stateStays = 'State stays as it is: what is read again counts again.'

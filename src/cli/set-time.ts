@@ -1,6 +1,7 @@
 import { lastValueFrom } from 'rxjs'
 import { backTo, changeProgress, nextTimeSet, setBack } from '../engine/index.js'
 import { partitionName, timeText } from '../model/index.js'
+import { audited } from './audit.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { table } from './paint.js'
 import { prepare } from './prepare.js'
@@ -20,21 +21,30 @@ export interface SetTimeOptions {
 export async function setTime(flow: string, { to, config }: SetTimeOptions, io: Io): Promise<number> {
   const time = timeOption('--to', to)
   const prepared = await prepare(config === undefined ? {} : { config }, io)
-  await withEngine(prepared, async (engine) => {
+  return withEngine(prepared, async (engine) => {
     const kept = await keptOf(engine, prepared, flow)
     if (kept.length === 0) throw nothingHeld(flow, prepared.topology.declared)
     const timeSets = nextTimeSet(kept.map(({ held }) => held))
-    const rows: string[][] = []
-    for (const { held, checkpoints } of kept) {
-      const change$ = changeProgress(checkpoints, held, (progress) => setBack(progress, time, timeSets))
-      const before = await lastValueFrom(change$, { defaultValue: undefined })
-      rows.push([partitionName(held), shownTime(before?.streamTime), '→', shownTime(backTo(before?.streamTime, time))])
-    }
-    io.stdout.write(
-      `${table(rows).join('\n')}\nWindows that end later and were told already are told again, of what comes from now on.\n`,
+    return audited(
+      { prepared, engine },
+      { action: 'state.set-time', subject: flow, asked: { to } },
+      io,
+      async (tell) => {
+        const rows: string[][] = []
+        for (const { held, checkpoints } of kept) {
+          const change$ = changeProgress(checkpoints, held, (progress) => setBack(progress, time, timeSets))
+          const before = await lastValueFrom(change$, { defaultValue: undefined })
+          const times = [before?.streamTime, backTo(before?.streamTime, time)].map(shownTime)
+          rows.push([partitionName(held), times[0] ?? '', '→', times[1] ?? ''])
+          tell({ partitions: rows.length })
+        }
+        io.stdout.write(
+          `${table(rows).join('\n')}\nWindows that end later and were told already are told again, of what comes from now on.\n`,
+        )
+        return exitCodes.ok
+      },
     )
   })
-  return exitCodes.ok
 }
 
 function nothingHeld(flow: string, declared: readonly string[]): UsageError {

@@ -6,7 +6,7 @@ import { Setting } from '../model/index.js'
 import { closest } from './closest.js'
 import { placed } from './field-place.js'
 
-const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems', 'http'] as const
+const fields = ['app', 'connections', 'checkpoints', 'deadLetters', 'flows', 'run', 'systems', 'http', 'audit'] as const
 
 /** What a configuration module exports, if it has the shape of one. Errors: `ConfigError` with every fault. */
 export function checkConfig(module: unknown, file: string): WeirConfig {

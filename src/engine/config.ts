@@ -26,6 +26,14 @@ export interface HttpConfig {
   readonly maxConnections?: number
 }
 
+/** The topic of the audit. */
+export interface AuditConfig {
+  /** It is made where it is missing. Without one nothing is written down. */
+  readonly topic?: string
+  /** The Kafka connection, where there are several. */
+  readonly connection?: string
+}
+
 /** What `flows.config.ts` exports. */
 export interface WeirConfig {
   /** Prefixes group names, internal topics and checkpoint keys. Default: `WEIR_APP`, or `weir`. */
@@ -43,6 +51,8 @@ export interface WeirConfig {
   readonly run?: readonly string[]
   /** Where the worker's HTTP port listens, and who may call it. The command line goes before this, and this before variables. */
   readonly http?: Configurable<HttpConfig>
+  /** Where it is written down who replayed, dropped, moved or wrote what by hand. Default: nowhere. */
+  readonly audit?: Configurable<AuditConfig>
   /** Flows that belong together, each list under the name by which `weir start` runs them. */
   readonly systems?: Readonly<Record<string, readonly Configurable<string>[]>>
 }

@@ -385,5 +385,42 @@ describe.skipIf(missing !== undefined)(
       expect((await weir('state', 'counts')).stdout).toMatch(/-0 +5 /)
       expect((await weir('topics', 'ls')).stdout).toMatch(new RegExp(`\\n${topic} +1 +1 +20\\n`))
     })
+
+    test('what is written and moved by hand is written down before and after, and nothing of a record', async () => {
+      const topic = await made()
+      const [app, deeds] = [fresh('shop'), fresh('deeds')]
+      const configure = (file: string, audit: string) =>
+        writeFileSync(
+          join(cwd, `${app}.${file}.ts`),
+          `import { consoleSink, defineConfig, flow, kafka } from 'weirflow'
+          export default defineConfig({
+            app: '${app}', audit: { topic: '${audit}' },
+            connections: { kafka: kafka({ brokers: '${shared.server.bootstrap}' }) },
+            flows: { reading: flow(kafka.source({ topic: '${topic}', group: 'g' }), consoleSink()) },
+          })`,
+        )
+      configure('config', deeds)
+      configure('broken', '__consumer_offsets')
+      const weir = (...argv: string[]) => weirIn(cwd, [...argv, '--config', `${app}.config.ts`])
+      const put = ['topics', 'produce', topic, 'confidential', '--key', 'private']
+      expect(await weir(...put)).toMatchObject({ code: 0, stderr: '' })
+      await weir('groups', 'reset', `${app}.moved`, '--topic', topic, '--to', '0', '--dry-run')
+      await weir('groups', 'reset', `${app}.moved`, '--topic', topic, '--to', '0', '--yes')
+      const { stdout } = await topics('browse', deeds, '--from', '0', '--json')
+      expect(stdout).not.toMatch(/confidential|private/)
+      const events = rows({ stdout } as Said).map(({ value }) => value as Record<string, string>)
+      const produced = { source: `weir/${app}`, type: 'weir.audit.topics.produce', subject: topic }
+      const actor = { name: expect.stringMatching(/^.+@.+$/) }
+      expect(events).toMatchObject([
+        { ...produced, specversion: '1.0', data: { actor, phase: 'began' } },
+        { ...produced, data: { actor, phase: 'ended', outcome: 'done', records: 1 } },
+        { type: 'weir.audit.groups.reset', subject: `${app}.moved`, data: { phase: 'began', asked: { to: '0' } } },
+        { type: 'weir.audit.groups.reset', data: { phase: 'ended', outcome: 'done', positions: 1 } },
+      ])
+      expect(new Set(events.map(({ correlationid }) => correlationid)).size).toBe(2)
+      // What can't be written down is not done.
+      expect((await weirIn(cwd, [...put, '--config', `${app}.broken.ts`])).code).toBe(1)
+      expect(rows(await topics('browse', topic, '--json'))).toHaveLength(1)
+    })
   },
 )

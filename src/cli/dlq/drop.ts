@@ -1,5 +1,7 @@
+import { audited } from '../audit.js'
 import { agreed, exitCodes, type Io } from '../io.js'
 import { countText } from '../stored.js'
+import { deedOf } from './deed.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
 import { Marking } from './marking.js'
@@ -22,11 +24,14 @@ export async function drop(places: readonly string[], options: DropOptions, io: 
     io.stdout.write(desk.prepared.redact(`${[...lines, `${countText(count, 'letter')} to drop`].join('\n')}\n`))
     if (count === 0) return exitCodes.ok
     if (options.yes !== true && !(await agreed(`drop ${countText(count, 'letter')}?`, io))) return exitCodes.failed
-    const dropped = await marked(desk, isMeant)
-    io.stdout.write(
-      `${countText(dropped, 'letter')} marked as dropped: they lie in their topic as before, and weir dlq replay --again takes them all the same\n`,
-    )
-    return exitCodes.ok
+    return audited(desk, deedOf('dlq.drop', places, options, desk), io, async (tell) => {
+      const dropped = await marked(desk, isMeant)
+      tell({ letters: dropped })
+      io.stdout.write(
+        `${countText(dropped, 'letter')} marked as dropped: they lie in their topic as before, and weir dlq replay --again takes them all the same\n`,
+      )
+      return exitCodes.ok
+    })
   })
 }
 

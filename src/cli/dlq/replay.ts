@@ -2,10 +2,12 @@ import { lastValueFrom } from 'rxjs'
 import { InputTrial } from '../../engine/index.js'
 import type { OutgoingMessage } from '../../kafka/producer.js'
 import { StreamRecord, systemClock } from '../../model/index.js'
+import { audited, type Counts } from '../audit.js'
 import { exitCodes, type Io, type Signal, UsageError } from '../io.js'
 import { untilSignal } from '../kafka.js'
 import { countOption } from '../number-option.js'
 import { countText } from '../stored.js'
+import { deedOf } from './deed.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
 import { Marking } from './marking.js'
@@ -49,7 +51,9 @@ export async function replay(places: readonly string[], options: ReplayOptions, 
       const plan = { ...options, maxAttempts, transform }
       const replaying = { desk, isMeant, plan, limit, tally: new Tally(), signal }
       if (options.to !== undefined) await checkTopic(options.to, desk)
-      return options.dryRun ? dryRun(replaying) : writing(replaying)
+      if (options.dryRun) return dryRun(replaying)
+      const deed = deedOf('dlq.replay', places, options, desk)
+      return audited(desk, deed, io, (tell) => writing(replaying, tell))
     }),
   )
 }
@@ -62,7 +66,7 @@ async function checkTopic(topic: string, { topics }: Desk): Promise<void> {
   }
 }
 
-async function writing(replaying: Replaying): Promise<number> {
+async function writing(replaying: Replaying, tell: (counts: Counts) => void): Promise<number> {
   const { desk, tally, signal } = replaying
   const { io, prepared } = desk
   let written = 0
@@ -71,6 +75,7 @@ async function writing(replaying: Replaying): Promise<number> {
     try {
       await writeOf(topic, marking, { ...replaying, limit: replaying.limit - written })
     } catch (error) {
+      tell({ records: written + marking.committed })
       const done = countText(written + marking.committed, 'record')
       io.stderr.write(`${done} written, each marked; the same command goes on with the others\n`)
       throw error
@@ -78,6 +83,7 @@ async function writing(replaying: Replaying): Promise<number> {
       await marking.close()
     }
     written += marking.committed
+    tell({ records: written })
   }
   io.stdout.write(prepared.redact(`${[...tally.text(io), `${countText(written, 'record')} written`].join('\n')}\n`))
   const heard = signal()

@@ -1,6 +1,7 @@
 import { LetterMarks } from '../../kafka/letter-marks.js'
 import { messagesIn } from '../../kafka/whole-topic.js'
 import { timeText } from '../../model/index.js'
+import { audited } from '../audit.js'
 import { type Decoded, decoded } from '../decode.js'
 import { exitCodes, type Io, UsageError } from '../io.js'
 import { painter, shownJson, table } from '../paint.js'
@@ -27,10 +28,12 @@ export async function show(what: string, options: ShowOptions, io: Io): Promise<
       number === undefined
         ? await placed(what, desk.topics)
         : await numbered(number, isMeant, options.all ?? false, desk)
-    const value = await withAnyRegistry(options, io, desk, (registry) => decoded(letter.value, registry))
-    const text = options.json ? shownJson(asJson(letter, value)) : lines(letter, value, io).join('\n')
-    io.stdout.write(desk.prepared.redact(`${text}\n`))
-    return exitCodes.ok
+    return audited(desk, { action: 'dlq.show', subject: letter.at }, io, async () => {
+      const value = await withAnyRegistry(options, io, desk, (registry) => decoded(letter.value, registry))
+      const text = options.json ? shownJson(asJson(letter, value)) : lines(letter, value, io).join('\n')
+      io.stdout.write(desk.prepared.redact(`${text}\n`))
+      return exitCodes.ok
+    })
   })
 }
 

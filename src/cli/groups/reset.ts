@@ -1,6 +1,7 @@
 import type { KafkaConnection } from '../../kafka/connection.js'
 import { Groups } from '../../kafka/groups.js'
 import { isSamePartition, partitionName, type TopicPartition } from '../../model/index.js'
+import { audited } from '../audit.js'
 import { type BrokerOptions, type Brokers, withBrokers } from '../brokers.js'
 import { agreed, exitCodes, type Io, UsageError } from '../io.js'
 import { partitionOption } from '../number-option.js'
@@ -37,12 +38,12 @@ export async function reset(name: string, options: ResetOptions, io: Io): Promis
     await checkStopped(connection, group, flow)
     const stored = flow === undefined ? [] : await storedPositions(flow, brokers)
     const all = stored.length > 0 ? stored : await groupPositions(connection, group, options.topic)
-    const asked = all.filter(
+    const movable = all.filter(
       (one) => (options.topic?.includes(one.topic) ?? true) && (only === undefined || one.partition === only),
     )
-    if (asked.length === 0) throw nothing(group, all, options)
-    const logs = await connection.topics.logEnds(asked)
-    const moves = await aimed(connection, target, asked, logs)
+    if (movable.length === 0) throw nothing(group, all, options)
+    const logs = await connection.topics.logEnds(movable)
+    const moves = await aimed(connection, target, movable, logs)
     const moved = moves.filter(({ offset, to }) => offset !== to)
     io.stdout.write(`${told(moves).join('\n')}\n`)
     if (moved.length === 0 || options.dryRun === true) {
@@ -51,16 +52,21 @@ export async function reset(name: string, options: ResetOptions, io: Io): Promis
     }
     if (options.yes !== true && !(await agreed(`move ${countText(moved.length, 'position')}?`, io)))
       return exitCodes.failed
-    if (stored.length > 0) for (const { kept, to } of moved) await moveTo(kept as Kept, to)
-    else
-      await new Groups(connection).move(
-        group,
-        moved.map(({ topic, partition, to }) => ({ topic, partition, offset: to })),
-      )
-    const where =
-      stored.length > 0 ? `of flow '${flow}', in its checkpoint store. ${stateStays}` : `of group '${group}'`
-    io.stdout.write(`${countText(moved.length, 'position')} moved ${where}\n`)
-    return exitCodes.ok
+    const asked = { to: options.to, topic: options.topic, partition: options.partition }
+    const deed = { action: 'groups.reset', subject: group, asked: { ...asked, flow } }
+    return audited(brokers.configured, deed, io, async (tell) => {
+      if (stored.length > 0) for (const { kept, to } of moved) await moveTo(kept as Kept, to)
+      else
+        await new Groups(connection).move(
+          group,
+          moved.map(({ topic, partition, to }) => ({ topic, partition, offset: to })),
+        )
+      const where =
+        stored.length > 0 ? `of flow '${flow}', in its checkpoint store. ${stateStays}` : `of group '${group}'`
+      tell({ positions: moved.length })
+      io.stdout.write(`${countText(moved.length, 'position')} moved ${where}\n`)
+      return exitCodes.ok
+    })
   })
 }
 

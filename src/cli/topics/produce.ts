@@ -1,14 +1,14 @@
-import type { ClientError } from '../../kafka/client.js'
 import type { KafkaConnection } from '../../kafka/connection.js'
-import { kafkaError, kafkaRefusal } from '../../kafka/errors.js'
 import { checkedHeaders } from '../../kafka/headers.js'
 import { checked } from '../../kafka/outgoing.js'
-import { KafkaProducer, type OutgoingMessage } from '../../kafka/producer.js'
-import { type Header, messageOf, type WeirError } from '../../model/index.js'
+import type { OutgoingMessage } from '../../kafka/producer.js'
+import { type Header, messageOf } from '../../model/index.js'
+import { audited } from '../audit.js'
 import { type BrokerOptions, withBrokers } from '../brokers.js'
 import { exitCodes, type Io, type Signal, UsageError } from '../io.js'
 import { untilSignal } from '../kafka.js'
 import { countOption, partitionOption } from '../number-option.js'
+import { RecordWriter } from '../record-writer.js'
 import { countText } from '../stored.js'
 import { momentOption } from '../time-option.js'
 import { linesOf } from './lines.js'
@@ -26,11 +26,6 @@ export interface ProduceOptions extends BrokerOptions {
   readonly create?: string
 }
 
-/** What is sent before it is asked whether all was taken. */
-const [mostRecords, mostBytes] = [5_000, 8_388_608]
-/** How long brokers may acknowledge nothing, ms. */
-const deliveryTimeoutMs = 30_000
-
 /** `weir topics produce <topic> [value]`: one record, or one for each line of the input. */
 export async function produce(
   topic: string,
@@ -46,22 +41,29 @@ export async function produce(
   if (single === undefined && io.stdin === undefined)
     throw new UsageError('there is no input to read lines from: give the value of one record')
   return untilSignal(io, (signal, stopped) =>
-    withBrokers(options, io, async ({ connection }) => {
-      await prepareTopic(connection, topic, options)
-      const writing = new Writing(connection, topic, io)
-      try {
-        await writing.open()
-        if (single !== undefined) writing.add(single, 'the record')
-        else await writeLines(writing, form, io, stopped)
-        await writing.flush()
-      } finally {
-        await writing.close()
-        if (writing.written > 0 || writing.refused === 0)
-          io.stdout.write(`${countText(writing.written, 'record')} written to topic '${topic}'\n`)
-      }
-      const heard = signal()
-      if (heard !== undefined) return exitCodes[heard]
-      return writing.refused === 0 ? exitCodes.ok : exitCodes.failed
+    withBrokers(options, io, async ({ connection, configured }) => {
+      const writing = new RecordWriter(connection, topic, (subject, { message }) =>
+        io.stderr.write(`${subject} is not written: ${message}\n`),
+      )
+      await prepareTopic(writing, connection, topic, options)
+      const deed = { action: 'topics.produce', subject: topic, asked: { partition: options.partition } }
+      return audited(configured, deed, io, async (tell) => {
+        try {
+          await writing.open()
+          if (single !== undefined) writing.add(single, 'the record')
+          else await writeLines(writing, form, io, stopped)
+          await writing.flush()
+        } finally {
+          await writing.close()
+          const { written, refused } = writing
+          tell({ records: written, refused })
+          if (written > 0 || refused === 0)
+            io.stdout.write(`${countText(written, 'record')} written to topic '${topic}'\n`)
+        }
+        const heard = signal()
+        if (heard !== undefined) return exitCodes[heard]
+        return writing.refused === 0 ? exitCodes.ok : exitCodes.failed
+      })
     }),
   )
 }
@@ -114,21 +116,21 @@ function headersOf(given: readonly string[]): readonly Header[] {
 }
 
 /** Errors: `UsageError` for a topic or a partition that is not there. */
-async function prepareTopic(connection: KafkaConnection, topic: string, options: ProduceOptions): Promise<void> {
+async function prepareTopic(
+  writing: RecordWriter,
+  connection: KafkaConnection,
+  topic: string,
+  options: ProduceOptions,
+): Promise<void> {
   const partition = partitionOption(options.partition)
   const partitions = options.create === undefined ? undefined : countOption('--create', options.create, 'partitions')
-  const count = partitions === undefined ? undefined : await made(connection, topic, partitions)
+  const count = partitions === undefined ? undefined : await writing.ensureTopic(partitions)
   const there = count ?? (await extentsOf(connection, topic)).length
   if (partition !== undefined && partition >= there)
     throw new UsageError(`--partition: topic '${topic}' has no partition ${partition}: the last one is ${there - 1}`)
 }
 
-function made({ topics }: KafkaConnection, topic: string, partitions: number): Promise<number> {
-  const request = { topic, partitions, create: true, writes: true, doing: `writing topic '${topic}'`, place: {} }
-  return topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE' })
-}
-
-async function writeLines(writing: Writing, form: Form, io: Io, stopped: Promise<Signal>): Promise<void> {
+async function writeLines(writing: RecordWriter, form: Form, io: Io, stopped: Promise<Signal>): Promise<void> {
   const input = io.stdin
   if (input === undefined) return
   if (input.isTTY === true) io.stderr.write('each line is a record; Ctrl-D ends it\n')
@@ -149,76 +151,5 @@ async function writeLines(writing: Writing, form: Form, io: Io, stopped: Promise
       if (writing.isFull) await writing.flush()
     }
     await writing.flush()
-  }
-}
-
-/**
- * Writes records, and tells which of them the brokers have refused. Each goes in a request of its own: brokers refuse a request as
- * a whole, and what is written again is there twice.
- */
-class Writing {
-  written = 0
-  refused = 0
-  /** How many had been refused when it was flushed last. */
-  private refusedBefore = 0
-  private records = 0
-  private bytes = 0
-  private readonly doing: string
-  private producer: KafkaProducer<string> | undefined
-
-  constructor(
-    private readonly connection: KafkaConnection,
-    topic: string,
-    private readonly io: Io,
-  ) {
-    this.doing = `writing topic '${topic}'`
-  }
-
-  /** Errors: WEIR_SINK_UNREACHABLE. */
-  async open(): Promise<void> {
-    const { connection, io } = this
-    const options = { deliveryTimeoutMs, compression: 'none', lingerMs: 0, singly: true } as const
-    try {
-      this.producer = new KafkaProducer<string>(await connection.settings(), options, {
-        refused: (subject, error) => {
-          this.refused++
-          io.stderr.write(`${subject} is not written: ${kafkaRefusal(this.doing, error, {}).message}\n`)
-        },
-      })
-      await this.producer.connect()
-    } catch (error) {
-      throw this.failed('WEIR_SINK_UNREACHABLE', error)
-    }
-  }
-
-  get isFull(): boolean {
-    return this.records >= mostRecords || this.bytes >= mostBytes
-  }
-
-  add(message: OutgoingMessage, subject: string): void {
-    this.producer?.produce(message, subject)
-    this.records++
-    this.bytes += message.value?.length ?? 0
-  }
-
-  /** Errors: WEIR_SINK_FAILED. */
-  async flush(): Promise<void> {
-    if (this.records === 0) return
-    try {
-      await this.producer?.flush()
-    } catch (error) {
-      throw this.failed('WEIR_SINK_FAILED', error)
-    }
-    this.written += this.records - (this.refused - this.refusedBefore)
-    this.refusedBefore = this.refused
-    this.records = this.bytes = 0
-  }
-
-  async close(): Promise<void> {
-    await this.producer?.close()
-  }
-
-  private failed(code: 'WEIR_SINK_UNREACHABLE' | 'WEIR_SINK_FAILED', error: unknown): WeirError {
-    return kafkaError(code, this.doing, error as ClientError, { address: this.connection.address })
   }
 }
