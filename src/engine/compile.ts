@@ -3,6 +3,7 @@ import {
   type EpochOptions,
   type Keeps,
   type OperatorDefinition,
+  partsOf,
   type RejectionPolicy,
   type SinkDefinition,
   type SourceDefinition,
@@ -19,6 +20,7 @@ import { shapeFaults } from './flow-shape.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
 import { repartitionSink } from './repartition/repartition-sink.js'
+import { isRetryStage, joinRetries, withRetries } from './retry/retry-parts.js'
 import { shortLivedFaults } from './short-lived.js'
 import { doubledStores, isGlobal, nestedAggregates, sharedHolders } from './stage-faults.js'
 import { joinSummaries, summarize } from './summary.js'
@@ -41,6 +43,8 @@ import {
   writesDeadLetters,
 } from './topology.js'
 import { faultsOf, tellOnce, validate } from './validate.js'
+
+type PolicyGiven = Parameters<typeof partsOf>[0]
 
 interface DeclaredStage {
   readonly definition: SourceDefinition | OperatorDefinition | SinkDefinition
@@ -155,13 +159,24 @@ class FlowCompiler {
     )
     this.faults.push(...timeFaults(this.name, declared, chain))
     const inputs = withTimes(declared, chain, this.ownPolicy(), (name) => this.unique(name))
-    const parts = { inputs, ...chain }
+    const compiling = {
+      app: this.app,
+      flow: this.name,
+      connections: this.connections,
+      ownPolicy: this.ownPolicy(),
+      unique: (name: string) => this.unique(name),
+      refuse: (fault: ConfigFault) => this.faults.push(fault),
+    }
+    const retrying = withRetries({ inputs, ...chain }, compiling)
+    const parts = retrying?.whole ?? { inputs, ...chain }
     const stores = [...operatorsOf(parts), ...sinksOf(parts)].flatMap(storesOf)
     for (const faultsOf of [doubledStores, nestedAggregates, sharedHolders])
       this.faults.push(...faultsOf(this.name, parts))
     const isAsked = flow.options.guarantee === 'exactly-once'
     const sinks = [...sinksOf(chain)]
-    const checkpoints = isAsked && stores.length === 0 ? this.beside(sinks, flow) : this.checkpoints
+    // What is tried again may be kept anywhere.
+    const isFree = stores.length === 0 || retrying !== undefined
+    const checkpoints = isAsked && isFree ? this.beside(sinks, flow) : this.checkpoints
     const place = this.connections.get(checkpoints)
     const joins = isJoinable(place) ? sinks.filter((sink) => joinsAt(checkpoints, sink, isAsked)) : []
     const facts = { ...parts, stores, joins, checkpoints }
@@ -173,10 +188,12 @@ class FlowCompiler {
       parts,
     )
     const tasks = cut.map((part) => this.part(part, flow, joins))
+    const summary = joinSummaries(tasks.map((task) => task.summary))
+    const behind = retrying && this.part(retrying.behind, flow, joins)
     return {
       name: this.name,
-      parts: tasks,
-      summary: joinSummaries(tasks.map(({ summary }) => summary)),
+      parts: behind === undefined ? tasks : [...tasks, behind],
+      summary: behind === undefined ? summary : joinRetries(summary, parts, behind),
       ...guaranteeOf(facts),
       joins,
       checkpoints,
@@ -285,13 +302,15 @@ class FlowCompiler {
   private stage<D extends DeclaredStage['definition']>(declared: DeclaredStage & { readonly definition: D }) {
     const definition: D = declared.definition
     const options = validate(`flow '${this.name}': ${definition.name}`, declared, this.from, this.faults)
-    const given = options as { name?: unknown; onError?: RejectionPolicy; connection?: string } | undefined
+    const given = options as { name?: unknown; onError?: PolicyGiven; connection?: string } | undefined
+    const { policy = this.usualPolicy(definition), retry } = partsOf(given?.onError)
     return {
       name: this.unique(typeof given?.name === 'string' ? given.name : definition.name),
       definition,
       options,
       connection: this.keeper(declared, options) ?? this.connection(declared, given?.connection),
-      policy: given?.onError ?? this.usualPolicy(definition),
+      policy,
+      retry,
       late: options === undefined ? undefined : lateOf(definition, options),
       declaredAt: declared.declaredAt,
     }
@@ -410,7 +429,7 @@ function keptBy(part: Part): Keeps {
   const stateful = [...operators, ...sinksOf(part)].filter((stage) => storesOf(stage).length > 0)
   if (stateful.length === 0) return 'nothing'
   if (operators.some(isGlobal)) return 'state'
-  return stateful.some(({ definition }) => !isCombining(definition)) ? 'state by key' : 'state'
+  return stateful.some((stage) => !isCombining(stage.definition) && !isRetryStage(stage)) ? 'state by key' : 'state'
 }
 
 /** Whether it hands its records to another part of the flow. */

@@ -152,7 +152,7 @@ export class FlowCutter {
   private beginning(inputs: readonly InputNode[]): Before {
     const isBehind = inputs.some(({ source }) => source.definition.name === repartitionSource.name)
     const marks = marksOf(inputs.flatMap(({ stages }) => stages))
-    return { carrier: this.carrier(inputs), isBehind, isMerged: inputs.length > 1, ...marks }
+    return { carrier: carrierOf(inputs, this.connections), isBehind, isMerged: inputs.length > 1, ...marks }
   }
 
   /** What comes twice is told by the order of the source's records: one behind a later one would be dropped. */
@@ -219,18 +219,21 @@ export class FlowCutter {
       rest: [received, merging, ...after],
     }
   }
+}
 
-  /** The connection that carries an internal topic behind these inputs; undefined when they are in one place anyway. */
-  private carrier(inputs: readonly InputNode[]): Carrier | undefined {
-    const reads = inputs.map(({ source }) =>
-      source.options === undefined ? undefined : source.definition.reads?.(source.options),
-    )
-    const connection = inputs[0]?.source.connection
-    const definition = connection === undefined ? undefined : this.connections.get(connection)?.definition
-    const known = reads.filter((read) => read !== undefined)
-    if (connection === undefined || definition?.channel === undefined || known.length < inputs.length) return undefined
-    return { connection, kind: definition.kind, channel: definition.channel, reads: known }
-  }
+/** The connection that carries an internal topic behind these inputs; undefined when they are in one place anyway. */
+export function carrierOf(
+  inputs: readonly InputNode[],
+  connections: ReadonlyMap<string, TopologyConnection>,
+): Carrier | undefined {
+  const reads = inputs.map(({ source }) =>
+    source.options === undefined ? undefined : source.definition.reads?.(source.options),
+  )
+  const connection = inputs[0]?.source.connection
+  const definition = connection === undefined ? undefined : connections.get(connection)?.definition
+  const known = reads.filter((read) => read !== undefined)
+  if (connection === undefined || definition?.channel === undefined || known.length < inputs.length) return undefined
+  return { connection, kind: definition.kind, channel: definition.channel, reads: known }
 }
 
 /** Both ends of an internal topic, which brings what the stages behind it may need for dead letters. */

@@ -5,6 +5,7 @@
  *   compile, topology   what it compiles to: named, validated stages (guarantee, summary: what is told of it;
  *                       short-lived: state that nobody keeps)
  *   cut, repartition/   where it becomes several tasks, and the internal topics that join them
+ *   retry/              the part of a flow behind its retry topics, and what is on its way to them
  *   pipeline            the stages wired as one RxJS pipe (edge, branching, stage-contexts: its pieces)
  *   epoch               the budget of one subscription of that pipe
  *   task                one step after another: connect, assign, run an epoch, commit, recover
@@ -24,6 +25,8 @@ export { ConfigError, type ConfigFault } from './config-error.js'
 export { Engine, type EngineParts } from './engine.js'
 export { type Branch, type Branches, Flow, type FlowOptions, type Input, type Merged } from './flow.js'
 export { InputTrial } from './input-trial.js'
+export { messageOf as retryMessage } from './retry/message.js'
+export { retryTopicsOf } from './retry/retry-parts.js'
 export {
   flowOf,
   planState,

@@ -8,6 +8,7 @@ import {
   silentLogger,
   WeirError,
 } from '../model/index.js'
+import { isRetryStage } from './retry/retry-parts.js'
 import type { FlowTopology, InputNode, OperatorNode, SubTopology, Topology } from './topology.js'
 
 /** Stages that keep nothing, and do nothing but to make other records of a record. */
@@ -44,7 +45,7 @@ export class InputTrial {
     part: SubTopology,
     private readonly around: Around,
   ) {
-    const all = [...stages, ...part.stages]
+    const all = [...stages, ...part.stages].filter((stage) => !isRetryStage(stage))
     const end = all.findIndex(({ definition }) => !pure.has(definition.name))
     this.flow = name
     this.nodes = end < 0 ? all : all.slice(0, end)

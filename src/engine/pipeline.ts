@@ -1,4 +1,4 @@
-import { concat, defer, EMPTY, from, mergeAll, type Observable, type OperatorFunction, throwError } from 'rxjs'
+import { concat, defer, EMPTY, from, mergeAll, type Observable, type OperatorFunction, tap, throwError } from 'rxjs'
 import { operate, type SinkTask, type SourceTask, type StreamRecord, WeirError } from '../model/index.js'
 import { branching } from './branching.js'
 import { edge } from './edge.js'
@@ -73,9 +73,10 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
 
 function chain({ stages, end }: Chain, from: string | undefined, contexts: StageContexts, sinks: BuiltSink[]): Run {
   const through = operators(stages, from, contexts)
+  const watch = contexts.passing()
   const last = stages.at(-1)?.name ?? from
   const run = isBranches(end)
-    ? branching(end.map((node) => ({ node, run: chain(node, last, contexts, sinks) })))
+    ? watched(watch, branching(end.map((node) => ({ node, run: chain(node, last, contexts, sinks) }))))
     : write(end, last, contexts, sinks)
   return (records$) => run(records$.pipe(through))
 }
@@ -83,8 +84,20 @@ function chain({ stages, end }: Chain, from: string | undefined, contexts: Stage
 function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: BuiltSink[]): Run {
   const task = node.definition.build(node.options, contexts.sink(node))
   sinks.push({ stage: node.name, task })
-  const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), contexts.watch(node))
+  const [written, passing] = [contexts.watch(node), contexts.passing()]
+  const watch =
+    written === undefined || passing === undefined
+      ? (written ?? passing)
+      : (record: StreamRecord) => {
+          written(record)
+          passing(record)
+        }
+  const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), watch)
   return (records$) => task.write(records$.pipe(into))
+}
+
+function watched(watch: ((record: StreamRecord) => void) | undefined, run: Run): Run {
+  return watch === undefined ? run : (records$) => run(records$.pipe(tap(watch)))
 }
 
 /** What a source had read may not have come through: its positions must not be committed. */
@@ -104,7 +117,7 @@ function operators(
   const built = nodes.map((node, index): Operate => {
     const through = node.definition.build(node.options, contexts.operator(node, input)) as Operate
     const before = index === 0 ? from : nodes[index - 1]?.name
-    const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name))
+    const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name), contexts.passing())
     return (records$) => through(into(records$))
   })
   return (records$) => built.reduce((piped$, through) => through(piped$), records$)

@@ -1,24 +1,29 @@
-import { EMPTY, type Observable } from 'rxjs'
+import { concat, defer, EMPTY, type Observable } from 'rxjs'
 import {
   asWeirError,
   correlationOf,
+  type DeadLetter,
   type DeadLetterSink,
   describeError,
   type Logger,
   place,
   type RejectionPolicy,
+  type RetryPolicy,
   type SourceTask,
   StreamRecord,
   type WeirError,
 } from '../model/index.js'
+import type { Failed, Rejected, Retrying } from './retry/failed.js'
 import type { Observer, StageCounts } from './status.js'
 
 /** Takes care of the records that the stages of one flow reject: each by the policy of its stage. */
-export class Rejections {
+export class Rejections implements Rejected {
   /** Failures in a row: a dead letter tells how often its record was tried. */
   private failures = 0
   private pending = 0
   private sources: readonly Pick<SourceTask, 'rejected'>[] = []
+  /** Where a stage of the flow has records tried again. */
+  retries: Retrying | undefined
 
   constructor(
     private readonly flow: string,
@@ -31,6 +36,25 @@ export class Rejections {
   /** Has these sources told of what is rejected. */
   tell(sources: readonly Pick<SourceTask, 'rejected'>[]): void {
     this.sources = sources
+  }
+
+  /** The same of a stage that has records tried again. What was made of many lies in no topic. */
+  retry(policy: RetryPolicy, failed: Failed): void {
+    const { counts, record, error, stage } = failed
+    if (this.retries === undefined || record.origin.offset < 0)
+      return this.reject(counts, 'dead-letter', record, error, stage)
+    this.retries.take(policy, failed)
+  }
+
+  told({ counts, record, error: cause, stage }: Failed): WeirError {
+    const error = this.locate(stage, record, cause)
+    this.tellOf(counts, 'dead-letter', record, error, stage)
+    return error
+  }
+
+  letter(letter: Omit<DeadLetter, 'flow'>): void {
+    this.pending++
+    this.sink?.write({ ...letter, flow: this.flow })
   }
 
   /**
@@ -47,33 +71,45 @@ export class Rejections {
     const record = asRead(given)
     const error = this.locate(stage, record, cause)
     if (policy === 'fail') throw error
-    counts.rejected++
     this.pending++
-    const at = place(record.origin)
-    const correlationId = correlationOf(record)
-    this.log.warn({ stage, code: error.code, at, correlationId, policy }, describeError(error))
-    this.observer.rejected?.({ flow: this.flow, stage, error, at, correlationId })
+    this.tellOf(counts, policy, record, error, stage)
     for (const source of this.sources) source.rejected?.(given.origin, error)
     if (policy === 'dead-letter') {
       this.sink?.write({ record, error, flow: this.flow, stage, attempts: this.failures + 1 })
     }
   }
 
-  /** Completes when every dead letter of this epoch is acknowledged. */
+  /** Completes when every dead letter of this epoch is acknowledged, and what is tried again is taken care of. */
   flush(): Observable<never> {
-    if (this.pending === 0) return EMPTY
-    return this.sink?.flush() ?? EMPTY
+    const letters$ = defer(() => (this.pending === 0 ? EMPTY : (this.sink?.flush() ?? EMPTY)))
+    return concat(this.retries?.flush() ?? EMPTY, letters$)
   }
 
   committed(): void {
     this.failures = 0
     this.pending = 0
+    this.retries?.over(true)
   }
 
   failed(): void {
     this.failures++
     this.pending = 0
+    this.retries?.over(false)
     this.sink?.discard?.()
+  }
+
+  private tellOf(
+    counts: StageCounts,
+    policy: RejectionPolicy,
+    record: StreamRecord,
+    error: WeirError,
+    stage: string,
+  ): void {
+    counts.rejected++
+    const at = place(record.origin)
+    const correlationId = correlationOf(record)
+    this.log.warn({ stage, code: error.code, at, correlationId, policy }, describeError(error))
+    this.observer.rejected?.({ flow: this.flow, stage, error, at, correlationId })
   }
 
   private locate(stage: string, { origin }: StreamRecord, cause: unknown): WeirError {

@@ -1,5 +1,5 @@
 import { catchError, EMPTY, merge, type Observable } from 'rxjs'
-import type { FlowState, FlowStatus } from './status.js'
+import type { FlowState, FlowStatus, StageCounts } from './status.js'
 import type { FlowTask } from './task.js'
 
 /** What a flow is, when its parts are in different states: the first of these that one of them is in. */
@@ -57,10 +57,32 @@ function joinStatus(one: FlowStatus, other: FlowStatus): FlowStatus {
     // Results are final where they leave the last part.
     watermark: other.watermark,
     restoredBytes: one.restoredBytes + other.restoredBytes,
-    stages: [...one.stages, ...other.stages],
+    stages: joinStages(one.stages, other.stages),
     partitions: [...one.partitions, ...other.partitions],
     stores: [...one.stores, ...other.stores],
     metrics: [...(one.metrics ?? []), ...(other.metrics ?? [])],
+  }
+}
+
+/** What a stage has counted in the part of the flow behind its retry topics is its own as well. */
+function joinStages(one: readonly StageCounts[], other: readonly StageCounts[]): StageCounts[] {
+  const all = new Map(one.map((counts) => [counts.stage, counts]))
+  for (const more of other) {
+    const counts = all.get(more.stage)
+    all.set(more.stage, counts === undefined ? more : sumOf(counts, more))
+  }
+  return [...all.values()]
+}
+
+function sumOf(one: StageCounts, other: StageCounts): StageCounts {
+  const { retried = 0, skipped = 0 } = other
+  return {
+    ...one,
+    in: one.in + other.in,
+    out: one.out + other.out,
+    rejected: one.rejected + other.rejected,
+    retried: (one.retried ?? 0) + retried,
+    skipped: (one.skipped ?? 0) + skipped,
   }
 }
 

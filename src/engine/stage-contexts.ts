@@ -8,7 +8,6 @@ import type {
   Keeps,
   Logger,
   MetricReading,
-  OperatorContext,
   SinkContext,
   SourceContext,
   StageContext,
@@ -20,6 +19,7 @@ import { WeirError } from '../model/index.js'
 import type { TaskStores } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
+import type { RetryContext } from './retry/joint.js'
 import type { Observer, StageCounts, StageReading } from './status.js'
 import {
   type OperatorNode,
@@ -29,6 +29,8 @@ import {
   type StageSummary,
   storesOf,
 } from './topology.js'
+
+type Watch = (record: StreamRecord) => void
 
 /** What the stages of one flow share. */
 export interface Surroundings {
@@ -88,8 +90,13 @@ export class StageContexts {
     return this.measured.flatMap(({ stage, readings }) => readings().map((reading) => ({ stage, ...reading })))
   }
 
+  /** Sees what passes between two stages, where somebody has to. */
+  passing(): Watch | undefined {
+    return this.around.rejections.retries?.watch()
+  }
+
   /** Remembers the last record that reaches a sink of the flow's own, when the observer wants to see what is written. */
-  watch({ name, definition }: SinkNode): ((record: StreamRecord) => void) | undefined {
+  watch({ name, definition }: SinkNode): Watch | undefined {
     if (this.around.observer.written === undefined || this.counts(name).kind !== 'sink') return undefined
     if (definition.makes !== undefined) return undefined
     return (record) => this.reached.set(name, record)
@@ -129,13 +136,14 @@ export class StageContexts {
   }
 
   /** Of a stage on the way of one input, or behind all of them. */
-  operator(node: OperatorNode, input?: number): OperatorContext {
-    const { stores } = this.around
+  operator(node: OperatorNode, input?: number): RetryContext {
+    const { stores, rejections } = this.around
     const time = input === undefined ? this.around.time : this.around.time.ofInput(input)
     const counts = this.counts(node.name)
     return {
       ...this.common(node),
       time,
+      rejections,
       skipped: () => {
         counts.skipped = (counts.skipped ?? 0) + 1
       },
@@ -171,8 +179,10 @@ export class StageContexts {
   private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {
     const counts = this.counts(node.name)
     const { partOf = node.name } = node
+    const { rejections } = this.around
     return (record, error) => {
-      this.around.rejections.reject(counts, policyFor(node, error), record, error, partOf)
+      if (node.retry !== undefined) return rejections.retry(node.retry, { counts, record, error, stage: partOf })
+      rejections.reject(counts, policyFor(node, error), record, error, partOf)
     }
   }
 

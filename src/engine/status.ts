@@ -19,6 +19,8 @@ export interface StageCounts {
   in: number
   out: number
   rejected: number
+  /** Records that are tried again later; none where it is not there. */
+  retried?: number
   /** Values that were null, undefined or NaN where an aggregate reckons with numbers; none where it is not there. */
   skipped?: number
 }

@@ -1,6 +1,7 @@
 import type { OperatorDefinition, SinkDefinition, SourceDefinition } from '../model/index.js'
 import { repartitionSink } from './repartition/repartition-sink.js'
 import { repartitionSource } from './repartition/repartition-source.js'
+import { retrySource } from './retry/retry-stages.js'
 import {
   type Chain,
   type FlowTopology,
@@ -55,7 +56,7 @@ function made({ makes, shows }: SinkDefinition, options: unknown): Pick<StageSum
 }
 
 function isInternal({ name }: Named['definition']): boolean {
-  return name === repartitionSink.name || name === repartitionSource.name
+  return name === repartitionSink.name || name === repartitionSource.name || name === retrySource.name
 }
 
 /** The stages of all parts of a flow, each part beginning where another hands it records. */

@@ -249,7 +249,7 @@ export class FlowTask {
   /** Leaves and closes everything. Never fails: what ended the life is what counts. */
   private close(): Observable<never> {
     const { pipeline, rejections, log } = this.parts
-    const closings = [...pipeline.sinks, rejections.sink].map((sink) =>
+    const closings = [...pipeline.sinks, rejections.sink, rejections.retries].map((sink) =>
       defer(() => sink?.close?.() ?? EMPTY).pipe(
         catchError((error: unknown) => {
           log.warn(`closing: ${describeError(error)}`)
@@ -281,7 +281,7 @@ export class FlowTask {
 
   private open(): Observable<never> {
     const { pipeline, rejections, checkpoints, claims$ } = this.parts
-    const openings = [rejections.sink, ...pipeline.sinks].map((part) => part?.open?.() ?? EMPTY)
+    const openings = [rejections.sink, rejections.retries, ...pipeline.sinks].map((part) => part?.open?.() ?? EMPTY)
     return concat(
       checkpoints?.open() ?? EMPTY,
       claims$,

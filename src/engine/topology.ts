@@ -5,6 +5,7 @@ import {
   type Keeps,
   type OperatorDefinition,
   type RejectionPolicy,
+  type RetryPolicy,
   type SinkDefinition,
   type SourceDefinition,
   type SourceWay,
@@ -18,6 +19,8 @@ export interface Policies {
   readonly policy: RejectionPolicy
   /** Of those that are late for it, where that is another. */
   readonly late?: RejectionPolicy | undefined
+  /** How a record is tried again before that. */
+  readonly retry?: RetryPolicy | undefined
 }
 
 interface StageNode<D> extends Policies {
@@ -143,6 +146,11 @@ export function stagesOf(
   flow: Chain & { readonly inputs: readonly InputNode[] },
 ): readonly (SourceNode | OperatorNode | SinkNode)[] {
   return [...flow.inputs.map(({ source }) => source), ...operatorsOf(flow), ...sinksOf(flow)]
+}
+
+/** The stages that have records tried again. */
+export function retryingOf(flow: Chain & { readonly inputs: readonly InputNode[] }): (OperatorNode | SinkNode)[] {
+  return [...operatorsOf(flow), ...sinksOf(flow)].filter(({ retry }) => retry !== undefined)
 }
 
 /** Whether it may send records to the dead letters. */

@@ -18,10 +18,12 @@ import {
   type ChannelWriter,
   describeError,
   type Epoch,
+  noHeaders,
   type PartitionEnd,
   type Position,
   type SourceTask,
   type StreamRecord,
+  type TopicPartition,
   WeirError,
 } from '../model/index.js'
 import type { KafkaConnection } from './connection.js'
@@ -70,14 +72,12 @@ export class KafkaChannelWriter implements ChannelWriter {
 
   write(message: ChannelMessage): void {
     const { topic } = this.request
-    this.writer.write(
-      { topic, ...this.wayOf(message), value: message.value, timestamp: Date.now(), headers: [] },
-      message,
-    )
+    const { value, headers = noHeaders } = message
+    this.writer.write({ topic, ...this.wayOf(message), value, timestamp: Date.now(), headers }, message)
   }
 
-  private wayOf({ key, partition = 0 }: ChannelMessage): Pick<OutgoingMessage, 'key' | 'partition'> {
-    if (key === null) return { key, partition }
+  private wayOf({ key, partition }: ChannelMessage): Pick<OutgoingMessage, 'key' | 'partition'> {
+    if (key === null || partition !== undefined) return { key, partition: partition ?? 0 }
     if (key.length <= longestKey) return { key }
     return { key: null, partition: partitionOf(Buffer.from(key), this.partitions) }
   }
@@ -194,6 +194,14 @@ export class KafkaChannelReader implements SourceTask<KafkaValue> {
         return EMPTY
       }),
     )
+  }
+
+  hold(at: Position): void {
+    this.reader.hold(at)
+  }
+
+  goOn(partition: TopicPartition): void {
+    this.reader.goOn(partition)
   }
 
   trouble(): WeirError | undefined {

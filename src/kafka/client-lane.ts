@@ -68,6 +68,7 @@ export class ClientLane implements Lane {
   }
 
   move(part: Reading): void {
+    this.pump.keep(({ topic, partition }) => topic !== part.topic || partition !== part.partition)
     this.fetching.goTo(part)
   }
 

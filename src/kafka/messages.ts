@@ -20,7 +20,8 @@ export class Messages implements Chunk {
     while (this.next < last && !out.closed) {
       const message = messages[this.next++]!
       const part = partOf(message.topic, message.partition)
-      if (part === undefined) continue
+      // One that is held comes again.
+      if (part === undefined || part.isHeld) continue
       part.position = message.offset + 1
       part.moved = moved
       bytes += message.size

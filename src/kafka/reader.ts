@@ -61,7 +61,11 @@ export class KafkaReader implements SourceTask<KafkaValue> {
   })
 
   read(epoch: Epoch): Observable<StreamRecord<KafkaValue>> {
-    return new Observable((subscriber) => this.session?.read(epoch, subscriber))
+    // Beside other inputs an epoch may begin before this one has anything to read.
+    return new Observable((subscriber) => {
+      if (this.session !== undefined) return this.session.read(epoch, subscriber)
+      return epoch.cut$.subscribe(() => subscriber.complete())
+    })
   }
 
   positions(): readonly Position[] {
@@ -74,6 +78,14 @@ export class KafkaReader implements SourceTask<KafkaValue> {
 
   commit(positions: readonly Position[]): Observable<never> {
     return settling(() => this.session?.commit(positions))
+  }
+
+  hold(at: Position): void {
+    this.session?.hold(at)
+  }
+
+  goOn(partition: TopicPartition): void {
+    this.session?.goOn(partition)
   }
 
   trouble(): WeirError | undefined {
@@ -105,6 +117,8 @@ class Session {
   private emitting = false
   private isToDeliver = false
   private closing = false
+  /** Partitions that are held since what is emitted at the moment. */
+  private readonly held: Reading[] = []
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
   private opened: Promise<void> = Promise.resolve()
@@ -180,6 +194,7 @@ class Session {
           const part = this.parts.get(topic, partition)
           if (part !== undefined) part.position = offset
         }
+        for (const part of this.parts.values()) part.isHeld = false
         this.touchAll()
         await lane.seek(this.positions())
       })
@@ -338,11 +353,25 @@ class Session {
     }
   }
 
+  /** What was fetched of it goes once the chunk is emitted that the record is in. */
+  hold({ topic, partition, offset }: Position): void {
+    const part = this.parts.get(topic, partition)
+    if (part === undefined) return
+    Object.assign(part, { position: offset, isHeld: true })
+    this.held.push(part)
+  }
+
+  goOn({ topic, partition }: TopicPartition): void {
+    const part = this.parts.get(topic, partition)
+    if (part?.isHeld !== true) return
+    this.connection.closes(this.move(part, part.position))
+  }
+
   private async move(part: Reading, to: number): Promise<void> {
     const { lane } = this
     await lane?.pump.quietly(() => {
       if (this.closing || this.parts.get(part.topic, part.partition) !== part) return
-      Object.assign(part, { position: to, moved: this.readingMs() })
+      Object.assign(part, { position: to, moved: this.readingMs(), isHeld: false })
       lane.move(part)
     })
   }
@@ -404,6 +433,8 @@ class Session {
     const taken = left - chunk.left
     if (taken > 0) this.damage.answered()
     if (chunk.left === 0) this.lane?.shift()
+    const held = this.held.splice(0)
+    if (held.length > 0) this.lane?.release(held)
     epoch.take(taken, bytes)
   }
 

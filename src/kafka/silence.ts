@@ -13,6 +13,8 @@ export class Reading implements TopicPartition {
   /** The offsets at which the partition begins and ends, as the brokers said last. */
   start: number | undefined
   end: number | undefined
+  /** Whether nothing is read of it, because its next record has to wait. */
+  isHeld = false
   private told: TopicFacts | undefined
 
   constructor(
@@ -62,7 +64,7 @@ export class SilenceWatch {
   async look(ends: readonly Position[]): Promise<void> {
     const silent = ends.flatMap(({ topic, partition, offset }) => {
       const part = this.watched.part(topic, partition)
-      return part !== undefined && offset > part.position && this.isSilent(part) ? [part] : []
+      return part !== undefined && !part.isHeld && offset > part.position && this.isSilent(part) ? [part] : []
     })
     if (silent.length === 0 || this.looking) return
     this.looking = true

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs'
 import type { ErrorPlace } from './errors.js'
 import type { Logger } from './log.js'
 import type { TopicPartition } from './partition.js'
-import type { Key } from './record.js'
+import type { Header, Key } from './record.js'
 import type { Position, SourceTask, TopicFacts } from './source.js'
 
 /** The topics that a source reads, as it would make them where they are missing. */
@@ -32,10 +32,11 @@ export interface ChannelRequest {
 }
 
 export interface ChannelMessage {
-  /** Messages of one key go to one partition; null goes to `partition`, or to the first. */
   readonly key: Key
-  readonly value: Buffer
+  readonly value: Buffer | null
+  /** Default: by the key, and without one the first. */
   readonly partition?: number
+  readonly headers?: readonly Header[]
 }
 
 /**

@@ -14,6 +14,13 @@ export function durationMs(duration: Duration): number {
   return Number(match[1]) * unitsMs[match[2] as keyof typeof unitsMs]
 }
 
+/** The same in its largest whole unit: `90s`, `1h`. */
+export function durationText(ms: number): string {
+  const units = Object.entries(unitsMs).reverse()
+  const [unit, unitMs] = units.find(([, unitMs]) => ms % unitMs === 0) ?? ['ms', 1]
+  return `${ms / unitMs}${unit}`
+}
+
 /** A duration in a stage's options; it comes out in ms. None leads beyond what dates there are. */
 export const duration = z
   .custom<Duration>((value) => {

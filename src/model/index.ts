@@ -12,6 +12,7 @@
  *   view-storage        where views are kept, to be read by every replica
  *   setting             values read from the environment
  *   dead-letter, replay records that a stage rejected, and that are written again
+ *   retry               what is tried again later
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable, bytes
  *                       what JSON and UTF-8 carry, and what they would alter
@@ -44,6 +45,7 @@ export * from './plain-object.js'
 export * from './printable.js'
 export * from './record.js'
 export * from './replay.js'
+export * from './retry.js'
 export * from './setting.js'
 export * from './source.js'
 export * from './stage.js'

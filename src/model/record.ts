@@ -16,6 +16,16 @@ export interface Origin {
   readonly headers?: readonly Header[] | undefined
   /** Where an internal topic brought it: the record that it was made of, as its source read that. */
   readonly from?: Origin | undefined
+  /** Where a retry topic brought it back, and how often it had been tried by then. */
+  readonly retried?: Retried | undefined
+}
+
+/** The place in a retry topic that a record was read at, and how often it had been tried. */
+export interface Retried {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly attempts: number
 }
 
 /**

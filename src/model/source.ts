@@ -106,6 +106,13 @@ export interface SourceTask<V = unknown> {
    * record was read, by this source or another one.
    */
   rejected?(origin: Origin, error: WeirError): void
+  /**
+   * Of internal topics: reads no more of a partition, as if it had come to this place and not beyond. Called for a record while
+   * it is emitted: no other of its partition follows before `goOn`, and nothing of it is kept meanwhile.
+   */
+  hold?(at: TopicPartition & { readonly offset: number }): void
+  /** Goes on in a partition that was held. */
+  goOn?(partition: TopicPartition): void
   /** Told of every failure of the task, also of those before it ran. */
   failed?(error: unknown): void
   /** Told after the epoch has been committed; mirrors the positions to the group, or answers the requests. */

@@ -9,7 +9,7 @@ import {
   fn,
   type Header,
   type Key,
-  rejectionPolicy,
+  errorPolicy,
   type Sink,
   type StreamRecord,
 } from '../model/index.js'
@@ -50,9 +50,9 @@ const options = z.strictObject({
     .refine((ms) => ms <= 900_000, "expected no more than '15m'")
     .default(0)
     .describe('How long a message may wait for others to share its request. Longer is less work and later.'),
-  onError: rejectionPolicy
+  onError: errorPolicy
     .optional()
-    .describe('What becomes of a record that can not be written: `fail`, `dead-letter` (the default) or `skip`.'),
+    .describe('What becomes of a record that can not be written: `fail`, `dead-letter` (the default), `skip` or `retry({ tiers })`.'),
   connection: z.string().optional().describe('The Kafka connection, where there are several.'),
 })
 

@@ -17,7 +17,7 @@ import {
   type Configurable,
   defineSink,
   fn,
-  rejectionPolicy,
+  errorPolicy,
   type Sink,
   type SinkContext,
   type SinkTask,
@@ -50,9 +50,11 @@ const options = z.strictObject({
     ),
   batchSize: z.int().min(1).default(1_000).describe('How many values are sent together; a `Batch` always is one.'),
   retries: z.int().min(0).default(3).describe('How often a failed write is tried again, outside of a transaction.'),
-  onError: rejectionPolicy
+  onError: errorPolicy
     .optional()
-    .describe('What becomes of a record that Redis refuses: `fail`, `dead-letter` (the default) or `skip`.'),
+    .describe(
+      'What becomes of a record that Redis refuses: `fail`, `dead-letter` (the default), `skip` or `retry({ tiers })`.',
+    ),
   connection: z.string().optional().describe('The Redis connection, where there are several.'),
   name: z
     .string()

@@ -1,5 +1,5 @@
 import { concat, defer, EMPTY, NEVER, Observable, of, type SchedulerLike } from 'rxjs'
-import type { AssignmentChange, Epoch, PartitionEnd, Position, SourceTask, StreamRecord } from '../model/index.js'
+import type { AssignmentChange, Epoch, PartitionEnd, Position, SourceTask, StreamRecord, TopicPartition } from '../model/index.js'
 
 interface LogEntry {
   /** When it was written, virtual ms. */
@@ -11,6 +11,9 @@ interface LogEntry {
 export class LogSource implements SourceTask {
   private readonly logs: LogEntry[][] = []
   private readonly next: number[] = []
+  /** Partitions of which nothing is read for now, and what has to hear when that is over. */
+  private readonly held = new Set<number>()
+  private resumed: (() => void) | undefined
   /** The offsets of its group, which outlive a crash as the logs do. */
   private readonly committed: number[] = []
 
@@ -64,6 +67,7 @@ export class LogSource implements SourceTask {
     return new Observable((subscriber) => {
       let left = this.epochSize?.(epoch.number) ?? Number.POSITIVE_INFINITY
       const emit = () => {
+        this.resumed = undefined
         while (left > 0 && epoch.room() > 0 && !subscriber.closed) {
           const entry = this.take()
           if (entry === undefined) {
@@ -77,12 +81,25 @@ export class LogSource implements SourceTask {
         subscriber.complete()
       }
       const wait = () => {
+        this.resumed = emit
         const at = this.nextAt()
         if (at !== undefined) subscriber.add(this.scheduler.schedule(emit, at - this.scheduler.now()))
       }
       subscriber.add(epoch.cut$.subscribe(() => subscriber.complete()))
+      subscriber.add(() => {
+        this.resumed = undefined
+      })
       emit()
     })
+  }
+
+  hold({ partition, offset }: Position): void {
+    this.next[partition] = offset
+    this.held.add(partition)
+  }
+
+  goOn({ partition }: TopicPartition): void {
+    if (this.held.delete(partition)) this.resumed?.()
   }
 
   positions(): readonly Position[] {
@@ -90,6 +107,7 @@ export class LogSource implements SourceTask {
   }
 
   rewind(positions: readonly Position[]): Observable<never> {
+    this.held.clear()
     for (const { topic, partition, offset } of positions) if (topic === this.topic) this.next[partition] = offset
     return EMPTY
   }
@@ -131,6 +149,7 @@ export class LogSource implements SourceTask {
   private earliest(): number | undefined {
     let best: number | undefined
     for (const partition of this.logs.keys()) {
+      if (this.held.has(partition)) continue
       const entry = this.entry(partition)
       if (entry === undefined) continue
       if (best === undefined || entry.at < (this.entry(best) as LogEntry).at) best = partition

@@ -20,6 +20,7 @@ import {
   noHeaders,
   type Operator,
   type OperatorContext,
+  partsOf,
   type RejectionPolicy,
   StreamRecord,
   silentLogger,
@@ -209,8 +210,8 @@ class MarbleBench {
     { definition, options }: Operator<In, Out>,
     { onError, context = {} }: MarbleOperatorOptions = {},
   ): OperatorFunction<StreamRecord<In>, StreamRecord<Out>> {
-    const parsed = definition.options.parse(options) as { onError?: RejectionPolicy }
-    const policy = onError ?? parsed.onError ?? definition.onError ?? 'fail'
+    const parsed = definition.options.parse(options) as { onError?: Parameters<typeof partsOf>[0] }
+    const policy = onError ?? partsOf(parsed.onError).policy ?? definition.onError ?? 'fail'
     const late = onError ?? definition.late?.(parsed)
     let running = 0
     const clock = this.clockWhile(() => running > 0)

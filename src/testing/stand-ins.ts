@@ -18,6 +18,20 @@ export function withStandIns(flow: Flow, { source, sink }: StandIns, options: Fl
   return new Flow(inputs, flow.stages, endOf(flow.end), { ...kept, ...options })
 }
 
+/** Whether records of the flow may be tried again, by way of topics beside that of its source. */
+export function triesAgain({ inputs, stages, end }: Flow): boolean {
+  const inEnd = (each: FlowEnd): boolean =>
+    'branches' in each
+      ? each.branches.some((branch) => branch.stages.some(hasRetry) || inEnd(branch.end))
+      : hasRetry(each)
+  return [...inputs.flatMap((input) => input.stages), ...stages].some(hasRetry) || inEnd(end)
+}
+
+function hasRetry({ options }: { readonly options: unknown }): boolean {
+  const { onError } = (options ?? {}) as { readonly onError?: unknown }
+  return typeof onError === 'object'
+}
+
 /** A value as the source would have it: bytes, if it reads a system, with objects as JSON. */
 export function asRead({ definition }: Source<unknown>, value: unknown): unknown {
   if (definition.connection === undefined || Buffer.isBuffer(value) || value === null) return value

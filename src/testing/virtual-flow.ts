@@ -21,7 +21,7 @@ import {
 import { MemoryCheckpoints } from '../state/index.js'
 import { LogSource } from './log-source.js'
 import { RestoreCheck } from './restore-check.js'
-import { asRead, withStandIns } from './stand-ins.js'
+import { asRead, triesAgain, withStandIns } from './stand-ins.js'
 import { VirtualClock } from './virtual-clock.js'
 
 export interface VirtualFlowOptions {
@@ -77,6 +77,8 @@ export class VirtualFlow {
   private readonly internals = new Map<string, LogSource>()
   private readonly checkpoints = new MemoryCheckpoints()
   private readonly flow: Flow
+  /** Whether there may be topics beside those of its sources. */
+  private readonly hasTopics: boolean
   private readonly settled = new Set<Written>()
   private engine: Engine | undefined
   private running: Subscription | undefined
@@ -92,6 +94,7 @@ export class VirtualFlow {
     // So that no record of today claims to be of the future.
     this.clock.jump(Date.now())
     const { maxRecords = 1, everyMs = 10, lingerMs } = options.epoch ?? {}
+    this.hasTopics = options.repartition === true || triesAgain(declared)
     this.flow = withStandIns(
       declared,
       { source: (source) => this.logOf(source), sink: (sink) => this.listOf(sink) },
@@ -187,7 +190,7 @@ export class VirtualFlow {
     this.declaredSources.push(source)
     const { connection: _, reads: __, ...unconnected } = definition
     const build = () => log
-    if (this.options.repartition !== true) return { ...source, definition: { ...unconnected, build } }
+    if (!this.hasTopics) return { ...source, definition: { ...unconnected, build } }
     const reads = () => ({ topics: [log.topic], partitions: log.partitions, create: true })
     return { ...source, definition: { ...unconnected, connection: 'test', reads, build } }
   }
@@ -207,7 +210,12 @@ export class VirtualFlow {
     const log = this.internal(request)
     return {
       open: () => of(log.partitions),
-      write: ({ key, value, partition = key === null ? 0 : hashOf(String(storeKeyOf(key))) % log.partitions }) => {
+      write: ({
+        key,
+        value,
+        partition = key === null ? 0 : hashOf(String(storeKeyOf(key))) % log.partitions,
+        headers = [],
+      }) => {
         const at = this.scheduler.now()
         const origin = {
           topic: log.topic,
@@ -216,9 +224,9 @@ export class VirtualFlow {
           key,
           value,
           timestamp: at,
-          headers: [],
+          headers,
         }
-        log.append(at, new StreamRecord(key, value, at, [], origin))
+        log.append(at, new StreamRecord(key, value, at, headers, origin))
       },
       flush: () => EMPTY,
       ends: () =>

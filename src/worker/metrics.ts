@@ -147,6 +147,11 @@ function recordMetrics(registry: Registry, flows: () => readonly FlowStatus[]): 
   counter('weir_records_in_total', 'Records that a stage took.', (stage) => stage.in)
   counter('weir_records_out_total', 'Records that a stage gave.', (stage) => stage.out)
   counter(
+    'weir_records_retried_total',
+    'Records that a stage could not take, and that are tried again later.',
+    ({ retried = 0 }) => retried,
+  )
+  counter(
     'weir_values_skipped_total',
     'Values that min, max, sum or avg skipped: null, undefined or NaN. Replays are counted too.',
     ({ skipped = 0 }) => skipped,

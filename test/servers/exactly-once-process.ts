@@ -9,7 +9,7 @@ import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
 import type { Flow } from '../../src/engine/index.js'
 import { KafkaCheckpoints } from '../../src/kafka/checkpoints.js'
-import { defineOperator } from '../../src/model/index.js'
+import { defineOperator, retry } from '../../src/model/index.js'
 import { aggregate, recordKey } from '../../src/operators/aggregate.js'
 import { eventTime } from '../../src/operators/event-time.js'
 import { keyBy } from '../../src/operators/key-by.js'
@@ -50,6 +50,20 @@ const flows: Readonly<Record<string, () => Flow>> = {
   pass: () => flow(source, sink),
   /** Key and number of each record. */
   number: () => flow(source, number.declare({}), sink),
+  /** The values as they are; every third is tried once more, and every third of the others twice. */
+  retried: () =>
+    flow(
+      source,
+      map(
+        (value, { origin }) => {
+          const fails = Number(String(value).split(' ')[1]) % 3
+          if ((origin.retried?.attempts ?? 0) < fails) throw new Error('away')
+          return value
+        },
+        { onError: retry({ tiers: ['400ms', '900ms'] }) },
+      ),
+      sink,
+    ),
   /** How many records there are of each second and group of keys: by two tasks, with an internal topic between them. */
   windows: () =>
     flow(

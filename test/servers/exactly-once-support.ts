@@ -13,7 +13,7 @@ const jiti = fileURLToPath(new URL('../../node_modules/jiti/lib/jiti-cli.mjs', i
 const script = fileURLToPath(new URL('exactly-once-process.ts', import.meta.url))
 
 /** What is made of the records: see `exactly-once-process.ts`. */
-type Kind = 'pass' | 'number' | 'windows'
+type Kind = 'pass' | 'number' | 'retried' | 'windows'
 
 /** A flow in processes of its own, what it reads, and what a reader of committed records sees of its results. */
 export class ExactlyOnce {
@@ -105,6 +105,8 @@ export class ExactlyOnce {
     for (const [key, number] of all.map((text) => text.split(' ') as [string, string])) {
       numbers.set(key, [...(numbers.get(key) ?? []), Number(number)])
     }
+    // What is tried again later comes behind others of its key.
+    if (this.kind === 'retried') for (const all of numbers.values()) all.sort((one, other) => one - other)
     return resultOf(numbers)
   }
 

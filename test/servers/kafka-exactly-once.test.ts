@@ -66,6 +66,21 @@ describe.skipIf(missing !== undefined)(
       expect(worker.child.exitCode).toBe(null)
     })
 
+    test('each result once, though many come late and processes die meanwhile', { timeout: 90_000 }, async () => {
+      const once = await ExactlyOnce.create(cluster.bootstrap, 'retried')
+      const stop = once.flood()
+      for (const moment of ['before', '5', 'after']) await once.start(moment).exited
+      const victim = once.start()
+      await victim.working(4)
+      const heir = once.start()
+      await heir.working(4)
+      await sleep(Math.random() * 300)
+      await victim.kill()
+      await heir.working(4)
+      await stop()
+      expect(await once.results()).toEqual(once.expected)
+    })
+
     test('each window once, counted under another key by a task of its own', { timeout: 90_000 }, async () => {
       const once = await ExactlyOnce.create(cluster.bootstrap, 'windows')
       const stop = once.flood()

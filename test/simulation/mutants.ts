@@ -96,6 +96,6 @@ export function writerOf(writer: ChannelWriter, changed: Partial<ChannelWriter>)
 export function writing(change: (message: Message) => Message) {
   return (writer: ChannelWriter): ChannelWriter =>
     writerOf(writer, {
-      write: (message) => writer.write({ ...message, value: pack(change(unpack(message.value))) }),
+      write: (message) => writer.write({ ...message, value: pack(change(unpack(message.value as Buffer))) }),
     })
 }

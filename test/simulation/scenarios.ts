@@ -25,6 +25,7 @@ import { faultyScenarios } from './faulty-scenarios.js'
 import { keyedScenarios } from './keyed-scenarios.js'
 import { largeScenarios } from './large-scenarios.js'
 import { orderedScenarios } from './ordered-scenarios.js'
+import { retryScenarios } from './retry-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import { timeScenarios } from './time-scenarios.js'
 import { topicScenarios } from './topic-scenarios.js'
@@ -142,6 +143,7 @@ export const scenarios: readonly Scenario[] = [
   ...keyedScenarios,
   ...timeScenarios,
   ...archiveScenarios,
+  ...retryScenarios,
 ]
 
 /** The scenario of that name. */

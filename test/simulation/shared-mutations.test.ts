@@ -56,7 +56,7 @@ function tellingFirst(writer: ChannelWriter): ChannelWriter {
   const [fresh, late]: [ChannelMessage[], ChannelMessage[]] = [[], []]
   return writerOf(writer, {
     write(message) {
-      if (unpack(message.value).kind === 'told') writer.write(message)
+      if (unpack(message.value as Buffer).kind === 'told') writer.write(message)
       else fresh.push(message)
     },
     flush: () =>
@@ -82,7 +82,7 @@ function haunted(writer: ChannelWriter): ChannelWriter {
   return writerOf(writer, {
     write: (message) => {
       writer.write(message)
-      if (unpack(message.value).kind !== 'partial') return
+      if (unpack(message.value as Buffer).kind !== 'partial') return
       old.push(message)
       if (old.length > 3) writer.write(old.shift() as ChannelMessage)
     },

@@ -26,7 +26,7 @@ function setUp(told: readonly PartitionTold[] = [], left: readonly PartitionTold
     open: () => defer(() => (calls.push('open'), of(1))),
     write: ({ value }) => {
       calls.push('write')
-      written.push(unpack(value))
+      written.push(unpack(value as Buffer))
     },
     flush: () =>
       defer(() => {

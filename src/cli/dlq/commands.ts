@@ -44,6 +44,7 @@ export function addDlq(program: Command, io: Io, ended: (code: number) => void):
   command('replay', 'Writes the records of letters again, to the topics that they were read from, each once.')
     .argument(...letters)
     .option('--to <topic>', 'to this topic instead')
+    .option('--through <flow>', 'through this flow alone, by its first retry topic, and to nobody else')
     .option('--transform <file>', 'a file whose default export changes each record, or leaves it out')
     .option('--limit <n>', 'at most so many')
     .option('--max-attempts <n>', 'leave those that were replayed so often before, and failed again', '3')

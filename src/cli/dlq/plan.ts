@@ -1,4 +1,5 @@
 import { replaysHeader } from '../../codecs/dead-letter.js'
+import { retryMessage } from '../../engine/index.js'
 import type { KafkaConnection } from '../../kafka/connection.js'
 import { checkedHeaders } from '../../kafka/headers.js'
 import { checked } from '../../kafka/outgoing.js'
@@ -20,9 +21,17 @@ type Plan =
   | { readonly is: 'written'; readonly message: OutgoingMessage }
   | { readonly is: 'left'; readonly why: string }
 
+/** A way to one flow alone. */
+export interface Through {
+  readonly flow: string
+  readonly topic: string
+}
+
 export interface PlanOptions {
   /** In place of the topic that a record was read from. */
   readonly to?: string
+  /** The retry topic of a flow that reads the records alone. */
+  readonly through?: Through | undefined
   /** Letters that were replayed or dropped as well. */
   readonly again?: boolean
   readonly maxAttempts: number
@@ -67,17 +76,17 @@ export class Planner {
   /** The record as it was read. What was made of many records lies in no topic, and belongs in none but that of a sink. */
   private recordOf(letter: Letter): Outgoing | undefined {
     const { key, value, timestamp, facts } = letter
-    const { to } = this.options
+    const { to, through } = this.options
     const { origin } = facts
     const isRead = origin !== undefined && (origin.offset ?? 0) >= 0
-    const topic = to ?? (isRead ? origin.topic : undefined)
+    const topic = to ?? (isRead ? (through?.topic ?? origin.topic) : undefined)
     if (topic === undefined) return undefined
     const partition = topic === origin?.topic ? origin.partition : undefined
     return { topic, partition, key, value, timestamp, headers: headersOf(letter) }
   }
 
   private async planned(record: Outgoing, letter: Letter): Promise<Plan> {
-    const { topic, partition, ...rest } = record
+    const { topic, partition, ...rest } = this.onItsWay(record, letter)
     if (topic === letter.topic && topic !== letter.facts.origin?.topic)
       return left(`it would go to its own topic, '${topic}'`)
     const count = await this.countOf(topic)
@@ -85,6 +94,19 @@ export class Planner {
     if (letter.record !== undefined) this.written.add(letter.record)
     const isThere = partition !== undefined && partition < count
     return { is: 'written', message: { topic, ...(isThere ? { partition } : {}), ...rest } }
+  }
+
+  /** To a flow it is the record that it was, and is to be tried at once. */
+  private onItsWay(record: Outgoing, { facts, topic, partition, offset }: Letter): Outgoing {
+    if (this.options.through?.topic !== record.topic) return record
+    const { key, value, headers, timestamp } = record
+    const { origin, stage = '', code = '', message = '' } = facts
+    const isKnown = origin?.partition !== undefined && origin.offset !== undefined
+    const at = isKnown ? { topic: origin.topic, partition: origin.partition, offset: origin.offset } : undefined
+    const place = (at ?? { topic, partition, offset }) as { topic: string; partition: number; offset: number }
+    const why = { stage, code, error: message }
+    const retry = { due: Date.now(), wait: 0, ...place, timestamp, attempts: 0, ...why }
+    return { ...record, ...retryMessage({ key, value, headers }, retry) }
   }
 
   private countOf(topic: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { lastValueFrom } from 'rxjs'
-import { InputTrial } from '../../engine/index.js'
+import { InputTrial, retryTopicsOf } from '../../engine/index.js'
 import type { OutgoingMessage } from '../../kafka/producer.js'
 import { StreamRecord, systemClock } from '../../model/index.js'
 import { audited, type Counts } from '../audit.js'
@@ -11,13 +11,14 @@ import { deedOf } from './deed.js'
 import { atPlaces, type FilterOptions, filterOf, type LetterFilter } from './filter.js'
 import { allLetters, type Letter } from './letters.js'
 import { Marking } from './marking.js'
-import { Planner, type PlanOptions } from './plan.js'
+import { Planner, type PlanOptions, type Through } from './plan.js'
 import { Tally } from './tally.js'
 import { transformOf } from './transform.js'
 import { atDesk, type Desk, type LetterTopic, type WhereOptions } from './where.js'
 
 export interface ReplayOptions extends WhereOptions, FilterOptions {
   readonly to?: string
+  readonly through?: string
   readonly transform?: string
   readonly limit?: string
   readonly maxAttempts?: string
@@ -48,7 +49,7 @@ export async function replay(places: readonly string[], options: ReplayOptions, 
   const transform = options.transform === undefined ? undefined : await transformOf(options.transform, io)
   return untilSignal(io, (signal) =>
     atDesk(atPlaces(options, places), io, async (desk) => {
-      const plan = { ...options, maxAttempts, transform }
+      const plan = { ...options, through: throughOf(options, desk), maxAttempts, transform }
       const replaying = { desk, isMeant, plan, limit, tally: new Tally(), signal }
       if (options.to !== undefined) await checkTopic(options.to, desk)
       if (options.dryRun) return dryRun(replaying)
@@ -56,6 +57,20 @@ export async function replay(places: readonly string[], options: ReplayOptions, 
       return audited(desk, deed, io, (tell) => writing(replaying, tell))
     }),
   )
+}
+
+/** The shortest retry topic of a flow: it takes what is to be tried at once. */
+function throughOf({ through: name, to }: ReplayOptions, { prepared }: Desk): Through | undefined {
+  if (name === undefined) return undefined
+  if (to !== undefined) throw new UsageError('--through and --to name two places: say one of them')
+  const flow = prepared.topology.flows.find((one) => one.name === name)
+  if (flow === undefined) throw new UsageError(`--through: the configuration has no flow '${name}'`)
+  const [first] = retryTopicsOf(flow)
+  if (first === undefined)
+    throw new UsageError(
+      `--through: flow '${name}' has no retry topics: give one of its stages onError: retry({ tiers: ['1m'] })`,
+    )
+  return { flow: name, topic: first.topic }
 }
 
 /** A topic that was mistyped is none to make. */
@@ -121,7 +136,7 @@ async function writeOf(
 /** What would happen, and what the flows that read there would say of it as they are now. */
 async function dryRun({ desk, isMeant, plan, limit, tally, signal }: Replaying): Promise<number> {
   const { io, prepared } = desk
-  const trials = new Trials(desk)
+  const trials = new Trials(desk, plan.through)
   let written = 0
   for (const topic of desk.topics) {
     const planner = new Planner(topic.connection, plan)
@@ -145,13 +160,17 @@ async function dryRun({ desk, isMeant, plan, limit, tally, signal }: Replaying):
 class Trials {
   private readonly known = new Map<string, readonly InputTrial[]>()
 
-  constructor(private readonly desk: Desk) {}
+  constructor(
+    private readonly desk: Desk,
+    private readonly through: Through | undefined,
+  ) {}
 
   async told(message: OutgoingMessage, { facts }: Letter): Promise<string> {
     const { topic, partition = -1, key, value, timestamp, headers } = message
-    const all = this.of(topic)
+    const all = this.through === undefined ? this.of(topic) : this.ofFlow(this.through.flow)
     // What one flow has rejected others may have taken.
-    const own = facts.writer === 'weir' ? all.filter(({ flow }) => flow === facts.flow) : all
+    const isAny = this.through !== undefined || facts.writer !== 'weir'
+    const own = isAny ? all : all.filter(({ flow }) => flow === facts.flow)
     const record = new StreamRecord(key, value, timestamp, headers, { topic, partition, offset: -1 })
     for (const trial of own) {
       const fault = await lastValueFrom(trial.try(record))
@@ -171,6 +190,13 @@ class Trials {
         ? `no flow of this configuration reads ${topic}: what becomes of it there was not looked at`
         : `held to ${told.join(', ')} as of now; nothing was written`
     })
+  }
+
+  private ofFlow(name: string): readonly InputTrial[] {
+    const flow = this.desk.prepared.topology.flows.find((one) => one.name === name)
+    const sources = flow?.parts.flatMap(({ inputs }) => inputs.map(({ source }) => source)) ?? []
+    const topics = sources.flatMap(({ definition, options }) => definition.reads?.(options).topics ?? [])
+    return topics.flatMap((topic) => this.of(topic)).filter((trial) => trial.flow === name)
   }
 
   private of(topic: string): readonly InputTrial[] {

@@ -28,7 +28,7 @@ export class FetchedChunk implements Chunk {
     }
     part.moved = moved
     const bytes = records === undefined ? 0 : this.emitRecords(records, most, part, out)
-    if (this.left === 0) part.position = Math.max(part.position, this.end)
+    if (this.left === 0 && !part.isHeld) part.position = Math.max(part.position, this.end)
     return bytes
   }
 
@@ -36,7 +36,7 @@ export class FetchedChunk implements Chunk {
     const { topic, partition } = this
     const last = Math.min(this.count, this.next + most)
     let bytes = 0
-    while (this.next < last && !out.closed) {
+    while (this.next < last && !out.closed && !part.isHeld) {
       const index = this.next++
       const offset = records.offset(index)
       part.position = offset + 1

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type RejectionPolicy, rejectionPolicy } from '../../model/index.js'
+import { type ErrorPolicy, errorPolicy } from '../../model/index.js'
 
 /** What every operator can be told besides its own options. */
 export interface NamedStage {
@@ -10,7 +10,7 @@ export interface NamedStage {
 /** What every operator that can reject a record can be told. */
 export interface RejectingStage extends NamedStage {
   /** What becomes of a record that the stage can't take. */
-  readonly onError?: RejectionPolicy
+  readonly onError?: ErrorPolicy
 }
 
 export const namedStage = {
@@ -23,7 +23,7 @@ export const namedStage = {
 
 export const rejectingStage = {
   ...namedStage,
-  onError: rejectionPolicy
+  onError: errorPolicy
     .optional()
-    .describe('What becomes of a record that the stage can not take: `fail`, `dead-letter` or `skip`.'),
+    .describe('What becomes of a record that the stage can not take: `fail`, `dead-letter`, `skip` or `retry({ tiers })`.'),
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fn, rejectionPolicy, type StreamRecord } from '../../model/index.js'
+import { errorPolicy, fn, type StreamRecord } from '../../model/index.js'
 import type { Row } from '../../sql/index.js'
 
 /** The options that sinks of tables share. */
@@ -17,10 +17,10 @@ export const tableShape = {
     .default(1)
     .describe('How many statements run at once, outside of a transaction. Upserts always go one at a time, in order.'),
   retries: z.int().min(0).default(3).describe('How often a failed statement is tried again, outside of a transaction.'),
-  onError: rejectionPolicy
+  onError: errorPolicy
     .optional()
     .describe(
-      'What becomes of a record whose row the database refuses: `fail`, `dead-letter` (the default) or `skip`.',
+      'What becomes of a record whose row the database refuses: `fail`, `dead-letter` (the default), `skip` or `retry({ tiers })`.',
     ),
   name: z
     .string()

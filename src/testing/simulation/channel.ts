@@ -66,11 +66,11 @@ class SimulatedChannelWriter implements ChannelWriter {
     )
   }
 
-  write({ key, value, partition }: ChannelMessage): void {
-    const at = key === null ? (partition ?? 0) : hash(String(storeKeyOf(key))) % this.partitions
+  write({ key, value, partition, headers = [] }: ChannelMessage): void {
+    const at = partition ?? (key === null ? 0 : hash(String(storeKeyOf(key))) % this.partitions)
     const timestamp = this.actor.clock.now()
     if (this.producer === undefined) throw new Error('a writer was used before it was open')
-    this.producer.write(at, { key, value, timestamp, headers: [] })
+    this.producer.write(at, { key, value, timestamp, headers })
   }
 
   flush(): Observable<never> {
@@ -228,6 +228,14 @@ class SimulatedChannelReader implements SourceTask {
         return EMPTY
       }),
     )
+  }
+
+  hold(at: Position): void {
+    this.reader.hold(at)
+  }
+
+  goOn(partition: TopicPartition): void {
+    this.reader.goOn(partition)
   }
 
   ends(): Observable<readonly PartitionEnd[]> {

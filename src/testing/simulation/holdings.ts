@@ -21,6 +21,11 @@ export class Holdings {
     this.world.breaks(`memory is bounded by the epoch: ${this.size} records are held, an epoch takes ${this.limit}`)
   }
 
+  /** It has to wait, and comes again. */
+  heldBack({ topic, partition, offset }: Position): void {
+    this.parts.get(topic, partition)?.delete(offset)
+  }
+
   committed(positions: readonly Position[], read: readonly Position[]): void {
     // What a sink holds back has come through.
     this.inVain.committed(this.limit === undefined ? read : positions)

@@ -83,7 +83,10 @@ export class SimulatedReader implements SourceTask {
   }
 
   read(epoch: Epoch): Observable<StreamRecord> {
-    return new Observable((subscriber) => this.session?.read(epoch, subscriber))
+    return new Observable((subscriber) => {
+      if (this.session !== undefined) return this.session.read(epoch, subscriber)
+      return epoch.cut$.subscribe(() => subscriber.complete())
+    })
   }
 
   positions(): readonly Position[] {
@@ -100,6 +103,14 @@ export class SimulatedReader implements SourceTask {
 
   ends(): Observable<readonly PartitionEnd[]> {
     return defer(() => this.session?.ends() ?? EMPTY)
+  }
+
+  hold(at: Position): void {
+    this.session?.hold(at)
+  }
+
+  goOn(partition: TopicPartition): void {
+    this.session?.goOn(partition)
   }
 
   failed(): void {
@@ -129,6 +140,8 @@ interface Part {
   moved: number
   /** The client has given up on the position: there is no such place. */
   isStray: boolean
+  /** Nothing is read of it, because its next record has to wait. */
+  isHeld: boolean
 }
 
 type Change = () => void
@@ -241,12 +254,26 @@ class Session {
           if (part !== undefined) part.position = offset
         }
         for (const part of this.parts.values()) {
-          Object.assign(part, { fetched: part.position, moved: this.readingMs(), isStray: false })
+          Object.assign(part, { fetched: part.position, moved: this.readingMs(), isStray: false, isHeld: false })
         }
         this.actor.note(`rewinds to ${places(this.positions())}`)
         this.fetch()
       }),
     )
+  }
+
+  hold(at: Position): void {
+    const part = this.parts.get(at.topic, at.partition)
+    if (part === undefined) return
+    Object.assign(part, { position: at.offset, isHeld: true })
+    this.arrived = this.arrived.filter((one) => !isSamePartition(one, at))
+    this.holdings.heldBack(at)
+    this.actor.note(`holds ${partitionName(at)}@${at.offset}`)
+  }
+
+  goOn(partition: TopicPartition): void {
+    const part = this.parts.get(partition.topic, partition.partition)
+    if (part?.isHeld === true) this.move({ ...partition, offset: part.position })
   }
 
   commit(positions: readonly Position[]): Observable<never> {
@@ -517,9 +544,9 @@ class Session {
     })
   }
 
-  private canFetch(at: TopicPartition, { fetched, isStray }: Part): boolean {
+  private canFetch(at: TopicPartition, { fetched, isStray, isHeld }: Part): boolean {
     const { cluster } = this
-    if (isStray || this.watch.isHeld(at.topic) || !cluster.hasPartition(at)) return false
+    if (isStray || isHeld || this.watch.isHeld(at.topic) || !cluster.hasPartition(at)) return false
     return fetched < cluster.end(at) || (cluster.isChanging && fetched > cluster.end(at))
   }
 
@@ -534,7 +561,7 @@ class Session {
   }
 
   private partAt(offset: number, facts: TopicFacts | undefined): Part {
-    return { position: offset, fetched: offset, facts, moved: this.readingMs(), isStray: false }
+    return { position: offset, fetched: offset, facts, moved: this.readingMs(), isStray: false, isHeld: false }
   }
 
   private move(to: Position): void {
@@ -559,8 +586,8 @@ class Session {
 
   private readings() {
     const now = this.readingMs()
-    return [...this.parts.entries()].map(([at, { position, moved, facts }]) => {
-      return { ...at, offset: position, silentMs: now - moved, id: facts?.id }
+    return [...this.parts.entries()].map(([at, { position, moved, facts, isHeld }]) => {
+      return { ...at, offset: position, silentMs: isHeld ? 0 : now - moved, id: facts?.id }
     })
   }
 
