@@ -6,10 +6,10 @@ import {
   clientDuration,
   defineSink,
   duration,
+  errorPolicy,
   fn,
   type Header,
   type Key,
-  errorPolicy,
   type Sink,
   type StreamRecord,
 } from '../model/index.js'
@@ -52,7 +52,9 @@ const options = z.strictObject({
     .describe('How long a message may wait for others to share its request. Longer is less work and later.'),
   onError: errorPolicy
     .optional()
-    .describe('What becomes of a record that can not be written: `fail`, `dead-letter` (the default), `skip` or `retry({ tiers })`.'),
+    .describe(
+      'What becomes of a record that can not be written: `fail`, `dead-letter` (the default), `skip` or `retry({ tiers })`.',
+    ),
   connection: z.string().optional().describe('The Kafka connection, where there are several.'),
 })
 

@@ -1,5 +1,13 @@
 import { concat, defer, EMPTY, NEVER, Observable, of, type SchedulerLike } from 'rxjs'
-import type { AssignmentChange, Epoch, PartitionEnd, Position, SourceTask, StreamRecord, TopicPartition } from '../model/index.js'
+import type {
+  AssignmentChange,
+  Epoch,
+  PartitionEnd,
+  Position,
+  SourceTask,
+  StreamRecord,
+  TopicPartition,
+} from '../model/index.js'
 
 interface LogEntry {
   /** When it was written, virtual ms. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -309,6 +309,36 @@ describe.skipIf(missing !== undefined)(
       expect(written.map(({ headers }) => headers)).toEqual(
         expect.arrayContaining([[`weir.correlation-id=${orders}-2@7`, 'weir.replays=1']]),
       )
+    })
+
+    test('records go through one flow alone, by its retry topic', async () => {
+      await shop()
+      const config = join(cwd, `${app}.config.ts`)
+      const text = readFileSync(config, 'utf8')
+      expect(await dlq('replay', '--through', 'billing')).toMatchObject({ code: 2 })
+      const retried = text
+        .replace('map }', 'map, retry }')
+        .replace('(order: any) => order', "(order: any) => order, { onError: retry({ tiers: ['1m'] }) }")
+        .replace('flows:', "checkpoints: 'kafka', flows:")
+      writeFileSync(config, retried)
+      const tier = await makeTopic(shared.connection, `${app}.billing.retry.1m`, { partitions: 3 })
+      await produce([
+        letter('{"amount":1}', 5, { partition: 2, headers: [{ trace: 'abc' }] }),
+        letter('{"amount":"2"}', 6),
+      ])
+      expect(await dlq('replay', '--through', 'nobody')).toMatchObject({ code: 2 })
+      expect(await dlq('replay', '--through', 'billing', '--to', orders)).toMatchObject({ code: 2 })
+      const dry = (await dlq('replay', '--through', 'billing', '--dry-run')).stdout
+      expect(dry).toContain(`rejected by 'billing': WEIR_RECORD_INVALID`)
+      expect((await dlq('replay', '--through', 'billing', `${letters}-0@0`)).stdout).toContain('1 record written')
+      const [written] = await soon(1, tier)
+      const { headers = [], value, key } = written as Message
+      expect([String(key), String(value)]).toEqual(['ann', '{"amount":1}'])
+      expect(headerOf(headers as never, 'trace')).toBe('abc')
+      const facts = JSON.parse(headerOf(headers as never, 'weir.retry') ?? '')
+      expect(facts).toMatchObject({ topic: orders, partition: 2, offset: 5, timestamp: time + 5, attempts: 0 })
+      expect(facts.due).toBeLessThanOrEqual(Date.now())
+      expect(await all(orders)).toEqual([])
     })
 
     test('drop says what it drops, and marks it', async () => {

@@ -103,7 +103,7 @@ export class Planner {
     const { origin, stage = '', code = '', message = '' } = facts
     const isKnown = origin?.partition !== undefined && origin.offset !== undefined
     const at = isKnown ? { topic: origin.topic, partition: origin.partition, offset: origin.offset } : undefined
-    const place = (at ?? { topic, partition, offset }) as { topic: string; partition: number; offset: number }
+    const place = at ?? { topic, partition, offset }
     const why = { stage, code, error: message }
     const retry = { due: Date.now(), wait: 0, ...place, timestamp, attempts: 0, ...why }
     return { ...record, ...retryMessage({ key, value, headers }, retry) }

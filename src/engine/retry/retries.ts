@@ -86,7 +86,7 @@ export class Retries implements Retrying {
 
   private write(kept: readonly Kept[]): Observable<never> {
     this.isOpen = false
-    const [first] = this.topics.values()
+    const first = this.topics.values().next().value as Writing
     for (const one of kept) {
       const { part, waiting } = one
       const { to, facts } = waiting
@@ -96,8 +96,8 @@ export class Retries implements Retrying {
         continue
       }
       // One of a tier that there is no more waits in another for as long as it has to.
-      const topic = this.topics.get(to) ?? (first as Writing)
-      topic.writer.write({ ...messageOf(waiting, facts), partition: part.partition.partition % topic.partitions })
+      const { writer, partitions } = this.topics.get(to) ?? first
+      writer.write({ ...messageOf(waiting, facts), partition: part.partition.partition % partitions })
     }
     return concat(...[...this.topics.values()].map(({ writer }) => writer.flush()))
   }

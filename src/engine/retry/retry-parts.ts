@@ -85,7 +85,7 @@ export function withRetries(whole: Whole, compiling: Compiling): Retrying | unde
   const sources = tiers.map(
     (tier): SourceNode => ({
       name: unique(`${name}.${durationText(tier.ms)}`),
-      definition: retrySource as SourceNode['definition'],
+      definition: retrySource,
       options: { ...joint, ...tier, group: tier.topic, isBehind: true },
       connection,
       policy: 'fail',
@@ -126,7 +126,9 @@ export function joinRetries(
 }
 
 /** The retry topics of a flow, the shortest wait first, and the connection that they are of. */
-export function retryTopicsOf({ parts }: Pick<FlowTopology, 'parts'>): readonly { topic: string; connection: string }[] {
+export function retryTopicsOf({
+  parts,
+}: Pick<FlowTopology, 'parts'>): readonly { topic: string; connection: string }[] {
   const sources = parts.flatMap(({ inputs }) => inputs.map(({ source }) => source))
   return sources.flatMap(({ definition, options, connection }) =>
     definition.name === retrySource.name && connection !== undefined

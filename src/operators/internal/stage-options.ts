@@ -25,5 +25,7 @@ export const rejectingStage = {
   ...namedStage,
   onError: errorPolicy
     .optional()
-    .describe('What becomes of a record that the stage can not take: `fail`, `dead-letter`, `skip` or `retry({ tiers })`.'),
+    .describe(
+      'What becomes of a record that the stage can not take: `fail`, `dead-letter`, `skip` or `retry({ tiers })`.',
+    ),
 }
