@@ -6,6 +6,7 @@ import {
   describeError,
   type ErrorCode,
   mayPass,
+  type OperatorContext,
   type Origin,
   place,
   type RetryPolicy,
@@ -14,7 +15,6 @@ import {
   WeirError,
 } from '../../model/index.js'
 import type { StageCounts } from '../status.js'
-import type { RetryContext } from './joint.js'
 import { asRead, type RetryFacts, sizeOf } from './message.js'
 
 /** A record that a stage could not take in this epoch. */
@@ -105,7 +105,7 @@ export type Why = Pick<RetryFacts, 'due' | 'wait' | 'attempts' | 'stage' | 'code
 const [longestError, longestStack] = [500, 16_000]
 
 /** Tells what becomes of a record that failed. Returns what is kept of that. */
-export function toldOf(failed: Decided, context: RetryContext): Why {
+export function toldOf(failed: Decided, context: OperatorContext & { readonly rejections: Rejected }): Why {
   const { record, error: cause, stage, counts, tierMs } = failed
   const { flow, clock, log, rejections } = context
   const { topic, partition, offset, retried } = record.origin
