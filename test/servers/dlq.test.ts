@@ -313,29 +313,30 @@ describe.skipIf(missing !== undefined)(
 
     test('records go through one flow alone, by its retry topic', async () => {
       await shop()
-      const config = join(cwd, `${app}.config.ts`)
-      const text = readFileSync(config, 'utf8')
+      const text = readFileSync(join(cwd, `${app}.config.ts`), 'utf8')
       expect(await dlq('replay', '--through', 'billing')).toMatchObject({ code: 2 })
       const retried = text
         .replace('map }', 'map, retry }')
         .replace('(order: any) => order', "(order: any) => order, { onError: retry({ tiers: ['1m'] }) }")
         .replace('flows:', "checkpoints: 'kafka', flows:")
-      writeFileSync(config, retried)
+      writeFileSync(join(cwd, `${app}-retry.config.ts`), retried)
+      const through = (flow: string, ...more: string[]) =>
+        weirIn(cwd, ['dlq', 'replay', '--through', flow, ...more, '--config', `${app}-retry.config.ts`])
       const tier = await makeTopic(shared.connection, `${app}.billing.retry.1m`, { partitions: 3 })
       await produce([
         letter('{"amount":1}', 5, { partition: 2, headers: [{ trace: 'abc' }] }),
         letter('{"amount":"2"}', 6),
       ])
-      expect(await dlq('replay', '--through', 'nobody')).toMatchObject({ code: 2 })
-      expect(await dlq('replay', '--through', 'billing', '--to', orders)).toMatchObject({ code: 2 })
-      const dry = (await dlq('replay', '--through', 'billing', '--dry-run')).stdout
+      expect(await through('nobody')).toMatchObject({ code: 2 })
+      expect(await through('billing', '--to', orders)).toMatchObject({ code: 2 })
+      const dry = (await through('billing', '--dry-run')).stdout
       expect(dry).toContain(`rejected by 'billing': WEIR_RECORD_INVALID`)
-      expect((await dlq('replay', '--through', 'billing', `${letters}-0@0`)).stdout).toContain('1 record written')
+      expect((await through('billing', `${letters}-0@0`)).stdout).toContain('1 record written')
       const [written] = await soon(1, tier)
       const { headers = [], value, key } = written as Message
       expect([String(key), String(value)]).toEqual(['ann', '{"amount":1}'])
       expect(headerOf(headers as never, 'trace')).toBe('abc')
-      const facts = JSON.parse(headerOf(headers as never, 'weir.retry') ?? '')
+      const facts = JSON.parse(headerOf(headers, 'weir.retry') ?? '')
       expect(facts).toMatchObject({ topic: orders, partition: 2, offset: 5, timestamp: time + 5, attempts: 0 })
       expect(facts.due).toBeLessThanOrEqual(Date.now())
       expect(await all(orders)).toEqual([])
