@@ -1,6 +1,6 @@
 /**
  * A worker for tests that kill it: archives the events of a topic as files. With HURRY its clock is so many times as fast, and
- * it tells on the error output what its probes would.
+ * it tells on the error output what its probes would; with TELL it tells how far it has read.
  */
 import { kafka } from '../../src/connectors/kafka.js'
 import { flow } from '../../src/engine/flow-builders.js'
@@ -20,6 +20,7 @@ const {
   EVERY = '1500',
   MAX_RECORDS = '500',
   HURRY,
+  TELL,
 } = process.env
 
 const config = {
@@ -38,6 +39,7 @@ const clock = HURRY === undefined ? undefined : hastyClock(Number(HURRY))
 
 /** What `/health` and `/ready` say, whenever it is something else. */
 function watch(engine: Engine): void {
+  if (TELL !== undefined) tellRead(engine)
   if (clock === undefined) return
   let last = ''
   setInterval(() => {
@@ -47,6 +49,16 @@ function watch(engine: Engine): void {
     const told = `${ailing.length === 0 ? 'healthy' : 'ailing'}, ${isReady(flows) ? 'ready' : `not ready: ${why}`}\n`
     if (told !== last) process.stderr.write(told)
     last = told
+  }, 50)
+}
+
+function tellRead(engine: Engine): void {
+  let last = 0
+  setInterval(() => {
+    const partitions = engine.status()[0]?.partitions ?? []
+    const read = partitions.reduce((sum, { offset }) => sum + offset, 0)
+    if (read !== last) process.stderr.write(`read ${read}\n`)
+    last = read
   }, 50)
 }
 

@@ -12,7 +12,7 @@ import { isRoot } from './server-support.js'
 const missing = requireKafka()
 const because = missing === undefined ? '' : ` (${missing})`
 
-describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, { timeout: 300_000 }, () => {
   let cluster: KafkaCluster
   let duckdb: DuckDb
   beforeAll(async () => {
@@ -61,9 +61,8 @@ describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, {
   test('who is told to stop leaves no event behind that it has read', async () => {
     const archive = open()
     await archive.send(700)
-    const worker = archive.start({ EVERY: '3600000' })
-    await worker.working(4)
-    await sleep(2_000)
+    const worker = archive.start({ EVERY: '3600000', TELL: 'read' })
+    await vi.waitFor(() => expect(worker.log).toContain('read 700\n'), 60_000)
     worker.signal('SIGTERM')
     await worker.exited
     expect(await archive.counted()).toEqual([700, 700, 700])
@@ -82,7 +81,7 @@ describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, {
       const fill = fullDisk(join(archive.folder, folder))
       await archive.send(1_000)
       const worker = archive.start({ HURRY: '20' })
-      await vi.waitFor(() => expect(worker.log).toMatch(/\nhealthy, not ready: .*ENOSPC/), 20_000)
+      await vi.waitFor(() => expect(worker.log).toMatch(/\nhealthy, not ready: .*ENOSPC/), 60_000)
       // Longer than its probes let it be without a commit.
       const since = worker.log.length
       await sleep(4_000)

@@ -11,23 +11,26 @@ describeJob('the activity job and its database', (servers) => {
     const job = await Job.create(servers)
     const worker = await job.started()
     const traffic = new Traffic(worker.url, { seed: 51 })
-    await sleep(2_500)
+    const windows = async (more: number) => {
+      const before = (await job.rows()).length
+      await until(async () => (await job.rows()).length >= before + more, `${more} more windows are told`)
+    }
+    await windows(2)
     await postgres.restart('fast')
-    await sleep(2_500)
+    await windows(2)
     await postgres.kill()
-    await sleep(2_000)
+    await until(async () => (await worker.get('/ready')).status === 503, 'it notices that the database is away')
     expect((await worker.get('/health')).status).toBe(200)
-    expect((await worker.get('/ready')).status).toBe(503)
     await postgres.start()
     await worker.ready()
-    await sleep(1_500)
+    await windows(2)
     await postgres.restart('immediate')
     await worker.ready()
-    await sleep(1_500)
+    await windows(2)
     const account = await traffic.stop()
     const { expected } = await settle(job, account)
     expect(account.count('unknown') + account.count('refused')).toBe(0)
-    expect(expected.length).toBeGreaterThan(8)
+    expect(expected.length).toBeGreaterThanOrEqual(8)
     expect(await worker.stop()).toBe(0)
     expect(await job.rows()).toEqual(expected)
   })
@@ -68,12 +71,17 @@ describeJob('the activity job and its database', (servers) => {
         }
       })(),
     )
-    await sleep(2_000)
     // The part of the flow that writes waits; the one before the internal topic goes on, as its state is bounded.
     const read = () => worker.metric('weir_records_in_total', { flow: 'activity-metrics', stage: 'per-window.receive' })
-    const before = await read()
-    await sleep(6_000)
-    expect(await read()).toBe(before)
+    // Who reads on comes to the end within that time, however slow the machine is; then nothing is left.
+    await until(async () => {
+      const before = await read()
+      await sleep(6_000)
+      return (await read()) === before
+    }, 'it reads no more')
+    expect(
+      await worker.metric('weir_lag_records', { topic: `${job.name}.activity-metrics.per-window.repartition` }),
+    ).toBeGreaterThan(0)
     expect((await worker.get('/health')).status).toBe(200)
     await unlock()
     const { messages, deadLetters, expected } = await settle(job)
@@ -81,7 +89,8 @@ describeJob('the activity job and its database', (servers) => {
     expect(deadLetters).toEqual([])
     expect(expected.length).toBeGreaterThan(140)
     // Neither a failure nor a rebalance in all that time: the group saw a living member.
-    const told = worker.log.flatMap(({ flow, msg }) => (flow === 'activity-metrics' ? [msg] : []))
+    const isNews = (msg = '') => !msg.startsWith('Kafka: reading')
+    const told = worker.log.flatMap(({ flow, msg }) => (flow === 'activity-metrics' && isNews(msg) ? [msg] : []))
     expect(new Set(told)).toEqual(new Set(['starting', 'assigning', 'running']))
     expect(worker.memory().most).toBeLessThan(500)
     expect(await worker.stop()).toBe(0)

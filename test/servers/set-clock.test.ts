@@ -54,7 +54,7 @@ const configuration = (feeds: string) => `
   })`
 
 test('a wall clock that is set back by an hour keeps nothing that runs from its time', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async () => {
   let asked = 0
   const feeds = createServer((request, response) => {
@@ -106,10 +106,10 @@ test('a wall clock that is set back by an hour keeps nothing that runs from its 
           expect((await post()).status).toBe(202)
           return printing.filter((flow) => !printed().slice(before.lines).includes(flow))
         },
-        { timeout: 15_000, interval: 1_500 },
+        { timeout: 60_000, interval: 1_500 },
       )
       .toEqual([])
-    await expect.poll(shown, { timeout: 5_000 }).toBeGreaterThan(before.shown)
+    await expect.poll(shown, { timeout: 60_000 }).toBeGreaterThan(before.shown)
     expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: 'ok' })
   }
   await expect

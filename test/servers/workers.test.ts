@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Job, until, type Worker } from '../support/job.js'
 import { describeJob } from '../support/job-servers.js'
@@ -10,14 +9,19 @@ describeJob('several workers of one command', (servers) => {
     const job = await Job.create(servers, { WEIR_WORKERS: '2', WEIR_INSTANCE_ID: 'the-job', LOG_LEVEL: 'debug' })
     const workers = await job.started()
     const traffic = new Traffic(workers.url, { seed: 71, callers: 6 })
+    const taken = () => traffic.account.count('acknowledged')
+    const more = async (events: number) => {
+      const before = taken()
+      await until(() => taken() > before + events, `${events} more events are taken`)
+    }
     await until(() => readers(workers).size === 2, 'both read')
-    await sleep(2_000)
+    await more(250)
 
     const victim = processOf(workers, 2)
     process.kill(victim, 'SIGKILL')
     await until(() => processOf(workers, 2) !== victim, 'it is started again')
     await workers.ready()
-    await sleep(2_000)
+    await more(250)
 
     const account = await traffic.stop()
     const { expected } = await settle(job, account)
