@@ -12,6 +12,7 @@ import {
 } from 'weirflow'
 import { activityIngest } from './src/flows/activity-ingest.js'
 import { activityMetrics } from './src/flows/activity-metrics.js'
+import { alertWebhook, alertWebhookUrl } from './src/flows/alert-webhook.js'
 import { archiveFile } from './src/flows/archive-file.js'
 import { archiveGenerator } from './src/flows/archive-generator.js'
 import { dataQuality } from './src/flows/data-quality.js'
@@ -19,6 +20,7 @@ import { eventArchive } from './src/flows/event-archive.js'
 import { eventIntake } from './src/flows/event-intake.js'
 import { eventPipeline } from './src/flows/event-pipeline.js'
 import { eventProducer } from './src/flows/event-producer.js'
+import { lagWatch } from './src/flows/lag-watch.js'
 import { seismicAggregate } from './src/flows/seismic-aggregate.js'
 import { seismicPersist, seismicPostgres } from './src/flows/seismic-persist.js'
 import { seismicProducer } from './src/flows/seismic-producer.js'
@@ -97,6 +99,8 @@ export default defineConfig({
     'event-producer': eventProducer,
     'event-pipeline': eventPipeline,
     'data-quality': dataQuality,
+    'lag-watch': lagWatch,
+    'alert-webhook': alertWebhook,
   },
   // The other systems run where they are named: `weir run seismic-producer`.
   run: ['activity-ingest', 'activity-metrics'],
@@ -113,5 +117,7 @@ export default defineConfig({
     wikimedia: ['wikimedia-ingest', 'wikimedia-stats'],
     archive: ['archive-generator', 'event-archive'],
     pipeline: ['event-intake', 'event-producer', 'event-pipeline', 'data-quality'],
+    // Alerts are posted where ALERT_WEBHOOK_URL says whereto.
+    watch: ['lag-watch', alertWebhookUrl.map(() => 'alert-webhook').optional()],
   },
 })

@@ -54,7 +54,9 @@ export async function prepare(
 
 /** The flows of each system. */
 export function systemsOf({ systems = {} }: WeirConfig, environment: Environment): Record<string, readonly string[]> {
-  return resolveSettings(systems, environment) as Record<string, readonly string[]>
+  const resolved = resolveSettings(systems, environment) as Record<string, readonly (string | undefined)[]>
+  const named = Object.entries(resolved).map(([system, flows]) => [system, flows.filter((flow) => flow !== undefined)])
+  return Object.fromEntries(named) as Record<string, readonly string[]>
 }
 
 function checkNames(what: string, asked: readonly string[], known: readonly string[]): void {

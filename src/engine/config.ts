@@ -53,8 +53,8 @@ export interface WeirConfig {
   readonly http?: Configurable<HttpConfig>
   /** Where it is written down who replayed, dropped, moved or wrote what by hand. Default: nowhere. */
   readonly audit?: Configurable<AuditConfig>
-  /** Flows that belong together, each list under the name by which `weir start` runs them. */
-  readonly systems?: Readonly<Record<string, readonly Configurable<string>[]>>
+  /** Flows that belong together, each list under the name by which `weir start` runs them. Undefined is no flow. */
+  readonly systems?: Readonly<Record<string, readonly Configurable<string | undefined>[]>>
 }
 
 /** As `checkpoints`: state and positions end with the process. Written out, it may be so where something is lost by it. */

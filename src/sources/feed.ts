@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import { concatMap, defer, EMPTY, finalize, from, NEVER, type Observable, repeat, takeUntil, timer } from 'rxjs'
 import { z } from 'zod'
+import { causeOf } from '../model/cause-of.js'
 import {
   type Assigned,
   asWeirError,
@@ -26,7 +27,6 @@ import {
 } from '../model/index.js'
 import { type Identity, KnownItems, knownCodec } from './feed/known-items.js'
 import { Poller } from './feed/poller.js'
-import { causeOf } from './internal/cause-of.js'
 import { ReplayLog } from './internal/replay-log.js'
 import { soleAssignment } from './internal/sole-partition.js'
 

@@ -32,8 +32,8 @@ function hasRetry({ options }: { readonly options: unknown }): boolean {
   return typeof onError === 'object'
 }
 
-/** A value as the source would have it: bytes, if it reads a system, with objects as JSON. */
+/** A value as the source would have it: bytes, if it reads topics, with objects as JSON. */
 export function asRead({ definition }: Source<unknown>, value: unknown): unknown {
-  if (definition.connection === undefined || Buffer.isBuffer(value) || value === null) return value
+  if (definition.reads === undefined || Buffer.isBuffer(value) || value === null) return value
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 }

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { Distribution } from '../../src/model/index.js'
 import { archiveSink } from '../../src/sinks/archive.js'
+import { postgresSink } from '../../src/sinks/postgres.js'
+import { webhookSink } from '../../src/sinks/webhook.js'
 import { createMetrics } from '../../src/worker/metrics.js'
 import { flowStatus } from '../support/flow-status.js'
 
@@ -21,12 +24,15 @@ const rules = groups.flatMap(({ rules }) => rules)
 async function scraped(): Promise<string> {
   const status = flowStatus({
     flow: 'one',
-    metrics: (archiveSink.metrics ?? []).map((metric) => ({
-      stage: 'archive',
-      metric,
-      labels: Object.fromEntries(Object.entries(metric.labels ?? {}).map(([label, [value = '']]) => [label, value])),
-      value: 1,
-    })),
+    partitions: [{ topic: 'one', partition: 0, offset: 0, end: 1, streamTime: undefined }],
+    metrics: [archiveSink, postgresSink, webhookSink].flatMap(({ name, metrics = [] }) =>
+      metrics.map((metric) => ({
+        stage: name,
+        metric,
+        labels: Object.fromEntries(Object.entries(metric.labels ?? {}).map(([label, [value = '']]) => [label, value])),
+        value: metric.kind === 'histogram' ? new Distribution([1]) : 1,
+      })),
+    ),
   })
   const metrics = createMetrics(
     () => [status],
@@ -43,7 +49,7 @@ test.each(rules)('$alert asks for metrics and labels that there are', async ({ e
   expect(asked.length).toBeGreaterThan(0)
   for (const name of asked) expect(text).toContain(`\n${name}{`)
   const by = [...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, labels = '']) => labels.split(', '))
-  const matched = [...expr.matchAll(/[{,](\w+)(?:=|!=)/g)].map(([, label = '']) => label)
+  const matched = [...expr.matchAll(/[{,](\w+)(?:=~?|!=|!~)/g)].map(([, label = '']) => label)
   for (const label of [...by, ...matched]) expect(text).toMatch(new RegExp(`^${asked[0]}\\{[^}]*\\b${label}="`, 'm'))
 })
 

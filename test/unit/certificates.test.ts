@@ -15,7 +15,7 @@ import { type ConnectionContext, messageOf, silentLogger, systemClock } from '..
 import { clientConfig, connectionOptions } from '../../src/postgres/options.js'
 import { withoutTls } from '../../src/postgres/url-tls.js'
 import { Poller } from '../../src/sources/feed/poller.js'
-import { causeOf } from '../../src/sources/internal/cause-of.js'
+import { causeOf } from '../../src/model/cause-of.js'
 import { askOf } from '../../src/sources/sse/client.js'
 import { type Certificate, selfSigned } from '../support/certificates.js'
 import { failureOf } from '../support/use-connection.js'

@@ -1,6 +1,6 @@
 import { type Clock, parseJson } from '../../model/index.js'
+import { retryAfterMs } from '../../model/retry-after.js'
 import { boundedText } from '../internal/bounded-text.js'
-import { retryAfterMs } from '../internal/retry-after.js'
 
 interface PollerOptions {
   readonly url: string

@@ -14,9 +14,9 @@ import {
   timeout,
   timer,
 } from 'rxjs'
+import { causeOf } from '../../model/cause-of.js'
 import { type Clock, describeError, type Logger, WeirError } from '../../model/index.js'
-import { causeOf } from '../internal/cause-of.js'
-import { retryAfterMs } from '../internal/retry-after.js'
+import { retryAfterMs } from '../../model/retry-after.js'
 import { Backoff } from './backoff.js'
 import type { Answer, Ask } from './client.js'
 import { Decoder, EndlessEvent, type IdAlone, type ServerEvent } from './decoder.js'

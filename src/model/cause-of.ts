@@ -1,4 +1,4 @@
-import { messageOf } from '../../model/index.js'
+import { messageOf } from './errors.js'
 
 /** As Node calls it where nobody vouches for a certificate that is trusted. */
 const untrusted = /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)/

@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto'
+import { place, type SinkContext, type StreamRecord, UnencodableError } from '../../model/index.js'
+
+type IdOf = (value: never, record: StreamRecord) => string
+
+/** What a header takes, without the full stop: what is signed is parted by that. */
+const plain = /^[\w:@#/+=~-]{1,128}$/
+
+/** What requests are known by. One object serves an epoch: when that is read again, the same ids come again. */
+export class Ids {
+  private readonly made = new Map<string, number>()
+
+  constructor(
+    private readonly context: Pick<SinkContext, 'app' | 'flow' | 'stage'>,
+    private readonly idOf: IdOf | undefined,
+  ) {}
+
+  /** Ask in the order in which records come. Errors: what `id` throws, and `UnencodableError` when it gives no text. */
+  of(record: StreamRecord): string {
+    if (this.idOf !== undefined) return given(this.idOf(record.value as never, record))
+    const { app, flow, stage } = this.context
+    const at = place(record.origin)
+    const before = this.made.get(at) ?? 0
+    this.made.set(at, before + 1)
+    return digest([app, flow, stage, at, before])
+  }
+}
+
+/** The id of all that goes in one request. */
+export function idOfAll(ids: readonly string[]): string {
+  return ids.length === 1 ? (ids[0] as string) : digest(ids)
+}
+
+/** Text that no header takes is replaced by one that is as good. */
+function given(id: unknown): string {
+  if (typeof id !== 'string' || id === '')
+    throw new UnencodableError(new TypeError(`\`id\` made no text, but ${typeof id}`))
+  return plain.test(id) ? id : digest([id])
+}
+
+function digest(parts: readonly unknown[]): string {
+  return `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)}`
+}
