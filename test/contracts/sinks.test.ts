@@ -22,5 +22,5 @@ sinkContract('embedded Postgres, on its own', () => embedded(false, { writers: 3
 
 sinkContract('a view', viewSinkUnderTest, refusals, oddities)
 
-sinkContract('a webhook', () => webhookUnderTest(), refusals, oddities, outages)
-heldUpContract('a webhook', () => webhookUnderTest())
+sinkContract('a webhook', webhookUnderTest, refusals, oddities, outages)
+heldUpContract('a webhook', webhookUnderTest)
