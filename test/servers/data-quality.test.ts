@@ -25,6 +25,7 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
   beforeAll(async () => {
     server = await PostgresServer.start()
     await server.query(events)
+    await server.query("INSERT INTO pipeline.events VALUES ('a', 'page_view', 'ann'), ('b', 'purchase', 'bob')")
   }, 60_000)
   afterAll(() => server.close())
 
@@ -54,7 +55,6 @@ describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 
     )
 
   test('make each run once, whatever becomes of the worker and the database', async () => {
-    await server.query("INSERT INTO pipeline.events VALUES ('a', 'page_view', 'ann'), ('b', 'purchase', 'bob')")
     // However long it takes, they are new.
     await server.query("UPDATE pipeline.events SET created_at = now() + interval '1 hour'")
     const running = await worker()
