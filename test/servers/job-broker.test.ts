@@ -30,7 +30,8 @@ describeJob('the activity job and its broker', (servers) => {
     const job = await Job.create(servers)
     const worker = await job.started()
     const traffic = new Traffic(worker.url, { seed: 81 })
-    await sleep(2_500)
+    const taken = () => traffic.account.count('acknowledged')
+    await until(() => taken() > 200, 'events are taken')
     await kafka.kill(0)
     for (let second = 0; second < 4; second++) {
       await sleep(1_000)
@@ -48,9 +49,8 @@ describeJob('the activity job and its broker', (servers) => {
       return isToldOfWriting && /, since 2.*does not answer/.test(text(reads['trouble']) ?? '')
     }, 'each flow says since when it fails, and why')
     await kafka.restart(0)
-    const acknowledged = traffic.account.count('acknowledged')
-    await until(() => traffic.account.count('acknowledged') > acknowledged + 100, 'events are taken again')
-    await sleep(2_000)
+    const acknowledged = taken()
+    await until(() => taken() > acknowledged + 300, 'events are taken again')
     await kafka.kill(0)
     await kafka.restart(0)
     await until(async () => {
