@@ -20,11 +20,6 @@ function isInternal(options: unknown): boolean {
   return (options as { readonly topic?: unknown } | undefined)?.topic !== undefined
 }
 
-/** Partitions of sources that read no topics have a name that no topic can have: `http:/orders`. */
-function isTopic(name: string): boolean {
-  return !name.includes(':')
-}
-
 /** What a task no longer reads of what is held for it. Nobody waits for it, and what it brought stays as it is. */
 export function forgottenOf(
   held: readonly HeldPartition[],
@@ -33,8 +28,12 @@ export function forgottenOf(
   const topics = readBy(part)
   if (topics === undefined) return []
   const read = new Set(topics)
+  // What a source that names none calls its own partitions nobody knows; facts are known of topics alone.
+  const isSure = part.inputs.every(({ source: { definition, options } }) => definition.reads?.(options) !== undefined)
   const counts = new Map<string, number>()
-  for (const { task: holder, topic } of held)
-    if (holder === task && isTopic(topic) && !read.has(topic)) counts.set(topic, (counts.get(topic) ?? 0) + 1)
+  for (const { task: holder, topic, progress } of held) {
+    const isTopic = isSure || progress?.facts !== undefined
+    if (holder === task && isTopic && !read.has(topic)) counts.set(topic, (counts.get(topic) ?? 0) + 1)
+  }
   return [...counts].map(([topic, partitions]) => ({ topic, partitions }))
 }

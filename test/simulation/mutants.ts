@@ -76,6 +76,8 @@ export function sourceOf(source: SourceTask, changed: Partial<SourceTask>): Sour
     commit: (positions) => source.commit(positions),
     ends: () => source.ends(),
     failed: (error) => source.failed?.(error),
+    ...(source.hold && { hold: source.hold.bind(source) }),
+    ...(source.goOn && { goOn: source.goOn.bind(source) }),
     ...changed,
   }
 }
