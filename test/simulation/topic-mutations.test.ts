@@ -147,6 +147,15 @@ describe('topics that change', busy, () => {
     )
   })
 
+  test('windows are taken to have waited for an input while it was away', () => {
+    const { assign } = EventTime.prototype
+    vi.spyOn(EventTime.prototype, 'assign').mockImplementation(function (this: EventTime, partition, progress) {
+      const { sentOnFor: _, ...kept } = progress ?? { position: 0 }
+      assign.call(this, partition, progress && kept)
+    })
+    expect(firstBroken(/of which an input is away/)).toMatch(/^a dead letter is the record that was refused/)
+  })
+
   test('nobody tells that nothing is left of an input that was taken away', () => {
     const writer = writing((message) => (message.kind === 'told' ? { ...message, reads: undefined } : message))
     expect(firstBroken(/of which an input is taken away/, { writer })).toMatch(allDone)

@@ -45,6 +45,11 @@ function spreadOverTwo(random: Random): SimulatedInput<Visit>[] {
   return spread(random).map((visit) => ({ ...visit, source: random.between(0, 1) }))
 }
 
+/** The same, and some of both at last. */
+function spreadOverTwoToTheEnd(random: Random): SimulatedInput<Visit>[] {
+  return spreadToTheEnd(random).map((visit) => ({ ...visit, source: random.between(0, 1) }))
+}
+
 /** By then nothing goes wrong any more, and every topic is there. */
 const lastMs = 40_000
 
@@ -146,5 +151,12 @@ export const topicScenarios: readonly Scenario[] = [
     ['dropped'],
     inWindows,
     { input: spreadOverTwo },
+  ),
+  changing(
+    'shared windows of which an input is away for some time, exactly once',
+    flow(merge(source, kafka.source({ topic: 'more' })), json(Visit), hasty, listed, table()),
+    ['away'],
+    inWindows,
+    { input: spreadOverTwoToTheEnd },
   ),
 ]

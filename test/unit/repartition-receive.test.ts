@@ -209,6 +209,18 @@ describe('how far source partitions have come', () => {
     expect(watermark()).toBe(600)
   })
 
+  test('is not known while somebody reads again what nobody had read, for more of it is left then', () => {
+    const before = receiving()
+    const again = { topic: 'again', reads: undefined }
+    before.values(told(0, 400, { total: 1 }), told(0, 50, { ...again, total: 1 }))
+    const { values, watermark } = receiving(before.chunks())
+    expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
+    values(told(0, 50, { ...again, generation: 3, total: 0, idle: true }))
+    expect(watermark()).toBe(Number.NEGATIVE_INFINITY)
+    values(told(0, 500, { total: 1 }))
+    expect(watermark()).toBe(500)
+  })
+
   test('is not known by what was told when more topics were read, of which nothing has come yet', () => {
     const { values, watermark } = receiving()
     values(told(0, 400, { total: 1, reads: ['source', 'gone'] }))

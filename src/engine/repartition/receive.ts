@@ -156,6 +156,7 @@ function received(
   part.touch(entry)
   if (read.kind !== 'told') return rekeyed(source, read, message)
   forgetGone(part, source, read)
+  forgetReads(part, read)
   noted(source)
   return undefined
 }
@@ -199,6 +200,16 @@ function forgetGone(part: StorePartition<Source>, { were }: Source, told: ToldMe
     const isOld = its === undefined || (were.length === 0 ? its !== id : were.includes(its))
     if (!isOver || !isOld || isGone(entry.value)) continue
     entry.value.since = Infinity
+    part.touch(entry)
+  }
+}
+
+/** Who reads a topic takes back what was told before, that nobody reads it and all of it is sent. */
+function forgetReads(part: StorePartition<Source>, { topic, total }: ToldMessage): void {
+  if (total === 0) return
+  for (const [, entry] of part.segment(0) ?? []) {
+    if (entry.value.reads === undefined || entry.value.reads.includes(topic)) continue
+    entry.value.reads = undefined
     part.touch(entry)
   }
 }

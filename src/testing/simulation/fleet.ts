@@ -61,9 +61,9 @@ export class Fleet {
     this.ensure(slot)
   }
 
-  /** Stops all, and does something between two lives. */
-  between(action: () => void): void {
-    if (this.isHeld) return
+  /** Stops all, and does something between two lives. Returns false where something else is done there already. */
+  between(action: () => void): boolean {
+    if (this.isHeld) return false
     this.isHeld = true
     const stopping = this.running
     for (const process of stopping) process.stop()
@@ -74,6 +74,7 @@ export class Fleet {
       for (const slot of this.slots) this.ensure(slot)
     }
     look()
+    return true
   }
 
   isReplaced(process: SimulatedProcess): boolean {

@@ -137,6 +137,8 @@ export class Simulation {
   private readonly renamed = new Map<string, string>()
   /** Topics that the flow reads no longer. */
   private readonly dropped = new Set<string>()
+  /** And those that it does not read for now. */
+  private readonly absent = new Set<string>()
   /** Whether checkpoints are kept in Kafka, together with the results. */
   private readonly isTransactional: boolean
   private readonly fleet: Fleet
@@ -195,11 +197,12 @@ export class Simulation {
     const chances = new Random(options.seed + 2)
     const rename = (topic: string, to: string) => this.rename(topic, to)
     const drop = (topic: string) => this.drop(topic)
+    const away = (topic: string, isAway: boolean) => this.away(topic, isAway)
     const isInGroup = (topic: string) => this.inGroups.has(topic)
     const current = () => this.topics
     const isSentOn = parts.length > 1
     const around = { world, cluster, judge, random: chances, partitions }
-    this.changes = new TopicChanges({ ...around, topics: current, isSentOn, isInGroup, rename, drop }, topics)
+    this.changes = new TopicChanges({ ...around, topics: current, isSentOn, isInGroup, rename, drop, away }, topics)
     const isFirst = ({ logged }: PlacedInput) => options.setsTime?.before(logged.value) !== false
     this.write(inputs.filter(isFirst))
     this.later = inputs.filter((input) => !isFirst(input))
@@ -299,6 +302,14 @@ export class Simulation {
     this.flow = this.between(this.declared)
   }
 
+  private away(topic: string, isAway: boolean): void {
+    const { absent, topics } = this
+    if (isAway) absent.add(topic)
+    else absent.delete(topic)
+    this.topics = isAway ? topics.filter((one) => one !== topic) : [...topics, topic]
+    this.flow = this.between(this.declared)
+  }
+
   private left(): string {
     const places = this.read
       .map((at) => ({ ...at, to: this.cluster.end(at), offset: this.judge.positionOf(at) }))
@@ -377,7 +388,7 @@ export class Simulation {
   private between(declared: Flow): Flow {
     const { maxRecords, everyMs } = this.plan
     const { guarantee } = declared.options
-    const isRead = (topic: string) => !this.dropped.has(topic)
+    const isRead = (topic: string) => !this.dropped.has(topic) && !this.absent.has(topic)
     const inputs = declared.inputs.filter(({ source }, index) =>
       this.topicsOf(source, index, source.options).some(isRead),
     )

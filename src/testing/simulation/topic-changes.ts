@@ -14,6 +14,7 @@ export const topicChanges = {
   truncated: 'A partition loses its end, as it does on brokers that were restored.',
   renamed: 'The flow is deployed again with another topic in the place of the first.',
   dropped: 'The flow is deployed again without one of its inputs.',
+  away: 'The flow is deployed again without one of its inputs, and some time later with it.',
   reset: 'The offsets of a group are set by other means while nobody reads.',
 } as const
 
@@ -44,7 +45,9 @@ const rules: Readonly<Record<string, Rule | undefined>> = {
 }
 
 /** What somebody does who has stopped the flow. */
-const betweenLives: readonly TopicFault[] = ['renamed', 'dropped', 'reset']
+const betweenLives: readonly TopicFault[] = ['renamed', 'dropped', 'away', 'reset']
+/** When an input that is away is read again, at the latest, ms. */
+const longestAway = 15_000
 
 interface Scene {
   readonly world: World
@@ -63,6 +66,8 @@ interface Scene {
   rename(topic: string, to: string): void
   /** Has the flow read a topic no longer. */
   drop(topic: string): void
+  /** Has the flow not read a topic for now, or again. */
+  away(topic: string, isAway: boolean): void
 }
 
 /** Changes topics while things go wrong, under load and between two lives, and tells the judge what may be lost by it. */
@@ -90,7 +95,7 @@ export class TopicChanges {
     for (let count = random.between(1, 3); count > 0; count--) {
       const kind = random.pick(this.kinds)
       const isBetween = betweenLives.includes(kind) || random.chance(0.4)
-      const strike = () => this.strike(kind)
+      const strike = () => this.strike(kind, fleet)
       world.servers.after(random.between(0, withinMs), () => (isBetween ? fleet.between(strike) : strike()))
     }
   }
@@ -185,7 +190,7 @@ export class TopicChanges {
     if (cluster.hasPartition(at)) judge.accounts?.repeat({ ...at, offset: to }, cluster.end(at), cluster.idOf(at.topic))
   }
 
-  private strike(kind: TopicFault): void {
+  private strike(kind: TopicFault, fleet: Fleet): void {
     const { world, random, cluster } = this.scene
     const topic = random.pick(this.scene.topics())
     if (!cluster.has(topic)) return
@@ -203,6 +208,8 @@ export class TopicChanges {
         return this.rename(topic)
       case 'dropped':
         return this.drop(topic)
+      case 'away':
+        return this.leave(topic, fleet)
       case 'reset':
         return this.reset(topic)
     }
@@ -277,5 +284,20 @@ export class TopicChanges {
     if (topics().length < 2) return
     judge.accounts?.excuseTopic(cluster.idOf(topic) ?? '')
     this.scene.drop(topic)
+  }
+
+  /** All of it counts, what came meanwhile too. What was sent on and not committed may be in a window when it comes again, late. */
+  private leave(topic: string, fleet: Fleet): void {
+    const { world, random, topics, away, cluster, judge } = this.scene
+    if (topics().length < 2) return
+    for (const at of cluster.partitionsOf([topic]))
+      judge.accounts?.repeat({ ...at, offset: judge.positionOf(at) }, cluster.end(at), cluster.idOf(topic))
+    away(topic, true)
+    const back = () => {
+      world.note('topics', `${topic} is back`)
+      away(topic, false)
+    }
+    const wait = (ms: number) => world.servers.after(ms, () => fleet.between(back) || wait(100))
+    wait(random.between(1_000, longestAway))
   }
 }
