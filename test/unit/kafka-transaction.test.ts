@@ -28,7 +28,12 @@ function begun() {
 
 test('a sink that joins it completes when the brokers have all that it wrote', async () => {
   const { calls, transaction } = begun()
-  const context = { flow: 'flow', stage: 'sink', connection: () => ({}), transaction: () => transaction }
+  const context = {
+    flow: 'flow',
+    stage: 'sink',
+    connection: () => ({ owns: () => undefined }),
+    transaction: () => transaction,
+  }
   const sink = kafkaSink.build(kafkaSink.options.parse({ topic: 'out' }), context as unknown as SinkContext)
   const origin = { topic: 'in', partition: 0, offset: 0 }
   await done(sink.write(of(new StreamRecord(null, 'a', 0, noHeaders, origin))))
