@@ -1,12 +1,8 @@
-/** The floor of rows: reads, parses and inserts by hand, a COPY for each batch and the positions in its transaction. */
-import kafkaClient from '@confluentinc/kafka-javascript'
-import pg from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
+/** The floor of rows: parses by hand, and copies as `copyByHand` does. */
+import { copyByHand } from '../support/copy-by-hand.js'
 import { report } from '../support/report.js'
 
 const { BROKERS = '', TOPIC = '', EVENTS = '0', RUN = '', DATABASE = '' } = process.env
-const total = Number(EVENTS)
-const rowsPerBatch = 5_000
 const table = `rows_loop_${RUN}`
 
 interface Activity {
@@ -15,60 +11,19 @@ interface Activity {
   readonly timestamp: string
 }
 
-const client = new pg.Client({ connectionString: DATABASE })
-await client.connect()
-await client.query(`create table ${table} (user_id text, activity_type text, timestamp timestamptz)`)
-await client.query(`create table ${table}_positions (partition int primary key, position bigint)`)
-
-const consumer = new kafkaClient.KafkaConsumer(
-  { 'bootstrap.servers': BROKERS, 'group.id': table, 'enable.auto.commit': false },
-  { 'auto.offset.reset': 'earliest' },
-)
-consumer.setDefaultConsumeTimeout(50)
-;(
-  consumer as unknown as { setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void }
-).setDefaultIsTimeoutOnlyForFirstMessage(true)
-await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
-consumer.subscribe([TOPIC])
-
-let read = 0
-let began = 0
-let lines: string[] = []
-const next = new Map<number, number>()
-
-while (read < total) {
-  for (const message of await consume()) {
-    if (began === 0) began = performance.now()
-    const { user_id, activity_type, timestamp } = JSON.parse(message.value?.toString() ?? '') as Activity
-    lines.push(`${user_id}\t${activity_type}\t${timestamp}\n`)
-    next.set(message.partition, message.offset + 1)
-    read++
-  }
-  if (lines.length >= rowsPerBatch || read >= total) await write()
-}
-report({ recordsPerSecond: Math.round((total / (performance.now() - began)) * 1_000) })
+const recordsPerSecond = await copyByHand({
+  brokers: BROKERS,
+  topic: TOPIC,
+  group: table,
+  database: DATABASE,
+  events: Number(EVENTS),
+  into: table,
+  positions: `${table}_positions`,
+  create: `create table ${table} (user_id text, activity_type text, timestamp timestamptz)`,
+  line(text) {
+    const { user_id, activity_type, timestamp } = JSON.parse(text) as Activity
+    return `${user_id}\t${activity_type}\t${timestamp}\n`
+  },
+})
+report({ recordsPerSecond })
 process.exit(0)
-
-function consume(): Promise<{ value: Buffer | null; partition: number; offset: number }[]> {
-  return new Promise((resolve, reject) => {
-    consumer.consume(1_000, (error, messages) => (error ? reject(error) : resolve(messages)))
-  })
-}
-
-async function write(): Promise<void> {
-  await client.query('begin')
-  const copy = client.query(copyFrom(`copy ${table} from stdin`))
-  await new Promise<void>((resolve, reject) => {
-    copy.on('finish', resolve)
-    copy.on('error', reject)
-    copy.end(lines.join(''))
-  })
-  for (const [partition, position] of next) {
-    await client.query(
-      `insert into ${table}_positions values ($1, $2) on conflict (partition) do update set position = excluded.position`,
-      [partition, position],
-    )
-  }
-  await client.query('commit')
-  lines = []
-}

@@ -1,16 +1,9 @@
-import kafkaClient from '@confluentinc/kafka-javascript'
 import { call, pipelineEvent } from './load.js'
-import { now, steadily } from './stopwatch.js'
+import { now, promptProducer, steadily } from './stopwatch.js'
 
 /** Writes events of the pipeline at a steady rate, each with the time at which it is given to the producer. */
 export async function writePipelineEvents(brokers: string, topic: string, perSecond: number, total: number) {
-  const producer = new kafkaClient.Producer({
-    'bootstrap.servers': brokers,
-    'linger.ms': 1,
-    partitioner: 'murmur2_random',
-  })
-  await call((done) => producer.connect({}, done))
-  producer.setPollInBackground(true)
+  const producer = await promptProducer(brokers)
   await steadily(perSecond, total, (index) => {
     const { key, text } = pipelineEvent(index, now())
     producer.produce(topic, null, Buffer.from(text), key)

@@ -20,14 +20,7 @@ export class Stopwatch {
 
   /** Reads the topics that copies are written to. */
   static async start(brokers: string, outputs: readonly string[]): Promise<Stopwatch> {
-    // Keys lie where the copiers put them too: copies of one batch stay together then, and are no three small ones.
-    const producer = new kafkaClient.Producer({
-      'bootstrap.servers': brokers,
-      'linger.ms': 1,
-      partitioner: 'murmur2_random',
-    })
-    await call((done) => producer.connect({}, done))
-    producer.setPollInBackground(true)
+    const producer = await promptProducer(brokers)
     const consumer = new kafkaClient.KafkaConsumer(
       { 'bootstrap.servers': brokers, 'group.id': `stopwatch-${outputs.join()}`, 'enable.auto.commit': false },
       { 'auto.offset.reset': 'earliest' },
@@ -63,6 +56,21 @@ export class Stopwatch {
     await new Promise<void>((resolve) => this.consumer.disconnect(() => resolve()))
     await new Promise<void>((resolve) => this.producer.disconnect(() => resolve()))
   }
+}
+
+/**
+ * Sends soon what it is given. Keys lie where Weir puts them too: copies of one batch stay together then, and are no three
+ * small ones.
+ */
+export async function promptProducer(brokers: string): Promise<Producer> {
+  const producer = new kafkaClient.Producer({
+    'bootstrap.servers': brokers,
+    'linger.ms': 1,
+    partitioner: 'murmur2_random',
+  })
+  await call((done) => producer.connect({}, done))
+  producer.setPollInBackground(true)
+  return producer
 }
 
 /** Writes to each partition in turn, as evenly as timers allow, until it is aborted. */

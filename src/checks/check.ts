@@ -35,7 +35,7 @@ export function declared<Schema extends z.ZodType<Limits>>(
   definition: CheckDefinition<Schema>,
   options: unknown,
 ): Check {
-  return { definition: definition, options }
+  return { definition, options }
 }
 
 /** A check among the options of a stage. */

@@ -66,21 +66,11 @@ describe.skipIf(missing !== undefined)(
       expect(worker.child.exitCode).toBe(null)
     })
 
-    test('each result once, though many come late and processes die meanwhile', { timeout: 90_000 }, async () => {
-      const once = await ExactlyOnce.create(cluster.bootstrap, 'retried')
-      const stop = once.flood()
-      await once.start('5').exited
-      const victim = once.start()
-      await victim.working(8)
-      await sleep(Math.random() * 300)
-      await victim.kill()
-      await once.start().working(8)
-      await stop()
-      expect(await once.results()).toEqual(once.expected)
-    })
-
-    test('each window once, counted under another key by a task of its own', { timeout: 90_000 }, async () => {
-      const once = await ExactlyOnce.create(cluster.bootstrap, 'windows')
+    test.each([
+      ['each result once, though many come late and processes die meanwhile', 'retried'],
+      ['each window once, counted under another key by a task of its own', 'windows'],
+    ] as const)('%s', { timeout: 90_000 }, async (_, job) => {
+      const once = await ExactlyOnce.create(cluster.bootstrap, job)
       const stop = once.flood()
       await once.start('5').exited
       const victim = once.start()
