@@ -161,7 +161,7 @@ export function hindrances(kind: () => HinderedStore): void {
     watching.unsubscribe()
     expect(states.slice(0, 3)).toEqual(['closed', 'open', 'half-open'])
     expect(states.at(-1)).toBe('closed')
-  }, 30_000)
+  })
 
   test('a bucket that is not there is told at once with what to do, and used as soon as it is', async () => {
     const { log } = kind()
@@ -219,7 +219,7 @@ export function hindrances(kind: () => HinderedStore): void {
         () => 'well',
         ({ code }) => code,
       )
-      await vi.waitFor(() => expect(proxy.met).toBe(1), 10_000)
+      await vi.waitFor(() => expect(proxy.met).toBe(1), 60_000)
       await write(kind().open(), 'a/file', content(bytes))
       awake.abort()
       expect(await end).toBe(which === 'the same' ? 'well' : 'WEIR_BLOB_CONFLICT')

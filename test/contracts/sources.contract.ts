@@ -110,12 +110,12 @@ export function sourceContract<S extends SourceUnderTest>(
   start: () => Promise<S> | S,
   ...more: More<S>[]
 ): void {
-  describe(`source: ${name}`, { timeout: 60_000 }, () => {
+  describe(`source: ${name}`, () => {
     let source: S
 
     beforeAll(async () => {
       source = await start()
-    }, 12_500)
+    })
     beforeEach(() => source.reset())
     afterAll(() => source.close())
 
@@ -188,10 +188,10 @@ export const frees: More<HoldingSource> = (source) => {
   test('who leaves it leaves nothing behind, in the midst of an epoch too', async () => {
     const running = await Running.start(source())
     const reading = running.task.read(epochOf(9)).subscribe()
-    await expect.poll(() => source().held(), { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(() => source().held()).toBeGreaterThan(0)
     reading.unsubscribe()
     running.leave()
-    await expect.poll(() => source().held(), { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => source().held()).toBe(0)
   })
 }
 

@@ -45,7 +45,7 @@ beforeAll(() => {
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(project, 'shout.ts'), 'export const shout = (name: string): string => `${name.toUpperCase()}!`\n')
   writeFileSync(join(project, 'flows.config.ts'), config)
-}, 120_000)
+})
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
   beforeAll(async () => {
     cluster = await KafkaCluster.start()
     duckdb = await DuckDb.start()
-  }, 120_000)
+  })
   afterAll(async () => {
     duckdb?.close()
     await cluster?.close()
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
       proxy.reset()
       proxy.meet(cutRequest, Number.POSITIVE_INFINITY)
       await archive.send(perFile)
-      await vi.waitFor(() => expect(sleeper.log + heir.log).toContain('Nothing is tried for'), 30_000)
+      await vi.waitFor(() => expect(sleeper.log + heir.log).toContain('Nothing is tried for'), 60_000)
       proxy.reset()
       await archive.settle()
 
@@ -131,6 +131,6 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
       const last = start()
       await archive.settle()
       expect(last.log).toBe('')
-    }, 240_000)
+    })
   })
 })

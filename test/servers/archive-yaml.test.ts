@@ -83,4 +83,4 @@ export default defineConfig({
   } finally {
     duck.close()
   }
-}, 120_000)
+})

@@ -222,7 +222,7 @@ function renewals(kind: () => HinderedStore): void {
     keep('old', 'old')
     const store = openStore(storeOptions.parse(options), { clock, log: silentLogger })
     const written = write(store, 'a/file', content(10))
-    await vi.waitFor(() => expect(store.state).toMatchObject({ error: { code: 'WEIR_BLOB_REFUSED' } }), 10_000)
+    await vi.waitFor(() => expect(store.state).toMatchObject({ error: { code: 'WEIR_BLOB_REFUSED' } }), 60_000)
     keep(accessKeyId, secretAccessKey)
     await written
     expect(await names(store)).toEqual(['a/file'])

@@ -9,7 +9,7 @@ import { fresh, recordOf, sinkOf } from './kafka-support.js'
 const many = 3_000
 const ended = { defaultValue: undefined }
 
-test('branches get every record while their transactions begin', { timeout: 60_000 }, async () => {
+test('branches get every record while their transactions begin', async () => {
   const [input, even, odd] = [fresh('in'), fresh('even'), fresh('odd')]
   const declared = flow(
     kafka.source({ topic: input }),
@@ -31,7 +31,7 @@ test('branches get every record while their transactions begin', { timeout: 60_0
     expect(failures).toBe(0)
     expect(partitions.reduce((read, { offset }) => read + offset, 0)).toBe(many)
   }
-  await vi.waitFor(isDone, { timeout: 40_000, interval: 100 })
+  await vi.waitFor(isDone, { timeout: 60_000, interval: 100 })
   const { stages } = engine.status()[0] as ReturnType<typeof engine.status>[number]
   const counts = new Map(stages.map(({ stage, in: taken }) => [stage, taken]))
   expect(counts.get('kafka.sink')).toBe(many / 2)

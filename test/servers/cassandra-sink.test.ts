@@ -251,7 +251,7 @@ describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${bec
         () => 'written',
         () => 'failed',
       )
-    await expect.poll(again, { timeout: 20_000, interval: 200 }).toBe('written')
+    await expect.poll(again, { interval: 200 }).toBe('written')
     expect(sink.rejected).toEqual([])
     const rows = await server.query<{ id: number; text: string }>('SELECT id, text FROM weir.survivors')
     expect(rows.length).toBeGreaterThanOrEqual(3_000)

@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(`chaos with seed ${seed}${because(missing
 
   beforeAll(async () => {
     mariadb = await MariadbServer.start()
-  }, 60_000)
+  })
   afterAll(() => mariadb?.close())
 
   test('three replicas of the activity job count each event once, whatever goes away', async () => {

@@ -38,7 +38,7 @@ const sent: readonly { readonly value: Buffer | null; readonly headers: readonly
   { value: Buffer.from(json({ id: 'plain' })), headers: [] },
 ]
 
-describe.each(brokers)('CloudEvents on $name', { timeout: 120_000 }, ({ name, start, skip }) => {
+describe.each(brokers)('CloudEvents on $name', ({ name, start, skip }) => {
   const shared = sharedServer(start, skip)
 
   const make = (topic: string) => makeTopic(shared.connection, topic)

@@ -19,14 +19,14 @@ const noted = `
     INSERT INTO pipeline.noted VALUES (new.run_at, new.check_name, new.status); RETURN new; END $$;
   CREATE TRIGGER note AFTER INSERT OR UPDATE ON pipeline.quality_results FOR EACH ROW EXECUTE FUNCTION pipeline.note()`
 
-describe.skipIf(missing !== undefined)('the checks of the pipeline', { timeout: 180_000 }, () => {
+describe.skipIf(missing !== undefined)('the checks of the pipeline', () => {
   let server: PostgresServer
 
   beforeAll(async () => {
     server = await PostgresServer.start()
     await server.query(events)
     await server.query("INSERT INTO pipeline.events VALUES ('a', 'page_view', 'ann'), ('b', 'purchase', 'bob')")
-  }, 60_000)
+  })
   afterAll(() => server.close())
 
   async function worker(): Promise<Worker> {

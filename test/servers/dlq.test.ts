@@ -20,7 +20,6 @@ const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 
 describe.skipIf(missing !== undefined)(
   `dead letters in real Kafka${missing === undefined ? '' : ` (${missing})`}`,
-  { timeout: 60_000 },
   () => {
     const shared = sharedServer(
       () =>
@@ -87,7 +86,7 @@ describe.skipIf(missing !== undefined)(
           expect(found).toHaveLength(count)
           return found
         },
-        { timeout: 20_000, interval: 100 },
+        { timeout: 60_000, interval: 100 },
       )
 
     interface Failed {
@@ -367,7 +366,7 @@ describe.skipIf(missing !== undefined)(
       await call((done) => client.connect({}, done as never))
       const admin = (await import('@confluentinc/kafka-javascript')).default.AdminClient.createFrom(client)
       await call((done) => admin.deleteTopic(letters, 5_000, done as never))
-      await vi.waitFor(async () => expect(await extentOf(shared.connection, letters)).toEqual([]), { timeout: 10_000 })
+      await vi.waitFor(async () => expect(await extentOf(shared.connection, letters)).toEqual([]), { timeout: 60_000 })
       await makeTopic(shared.connection, letters)
       client.disconnect()
       await produce([letter('2', 6)])
@@ -383,7 +382,7 @@ describe.skipIf(missing !== undefined)(
       await lastValueFrom(sink.open(), { defaultValue: undefined })
       await produce([old, { ...old, topic: `${app}.old` }])
       await vi.waitFor(async () => expect(await extentOf(shared.connection, letters)).toMatchObject([{ start: 1 }]), {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 200,
       })
       expect(await all(`${app}.old`)).toHaveLength(1)

@@ -21,7 +21,7 @@ interface Stored {
   readonly kafka_offset: string
 }
 
-describe.skipIf(missing !== undefined)(`the event pipeline${because(missing)}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(`the event pipeline${because(missing)}`, () => {
   const servers = jobServers()
   let systems = 0
 

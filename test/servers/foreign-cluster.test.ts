@@ -8,10 +8,10 @@ import { connect, fresh, makeTopic, writeTo } from './kafka-support.js'
 import { missingRedis, RedisServer } from './redis-server.js'
 import { TcpProxy } from './tcp-proxy.js'
 
-const patience = { timeout: 40_000, interval: 100 }
+const patience = { timeout: 90_000, interval: 100 }
 
 /** Two clusters that have one address, which leads to the first. */
-describe.skipIf(requireKafka() !== undefined)('another cluster behind the address', { timeout: 120_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('another cluster behind the address', () => {
   let way: TcpProxy
   let clusters: KafkaCluster[]
 
@@ -19,7 +19,7 @@ describe.skipIf(requireKafka() !== undefined)('another cluster behind the addres
     way = await TcpProxy.start(0)
     const settings = { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${way.port}` }
     clusters = await Promise.all([KafkaCluster.start({ settings }), KafkaCluster.start({ settings })])
-  }, 240_000)
+  })
 
   afterAll(async () => {
     await way?.close()

@@ -33,7 +33,7 @@ import { settingsOfTopic } from './topic-tools.js'
 const missing = requireKafka()
 const channel = kafkaConnection.definition.channel as ChannelKind<KafkaConnection>
 
-describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)('an internal topic', () => {
   const shared = sharedServer(() => KafkaCluster.start())
 
   function requestFor(like: ChannelRequest['like']): ChannelRequest {
@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)('an internal topic', { timeout: 60_000 },
           await done(member.task.commit(positions))
           return shared.connection.topics.offsets(positions, 'earliest')
         },
-        { timeout: 30_000, interval: 500 },
+        { interval: 500 },
       )
       .toEqual(expect.arrayContaining(positions.map(({ facts: _, ...position }) => expect.objectContaining(position))))
   })

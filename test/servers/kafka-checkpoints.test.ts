@@ -134,7 +134,7 @@ describe.skipIf(missing !== undefined)(`real Kafka${missing === undefined ? '' :
       expect(winners).toEqual([3])
     })
 
-    test('what is obsolete is deleted from the log, and the rest is still there', { timeout: 20_000 }, async () => {
+    test('what is obsolete is deleted from the log, and the rest is still there', async () => {
       const [task, store] = [fresh('truncate'), member()]
       const [taken] = await acquire(store, task, one)
       const log = [{ topic: `${task}.events.checkpoints`, partition: 0 }]

@@ -14,7 +14,7 @@ describe.skipIf(missing !== undefined)(
     })
     afterAll(() => cluster.close())
 
-    test('each result once, whatever moment of the commit the process dies at', { timeout: 90_000 }, async () => {
+    test('each result once, whatever moment of the commit the process dies at', async () => {
       const once = await ExactlyOnce.create(cluster.bootstrap, 'number')
       for (const moment of ['before', '3', '15', 'after']) {
         const worker = once.start(moment)
@@ -26,7 +26,7 @@ describe.skipIf(missing !== undefined)(
       expect(await once.results()).toEqual(once.expected)
     })
 
-    test('each result once, while members come, die, sleep and wake', { timeout: 90_000 }, async () => {
+    test('each result once, while members come, die, sleep and wake', async () => {
       const once = await ExactlyOnce.create(cluster.bootstrap, 'number')
       const stop = once.flood()
       const sleeper = once.start()
@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)(
       expect(await once.results()).toEqual(once.expected)
     })
 
-    test('each result once, while its producer is fenced and its broker dies', { timeout: 90_000 }, async () => {
+    test('each result once, while its producer is fenced and its broker dies', async () => {
       const once = await ExactlyOnce.create(cluster.bootstrap, 'pass')
       const worker = once.start()
       for (let sent = 0; sent < 3; sent++) {

@@ -159,7 +159,7 @@ function casesOf(guarantee: (typeof guarantees)[number]): Case[] {
 const goods = Array.from({ length: 2 * good }, (_, index) => `good ${index}`)
 const badOf = (kind: number) => Array.from({ length: bad }, (_, index) => `bad ${kind} ${index}`)
 
-describe.skipIf(requireKafka() !== undefined)("a record's fault on Apache Kafka", { timeout: 120_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)("a record's fault on Apache Kafka", () => {
   const shared = sharedServer(() => KafkaCluster.start())
   const cases = new Map(guarantees.map((guarantee) => [guarantee, casesOf(guarantee)]))
   const all = [...cases.values()].flat()

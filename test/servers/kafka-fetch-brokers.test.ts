@@ -5,9 +5,9 @@ import { fetch } from '../../src/kafka/fetch/protocol/fetch.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { connect, fresh, makeTopic, writeTo } from './kafka-support.js'
 
-const patience = { timeout: 30_000, interval: 100 }
+const patience = { timeout: 90_000, interval: 100 }
 
-describe.skipIf(requireKafka() !== undefined)('brokers of our own connections', { timeout: 90_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('brokers of our own connections', () => {
   let kafka: KafkaCluster
   let brokers: Brokers
   beforeAll(async () => {
@@ -18,7 +18,7 @@ describe.skipIf(requireKafka() !== undefined)('brokers of our own connections', 
       'reconnect.backoff.max.ms': 1_000,
     }
     brokers = new Brokers(() => Promise.resolve(settings))
-  }, 240_000)
+  })
   afterAll(async () => {
     brokers?.close()
     await kafka?.close()

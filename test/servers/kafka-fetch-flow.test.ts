@@ -8,11 +8,11 @@ import type { Fate } from './tcp-proxy.js'
 import { reassign, TopicTools } from './topic-tools.js'
 
 const partitions = 3
-const patience = { timeout: 60_000, interval: 100 }
+const patience = { timeout: 90_000, interval: 100 }
 /** Long enough that most of an answer is records. */
 const padding = 'x'.repeat(200)
 
-describe.skipIf(requireKafka() !== undefined)('a flow that fetches past the client', { timeout: 120_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('a flow that fetches past the client', () => {
   const shared = sharedServer(() => KafkaCluster.start({ brokers: 3, proxied: true }))
 
   async function copying() {

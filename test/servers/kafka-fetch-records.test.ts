@@ -146,7 +146,7 @@ public class Records {
   }
 }`
 
-describe.skipIf(missing !== undefined)('records as other clients write them', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('records as other clients write them', () => {
   const home = mkdtempSync(join(tmpdir(), 'weir-fetch-'))
   let cluster: KafkaCluster
   /** What Java's consumer reads, by topic. */
@@ -177,7 +177,7 @@ describe.skipIf(missing !== undefined)('records as other clients write them', { 
     read = new Map(
       [...javaTopics, ...nativeTopics].map((topic) => [topic, lines.filter((line) => line.startsWith(`${topic} `))]),
     )
-  }, 120_000)
+  })
 
   afterAll(async () => {
     await cluster?.close()

@@ -70,7 +70,7 @@ function shown(headers: unknown): unknown[] {
   )
 }
 
-describe.skipIf(missing !== undefined)('headers as other clients write them', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('headers as other clients write them', () => {
   const shared = sharedServer(() => KafkaCluster.start())
 
   test.each(['at-least-once', 'exactly-once'] as const)(

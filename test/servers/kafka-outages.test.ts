@@ -15,7 +15,7 @@ const strict = { 'min.insync.replicas': String(all) }
 const patience = { timeout: 90_000, interval: 250 }
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
-describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', { timeout: 240_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', () => {
   const shared = sharedServer(() => KafkaCluster.start({ brokers: all }))
 
   const make = (topic: string, config?: Readonly<Record<string, string>>) =>

@@ -22,7 +22,7 @@ async function read(connection: KafkaConnection, topic: string, many: number, pa
   return values.sort()
 }
 
-describe.skipIf(missing !== undefined)('brokers with a policy for topics', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('brokers with a policy for topics', () => {
   const shared = sharedServer(async () => {
     const { forget, ...policy } = topicPolicy()
     const cluster = await KafkaCluster.start(policy)

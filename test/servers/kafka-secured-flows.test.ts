@@ -41,7 +41,7 @@ export default defineConfig({
   },
 })`
 
-describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', { timeout: 240_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', () => {
   const authority = new Authority()
   let folder: string
   let kafka: KafkaCluster
@@ -56,7 +56,7 @@ describe.skipIf(requireKafka() !== undefined)('on a secured Kafka', { timeout: 2
       listeners: { login: { tls, logins: ['SCRAM-SHA-512'] }, mutual: { tls, clients: at('clients.pem') } },
       users: { weir: password },
     })
-  }, 240_000)
+  })
   afterAll(async () => {
     await kafka?.close()
     rmSync(folder, { recursive: true })

@@ -31,7 +31,7 @@ import {
 
 const password = String.raw`r1ght, "pa=ss"\wörd #%@:/'`
 
-describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('a secured Kafka', () => {
   const [authority, stranger] = [new Authority(), new Authority('stranger')]
   const ca = authority.cert
   let folder: string
@@ -55,7 +55,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
       },
       users: { weir: password },
     })
-  }, 240_000)
+  })
   afterAll(async () => {
     await Promise.all(closing)
     await kafka?.close()
@@ -118,7 +118,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', { timeout: 60_0
     await connection.close()
     const sasl = { mechanism: 'OAUTHBEARER', token: next }
     const lane = await laneOf(kafka.at('bearer'), { ssl: { ca }, sasl }, topic)
-    await expect.poll(given, { timeout: 10_000 }).toBe(3)
+    await expect.poll(given).toBe(3)
     await lane.values()
     expect(lane.connection.isOpen).toBe(true)
     lane.close()

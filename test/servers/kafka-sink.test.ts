@@ -46,7 +46,7 @@ const servers = [
 async function readAll(connection: KafkaConnection, topic: string, count: number, cutAfterMs?: number) {
   const member = new Member(sourceOf(connection, { topic, group: fresh('group') }))
   try {
-    await member.until(() => member.partitions > 0, 'partitions are assigned', 60_000)
+    await member.until(() => member.partitions > 0, 'partitions are assigned')
     return await member.read(count, cutAfterMs)
   } finally {
     member.leave()
@@ -303,7 +303,7 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
   })
 })
 
-describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('kafka.sink on a broker that dies', () => {
   const shared = sharedServer(() => KafkaCluster.start({ proxied: true }))
 
   const underTest = () => kafkaSinkUnderTest(shared.connection, shared.connection)

@@ -9,7 +9,7 @@ import { configure } from './topic-tools.js'
 
 const many = 6_000
 
-describe.skipIf(requireKafka() !== undefined)('a transaction that a quota makes too long', { timeout: 180_000 }, () => {
+describe.skipIf(requireKafka() !== undefined)('a transaction that a quota makes too long', () => {
   const shared = sharedServer(() =>
     KafkaCluster.start({ settings: { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200' } }),
   )

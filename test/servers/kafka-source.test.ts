@@ -16,7 +16,7 @@ const servers = [
   { name: 'Apache Kafka', open: () => KafkaCluster.start(), skip: missing !== undefined },
 ]
 
-describe.each(servers)('kafka.source on $name', { timeout: 120_000 }, ({ name, open, skip }) => {
+describe.each(servers)('kafka.source on $name', ({ name, open, skip }) => {
   // The mock cluster lets each joining last almost a session, and a partition that moves takes two or three of them. No
   // broker has that wait, so there the session need not be short.
   const brisk = { 'session.timeout.ms': name === 'embedded' ? 3_000 : 6_000, 'heartbeat.interval.ms': 200 }
@@ -28,7 +28,7 @@ describe.each(servers)('kafka.source on $name', { timeout: 120_000 }, ({ name, o
     if (skip) return
     server = await open()
     connection = connect(server.bootstrap)
-  }, 240_000)
+  })
 
   afterAll(async () => {
     for (const member of members) member.leave()

@@ -5,17 +5,16 @@ import { SameTopic, type Visit } from './kafka-streams-support.js'
 import { base, everyPage, inOrder, missed, pages, Visits } from './kafka-streams-visits.js'
 
 const missing = requireKafkaStreams()
-const patient = { timeout: 20_000 }
+const patient = { timeout: 90_000 }
 
 describe.skipIf(missing !== undefined)(
   `Kafka Streams on the same topic${missing === undefined ? '' : ` (skipped: ${missing})`}`,
-  { timeout: 120_000 },
   () => {
     let cluster: KafkaCluster
     beforeAll(async () => {
       installKafkaStreams()
       cluster = await KafkaCluster.start()
-    }, 240_000)
+    })
     afterAll(() => cluster.close())
 
     test('tells the same tumbling windows of a topic that is there, and the same records are late', async () => {

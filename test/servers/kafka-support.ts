@@ -52,7 +52,7 @@ export function sharedServer<S extends { readonly bootstrap: string; close(): Pr
     if (skip) return
     shared.server = await start()
     shared.connection = connect(shared.server.bootstrap)
-  }, 240_000)
+  })
   afterAll(async () => {
     await shared.connection?.close()
     await shared.server?.close()
@@ -183,7 +183,7 @@ export class Member {
   }
 
   /** Reads one epoch; it is cut after a time without the records it wants. */
-  async read(records: number, cutAfterMs = 30_000): Promise<StreamRecord<Buffer | null>[]> {
+  async read(records: number, cutAfterMs = 60_000): Promise<StreamRecord<Buffer | null>[]> {
     const epoch = new TestEpoch(records)
     const read: StreamRecord<Buffer | null>[] = []
     const timer = setTimeout(() => epoch.cut(), cutAfterMs)
@@ -212,7 +212,7 @@ export class Member {
     return this.task.positions().length
   }
 
-  async until(condition: () => boolean, what: string, ms = 45_000): Promise<void> {
+  async until(condition: () => boolean, what: string, ms = 90_000): Promise<void> {
     const deadline = Date.now() + ms
     while (!condition()) {
       if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain until ${what}; error: ${String(this.error)}`)

@@ -33,14 +33,14 @@ interface Total {
 }
 
 /** Flows over topics that change, from the engine down. */
-describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)('a flow whose topic changes', () => {
   let cluster: KafkaCluster
   let tools: TopicTools
 
   beforeAll(async () => {
     cluster = await KafkaCluster.start()
     tools = await TopicTools.connect(cluster.bootstrap)
-  }, 240_000)
+  })
 
   afterAll(async () => {
     await tools?.close()
@@ -113,9 +113,9 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     await tools.create(topic, 1)
     await tools.fill(topic, 0, 0, 5)
     const first = counting(app, topic, {}, 'own keys')
-    await expect.poll(() => first.totals.at(-1)?.value, { timeout: 20_000 }).toBe(5)
+    await expect.poll(() => first.totals.at(-1)?.value).toBe(5)
     await tools.grow(topic, 3)
-    await expect.poll(() => first.status().state, { timeout: 20_000 }).toBe('failed')
+    await expect.poll(() => first.status().state).toBe('failed')
     expect(first.status().error).toMatchObject({ code: 'WEIR_SOURCE_REPARTITIONED' })
     const changed = await planTopics(first.topology, first.engine.kept, first.engine)
     expect(changed).toEqual([
@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     expect(renamed.said).toMatch(new RegExp(`! ${topic} +flow +forgotten +it is read no longer`))
     const accepting = counting(app, topic, { onGrown: 'accept' }, 'own keys')
     await tools.fill(topic, 2, 0, 2)
-    await expect.poll(() => accepting.totals.map(({ value }) => value), { timeout: 20_000 }).toContain(2)
+    await expect.poll(() => accepting.totals.map(({ value }) => value)).toContain(2)
   })
 
   test('for another one of its name, with fewer partitions: all of that counts, behind an internal topic too', async () => {
@@ -138,12 +138,12 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     await tools.fill(topic, 0, 0, 30)
     await tools.fill(topic, 2, 0, 20)
     const { totals, status } = counting(app, topic, { onRecreated: 'restart' }, 'other keys')
-    await expect.poll(() => totals.at(-1)?.value, { timeout: 20_000 }).toBe(50)
+    await expect.poll(() => totals.at(-1)?.value).toBe(50)
     await tools.delete(topic)
-    await expect.poll(() => status().trouble?.code, { timeout: 20_000 }).toBe('WEIR_SOURCE_MISSING')
+    await expect.poll(() => status().trouble?.code).toBe('WEIR_SOURCE_MISSING')
     await tools.create(topic, 1)
     await tools.fill(topic, 0, 0, 30)
-    await expect.poll(() => totals.at(-1)?.value, { timeout: 30_000 }).toBe(80)
+    await expect.poll(() => totals.at(-1)?.value).toBe(80)
     expect(status().trouble).toBeUndefined()
   })
 
@@ -168,17 +168,17 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
         const read = held.filter((one) => one.topic === topic && one.task === `${app}.flow`)
         return read.map(({ progress }) => progress?.position ?? 0).sort()
       }
-      await expect.poll(kept, { timeout: 30_000 }).toEqual([1, 3, 5])
+      await expect.poll(kept).toEqual([1, 3, 5])
       await tools.delete(topic)
       const troubles = () => workers.map(({ status }) => status().find(({ trouble }) => trouble)?.trouble?.code)
-      await expect.poll(troubles, { timeout: 20_000 }).toContain('WEIR_SOURCE_MISSING')
+      await expect.poll(troubles).toContain('WEIR_SOURCE_MISSING')
       expect(results).toEqual([])
       await tools.create(topic, 1)
       await put(0, 3_000, 3_000)
-      await expect.poll(kept, { timeout: 30_000 }).toEqual([1, 2, 5])
+      await expect.poll(kept).toEqual([1, 2, 5])
       await put(0, 20_000, 40_000)
       await expect
-        .poll(() => results.map(({ window, value }) => [+window.start, value]), { timeout: 30_000 })
+        .poll(() => results.map(({ window, value }) => [+window.start, value]))
         .toEqual([
           [0, 11],
           [20_000, 1],
@@ -191,13 +191,13 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     await tools.create(topic, 1)
     await tools.fill(topic, 0, 0, 5)
     const first = counting(app, topic, {}, 'own keys')
-    await expect.poll(() => first.totals.at(-1)?.value, { timeout: 20_000 }).toBe(5)
+    await expect.poll(() => first.totals.at(-1)?.value).toBe(5)
     await first.stop()
     const moved = await weir(app, topic, 'state', 'set-position', 'flow', topic, '--to', '3')
     expect(moved).toMatchObject({ code: 0, said: expect.stringMatching(/-0 +5 +→ +3\n/) })
     expect((await weir(app, topic, 'state', 'flow')).said).toMatch(/-0 +3 /)
     const second = counting(app, topic, {}, 'own keys')
-    await expect.poll(() => second.totals.at(-1)?.value, { timeout: 20_000 }).toBe(7)
+    await expect.poll(() => second.totals.at(-1)?.value).toBe(7)
   })
 
   test('not at all, when it began at its latest: it goes on from where it began', async () => {
@@ -205,11 +205,11 @@ describe.skipIf(missing !== undefined)('a flow whose topic changes', { timeout: 
     await tools.create(topic, 1)
     await tools.fill(topic, 0, 0, 5)
     const first = counting(app, topic, { from: 'latest' }, 'own keys')
-    await expect.poll(() => first.status().lastCommitAt, { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => first.status().lastCommitAt).toBeGreaterThan(0)
     await first.stop()
     await tools.fill(topic, 0, 5, 8)
     const second = counting(app, topic, { from: 'latest' }, 'own keys')
-    await expect.poll(() => second.totals.at(-1)?.value, { timeout: 20_000 }).toBe(3)
+    await expect.poll(() => second.totals.at(-1)?.value).toBe(3)
   })
 })
 

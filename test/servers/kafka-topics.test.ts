@@ -9,7 +9,7 @@ import { TopicTools } from './topic-tools.js'
 const missing = requireKafka()
 
 /** What happens to topics while they are read, and while nobody reads them. */
-describe.skipIf(missing !== undefined)('topics change', { timeout: 120_000, concurrent: true }, () => {
+describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, () => {
   const members: Member[] = []
   let cluster: KafkaCluster
   let connection: KafkaConnection
@@ -19,7 +19,7 @@ describe.skipIf(missing !== undefined)('topics change', { timeout: 120_000, conc
     cluster = await KafkaCluster.start()
     connection = connect(cluster.bootstrap)
     tools = await TopicTools.connect(cluster.bootstrap)
-  }, 240_000)
+  })
 
   afterAll(async () => {
     for (const member of members) member.leave()
@@ -66,7 +66,7 @@ describe.skipIf(missing !== undefined)('topics change', { timeout: 120_000, conc
   async function pausing(topic: string): Promise<void> {
     const count = () => pause.mock.calls.filter(([partitions]) => partitions.some((one) => one.topic === topic)).length
     const before = count()
-    await vi.waitFor(() => expect(count()).toBeGreaterThan(before), 30_000)
+    await vi.waitFor(() => expect(count()).toBeGreaterThan(before), 60_000)
   }
 
   const names = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `r${from + index}`)

@@ -7,7 +7,7 @@ const connection = connect('embedded')
 afterAll(() => connection.close())
 
 // The embedded broker keeps some megabytes of a partition.
-test('records that are left after retention are records to who looks ahead', { timeout: 60_000 }, async () => {
+test('records that are left after retention are records to who looks ahead', async () => {
   const sink = sinkOf(connection, { topic: 'old', partitions: 4 })
   await openSink(sink)
   const big = 'x'.repeat(20_000)

@@ -88,8 +88,8 @@ describe.skipIf(missing !== undefined)(`a real MariaDB${missing === undefined ? 
     expect(settings).toEqual([{ zone: '+00:00', text: 'utf8mb4', wait: 7 }])
   })
 
-  test('a server that does not answer is given up', { timeout: 20_000 }, async () => {
-    await expect(ask('SELECT SLEEP(30)', { statementTimeout: '1s' })).rejects.toThrow(/timeout/i)
+  test('a server that does not answer is given up', { timeout: 100_000 }, async () => {
+    await expect(ask('SELECT SLEEP(200)', { statementTimeout: '1s' })).rejects.toThrow(/timeout/i)
   })
 })
 

@@ -10,9 +10,9 @@ import { isRoot, ownerOf } from './server-support.js'
 
 const missing = missingMariadb()
 const count = 3_000
-const patience = { timeout: 40_000, interval: 100 }
+const patience = { timeout: 90_000, interval: 100 }
 
-describe.skipIf(missing !== undefined)('an outage of MySQL', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('an outage of MySQL', () => {
   let server: MariadbServer
 
   beforeAll(async () => {

@@ -84,7 +84,7 @@ const refusing: Readonly<Record<string, Refusing>> = {
   },
 }
 
-describe.skipIf(missing !== undefined)(`rows that MySQL refuses${because}`, { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`rows that MySQL refuses${because}`, () => {
   let server: MariadbServer
   let connection: MysqlConnection
 

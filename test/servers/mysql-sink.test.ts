@@ -19,7 +19,7 @@ const because = missing === undefined ? '' : ` (${missing})`
 const self = <V>(value: V) => value
 const maxAllowedPacket = 2 * 1_024 * 1_024
 
-describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because}`, { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because}`, () => {
   let server: MariadbServer
   let connection: MysqlConnection
 

@@ -99,7 +99,7 @@ describe('the embedded server', () => {
     const child = spawn(process.execPath, [jiti, script, dataDirectory], { stdio: 'inherit' })
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL'])
     expect(await query(open(), 'SELECT n FROM kept')).toEqual([{ n: 7 }])
-  }, 60_000)
+  })
 
   test('flows that commit rows at the same time take turns', async () => {
     const connection = open()

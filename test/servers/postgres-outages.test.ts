@@ -10,7 +10,7 @@ import { TcpProxy } from './tcp-proxy.js'
 
 const missing = missingPostgres()
 const count = 6_000
-const patience = { timeout: 40_000, interval: 100 }
+const patience = { timeout: 90_000, interval: 100 }
 
 /** Rows of the numbers up to `count`, in the transaction of the positions, or beside them. */
 function numbers(url: string, options: Partial<PostgresSinkOptions<number>> = {}) {
@@ -31,7 +31,7 @@ function numbers(url: string, options: Partial<PostgresSinkOptions<number>> = {}
   return () => engine.status()[0]!
 }
 
-describe.skipIf(missing !== undefined)('an outage of PostgreSQL', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
   let server: PostgresServer
 
   const written = async (from: PostgresServer) => {

@@ -94,14 +94,14 @@ describe('the embedded server, asked', () => {
   reads(() => connection)
 })
 
-describe.skipIf(missing !== undefined)('PostgreSQL, asked', { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)('PostgreSQL, asked', () => {
   let server: PostgresServer
   let connection: PostgresConnection
 
   beforeAll(async () => {
     server = await PostgresServer.start()
     connection = openPostgres(server.url)
-  }, 60_000)
+  })
   afterAll(async () => {
     await connection.close()
     await server.close()
@@ -112,26 +112,22 @@ describe.skipIf(missing !== undefined)('PostgreSQL, asked', { timeout: 60_000 },
     const endless = "SELECT repeat('x', 1000), generate_series(1, 100000000)"
     const began = performance.now()
     await expect(asked(connection, endless)).rejects.toMatchObject({ code: 'WEIR_QUERY_TOO_LARGE' })
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(30_000)
     await expect
-      .poll(
-        () =>
-          server.query(
-            "SELECT FROM pg_stat_activity WHERE query LIKE '%generate_series(1, 100000000)' AND pid <> pg_backend_pid()",
-          ),
-        {
-          timeout: 10_000,
-        },
+      .poll(() =>
+        server.query(
+          "SELECT FROM pg_stat_activity WHERE query LIKE '%generate_series(1, 100000000)' AND pid <> pg_backend_pid()",
+        ),
       )
       .toHaveLength(0)
   })
 
-  /** Asks by a way on which answers can be held up, of a server that waits a second. */
-  async function onWay() {
+  /** Asks by a way on which answers can be held up, of a server that waits for so long. */
+  async function onWay(statementTimeout = 60_000) {
     const way = await TcpProxy.start(server.port)
     const url = new URL(server.url)
     url.port = String(way.port)
-    const held = openWith({ url: url.href, statementTimeout: 1_000 })
+    const held = openWith({ url: url.href, statementTimeout })
     onTestFinished(async () => {
       await held.close()
       await way.close()
@@ -150,7 +146,7 @@ describe.skipIf(missing !== undefined)('PostgreSQL, asked', { timeout: 60_000 },
 
   test('a connection that is cut in the midst of an answer is lost, and the next is another', async () => {
     const { way, held } = await onWay()
-    const answer = asked(held, 'SELECT pg_sleep(0.8)')
+    const answer = asked(held, 'SELECT pg_sleep(60)')
     setTimeout(() => way.cut(), 200)
     const error: unknown = await answer.catch((caught: unknown) => caught)
     expect(held.faults.of(error)).toBe('connection')
@@ -158,20 +154,20 @@ describe.skipIf(missing !== undefined)('PostgreSQL, asked', { timeout: 60_000 },
   })
 
   test('an answer that never comes is given up, and the connection with it', async () => {
-    const { way, held } = await onWay()
+    const { way, held } = await onWay(1_000)
     way.hold()
     const began = performance.now()
     const error: unknown = await asked(held, 'SELECT 1').catch((caught: unknown) => caught)
     expect(held.faults.of(error)).toBe('connection')
-    expect(performance.now() - began).toBeLessThan(15_000)
+    expect(performance.now() - began).toBeLessThan(30_000)
     way.cut()
     way.release()
     expect(await asked(held, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
   test('a statement that takes too long is ended by the server', async () => {
-    const { held } = await onWay()
-    const error: unknown = await asked(held, 'SELECT pg_sleep(20)').catch((caught: unknown) => caught)
+    const { held } = await onWay(1_000)
+    const error: unknown = await asked(held, 'SELECT pg_sleep(120)').catch((caught: unknown) => caught)
     expect(held.faults.of(error)).toBe('system')
     expect(await asked(held, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })

@@ -266,12 +266,12 @@ describe.skipIf(missing !== undefined)(`rows that PostgreSQL refuses${because}`,
     expect(topology.flows[0]?.guarantee).toBe('exactly-once')
     const { engine } = runningEngine(topology)
     const rows = async () => (await server.query<{ n: string }>('SELECT count(*) AS n FROM items'))[0]?.n
-    await vi.waitFor(async () => expect(Number(await rows())).toBeGreaterThan(100), { timeout: 20_000, interval: 50 })
+    await vi.waitFor(async () => expect(Number(await rows())).toBeGreaterThan(100), { timeout: 60_000, interval: 50 })
     await server.query('ALTER TABLE items ADD COLUMN more integer')
-    await vi.waitFor(async () => expect(await rows()).toBe('900'), { timeout: 30_000, interval: 100 })
+    await vi.waitFor(async () => expect(await rows()).toBe('900'), { timeout: 60_000, interval: 100 })
     expect(
       await server.query('SELECT count(*) AS n FROM items WHERE value = 9 OR (id >= 500 AND more IS NULL)'),
     ).toEqual([{ n: '0' }])
     expect(engine.status()[0]?.state).not.toBe('failed')
-  }, 60_000)
+  })
 })

@@ -101,7 +101,7 @@ describe.skipIf(missing !== undefined)(`real Redis${missing === undefined ? '' :
       })
       await server.start()
       await expect
-        .poll(() => acquire(store, 'survivor').catch(() => undefined), { timeout: 5_000 })
+        .poll(() => acquire(store, 'survivor').catch(() => undefined))
         .toMatchObject({ sequence: 1, progress: { position: 3 } })
     })
 

@@ -11,7 +11,7 @@ import { findProgram } from './server-support.js'
 
 const missing = missingRedis()
 const count = 6_000
-const patience = { timeout: 40_000, interval: 50 }
+const patience = { timeout: 90_000, interval: 50 }
 const run = promisify(execFile)
 
 /** A flow of the numbers up to `count`, with its checkpoints beside what it writes. */
@@ -54,7 +54,7 @@ async function fill(server: RedisServer, keys: readonly string[]): Promise<void>
   await expect.poll(isWritten, patience).toBe(true)
 }
 
-describe.skipIf(missing !== undefined)('an outage of Redis', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)('an outage of Redis', () => {
   test("for a file that it can't save is waited for, and each number is added once", async () => {
     const server = await started(['--save', '1 1'])
     const [, directory = ''] = await server.use((client) => client.config('GET', 'dir') as Promise<string[]>)

@@ -29,7 +29,7 @@ const missing = missingRedis()
 const because = missing === undefined ? '' : ` (${missing})`
 const self = <V>(value: V) => value
 
-describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because}`, { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because}`, () => {
   let server: RedisServer
   let connection: RedisConnection
 
@@ -267,7 +267,7 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
     }
     const entries = async () =>
       (await server.use((client) => client.xrange('entries', '-', '+'))).map(([, [, v]]) => Number(v))
-    await expect.poll(async () => (await entries()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(count)
+    await expect.poll(async () => (await entries()).length).toBeGreaterThanOrEqual(count)
     expect((await entries()).sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, index) => index))
   })
 
@@ -323,7 +323,7 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
           () => 'written',
           () => 'failed',
         )
-      await expect.poll(again, { timeout: 15_000 }).toBe('written')
+      await expect.poll(again).toBe('written')
       expect(sink.rejected).toEqual([])
     })
 
@@ -344,14 +344,14 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
       })
       const isSynced = () =>
         replica.use(async (client) => (await client.info('replication')).includes('link_status:up'))
-      await expect.poll(isSynced, { timeout: 10_000 }).toBe(true)
+      await expect.poll(isSynced).toBe(true)
       const write = ({ id, text }: { id: number; text: string }) => ({ hash: 'items', field: id, value: text })
       const sink = redisHarness(guarded, { write }, true)
       await sink.open()
       await done(sink.epoch(recordsOf(items(10))))
       const isKnown = () =>
         sentinel.use(async (client) => String(await client.call('SENTINEL', 'REPLICAS', 'shop')).length > 0)
-      await expect.poll(isKnown, { timeout: 15_000 }).toBe(true)
+      await expect.poll(isKnown).toBe(true)
       await primary.kill()
       await expect(done(sink.epoch(recordsOf(items(10, 10))))).rejects.toMatchObject({ remedy: 'retry' })
       const again = async () => {
@@ -359,7 +359,7 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
         await done(sink.epoch(recordsOf(items(10, 10))))
         return replica.use((client) => client.hlen('items'))
       }
-      await expect.poll(() => again().catch(() => 0), { timeout: 30_000, interval: 200 }).toBe(20)
+      await expect.poll(() => again().catch(() => 0), { interval: 200 }).toBe(20)
     })
   })
 })

@@ -115,14 +115,14 @@ const avro: readonly (readonly [what: string, writer: unknown, reader: unknown])
   ['a record has another name', record(), { ...record(), name: 'Other' }],
 ]
 
-describe.skipIf(missing !== undefined)(`beside Apicurio Registry${because(missing)}`, { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`beside Apicurio Registry${because(missing)}`, () => {
   let server: SchemaRegistryServer
   let subjects = 0
   let cwd: string
 
   beforeAll(async () => {
     server = await SchemaRegistryServer.start()
-  }, 180_000)
+  })
   afterAll(() => server?.close())
   beforeEach(() => {
     cwd = mkdtempSync(join(tmpdir(), 'weir-schemas-'))

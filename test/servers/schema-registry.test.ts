@@ -67,7 +67,7 @@ const failure = (work: Promise<unknown>) => work.then(() => 'none', describeErro
 describe.skipIf(missing !== undefined)(`a schema registry${because(missing)}`, () => {
   beforeAll(async () => {
     server = await SchemaRegistryServer.start()
-  }, 180_000)
+  })
   afterAll(() => server?.close())
   afterEach(() => {
     server.outage = undefined

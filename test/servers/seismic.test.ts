@@ -30,7 +30,7 @@ describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, 
       MariadbServer.start(),
       SchemaRegistryServer.start(),
     ])
-  }, 180_000)
+  })
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.kill()))
     for (const table of ['seismic_events', 'seismic_sensors']) await server.query(`drop table if exists ${table}`)

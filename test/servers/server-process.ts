@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const usualUpMs = 60_000
+const usualUpMs = 120_000
 
 interface ServerHome {
   /** Where it runs, and keeps its log. Goes when the server does for good. */

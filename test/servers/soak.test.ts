@@ -23,7 +23,7 @@ describe.skipIf(missing !== undefined)(`soak with seed ${seed} (${missing ?? `${
 
   beforeAll(async () => {
     mariadb = await MariadbServer.start()
-  }, 120_000)
+  })
   afterAll(() => mariadb?.close())
 
   test('every record of every system is accounted for', { timeout: seconds * 1_000 + 900_000 }, async () => {

@@ -91,7 +91,7 @@ describe.each([
   ['Redis', missingRedis, redisKeeper],
   ['Kafka', requireKafka, undefined],
 ] as const)('positions in %s', (_, lacks, start) => {
-  describe.skipIf(missing !== undefined || lacks() !== undefined)('', { timeout: 60_000 }, () => {
+  describe.skipIf(missing !== undefined || lacks() !== undefined)('', () => {
     let cluster: KafkaCluster
     let tools: TopicTools
     let keeper: Keeper | undefined
@@ -100,7 +100,7 @@ describe.each([
       cluster = await KafkaCluster.start()
       tools = await TopicTools.connect(cluster.bootstrap)
       keeper = await start?.()
-    }, 240_000)
+    })
 
     afterAll(async () => {
       await tools?.close()
@@ -150,14 +150,14 @@ describe.each([
 
     /** Results may be told before they are committed. */
     const stored = (app: string, topic: string) =>
-      expect.poll(async () => (await weir(app, topic, 'state', 'flow')).said, { timeout: 20_000 })
+      expect.poll(async () => (await weir(app, topic, 'state', 'flow')).said)
 
     test('move a flow that does not run, and one that does', async () => {
       const [app, topic] = [fresh('app'), fresh('topic')]
       await tools.create(topic, 1)
       await tools.fill(topic, 0, 0, 5)
       const results: Result[] = []
-      const total = () => expect.poll(() => results.at(-1)?.value, { timeout: 20_000 })
+      const total = () => expect.poll(() => results.at(-1)?.value)
       const first = run(app, counting(topic, results))
       await total().toBe(5)
       await first.stop()
@@ -173,7 +173,7 @@ describe.each([
         said: expect.stringMatching(/-0 +5 +→ +0\n/),
       })
       await total().toBe(12)
-      await expect.poll(second.status, { timeout: 20_000 }).toMatchObject({ state: 'running', error: undefined })
+      await expect.poll(second.status).toMatchObject({ state: 'running', error: undefined })
       await tools.fill(topic, 0, 5, 6)
       await total().toBe(13)
     })
@@ -183,7 +183,7 @@ describe.each([
       await tools.create(topic, 2)
       await tools.fill(topic, 0, 0, 5)
       const results: Result[] = []
-      const total = () => expect.poll(() => results.at(-1)?.value, { timeout: 20_000 })
+      const total = () => expect.poll(() => results.at(-1)?.value)
       const first = run(app, counting(topic, results))
       await total().toBe(5)
       await first.stop()
@@ -197,7 +197,7 @@ describe.each([
         })
       expect((await weir(app, topic, 'state', 'flow')).said).toMatch(/-0 +5 /)
       const stopped = run(app, counting(topic, results, { onGap: 'fail' }))
-      await expect.poll(() => stopped.status().error?.code, { timeout: 20_000 }).toBe('WEIR_SOURCE_GAP')
+      await expect.poll(() => stopped.status().error?.code).toBe('WEIR_SOURCE_GAP')
       expect(await set('earliest')).toMatchObject({
         code: 0,
         said: expect.stringMatching(/-0 +5 +→ +10\n/),
@@ -206,7 +206,7 @@ describe.each([
       await total().toBe(15)
       expect(await set('latest', '--partition', '0')).toMatchObject({ code: 0 })
       // The command took the positions from a task that runs: it is fenced where it was committing, and starts anew.
-      await expect.poll(status, { timeout: 20_000 }).toMatchObject({ state: 'running', error: undefined })
+      await expect.poll(status).toMatchObject({ state: 'running', error: undefined })
     })
 
     test('stay where the state is when the offsets of the group are reset, and that is told', async () => {
@@ -215,12 +215,12 @@ describe.each([
       await tools.fill(topic, 0, 0, 5)
       const results: Result[] = []
       const first = run(app, counting(topic, results))
-      await expect.poll(() => results.at(-1)?.value, { timeout: 20_000 }).toBe(5)
+      await expect.poll(() => results.at(-1)?.value).toBe(5)
       await first.stop()
       await tools.resetOffset(`${app}.flow`, topic, 0, 2)
       const { changes } = run(app, counting(topic, results))
       await tools.fill(topic, 0, 5, 6)
-      await expect.poll(() => results.at(-1)?.value, { timeout: 20_000 }).toBe(6)
+      await expect.poll(() => results.at(-1)?.value).toBe(6)
       expect(changes).toEqual(['reset'])
     })
 
@@ -231,11 +231,11 @@ describe.each([
       await tools.create(topic, 1)
       await tools.fill(topic, 0, 0, 5)
       const first = run(app, copying(topic, lines.sink()))
-      await expect.poll(lines.read, { timeout: 20_000 }).toEqual(['r0', 'r1', 'r2', 'r3', 'r4'])
+      await expect.poll(lines.read).toEqual(['r0', 'r1', 'r2', 'r3', 'r4'])
       await first.stop()
       await tools.resetOffset(`${app}.flow`, topic, 0, 3)
       const { changes } = run(app, copying(topic, lines.sink()))
-      await expect.poll(lines.read, { timeout: 20_000 }).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r3', 'r4'])
+      await expect.poll(lines.read).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r3', 'r4'])
       expect(changes).toEqual(['reset'])
     })
 
@@ -247,8 +247,7 @@ describe.each([
       const results: Result[] = []
       const texts = (times: number[]) => times.map((t) => JSON.stringify({ t }))
       const told = (...times: number[]) => tools.put(topic, 0, texts(times))
-      const windows = () =>
-        expect.poll(() => results.map(({ window }) => window?.start.getTime() ?? 0), { timeout: 20_000 })
+      const windows = () => expect.poll(() => results.map(({ window }) => window?.start.getTime() ?? 0))
       const setBack = () => weir(app, topic, 'state', 'set-time', 'flow', '--to', new Date(start).toISOString())
       const first = run(app, timing(topic, results))
       await told(start, far)
@@ -263,7 +262,7 @@ describe.each([
       expect((await setBack()).code).toBe(0)
       await told(start + 30_000, start + 40_000)
       await windows().toEqual([start, start + 10_000, start + 20_000, start + 30_000])
-      await expect.poll(() => status().state, { timeout: 20_000 }).toBe('running')
+      await expect.poll(() => status().state).toBe('running')
     })
   })
 })

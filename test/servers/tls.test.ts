@@ -57,11 +57,11 @@ describe.each([
   ['Redis', missingRedis, redisServer, /TLS/, /TLS/, /WRONGPASS|invalid username-password/],
   ['MariaDB', missingMariadb, mariadbServer, /Access denied/, /does not support secure connection/, /Access denied/],
 ] as const)('%s with TLS', (_, missing, start, wantsTls, hasNone, refusesPassword) => {
-  describe.skipIf(missing() !== undefined)('', { timeout: 60_000 }, () => {
+  describe.skipIf(missing() !== undefined)('', () => {
     let server: Server
     beforeAll(async () => {
       server = await start()
-    }, 120_000)
+    })
     afterAll(() => server?.close())
 
     const failure = async (ssl: Ssl, { password = 'right', speaksTls = true } = {}) => {

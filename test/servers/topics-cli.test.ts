@@ -24,7 +24,6 @@ const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 
 describe.skipIf(missing !== undefined)(
   `topics and groups at hand${missing === undefined ? '' : ` (${missing})`}`,
-  { timeout: 60_000 },
   () => {
     const shared = sharedServer(() => KafkaCluster.start(), missing !== undefined)
     let cwd: string
@@ -182,11 +181,11 @@ describe.skipIf(missing !== undefined)(
       const aborted = await transaction('aborted')
       // What was not sent yet is never there.
       const records = async () => JSON.parse((await topics('ls', topic, '--json')).stdout)[0].records
-      await expect.poll(records, { timeout: 10_000 }).toBe(3)
+      await expect.poll(records).toBe(3)
       expect(values(await topics('browse', topic, '--json', '--from', 'earliest'))).toEqual(['committed'])
       await aborted.close()
       await expect
-        .poll(async () => values(await topics('browse', topic, '--json', '--from', 'earliest')), { timeout: 10_000 })
+        .poll(async () => values(await topics('browse', topic, '--json', '--from', 'earliest')))
         .toEqual(['committed'])
       const all = await topics('browse', topic, '--json', '--from', 'earliest', '--uncommitted')
       expect(values(all)).toEqual(['committed', 'aborted'])
@@ -261,7 +260,7 @@ describe.skipIf(missing !== undefined)(
             await topics('produce', topic, 'now')
             return said.stdout
           },
-          { timeout: 20_000, interval: 500 },
+          { timeout: 60_000, interval: 500 },
         )
         .toContain('"value":"now"')
       expect(said.stdout).not.toContain('before')
@@ -320,7 +319,7 @@ describe.skipIf(missing !== undefined)(
       await writer.close()
       await groups('reset', group, '--topic', topic, '--to', '1', '--yes')
       await expect
-        .poll(async () => JSON.parse((await groups('ls', group, '--json')).stdout)[0], { timeout: 10_000 })
+        .poll(async () => JSON.parse((await groups('ls', group, '--json')).stdout)[0])
         .toMatchObject({ records: 0 })
       await groups('reset', group, '--to', 'earliest', '--yes')
       expect(JSON.parse((await groups('ls', group, '--json')).stdout)[0]).toMatchObject({ records: 2 })

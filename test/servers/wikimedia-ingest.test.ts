@@ -16,12 +16,12 @@ interface Message {
   readonly value: string
 }
 
-describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(`wikimedia-ingest${because}`, () => {
   let kafka: KafkaCluster
 
   beforeAll(async () => {
     kafka = await KafkaCluster.start()
-  }, 120_000)
+  })
   afterAll(() => kafka?.close())
 
   async function serve(events: readonly Recorded[], faults: Faults, more: object = {}): Promise<ReplayServer> {

@@ -47,7 +47,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
   beforeAll(async () => {
     lines = gunzipSync(readFileSync(capture)).toString().trim().split('\n')
     kafka = kept(await KafkaCluster.start())
-  }, 120_000)
+  })
   afterAll(() => Promise.all(servers.map((server) => server.close())))
 
   /** A worker of a flow; it ends with the test. */

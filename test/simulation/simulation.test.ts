@@ -20,7 +20,7 @@ test.each(failedSeeds)('seed $seed of $scenario holds: $why', ({ seed, scenario 
   run(seed, scenarioNamed(scenario))
 })
 
-test('fresh seeds hold every promise', { timeout: 120_000 }, () => {
+test('fresh seeds hold every promise', () => {
   const first = Date.now() % 2 ** 31
   const until = performance.now() + freshMs
   let seed = first
@@ -39,23 +39,19 @@ test('other seeds do other things', () => {
   expect(one).not.toBe(other)
 })
 
-test.each(Object.keys(faults) as Fault[])(
-  '%s alone: it happens, and every promise holds',
-  { timeout: 120_000 },
-  (fault) => {
-    // Every other scenario for each: all of them are tried with the faults before and after it.
-    const struck = new Set<string | undefined>()
-    for (let seed = Object.keys(faults).indexOf(fault) % 2; seed < scenarios.length; seed += 2) {
-      const { flow, options } = scenarioOf(seed)
-      if (options.faults?.includes(fault) === false) continue
-      const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
-      for (const line of trace) if (line.includes(' storm: ')) struck.add(line.split(': ')[1])
-    }
-    expect(struck).toEqual(new Set([fault, 'is over']))
-  },
-)
+test.each(Object.keys(faults) as Fault[])('%s alone: it happens, and every promise holds', (fault) => {
+  // Every other scenario for each: all of them are tried with the faults before and after it.
+  const struck = new Set<string | undefined>()
+  for (let seed = Object.keys(faults).indexOf(fault) % 2; seed < scenarios.length; seed += 2) {
+    const { flow, options } = scenarioOf(seed)
+    if (options.faults?.includes(fault) === false) continue
+    const { trace } = simulate(flow, { ...options, seed, faults: [fault] })
+    for (const line of trace) if (line.includes(' storm: ')) struck.add(line.split(': ')[1])
+  }
+  expect(struck).toEqual(new Set([fault, 'is over']))
+})
 
-test('without faults nothing is written twice, and nothing retried', { timeout: 120_000 }, () => {
+test('without faults nothing is written twice, and nothing retried', () => {
   for (let seed = 0; seed < scenarios.length; seed++) {
     const { flow, options } = scenarioOf(seed)
     // Topics that change have flows begin again, and read again.

@@ -13,9 +13,7 @@ export const because = (reason: string | undefined): string => (reason === undef
 
 /** A suite of the job, with servers of its own. */
 export function describeJob(title: string, tests: (servers: Servers) => void, cluster?: Cluster): void {
-  describe.skipIf(missing !== undefined)(`${title}${because(missing)}`, { timeout: 180_000 }, () =>
-    tests(jobServers(cluster)),
-  )
+  describe.skipIf(missing !== undefined)(`${title}${because(missing)}`, () => tests(jobServers(cluster)))
 }
 
 /** Servers that are started before the first test of a suite, and ended after its last. */
@@ -25,7 +23,7 @@ export function jobServers(cluster: Cluster = {}): Servers {
 
   beforeAll(async () => {
     ;[kafka, postgres] = await Promise.all([KafkaCluster.start(cluster), PostgresServer.start()])
-  }, 240_000)
+  })
   afterAll(() => Promise.all([kafka?.close(), postgres?.close()]))
 
   return {

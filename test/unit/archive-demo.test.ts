@@ -33,7 +33,7 @@ function demo({ onTestFinished }: TestContext, argv: readonly string[], more: Re
   return { child, ended, files, folder, text: () => stripVTControlCharacters(said) }
 }
 
-const patience = { timeout: 60_000, interval: 200 }
+const patience = { timeout: 90_000, interval: 200 }
 
 /** The command that is told at the end, as a shell takes it. */
 function told(text: string, folder: string): string {
@@ -43,7 +43,7 @@ function told(text: string, folder: string): string {
   return line
 }
 
-describe.concurrent('the archive', { timeout: 90_000 }, () => {
+describe.concurrent('the archive', () => {
   test('on a terminal: files appear within a minute, and at the end how to look at them', async (context) => {
     const line = `stty cols 100 rows 40; exec ${command.join(' ')}`
     const { child, ended, files, folder, text } = demo(context, ['script', '-qefc', line, '/dev/null'], {

@@ -136,7 +136,7 @@ describe.each([
     epochSize: (epoch) => sizes[epoch % sizes.length] as number,
   })
 
-  test('are the same wherever epochs are cut, and whatever crashes', { timeout: 90_000 }, () => {
+  test('are the same wherever epochs are cut, and whatever crashes', () => {
     fc.assert(
       fc.property(bounds, visits, cuts, moments, (given, all, sizes, crashes) => {
         // What the task behind a topic wrote counts as committed when the one before it commits: then only the last does.
@@ -150,7 +150,7 @@ describe.each([
     )
   })
 
-  test('leave those who keep them with the keys that are there, and no other', { timeout: 90_000 }, () => {
+  test('leave those who keep them with the keys that are there, and no other', () => {
     fc.assert(
       fc.property(bounds, visits, cuts, moments, (given, all, sizes, crashes) => {
         const told = run(declared(given, rekeyed, 'emit'), all, cutBy(sizes), partitions, crashes)

@@ -81,7 +81,7 @@ const clients = {
     cassandra({ contactPoints: [`localhost:${port}`], keyspace: 'k', ssl, timeout: '3s' }),
 }
 
-describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', { timeout: 60_000 }, (kind) => {
+describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', (kind) => {
   async function said(ssl: Ssl): Promise<{ count: number; error: unknown }> {
     const server = new TlsServer(certificate, kind === 'postgres')
     servers.push(server)
@@ -109,7 +109,7 @@ describe.each(['postgres', 'redis', 'cassandra'] as const)('%s', { timeout: 60_0
   })
 })
 
-describe('what is asked over HTTPS', { timeout: 60_000 }, () => {
+describe('what is asked over HTTPS', () => {
   const textOf = (error: unknown) => `${messageOf(error)} ${causeOf(error)}`
   const asking: [string, (url: string) => Promise<unknown>][] = [
     [
@@ -146,7 +146,7 @@ describe('what is asked over HTTPS', { timeout: 60_000 }, () => {
   )
 })
 
-describe('an authority of your own', { timeout: 60_000 }, () => {
+describe('an authority of your own', () => {
   const item = JSON.stringify({ items: [{ id: 'quake', at: 1 }] })
   const answers: Record<string, [type: string, body: string]> = {
     '/feed': ['application/json', item],
@@ -193,7 +193,7 @@ describe('an authority of your own', { timeout: 60_000 }, () => {
     let text = ''
     for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (text += chunk.toString()))
     try {
-      for (const pattern of patterns) await expect.poll(() => text, { timeout: 40_000 }).toMatch(pattern)
+      for (const pattern of patterns) await expect.poll(() => text).toMatch(pattern)
     } finally {
       child.kill('SIGKILL')
     }

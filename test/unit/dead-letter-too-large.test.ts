@@ -7,7 +7,7 @@ import { connect, recordOf } from '../servers/kafka-support.js'
 const connection = connect('embedded')
 afterAll(() => connection.close())
 
-test.each([999_000, 1_040_000])('a record of %s bytes goes to the dead letters', { timeout: 60_000 }, async (bytes) => {
+test.each([999_000, 1_040_000])('a record of %s bytes goes to the dead letters', async (bytes) => {
   const sink = new KafkaDeadLetters(connection, 'dead')
   await lastValueFrom(sink.open(), { defaultValue: undefined })
   const origin = { topic: 't', partition: 0, offset: 1, key: null, value: Buffer.alloc(bytes, 120), timestamp: 1 }

@@ -14,7 +14,7 @@ import { createMetrics } from '../../src/worker/metrics.js'
 
 const mebibyte = 1 << 20
 /** For machines that are busy. */
-const patience = { timeout: 30_000 }
+const patience = { timeout: 90_000 }
 vi.setConfig({ testTimeout: 60_000 })
 const ended: (() => unknown)[] = []
 afterEach(async () => {

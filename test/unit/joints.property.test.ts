@@ -119,7 +119,6 @@ function played(
 
 test.each(Object.entries(flows))(
   '%s of three inputs: each record is in them or late, whatever is idle, behind, assigned late or begun anew',
-  { timeout: 120_000 },
   (_, declared) => {
     fc.assert(
       fc.property(given, (one) => {

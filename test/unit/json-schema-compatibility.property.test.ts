@@ -140,4 +140,4 @@ test('what the checker calls compatible no value contradicts, and what it calls 
   expect(verdicts.compatible).toBeGreaterThan(50)
   expect(verdicts.incompatible).toBeGreaterThan(50)
   expect(verdicts['cannot tell']).toBeLessThan((verdicts.compatible + verdicts.incompatible) / 10)
-}, 120_000)
+})

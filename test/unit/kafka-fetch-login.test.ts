@@ -178,7 +178,7 @@ describe('a login', () => {
     fake.manners[keys.handshake] = (question) => {
       greeting = question
     }
-    await expect.poll(() => greeting, { timeout: 3_000 }).toBeDefined()
+    await expect.poll(() => greeting).toBeDefined()
     const meanwhile = ask()
     // A broker answers in the order in which it is asked.
     isHeld = false

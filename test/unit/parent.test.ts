@@ -71,7 +71,7 @@ describe('a process that npm has started', () => {
       }
       rmSync(cwd, { recursive: true })
     }
-  }, 200_000)
+  })
 })
 
 describe('a private folder', () => {

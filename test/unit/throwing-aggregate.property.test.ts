@@ -181,7 +181,6 @@ function idOf({ origin }: StreamRecord): number | undefined {
 
 test.each(Object.entries(flows))(
   '%s: each record that the code throws at is a dead letter and in no window, and the others are in all of theirs',
-  { timeout: 120_000 },
   (name, declared) => {
     const copies = name.includes('hopping') ? 2 : 1
     fc.assert(
@@ -225,7 +224,6 @@ const groupOf = ({ key, window }: Pick<Told, 'key' | 'window'>) => `${String(key
 
 test.each(Object.entries(untellableFlows))(
   '%s: a group whose result throws is a dead letter by its key and window, with all that it had, and the others are told',
-  { timeout: 120_000 },
   (name, declared) => {
     const copies = name.includes('hopping') ? 2 : 1
     fc.assert(
