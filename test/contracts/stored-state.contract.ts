@@ -74,7 +74,9 @@ export function storedStateContract(name: string, start: () => Promise<StoredSta
           () => 'committed',
           (error: unknown) => error,
         )
-        await sleep(((round % 8) * commitMs) / 6)
+        // However fast the commits have become since the first: of some the answer is there.
+        if (round % 8 === 0) await outcome
+        else await sleep(((round % 8) * commitMs) / 6)
         await kind.cut()
         // As another process takes over, which does not know what became of the commit.
         const after = await acquire(task, [one, two], heir)
@@ -101,7 +103,7 @@ export function storedStateContract(name: string, start: () => Promise<StoredSta
       }
       const began = performance.now()
       const again = await restored(task)
-      expect(performance.now() - began).toBeLessThan(20_000)
+      expect(performance.now() - began).toBeLessThan(60_000)
       expect([...again.part().segments()].map((segment) => again.part().segment(segment)?.size)).toEqual(
         Array.from({ length: 10 }, () => keys / 10),
       )

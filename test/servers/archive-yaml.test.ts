@@ -60,18 +60,18 @@ export default defineConfig({
   let log = ''
   child = spawn(process.execPath, [join(root, 'bin/weir.js'), 'run', '--port', '0', '--host', '127.0.0.1'], {
     cwd,
-    env: { PATH: process.env['PATH'], KEPT: archive, ARCHIVE_LIMIT: '300', ARCHIVE_RATE: '1000' },
+    env: { PATH: process.env['PATH'], KEPT: archive, ARCHIVE_LIMIT: '3000', ARCHIVE_RATE: '5000' },
   })
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (log += String(text)))
 
-  for (const end = Date.now() + 100_000; archived(archive) < 300; await sleep(100))
+  for (const end = Date.now() + 200_000; archived(archive) < 3_000; await sleep(100))
     if (Date.now() > end || child.exitCode !== null)
-      throw new Error(`${archived(archive)} of 300 are archived:\n${log}`)
+      throw new Error(`${archived(archive)} of 3,000 are archived:\n${log}`)
   const duck = await DuckDb.start()
   try {
     const files = `read_parquet('${archive}/from.the.file/*/*/*/*.parquet')`
     const [count] = await duck.query(`SELECT count(*)::INT AS rows, count(DISTINCT id)::INT AS ids FROM ${files}`)
-    expect(count).toEqual({ rows: 300, ids: 300 })
+    expect(count).toEqual({ rows: 3_000, ids: 3_000 })
     const sizes = readdirSync(archive, { recursive: true }).map((name) =>
       Number(/_count(\d+)/.exec(String(name))?.[1] ?? 0),
     )

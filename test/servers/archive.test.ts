@@ -12,7 +12,7 @@ import { isRoot } from './server-support.js'
 const missing = requireKafka()
 const because = missing === undefined ? '' : ` (${missing})`
 
-describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, { timeout: 300_000 }, () => {
+describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, () => {
   let cluster: KafkaCluster
   let duckdb: DuckDb
   beforeAll(async () => {
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, {
       expect(worker.log.slice(since)).not.toMatch(/ailing/)
       rmSync(fill)
       await archive.settle()
-      expect(worker.log.trim().split('\n').at(-1)).toBe('healthy, ready')
+      await expect.poll(() => worker.log.trim().split('\n').at(-1)).toBe('healthy, ready')
     },
   )
 })

@@ -365,7 +365,7 @@ describe.skipIf(missing !== undefined)(
       })
       await call((done) => client.connect({}, done as never))
       const admin = (await import('@confluentinc/kafka-javascript')).default.AdminClient.createFrom(client)
-      await call((done) => admin.deleteTopic(letters, 5_000, done as never))
+      await call((done) => admin.deleteTopic(letters, 60_000, done as never))
       await vi.waitFor(async () => expect(await extentOf(shared.connection, letters)).toEqual([]), { timeout: 60_000 })
       await makeTopic(shared.connection, letters)
       client.disconnect()
@@ -418,7 +418,8 @@ describe.skipIf(missing !== undefined)(
         }
         child.stdout?.on('data', heard)
         child.stderr?.on('data', heard)
-        child.once('exit', (code) => reject(new Error(`it ended with ${code}: ${all}`)))
+        // Behind all that it has said.
+        child.once('close', (code) => reject(new Error(`it ended with ${code}: ${all}`)))
       })
 
     test('of 10,000 letters whose replay is killed halfway each is replayed once', async () => {

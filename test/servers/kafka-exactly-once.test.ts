@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(
     test.each([
       ['each result once, though many come late and processes die meanwhile', 'retried'],
       ['each window once, counted under another key by a task of its own', 'windows'],
-    ] as const)('%s', { timeout: 90_000 }, async (_, job) => {
+    ] as const)('%s', async (_, job) => {
       const once = await ExactlyOnce.create(cluster.bootstrap, job)
       const stop = once.flood()
       await once.start('5').exited

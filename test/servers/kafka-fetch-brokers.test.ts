@@ -45,7 +45,7 @@ describe.skipIf(requireKafka() !== undefined)('brokers of our own connections', 
     await makeTopic(connection, topic)
     await writeTo(connection, topic, ['value'])
     await connection.close()
-    expect(await reads(topic)).toContain('value')
+    await soon(topic).toContain('value')
 
     kafka.cut()
     await soon(topic).toContain('value')

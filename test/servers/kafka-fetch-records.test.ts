@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { call, disconnect, nativeClient } from '../../src/kafka/client.js'
@@ -168,11 +169,16 @@ describe.skipIf(missing !== undefined)('records as other clients write them', ()
         cluster.bootstrap,
         topics.join(),
       ]
-      return (await promisify(execFile)('java', command, { maxBuffer: 1 << 28, timeout: 100_000 })).stdout
+      return (await promisify(execFile)('java', command, { maxBuffer: 1 << 28, timeout: 200_000 })).stdout
     }
     await java('write', [...javaTopics, ...nativeTopics])
     await Promise.all(compressions.map((compression) => writeNatively(cluster.bootstrap, compression)))
-    while ((await linesOf('compacted')).length === compactedCount);
+    // It is compacted piece by piece.
+    for (let left = compactedCount; ; await sleep(2_000)) {
+      const before = left
+      left = (await linesOf('compacted')).length
+      if (left < compactedCount && left === before) break
+    }
     const lines = (await java('read', [...javaTopics, ...nativeTopics])).trim().split('\n')
     read = new Map(
       [...javaTopics, ...nativeTopics].map((topic) => [topic, lines.filter((line) => line.startsWith(`${topic} `))]),
@@ -194,7 +200,7 @@ describe.skipIf(missing !== undefined)('records as other clients write them', ()
       const asked = { partition: 0, leaderEpoch: -1, offset, lastFetchedEpoch: -1, maxBytes }
       const topics = [{ topic, partitions: [asked] }]
       const limits = { maxWaitMs: 100, minBytes: 1, maxBytes, rack: '' }
-      const { partitions } = await connection.request(fetch, { ...limits, topics }, 10_000)
+      const { partitions } = await connection.request(fetch, { ...limits, topics }, 60_000)
       const { error, records, aborted, highWatermark } = partitions[0]!
       expect(error).toBe(0)
       const decoded = await decodeRecords(records, offset, aborted, { maxBytes: 1 << 24 })

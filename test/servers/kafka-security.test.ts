@@ -118,7 +118,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', () => {
     await connection.close()
     const sasl = { mechanism: 'OAUTHBEARER', token: next }
     const lane = await laneOf(kafka.at('bearer'), { ssl: { ca }, sasl }, topic)
-    await expect.poll(given).toBe(3)
+    await expect.poll(given).toBeGreaterThan(2)
     await lane.values()
     expect(lane.connection.isOpen).toBe(true)
     lane.close()

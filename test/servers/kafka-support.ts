@@ -182,15 +182,17 @@ export class Member {
     return this.changes.filter((change) => change.kind === 'revoked')
   }
 
-  /** Reads one epoch; it is cut after a time without the records it wants. */
+  /** Reads one epoch; it is cut after a time without the records it wants, and when the member fails. */
   async read(records: number, cutAfterMs = 60_000): Promise<StreamRecord<Buffer | null>[]> {
     const epoch = new TestEpoch(records)
     const read: StreamRecord<Buffer | null>[] = []
     const timer = setTimeout(() => epoch.cut(), cutAfterMs)
+    const failing = this.changed.subscribe(() => void (this.error !== undefined && epoch.cut()))
     await new Promise<void>((resolve, reject) => {
       this.task.read(epoch).subscribe({ next: (record) => read.push(record), complete: resolve, error: reject })
     })
     clearTimeout(timer)
+    failing.unsubscribe()
     this.records.push(...read)
     return read
   }

@@ -110,7 +110,7 @@ describe.each([
 
     function run(app: string, declared: ReturnType<typeof counting>) {
       const connections = {
-        kafka: kafka({ brokers: cluster.bootstrap, client: { 'session.timeout.ms': 2_000 } }),
+        kafka: kafka({ brokers: cluster.bootstrap, client: { 'session.timeout.ms': 6_000 } }),
         ...(keeper === undefined ? {} : { keeper: keeper.connection }),
       }
       const flows = {
@@ -221,7 +221,7 @@ describe.each([
       const { changes } = run(app, counting(topic, results))
       await tools.fill(topic, 0, 5, 6)
       await expect.poll(() => results.at(-1)?.value).toBe(6)
-      expect(changes).toEqual(['reset'])
+      await expect.poll(() => changes).toEqual(['reset'])
     })
 
     test('without state go where the offsets of the group are reset to', async ({ skip }) => {

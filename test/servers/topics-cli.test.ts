@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)(
 
     const ended = (child: ChildProcess) =>
       new Promise<number | NodeJS.Signals | null>((resolve) =>
-        child.once('exit', (code, signal) => resolve(code ?? signal)),
+        child.once('close', (code, signal) => resolve(code ?? signal)),
       )
 
     test('a record is produced, and browsed as it is', async () => {
