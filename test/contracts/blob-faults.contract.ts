@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { filter, firstValueFrom, from, lastValueFrom, takeUntil, toArray } from 'rxjs'
+import { from, lastValueFrom, takeUntil, toArray } from 'rxjs'
 import { expect, test, vi } from 'vitest'
 import type { BlobStore } from '../../src/sinks/archive/blob-store.js'
 import {
@@ -17,7 +17,7 @@ import {
   slow,
 } from '../servers/fault-proxy.js'
 import { content } from '../support/content.js'
-import { done, names, read, type StoreUnderTest, write, writing } from './blob-stores.contract.js'
+import { done, names, opened, read, type StoreUnderTest, write, writing } from './blob-stores.contract.js'
 
 export interface Way {
   /** How long a request is tried again, ms of a clock that is 20 times as fast as others. Default: for ever. */
@@ -77,9 +77,6 @@ const sizes = [
   ['small', ({ partBytes }: HinderedStore) => Math.floor(partBytes / 8_000)],
   ['large', ({ partBytes }: HinderedStore) => partBytes + 7],
 ] as const
-
-/** What is the matter when nothing is tried any more: it may be over soon. */
-const opened = (store: BlobStore) => firstValueFrom(store.state$.pipe(filter(({ state }) => state === 'open')))
 
 /** What every store promises whose requests meet what networks and servers do. */
 export function hindrances(kind: () => HinderedStore): void {

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import {
   concat,
   defer,
+  filter,
+  firstValueFrom,
   from,
   concatMap as inTurn,
   lastValueFrom,
@@ -57,6 +59,9 @@ export async function list(store: BlobStore, prefix = ''): Promise<BlobEntry[]> 
 }
 
 export const names = async (store: BlobStore, prefix = '') => (await list(store, prefix)).map(({ name }) => name)
+
+/** What is the matter when nothing is tried any more; it may be over soon. */
+export const opened = (store: BlobStore) => firstValueFrom(store.state$.pipe(filter(({ state }) => state === 'open')))
 
 /** More tests of a kind of store, for `storeContract`. */
 type More<S> = (store: () => S) => void

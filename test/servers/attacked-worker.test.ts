@@ -72,7 +72,7 @@ class Attacked {
 
   /** How often callers were turned away for this reason; 0 where nobody says. */
   async refusals(reason: string): Promise<number> {
-    const text = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(10_000) }).then(
+    const text = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(60_000) }).then(
       (answer) => answer.text(),
       () => '',
     )
@@ -87,7 +87,7 @@ class Attacked {
   /** The status of an answer that is read to its end; 0 where there is none. */
   async status(path: string, options: RequestInit = {}): Promise<number> {
     try {
-      const answer = await fetch(this.url + path, { signal: AbortSignal.timeout(20_000), ...options })
+      const answer = await fetch(this.url + path, { signal: AbortSignal.timeout(60_000), ...options })
       await answer.arrayBuffer()
       return answer.status
     } catch {
@@ -97,7 +97,7 @@ class Attacked {
 
   /** A caller that means well, and comes again when it is told to. */
   async served(path: string, status: number, options: RequestInit = {}): Promise<void> {
-    await until(async () => (await this.status(path, options)) === status, `${path} answers with ${status}`, 90_000)
+    await until(async () => (await this.status(path, options)) === status, `${path} answers with ${status}`)
   }
 
   end(): void {

@@ -41,7 +41,7 @@ describeJob('the activity job and its database', (servers) => {
     const worker = await job.worker()
     worker.start()
     const tries = () => worker.log.filter(({ code }) => code === 'WEIR_CHECKPOINT_UNREACHABLE').length
-    await until(() => tries() >= 4, 'it has tried four times', 30_000)
+    await until(() => tries() >= 4, 'it has tried four times')
     expect((await worker.get('/ready')).status).toBe(503)
     // Events are taken all the same: they need only Kafka.
     const account = new Account(worker.url)

@@ -16,7 +16,7 @@ test.skipIf(missing !== undefined)('three brokers come up, and what they hold ou
     await Promise.all([0, 1, 2].map((broker) => cluster.restart(broker)))
     await writeAll(sink, [recordOf('two')])
     const member = new Member(sourceOf(connection, { topic }))
-    await member.until(() => member.partitions === 1, 'the partition is assigned', 60_000)
+    await member.until(() => member.partitions === 1, 'the partition is assigned')
     expect((await member.read(2)).map(text)).toEqual(['one', 'two'])
     member.leave()
   } finally {

@@ -213,7 +213,7 @@ export class SameTopic {
   private async isCommitted(group: string, topic: string): Promise<void> {
     let progress = this.groups.get(group)
     if (progress === undefined) this.groups.set(group, (progress = await GroupProgress.of(this.brokers, group)))
-    for (const deadline = Date.now() + 60_000; ; await sleep(10)) {
+    for (const deadline = Date.now() + 120_000; ; await sleep(10)) {
       const behind = await progress.behind(topic, this.comparison.partitions)
       if (behind === 0) return
       if (Date.now() > deadline) throw new Error(`${group} does not read ${topic}: it is ${behind} records behind`)

@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)('an outage of MySQL', () => {
     await server.query("DROP USER someone@'%'")
     const status = numbers('definer')
     await expect.poll(() => status().error?.message, patience).toMatch(/definer \('someone'@'%'\) does not exist/)
-    expect(status()).toMatchObject({
+    await expect.poll(status, patience).toMatchObject({
       state: 'retrying',
       error: { culprit: 'system', hint: expect.stringMatching(/^Create that user, or define the trigger/) },
     })

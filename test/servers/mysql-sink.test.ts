@@ -44,7 +44,7 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
   tableSinkContract({
     open: sinkOf,
     openImpatient: async (options) => {
-      const own = openMysql({ url: server.url, statementTimeout: '1s' })
+      const own = openMysql({ url: server.url, statementTimeout: '3s' })
       onTestFinished(() => own.close())
       const sink = mysqlHarness(own, { table: 'items', row: self, ...options }, true)
       await sink.open()
@@ -227,7 +227,7 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
             { id: 100 + first, text },
             { id: first, text },
           ]),
-          concat(timer(400).pipe(ignoreElements()), recordsOf([{ id: second, text }])),
+          concat(timer(2_000).pipe(ignoreElements()), recordsOf([{ id: second, text }])),
         )
       const outcomes = await Promise.allSettled([
         done(here.epoch(crossed(1, 2, 'here'))),
@@ -268,7 +268,7 @@ describe.skipIf(missing !== undefined)(`the MySQL sink on a real server${because
       )
     const everything = [{ n: count, values_: count, sum: (count * (count - 1)) / 2 }]
     const finished = async () => {
-      for (let tries = 0; tries < 300; tries++) {
+      for (let tries = 0; tries < 900; tries++) {
         const [position] = await server.query<{ position: number }>(
           "SELECT MAX(position) AS position FROM weir_positions WHERE task = 'load.load'",
         )

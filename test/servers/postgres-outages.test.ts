@@ -12,10 +12,10 @@ const missing = missingPostgres()
 const count = 6_000
 const patience = { timeout: 90_000, interval: 100 }
 
-/** Rows of the numbers up to `count`, in the transaction of the positions, or beside them. */
-function numbers(url: string, options: Partial<PostgresSinkOptions<number>> = {}) {
+/** Rows of numbers, until it is told to end if no `count` is given, in the transaction of the positions, or beside them. */
+function numbers(url: string, options: Partial<PostgresSinkOptions<number>> = {}, count?: number) {
   const declared = flow(
-    generate({ rate: 1_500, count, value: (_random, id) => id }),
+    generate({ rate: 1_500, ...(count === undefined ? {} : { count }), value: (_random, id) => id }),
     postgres.sink({
       table: 'numbers',
       row: (id: number) => ({ id, text: 'x'.repeat(500) }),
@@ -27,18 +27,32 @@ function numbers(url: string, options: Partial<PostgresSinkOptions<number>> = {}
     { app: 'numbers', connections: { postgres: postgres({ url }) }, flows: { numbers: declared } },
     { environment: {} },
   )
-  const { engine } = runningEngine(topology)
-  return () => engine.status()[0]!
+  const { engine, running } = runningEngine(topology)
+  const end = () => {
+    engine.stop()
+    return new Promise<void>((resolve) => running.add(resolve))
+  }
+  return { status: () => engine.status()[0]!, end }
 }
 
 describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
   let server: PostgresServer
 
   const written = async (from: PostgresServer) => {
-    const [row] = await from.query<{ all: number; each: number }>(
-      'SELECT count(*)::int AS all, count(DISTINCT id)::int AS each FROM numbers',
+    const [row] = await from.query<{ all: number; each: number; last: number }>(
+      'SELECT count(*)::int AS all, count(DISTINCT id)::int AS each, max(id) AS last FROM numbers',
     )
-    return row
+    return row as { all: number; each: number; last: number }
+  }
+
+  /** It goes on when the outage is over, and until it ends has written each row once. */
+  async function goesOn({ status, end }: ReturnType<typeof numbers>, at: PostgresServer): Promise<void> {
+    const { all: before } = await written(at)
+    await expect.poll(async () => (await written(at)).all, patience).toBeGreaterThan(before + 500)
+    await expect.poll(() => status().error, patience).toBeUndefined()
+    await end()
+    const { all, ...rows } = await written(at)
+    expect(rows).toEqual({ each: all, last: all - 1 })
   }
 
   describe('that ends with a standby', () => {
@@ -56,24 +70,27 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
       await primary.query('SELECT pg_reload_conf()')
       const way = await TcpProxy.start(primary.port)
       onTestFinished(() => way.close())
-      const status = numbers(`postgres://weir@127.0.0.1:${way.port}/postgres`, options)
-      await expect.poll(async () => (await written(primary))?.all, patience).toBeGreaterThan(1_000)
+      const flow = numbers(`postgres://weir@127.0.0.1:${way.port}/postgres`, options)
+      const { status } = flow
+      await expect.poll(async () => (await written(primary)).all, patience).toBeGreaterThan(1_000)
       way.target = standby.port
       await primary.kill()
       way.cut()
       await expect
         .poll(() => status().error?.message, patience)
         .toMatch(/cannot execute \w+ in a read-only transaction/)
-      expect(status()).toMatchObject({ state: 'retrying', failingSince: expect.any(Number) })
-      expect(status().error).toMatchObject({
-        culprit: 'system',
-        hint: 'This server is a standby, or read-only: it is tried again, on a new connection.',
+      await expect.poll(status, patience).toMatchObject({
+        state: 'retrying',
+        failingSince: expect.any(Number),
+        error: {
+          culprit: 'system',
+          hint: 'This server is a standby, or read-only: it is tried again, on a new connection.',
+        },
       })
       await standby.query('SELECT pg_promote()')
       await standby.query("ALTER SYSTEM SET synchronous_standby_names = ''")
       await standby.query('SELECT pg_reload_conf()')
-      await expect.poll(() => written(standby), patience).toEqual({ all: count, each: count })
-      await expect.poll(() => status().error, patience).toBeUndefined()
+      await goesOn(flow, standby)
     })
   })
 
@@ -112,8 +129,9 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
       execFileSync('chown', ['-R', `${uid}:${gid}`, log])
       await own.start()
       await own.query('CREATE TABLE numbers (id integer, text text)')
-      const status = numbers(own.url)
-      await expect.poll(async () => (await written(own))?.all, patience).toBeGreaterThan(500)
+      const flow = numbers(own.url)
+      const { status } = flow
+      await expect.poll(async () => (await written(own)).all, patience).toBeGreaterThan(500)
       expect(() => writeFileSync(join(log, 'filler'), Buffer.alloc(40_000_000))).toThrow('ENOSPC')
       // What comes then needs a segment that there is no room for.
       while (
@@ -126,18 +144,19 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
       await own.stop('immediate')
       execFileSync('mount', ['-o', 'remount,size=200m', log])
       await own.start()
-      await expect.poll(() => written(own), patience).toEqual({ all: count, each: count })
-      await expect.poll(() => status().error, patience).toBeUndefined()
+      await goesOn(flow, own)
     })
 
     test('is waited for, and each row is written once', async () => {
-      const status = numbers(server.url)
+      const { status } = numbers(server.url, {}, count)
       await expect.poll(() => status().error?.message, patience).toContain('No space left on device')
-      expect(status()).toMatchObject({ state: 'retrying', error: { culprit: 'system', code: 'WEIR_SINK_FAILED' } })
+      await expect
+        .poll(status, patience)
+        .toMatchObject({ state: 'retrying', error: { culprit: 'system', code: 'WEIR_SINK_FAILED' } })
       const { failures } = status()
       await expect.poll(() => status().failures, patience).toBeGreaterThan(failures + 1)
       execFileSync('mount', ['-o', 'remount,size=64m', disk as string])
-      await expect.poll(() => written(server), patience).toEqual({ all: count, each: count })
+      await expect.poll(() => written(server), patience).toEqual({ all: count, each: count, last: count - 1 })
       await expect.poll(() => status().error, patience).toBeUndefined()
     })
   })

@@ -45,7 +45,7 @@ describe.skipIf(missing !== undefined)(
     tableSinkContract({
       open: sinkOf,
       openImpatient: async (options) => {
-        const own = openWith({ url: server.url, statementTimeout: '1s' })
+        const own = openWith({ url: server.url, statementTimeout: '3s' })
         onTestFinished(() => own.close())
         const sink = postgresHarness(own, { table: 'items', row: self, ...options }, true)
         await sink.open()

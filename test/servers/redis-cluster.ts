@@ -19,7 +19,7 @@ export class RedisCluster {
             '--cluster-port',
             String(port),
             '--cluster-node-timeout',
-            '1000',
+            '5000',
             ...more,
           ],
         }),

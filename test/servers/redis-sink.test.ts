@@ -214,9 +214,14 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
       const sink = await sinkOf({}, true)
       const first = { hash: 'h', field: 'a', value: 1 }
       const other = { hash: 'other', field: 'b', value: 1 }
+      const looks = () =>
+        server.use(async (client) =>
+          Number(/cmdstat_type:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0),
+        )
+      const before = await looks()
       const seize = async () => {
-        // Until the first was gathered, and found to be taken.
-        await sleep(100)
+        // The first was gathered, and it was asked what its key is.
+        await expect.poll(looks).toBeGreaterThan(before)
         await server.use((client) => client.set('h', 'seized'))
       }
       const late$ = concat(recordsOf([first]), defer(seize).pipe(ignoreElements()), recordsOf([other]))
@@ -333,7 +338,7 @@ describe.skipIf(missing !== undefined)(`the Redis sink on a real server${because
       const sentinel = await RedisServer.start({
         sentinel: [
           `sentinel monitor shop 127.0.0.1 ${primary.port} 1`,
-          'sentinel down-after-milliseconds shop 500',
+          'sentinel down-after-milliseconds shop 3000',
           'sentinel failover-timeout shop 3000',
         ].join('\n'),
       })

@@ -90,10 +90,13 @@ test('a wall clock that is set back by an hour keeps nothing that runs from its 
     return fetch(`${url}/events`, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
   }
   const printed = () =>
-    text.split('\n').flatMap((line) => {
-      const { flow, msg = '' } = line.startsWith('{') ? (JSON.parse(line) as { flow?: string; msg?: string }) : {}
-      return flow !== undefined && /^[[{\d"]/.test(msg) ? [flow] : []
-    })
+    text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((line) => {
+        const { flow, msg = '' } = line.startsWith('{') ? (JSON.parse(line) as { flow?: string; msg?: string }) : {}
+        return flow !== undefined && /^[[{\d"]/.test(msg) ? [flow] : []
+      })
   const shown = async () => ((await (await fetch(`${url}/seen`)).json()) as { t?: { all?: number } }).t?.all ?? 0
 
   const printing = ['windows', 'batches', 'epochs', 'answers', 'feeds', 'refusals']

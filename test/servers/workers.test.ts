@@ -29,7 +29,8 @@ describeJob('several workers of one command', (servers) => {
     expect(expected.length).toBeGreaterThan(3)
     const health = JSON.parse((await workers.get('/health')).text)
     expect(health).toMatchObject({ status: 'ok', reasons: [], workers: [{ worker: 1 }, { worker: 2 }] })
-    expect(await workers.metric('weir_flow_state', { flow: 'activity-ingest', state: 'running' })).toBe(2)
+    const running = { flow: 'activity-ingest', state: 'running' }
+    await expect.poll(() => workers.metric('weir_flow_state', running)).toBe(2)
     expect(new Set(workers.log.filter(({ flow }) => flow).map(({ worker }) => worker))).toEqual(new Set([1, 2]))
 
     expect(await workers.stop()).toBe(0)

@@ -16,7 +16,7 @@ export interface Truth {
 }
 
 /** Waits until the table holds what it should by the topics, then says what that is. Fails with the difference. */
-export async function settle(job: Job, accounts: Account | readonly Account[] = [], ms = 60_000): Promise<Truth> {
+export async function settle(job: Job, accounts: Account | readonly Account[] = [], ms = 120_000): Promise<Truth> {
   const messages = await readTopic(job.servers.kafka.bootstrap, job.topic)
   const found = messages.flatMap(eventId)
   expect([accounts].flat().flatMap((account) => account.contradictions(found))).toEqual([])
@@ -131,10 +131,10 @@ export async function readTopic(brokers: string, topic: string): Promise<Message
   const ended = new Set<number>()
   consumer.on('partition.eof', ({ partition }) => ended.add(partition))
   try {
-    await call((done) => consumer.connect({ timeout: 20_000 }, done))
+    await call((done) => consumer.connect({ timeout: 60_000 }, done))
     consumer.setDefaultConsumeTimeout(100)
     const metadata = await call<{ topics: { name: string; partitions: { id: number }[] }[] }>((done) =>
-      consumer.getMetadata({ topic, timeout: 20_000 }, done as never),
+      consumer.getMetadata({ topic, timeout: 60_000 }, done as never),
     )
     const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
     consumer.assign(partitions.map(({ id }) => ({ topic, partition: id, offset: 0 })))
@@ -162,7 +162,7 @@ export async function writeTopic(brokers: string, topic: string, records: Iterab
     'enable.idempotence': true,
     'linger.ms': 5,
   })
-  await call((done) => producer.connect({ timeout: 20_000 }, done))
+  await call((done) => producer.connect({ timeout: 60_000 }, done))
   try {
     let count = 0
     for (const { key = null, value, headers, timestamp, partition } of records) {

@@ -183,7 +183,7 @@ export class Worker {
   /** Status and body of a GET; status 0 when nobody listens. */
   async get(path: string): Promise<{ status: number; text: string }> {
     try {
-      const answer = await fetch(this.url + path, { signal: AbortSignal.timeout(10_000) })
+      const answer = await fetch(this.url + path, { signal: AbortSignal.timeout(60_000) })
       return { status: answer.status, text: await answer.text() }
     } catch (error) {
       return { status: 0, text: String(error) }
@@ -212,7 +212,7 @@ export class Worker {
   }
 
   /** The exit code, or the signal that ended it; undefined when it runs on after that time. */
-  async exit(ms = 40_000): Promise<number | NodeJS.Signals | undefined> {
+  async exit(ms = 100_000): Promise<number | NodeJS.Signals | undefined> {
     const { process: child } = this
     if (child === undefined) return undefined
     if (this.isRunning) await Promise.race([once(child, 'exit'), sleep(ms, undefined, { ref: false })])

@@ -274,7 +274,7 @@ describe('a process', () => {
       text += chunk
     })
     const ended = new Promise<number | string | null>((resolve) =>
-      child.on('exit', (code, signal) => resolve(code ?? signal)),
+      child.on('close', (code, signal) => resolve(code ?? signal)),
     )
     const says = async (pattern: RegExp) => {
       for (;;) {
@@ -314,12 +314,12 @@ describe('a process', () => {
   })
 
   test.each(['SIGTERM', 'SIGINT'] as const)('ends at once at a second %s, and of it', async (signal) => {
-    config('mapAsync(() => new Promise<never>(() => {})), ')
+    config("mapAsync(() => (console.error('asked'), new Promise<never>(() => {}))), ")
     const { child, ended, says } = start('run')
     const [, url = ''] = await says(listening)
     await says(/"flow":"orders","msg":"running"/)
     post(url).catch(() => undefined)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await says(/asked/)
     child.kill(signal)
     await says(/stopping/)
     child.kill(signal)
@@ -327,12 +327,14 @@ describe('a process', () => {
   })
 
   test('drains when its terminal is closed, which tells it so twice and takes its outputs away', async () => {
-    config('mapAsync(async (value) => { await new Promise((resolve) => setTimeout(resolve, 500)); return value }), ')
+    const wait = "console.error('asked'); await new Promise((resolve) => setTimeout(resolve, 500))"
+    config(`mapAsync(async (value) => { ${wait}; return value }), `)
     const { child, ended, says } = start('run')
     const [, url = ''] = await says(listening)
     await says(/"flow":"orders","msg":"running"/)
     const answer = post(url)
     await says(/"flow":"visits","msg":"running"/)
+    await says(/asked/)
     child.stdout.destroy()
     child.stderr.destroy()
     await new Promise((resolve) => setTimeout(resolve, 100))

@@ -120,7 +120,7 @@ describe('source', () => {
     ]
     const start = performance.now()
     for (const source of long) for (const end of ['', ' ']) told({ source: source + end })
-    expect(performance.now() - start).toBeLessThan(5_000)
+    expect(performance.now() - start).toBeLessThan(30_000)
   })
 })
 

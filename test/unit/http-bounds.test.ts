@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defer, map, NEVER, of, Subject, startWith } from 'rxjs'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type HttpReply, type HttpRoute, type HttpServer, silentLogger, traceParentOf } from '../../src/model/index.js'
 import { Answers } from '../../src/sinks/view/answers.js'
 import { type PortOptions, WorkerHttpServer } from '../../src/worker/http-server.js'
@@ -15,7 +15,6 @@ import { createMetrics } from '../../src/worker/metrics.js'
 const mebibyte = 1 << 20
 /** For machines that are busy. */
 const patience = { timeout: 90_000 }
-vi.setConfig({ testTimeout: 60_000 })
 const ended: (() => unknown)[] = []
 afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end()

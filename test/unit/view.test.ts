@@ -94,7 +94,7 @@ async function shown(path: string): Promise<unknown> {
   return (await get(path)).json()
 }
 
-const loaded = () => until(async () => (await get('/stats')).status === 200, 'the view is loaded', 30_000)
+const loaded = () => until(async () => (await get('/stats')).status === 200, 'the view is loaded')
 
 /** Opens a stream; its events come as they are sent, with the time of each. */
 function listen(path: string): { readonly events: { readonly at: number; readonly text: string }[]; isOver: boolean } {
@@ -236,10 +236,9 @@ describe('a view', () => {
     expect(await shown('/stats')).toEqual({ t: { a: 1, b: 1 } })
     isBroken = true
     await expect(post([count('t', 'a', 2)])).rejects.toThrow('answered 5')
-    expect(engine.status()[0]?.state).not.toBe('running')
     expect(await shown('/stats')).toEqual({ t: { a: 1, b: 1 } })
     isBroken = false
-    await until(() => engine.status()[0]?.state === 'running', 'it runs again', 30_000)
+    await until(() => engine.status()[0]?.state === 'running', 'it runs again')
     await post([count('t', 'b', 2)])
     expect(await shown('/stats')).toEqual({ t: { a: 1, b: 2 } })
   })
@@ -286,9 +285,9 @@ describe('a view', () => {
       one: flow(posted('/one'), view({ path: '/stats', entries: entryOf })),
       two: flow(posted('/two'), view({ path: '/stats', entries: entryOf, answer: () => ({}) })),
     })
-    await until(() => engine.status()[1]?.state === 'failed', 'the second flow fails', 30_000)
+    await until(() => engine.status()[1]?.state === 'failed', 'the second flow fails')
     expect(engine.status()[1]?.error?.code).toBe('WEIR_HTTP_ROUTE_TAKEN')
-    expect(engine.status()[0]?.state).toBe('running')
+    await until(() => engine.status()[0]?.state === 'running', 'the first one runs')
   })
 })
 
@@ -337,7 +336,7 @@ describe('the stream of a view', () => {
     const heard = listen('/stats/stream')
     await until(() => heard.events.length >= 1, 'it is open')
     engine.stop()
-    await until(() => heard.isOver, 'it ends', 30_000)
+    await until(() => heard.isOver, 'it ends')
     expect((await get('/stats')).status).toBe(503)
   })
 })
