@@ -355,7 +355,7 @@ export function outages(sink: () => SinkWithOutages): void {
     await outage.begin()
     await expect(run(kind, recordsOf(items(2, 2)))).rejects.toMatchObject({ name: 'WeirError', remedy: 'retry' })
     await outage.end()
-    await run(kind, recordsOf(items(2, 2)))
+    await untilWritten(kind, items(2, 2))
     expect(await written(kind)).toEqual(items(4))
     expect(kind.rejected).toEqual([])
   })

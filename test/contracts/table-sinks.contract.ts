@@ -295,7 +295,7 @@ function crashes(kind: TableSinkUnderTest): void {
     })
 
     test('outside of a transaction a short outage is bridged by retries', async () => {
-      const sink = await kind.open({ mode: 'upsert', key: ['id'], retries: 8 }, false)
+      const sink = await kind.open({ mode: 'upsert', key: ['id'], retries: 10 }, false)
       await write(sink, items(5))
       await kind.server.stop()
       const epoch = write(sink, items(5, 5))

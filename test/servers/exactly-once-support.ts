@@ -179,7 +179,7 @@ export class Worker {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    this.exited = once(this.child, 'exit')
+    this.exited = once(this.child, 'close')
     this.child.stdout?.on('data', (dots: Buffer) => {
       this.epochs += dots.length
     })

@@ -96,9 +96,9 @@ describe.skipIf(requireKafka() !== undefined)('an outage of Apache Kafka', () =>
       },
       app,
     )
-    const all = await following([plain, exact, letters, keyed, stored])
+    const followed = await following([plain, exact, letters, keyed, stored])
     /** What is only written at least once may be there again. */
-    const come = () => all().map((texts, index) => (index === 1 ? texts : [...new Set(texts)]))
+    const come = () => followed().map((texts, index) => (index === 1 ? texts : [...new Set(texts)]))
     const reached = (to: number) => {
       const texts = numbers(0, to).map(String)
       return [texts, texts, texts, expect.arrayContaining([String(to)]), expect.arrayContaining([String(to)])]

@@ -7,7 +7,7 @@ import { scenarios } from './scenarios.js'
 import type { Scenario } from './visits.js'
 
 /** Where a fault is found late, a busy machine takes long. */
-export const busy = { timeout: 120_000 }
+export const busy = { timeout: 300_000 }
 
 /** The names of promises that do not hold. */
 export const once = /^each (result comes out|record counts) once/

@@ -33,7 +33,8 @@ export class BlobProcess {
       },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    this.exited = once(this.child, 'exit')
+    // Behind all that it has said.
+    this.exited = once(this.child, 'close')
     this.child.stdout?.on('data', (text: Buffer) => {
       this.said += text.toString()
     })

@@ -137,6 +137,8 @@ export class Worker {
   /** What it logged, over all its lives. */
   readonly log: LogLine[] = []
   private process: ChildProcess | undefined
+  /** Resolves behind all that it has said. */
+  private closed: Promise<unknown> = Promise.resolve()
   private said = ''
 
   constructor(
@@ -165,6 +167,7 @@ export class Worker {
       this.said += text
     })
     this.process = child
+    this.closed = once(child, 'close')
     running.add(child)
     child.once('exit', () => running.delete(child))
   }
@@ -215,7 +218,7 @@ export class Worker {
   async exit(ms = 100_000): Promise<number | NodeJS.Signals | undefined> {
     const { process: child } = this
     if (child === undefined) return undefined
-    if (this.isRunning) await Promise.race([once(child, 'exit'), sleep(ms, undefined, { ref: false })])
+    await Promise.race([this.closed, sleep(ms, undefined, { ref: false })])
     return child.exitCode ?? child.signalCode ?? undefined
   }
 
