@@ -292,11 +292,7 @@ class Session {
     const current = async () => ({ ...(await connection.settings()), ...options.client })
     const { rack, fetch } = laneSettings(settings)
     const events = { arrived, failed, throttled: (ms: number) => this.touchAll(ms) }
-    return new FetchLane(
-      consumer,
-      new Fetcher(new Brokers(current), { rack, ...fetch, checksums: !connection.isEmbedded }, events),
-      failed,
-    )
+    return new FetchLane(consumer, new Fetcher(new Brokers(current), { rack, ...fetch }, events), failed)
   }
 
   get trouble(): WeirError | undefined {

@@ -18,7 +18,7 @@ export interface Question {
 /** What a broker does with a question: most answer. */
 export type Manner = (question: Question) => unknown
 
-export const keys = { fetch: 1, metadata: 3, handshake: 17, versions: 18, authenticate: 36 } as const
+export const keys = { fetch: 1, offsets: 2, metadata: 3, handshake: 17, versions: 18, authenticate: 36 } as const
 
 /** An answer with its length, as the classic versions have it. */
 export function answerTo(id: number, write: (to: Writer) => void): Buffer {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Api, correlationOf, decodeAnswer, encodeRequest } from '../../src/kafka/fetch/protocol/api.js'
 import { apiVersions } from '../../src/kafka/fetch/protocol/api-versions.js'
 import { fetch } from '../../src/kafka/fetch/protocol/fetch.js'
+import { listOffsets } from '../../src/kafka/fetch/protocol/list-offsets.js'
 import { MalformedError } from '../../src/kafka/fetch/protocol/malformed.js'
 import { metadata } from '../../src/kafka/fetch/protocol/metadata.js'
 import { saslAuthenticate } from '../../src/kafka/fetch/protocol/sasl-authenticate.js'
@@ -28,6 +29,14 @@ const golden: Record<string, string> = {
   'saslHandshake response v1': '0000002a0021000000020005504c41494e000d534352414d2d5348412d323536',
   'saslAuthenticate request v1': '002400010000002a0004776569720000000400750070',
   'saslAuthenticate response v1': '0000002a003a00026e6f00000003653d780000034630b8a000',
+  'listOffsets request v2': [
+    '000200020000002a000477656972ffffffff010000000100066f72646572730000000200000000fffffffffffffffe000000',
+    '03fffffffffffffffe',
+  ].join(''),
+  'listOffsets response v2': [
+    '0000002a000000050000000100066f726465727300000002000000000000ffffffffffffffff000000012a05f20700000003',
+    '0006ffffffffffffffffffffffffffffffff',
+  ].join(''),
   'fetch request v11': [
     '0001000b0000002a000477656972ffffffff000001f400000001032000000100000000ffffffff0000000100066f72646572',
     '73000000020000000000000005000000012a05f207ffffffffffffffff0010000000000003ffffffff0000000000000000ff',
@@ -84,6 +93,7 @@ describe('requests are, byte by byte, what the Java client sends', () => {
     ['metadata', 7, metadata, { topics: ['orders', 'ürsprünge'] }],
     ['saslHandshake', 1, saslHandshake, { mechanism: 'SCRAM-SHA-512' }],
     ['saslAuthenticate', 1, saslAuthenticate, { bytes: Buffer.from('\0u\0p') }],
+    ['listOffsets', 2, listOffsets, { topics: [{ topic: 'orders', partitions: [0, 3] }] }],
     ['fetch', 11, fetch, fetchRequest],
     ['fetch', 12, fetch, fetchRequest],
   ]
@@ -142,6 +152,16 @@ describe('answers are read as the Java client writes them', () => {
     })
   })
 
+  test('ListOffsets', () => {
+    expect(decodeAnswer(listOffsets, 2, bytesOf('listOffsets response v2'))).toEqual({
+      throttleMs: 5,
+      partitions: [
+        { topic: 'orders', partition: 0, error: 0, offset: 5_000_000_007 },
+        { topic: 'orders', partition: 3, error: 6, offset: -1 },
+      ],
+    })
+  })
+
   test('the steps of a login', () => {
     expect(decodeAnswer(saslHandshake, 1, bytesOf('saslHandshake response v1'))).toEqual({
       error: 33,
@@ -188,6 +208,7 @@ describe('an answer that is none', () => {
     ['metadata', 7, metadata],
     ['saslHandshake', 1, saslHandshake],
     ['saslAuthenticate', 1, saslAuthenticate],
+    ['listOffsets', 2, listOffsets],
     ['fetch', 11, fetch],
     ['fetch', 12, fetch],
   ]

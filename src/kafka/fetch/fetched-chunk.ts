@@ -1,5 +1,6 @@
 import { type Header, type Key, type Origin, StreamRecord } from '../../model/index.js'
 import type { Chunk, Destination } from '../chunk.js'
+import type { Message } from '../client.js'
 import type { Reading } from '../silence.js'
 import type { FetchedRecords } from './record-batch.js'
 
@@ -30,6 +31,26 @@ export class FetchedChunk implements Chunk {
     const bytes = records === undefined ? 0 : this.emitRecords(records, most, part, out)
     if (this.left === 0 && !part.isHeld) part.position = Math.max(part.position, this.end)
     return bytes
+  }
+
+  /** Adds them to the others in their order, at most so many, as the client gives messages. */
+  take(most: number, to: Message[]): void {
+    const { topic, partition, records } = this
+    if (records === undefined) return
+    const last = Math.min(this.count, this.next + most)
+    for (; this.next < last; this.next++) {
+      const { next } = this
+      to.push({
+        topic,
+        partition,
+        offset: records.offset(next),
+        key: records.key(next),
+        value: records.value(next),
+        timestamp: records.timestamp(next),
+        headers: [...records.headers(next)],
+        size: records.size(next),
+      })
+    }
   }
 
   private emitRecords(records: FetchedRecords, most: number, part: Reading, out: Destination['out']): number {

@@ -1,5 +1,4 @@
 import { messageOf, PartitionMap, type Position, partitionName, type TopicPartition } from '../../model/index.js'
-import type { Chunk } from '../chunk.js'
 import { type ClientError, codes } from '../client.js'
 import type { Leader } from './brokers.js'
 import { FetchedChunk } from './fetched-chunk.js'
@@ -92,6 +91,7 @@ class Fetched implements TopicPartition {
 }
 
 const isAsked = ({ asking }: Fetched) => asking !== undefined
+const positionOf = ({ topic, partition, offset }: Fetched): Position => ({ topic, partition, offset })
 
 /**
  * Fetches partitions from their leaders: one request to each broker at a time, for all of its partitions of which not
@@ -118,7 +118,7 @@ export class Fetcher {
     private readonly events: FetcherEvents,
   ) {}
 
-  get head(): Chunk | undefined {
+  get head(): FetchedChunk | undefined {
     return this.chunks[0]?.chunk
   }
 
@@ -126,6 +126,22 @@ export class Fetcher {
   get hasAll(): boolean {
     if (this.chunks.length > 0) return false
     return this.all.every(({ offset, end }) => offset >= end)
+  }
+
+  /** Whether all was taken of a partition that its leader had when it last answered. */
+  isAtEnd({ topic, partition }: TopicPartition): boolean {
+    const part = this.parts.get(topic, partition)
+    return part !== undefined && part.offset >= part.end && !this.chunks.some(({ of }) => of === part)
+  }
+
+  /** Where it is in partitions in which there is nothing to read at their position. */
+  strays(): Position[] {
+    return this.all.filter(({ isStray }) => isStray).map(positionOf)
+  }
+
+  /** What was fetched counts, whether or not it was taken. */
+  positions(): Position[] {
+    return this.all.map(positionOf)
   }
 
   shift(): void {

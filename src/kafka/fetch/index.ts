@@ -3,7 +3,7 @@
  *
  *   lane-settings             what connections need, of the client's settings, or why there can be none
  *   fetcher                   what is asked for when, and what of it waits (fetched-chunk: to be emitted)
- *   brokers, link             who leads what, and one connection to each
+ *   brokers, link             who leads what, and one connection to each (beginnings: where partitions begin)
  *   connection, frames        requests and their answers over a socket
  *   login, exchange, scram    how a connection logs in (secure-contexts, system-authorities: TLS)
  *   protocol/                 the few messages
@@ -12,6 +12,7 @@
  *                             their records, in columns
  *   compression               the ways in which they may be packed
  */
+export { beginningsOf } from './beginnings.js'
 export { Brokers } from './brokers.js'
 export { Fetcher } from './fetcher.js'
 export { laneObstacle, laneSettings } from './lane-settings.js'

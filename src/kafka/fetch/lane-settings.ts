@@ -36,6 +36,8 @@ export interface LaneSettings {
     readonly maxWaitMs?: number | undefined
     readonly maxBytes?: number | undefined
     readonly partitionBytes?: number | undefined
+    /** Whether batches are checked by their checksums. */
+    readonly checksums: boolean
   }
   /** What all this was made of, with the authorities that count. */
   readonly client: ClientSettings
@@ -163,6 +165,7 @@ class Settings {
         maxWaitMs: this.number('fetch.wait.max.ms'),
         maxBytes,
         partitionBytes: this.number('fetch.message.max.bytes', 'max.partition.fetch.bytes'),
+        checksums: this.flag('check.crcs', true),
       },
       client: { ...this.client, ...(tls?.ca === undefined ? {} : { 'ssl.ca.pem': tls.ca }) },
     }
