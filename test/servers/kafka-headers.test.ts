@@ -63,7 +63,7 @@ async function read(connection: KafkaConnection, topic: string, many: number) {
 
 function shown(headers: unknown): [name: string, value: string | null][] {
   return ((headers ?? []) as object[]).flatMap((header) =>
-    Object.entries(header).map(([name, held]) => [
+    Object.entries(header).map(([name, held]): [name: string, value: string | null] => [
       name,
       held === null ? null : Buffer.from(held as Buffer).toString('latin1'),
     ]),
