@@ -26,6 +26,7 @@ import { keyedScenarios } from './keyed-scenarios.js'
 import { largeScenarios } from './large-scenarios.js'
 import { orderedScenarios } from './ordered-scenarios.js'
 import { retryScenarios } from './retry-scenarios.js'
+import { scheduleScenarios } from './schedule-scenarios.js'
 import { sharedScenarios } from './shared-scenarios.js'
 import { timeScenarios } from './time-scenarios.js'
 import { topicScenarios } from './topic-scenarios.js'
@@ -86,6 +87,9 @@ const totals: Operator<Visit, Aggregated<number, string>> = aggregate('totals', 
 /** In one process, which has all partitions. */
 const whole = { repartition: false }
 
+const lingering = { epoch: { linger: '30ms' } } as const
+const long = { every: '1h' } as const
+
 export const scenarios: readonly Scenario[] = [
   scenario('copies, at least once', flow(source, json(Visit), topic()), copies, visits),
   scenario('copies, exactly once', flow(source, json(Visit), table()), copies, visits),
@@ -144,6 +148,16 @@ export const scenarios: readonly Scenario[] = [
   ...timeScenarios,
   ...archiveScenarios,
   ...retryScenarios,
+  ...scheduleScenarios,
+  // Nothing but that they linger ends epochs that are not full.
+  scenario('lingering copies, exactly once', flow(source, json(Visit), table()).with(lingering), copies, visits, long),
+  scenario(
+    'lingering windows, at least once',
+    flow(source, json(Visit), timed, windows, topic()).with(lingering),
+    byWindow,
+    closedVisits,
+    { ...whole, ...long },
+  ),
 ]
 
 /** The scenario of that name. */

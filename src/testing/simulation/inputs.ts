@@ -35,7 +35,8 @@ export function place(
   random: Random,
 ): PlacedInput[] {
   const topics = declared.inputs.map(({ source }, index) => topicsOf(source, index, optionsOf(source, topology)))
-  for (const topic of topics.flat()) cluster.topic(topic, partitions)
+  for (const [index, { source }] of declared.inputs.entries())
+    if (!isMade(source)) for (const topic of topics[index] ?? []) cluster.topic(topic, partitions)
   const ends = new Map<string, number>()
   return input.map(({ source = 0, key = null, value, timestamp = 0, at, ...given }) => {
     const topic = random.pick(topics[source] ?? [])
@@ -52,6 +53,11 @@ interface Placing {
   readonly topology: Topology
   readonly cluster: Cluster
   readonly partitions: number
+}
+
+/** Whether a source makes its records by itself, of its position. */
+export function isMade({ definition }: Pick<Source<unknown>, 'definition'>): boolean {
+  return definition.positions === 'store'
 }
 
 /** The topics that a source reads: those of its option, or one that is made up. */

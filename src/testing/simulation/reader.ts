@@ -502,6 +502,8 @@ class Session {
       while (this.reader !== undefined && this.reader.epoch.room() > 0 && this.arrived.length > 0) {
         this.emit(this.reader.epoch, this.reader.out)
       }
+      if (this.arrived.length === 0 && ![...this.parts.entries()].some(([at, part]) => this.canFetch(at, part)))
+        this.reader?.epoch.caughtUp?.()
     } finally {
       this.isEmitting = false
     }

@@ -27,7 +27,7 @@ import { CheckpointServer, SimulatedCheckpoints } from './checkpoints.js'
 import { Cluster } from './cluster.js'
 import type { SimulatedConnection } from './connection.js'
 import { Fleet } from './fleet.js'
-import { type PlacedInput, place, type SimulatedInput, topicsOf } from './inputs.js'
+import { isMade, type PlacedInput, place, type SimulatedInput, topicsOf } from './inputs.js'
 import { Judge, type LastTopics } from './judge.js'
 import { LetterTopic, SimulatedLetters } from './letters.js'
 import { Link } from './link.js'
@@ -48,7 +48,10 @@ export interface SimulateOptions<V = unknown> {
   readonly seed: number
   /** What may go wrong. Default: everything. */
   readonly faults?: readonly Fault[]
-  /** What is written to the sources' topics, in this order, while things go wrong. */
+  /**
+   * What is written to the sources' topics, in this order, while things go wrong. Of a source that makes its records by itself it is
+   * what has to be found, by `accounts`.
+   */
   readonly input: (random: Random) => readonly SimulatedInput<V>[]
   /** What must come out. Without it only what holds for any flow is checked. */
   readonly model?: Model
@@ -204,8 +207,9 @@ export class Simulation {
     const around = { world, cluster, judge, random: chances, partitions }
     this.changes = new TopicChanges({ ...around, topics: current, isSentOn, isInGroup, rename, drop, away }, topics)
     const isFirst = ({ logged }: PlacedInput) => options.setsTime?.before(logged.value) !== false
-    this.write(inputs.filter(isFirst))
-    this.later = inputs.filter((input) => !isFirst(input))
+    const toWrite = inputs.filter(({ logged }) => this.cluster.has(logged.topic))
+    this.write(toWrite.filter(isFirst))
+    this.later = toWrite.filter((input) => !isFirst(input))
     const isSingle = parts.some(({ global }) => global)
     const size = isSingle ? 1 : this.plan.members
     this.fleet = new Fleet(this.world, size, isSingle, (name, slot, ended) => this.launch(name, slot, ended))
@@ -387,7 +391,8 @@ export class Simulation {
 
   private between(declared: Flow): Flow {
     const { maxRecords, everyMs } = this.plan
-    const { guarantee } = declared.options
+    const { guarantee, epoch: { linger } = {} } = declared.options
+    const limits = { maxRecords, every: everyMs, ...(linger === undefined ? {} : { linger }) }
     const isRead = (topic: string) => !this.dropped.has(topic) && !this.absent.has(topic)
     const inputs = declared.inputs.filter(({ source }, index) =>
       this.topicsOf(source, index, source.options).some(isRead),
@@ -395,11 +400,12 @@ export class Simulation {
     return withStandIns(
       new Flow(inputs, declared.stages, declared.end, declared.options),
       { source: (source, index) => this.reading(source, index), sink: (sink) => this.writing(sink) },
-      { epoch: { maxRecords, every: everyMs }, ...(guarantee === undefined ? {} : { guarantee }) },
+      { epoch: limits, ...(guarantee === undefined ? {} : { guarantee }) },
     )
   }
 
   private reading(source: Source<unknown>, index: number): Source<unknown> {
+    if (isMade(source)) return this.asItIs(source)
     const build = (options: unknown, context: SourceContext): SourceTask => {
       const connection = context.connection<SimulatedConnection>('simulated')
       const { group = `${context.app}.${context.flow}`, instance = context.instance, from } = options as Readings
@@ -431,6 +437,16 @@ export class Simulation {
     const stand = { ...source, definition: { ...definition, ...partitioned, connection: 'simulated', build } }
     if (this.renamed.size === 0) return stand
     return { ...stand, options: { ...(source.options as object), topic: this.topicsOf(source, index, source.options) } }
+  }
+
+  /** A source that makes its records by itself is the real one. */
+  private asItIs(source: Source<unknown>): Source<unknown> {
+    const { definition } = source
+    const build = (options: unknown, context: SourceContext) => {
+      const task = definition.build(options, context)
+      return this.sabotage.source?.(task) ?? task
+    }
+    return { ...source, definition: { ...definition, build } }
   }
 
   /** The topics that a source reads, under the names that they have now. */
