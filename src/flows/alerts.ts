@@ -9,7 +9,7 @@ export interface Alert extends Incident {
 }
 
 /** An alert on one of its ways. */
-interface Leaving {
+export interface Leaving {
   readonly to: 'log' | 'topic'
   readonly alert: Alert
 }
