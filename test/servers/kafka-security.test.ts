@@ -111,7 +111,7 @@ describe.skipIf(requireKafka() !== undefined)('a secured Kafka', () => {
     lane.close()
   })
 
-  test.concurrent('is read on with a new token when one has ended', async () => {
+  test.concurrent('is read on with a new token when one has ended', async ({ expect }) => {
     const { next, given } = tokens(2_500)
     const [topic, connection] = [fresh('topic'), connect(kafka.bootstrap)]
     await makeTopic(connection, topic)

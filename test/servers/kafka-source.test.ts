@@ -240,7 +240,7 @@ describe.each(servers)('kafka.source on $name', ({ name, open, skip }) => {
       expect(member.error).toBeUndefined()
     })
 
-    test.skipIf(skip)('a transactional topic that is read to its end is at its end', async () => {
+    test.skipIf(skip)('a transactional topic that is read to its end is at its end', async ({ expect }) => {
       const topic = await filled(0)
       const producer = new (nativeClient().Producer)({
         'metadata.broker.list': await connection.bootstrap(),

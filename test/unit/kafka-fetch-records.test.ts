@@ -1,5 +1,12 @@
+import fc from 'fast-check'
+import { Subscriber } from 'rxjs'
 import { describe, expect, test } from 'vitest'
+import { FetchedChunk } from '../../src/kafka/fetch/fetched-chunk.js'
+import { HeaderNames } from '../../src/kafka/fetch/header-names.js'
 import { type DecodedRecords, decodeRecords } from '../../src/kafka/fetch/record-batch.js'
+import type { KafkaValue } from '../../src/kafka/kafka-value.js'
+import { Reading } from '../../src/kafka/silence.js'
+import type { StreamRecord } from '../../src/model/index.js'
 import {
   encodeBatch,
   type LoggedBatch,
@@ -255,4 +262,30 @@ test('a key is a copy, and a key or value that is empty is not one that is writt
   expect(key.toString()).toBe('key')
   // What the client writes as null has no memory at all.
   for (const { length, buffer } of [empty, value]) expect([length, buffer.byteLength > 0]).toEqual([0, true])
+})
+
+test('a record that no stage has touched has the very key, value and headers that were read', () => {
+  const headers = [['name', Buffer.from('1')]] as const
+  const batch = encodeBatch(batchOf(0, 0, { records: [record(0, { key: Buffer.from('key'), headers })] }))
+  const chunk = new FetchedChunk('topic', 0, decode(batch, 0).records[0], 1)
+  const emitted: StreamRecord<KafkaValue>[] = []
+  const out = new Subscriber<StreamRecord<KafkaValue>>({ next: (one) => emitted.push(one) })
+  chunk.emit(1, { out, moved: 0, part: () => new Reading('topic', 0, 0, 0, { partitions: 1 }) })
+  const [{ key, value, timestamp, headers: own, origin }] = emitted as [StreamRecord<KafkaValue>]
+  expect(origin).toEqual({ topic: 'topic', partition: 0, offset: 0, key, value, timestamp, headers: own })
+  expect([origin.key === key, origin.value === value, origin.headers === own]).toEqual([true, true, true])
+})
+
+test('names of headers are read as they are, whatever was read before them', () => {
+  const names = new HeaderNames()
+  const random = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'ü', '\0'), minLength: 1, maxLength: 40 }), {
+    maxLength: 200,
+  })
+  fc.assert(
+    fc.property(random, (texts) => {
+      const bytes = texts.map((text) => Buffer.from(`before ${text} behind`))
+      const read = bytes.map((one) => names.at(one, 7, one.length - 14))
+      expect(read).toEqual(texts)
+    }),
+  )
 })

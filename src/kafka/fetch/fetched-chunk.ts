@@ -1,4 +1,4 @@
-import { type Header, type Key, type Origin, StreamRecord } from '../../model/index.js'
+import { StreamRecord } from '../../model/index.js'
 import type { Chunk, Destination } from '../chunk.js'
 import type { Message } from '../client.js'
 import type { Reading } from '../silence.js'
@@ -62,48 +62,16 @@ export class FetchedChunk implements Chunk {
       const offset = records.offset(index)
       part.position = offset + 1
       bytes += records.size(index)
-      const origin = new FetchedOrigin(topic, partition, offset, records, index)
-      out.next(
-        new StreamRecord(
-          records.key(index),
-          records.value(index),
-          records.timestamp(index),
-          records.headers(index),
-          origin,
-        ),
-      )
+      const [key, value] = [records.key(index), records.value(index)]
+      const [timestamp, headers] = [records.timestamp(index), records.headers(index)]
+      // Stages and sinks tell by identity whether a record still has what was read.
+      const origin = { topic, partition, offset, key, value, timestamp, headers }
+      out.next(new StreamRecord(key, value, timestamp, headers, origin))
     }
     return bytes
   }
 
   private get count(): number {
     return this.records?.count ?? 0
-  }
-}
-
-/** A record as the broker gave it, which is looked up when somebody asks. */
-class FetchedOrigin implements Origin {
-  constructor(
-    readonly topic: string,
-    readonly partition: number,
-    readonly offset: number,
-    private readonly records: FetchedRecords,
-    private readonly index: number,
-  ) {}
-
-  get key(): Key {
-    return this.records.key(this.index)
-  }
-
-  get value(): Buffer | null {
-    return this.records.value(this.index)
-  }
-
-  get timestamp(): number {
-    return this.records.timestamp(this.index)
-  }
-
-  get headers(): readonly Header[] {
-    return this.records.headers(this.index)
   }
 }

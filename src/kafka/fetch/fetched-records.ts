@@ -60,7 +60,10 @@ export class FetchedRecords {
   headers(index: number): readonly Header[] {
     const cursor = new RecordCursor(this.bytes, this.rows[index * width + fields.valueAt]! + this.size(index))
     const count = cursor.varint()
-    return count === 0 ? noHeaders : Array.from({ length: count }, () => cursor.header())
+    if (count === 0) return noHeaders
+    const headers: Header[] = []
+    while (headers.length < count) headers.push(cursor.header())
+    return headers
   }
 
   /** How many bytes the value has. */

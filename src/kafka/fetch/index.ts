@@ -9,7 +9,7 @@
  *   protocol/                 the few messages
  *   record-batch, batch-head  batches of a log, decoded where they lie (aborted-producers: which of them count)
  *   record-gatherer, record-cursor, fetched-records
- *                             their records, in columns
+ *                             their records, in columns (header-names: read once)
  *   compression               the ways in which they may be packed
  */
 export { beginningsOf } from './beginnings.js'

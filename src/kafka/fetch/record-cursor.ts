@@ -1,8 +1,11 @@
 import type { Header } from '../../model/index.js'
+import { HeaderNames } from './header-names.js'
 import { MalformedError } from './protocol/malformed.js'
 
 /** As the client gives the value of a header that has none; it writes it as none again. */
 const noValue = Buffer.alloc(0)
+
+const names = new HeaderNames()
 
 /**
  * Reads what records are made of. It goes where it is led, also beyond its bytes, where it finds nothing but zeros: who
@@ -50,8 +53,9 @@ export class RecordCursor {
   }
 
   header(): Header {
-    const name = this.sized() ?? ''
-    return { [name.toString()]: this.sized() ?? noValue }
+    const size = this.skip()
+    const name = size > 0 ? names.at(this.bytes, this.at - size, size) : ''
+    return { [name]: this.sized() ?? noValue }
   }
 
   private sized(): Buffer | null {
