@@ -269,7 +269,11 @@ test('a record that no stage has touched has the very key, value and headers tha
   const batch = encodeBatch(batchOf(0, 0, { records: [record(0, { key: Buffer.from('key'), headers })] }))
   const chunk = new FetchedChunk('topic', 0, decode(batch, 0).records[0], 1)
   const emitted: StreamRecord<KafkaValue>[] = []
-  const out = new Subscriber<StreamRecord<KafkaValue>>({ next: (one) => emitted.push(one) })
+  const out = new Subscriber<StreamRecord<KafkaValue>>({
+    next: (one) => void emitted.push(one),
+    error: () => undefined,
+    complete: () => undefined,
+  })
   chunk.emit(1, { out, moved: 0, part: () => new Reading('topic', 0, 0, 0, { partitions: 1 }) })
   const [{ key, value, timestamp, headers: own, origin }] = emitted as [StreamRecord<KafkaValue>]
   expect(origin).toEqual({ topic: 'topic', partition: 0, offset: 0, key, value, timestamp, headers: own })
