@@ -1,9 +1,12 @@
+import { z } from 'zod'
 import {
   aggregate,
   collect,
+  defineSource,
   eventTime,
   type Flow,
   flow,
+  from,
   json,
   type Key,
   kafka,
@@ -61,6 +64,16 @@ function spread(random: Random): SimulatedInput<Visit>[] {
   })
 }
 
+/** It says with no position what it reads, and nobody makes that anew. */
+const feed = defineSource({
+  name: 'feed',
+  summary: 'Visits of elsewhere.',
+  options: z.strictObject({}),
+  replayable: true,
+  build: () => {
+    throw new Error('another source stands in')
+  },
+}).declare<Visit>({})
 const latest = kafka.source({ topic: 'visits', from: 'latest' })
 const ids = { ids: collect(({ id }: Visit) => id, { max: 1_000 }) }
 /** Records of one key may lie in two partitions, and all of them wait for each other. */
@@ -123,6 +136,13 @@ export const topicScenarios: readonly Scenario[] = [
     ['recreated'],
     inWindows,
     { repartition: false },
+  ),
+  changing(
+    'windows of a recreated topic beside a source that names none, exactly once',
+    flow(merge(from(source, json(Visit)), feed), hasty, listed, table()),
+    ['recreated'],
+    inWindows,
+    { input: spreadOverTwoToTheEnd },
   ),
   changing(
     'shared windows of a recreated topic, exactly once',

@@ -48,6 +48,7 @@ export class Member {
 
 interface Owned {
   readonly member: Member
+  readonly partition: TopicPartition
   isRevoking: boolean
 }
 
@@ -61,6 +62,8 @@ export class Group {
   private target = new Map<string, number>()
   private readonly offsets = new Map<string, Position>()
   private joined = 0
+  /** How many partitions its members have found of each topic. */
+  private readonly found = new Map<string, number>()
 
   constructor(
     readonly name: string,
@@ -154,7 +157,10 @@ export class Group {
     this.reconcile()
   }
 
-  /** Gives every partition an owner, evenly, and as many as can be to the one that has it. */
+  /**
+   * Gives every partition an owner, evenly, and as many as can be to the one that has it. Where topics have more partitions
+   * than they had, or fewer, each member is told anew what it has, be it nothing more.
+   */
   retarget(): void {
     const target = new Map<string, number>()
     const countOf = (id: number) => [...target.values()].filter((owner) => owner === id).length
@@ -174,14 +180,23 @@ export class Group {
     }
     this.target = target
     this.reconcile()
+    if (this.looks(partitions)) for (const member of this.members.values()) this.assign(member, [])
   }
 
   /** Whether everybody has what is meant for them. */
   get isSettled(): boolean {
-    return this.partitions().every((partition) => {
-      const name = partitionName(partition)
-      return this.owners.get(name)?.member.id === this.target.get(name)
-    })
+    return [...this.known().keys()].every((name) => this.owners.get(name)?.member.id === this.target.get(name))
+  }
+
+  /** Whether a topic has another number of partitions than it had. */
+  private looks(partitions: readonly TopicPartition[]): boolean {
+    let hasChanged = false
+    for (const topic of new Set([...this.members.values()].flatMap(({ topics }) => topics))) {
+      const many = partitions.filter((one) => one.topic === topic).length
+      hasChanged ||= (this.found.get(topic) ?? many) !== many
+      this.found.set(topic, many)
+    }
+    return hasChanged
   }
 
   private readersOf({ topic }: { readonly topic: string }): Member[] {
@@ -214,15 +229,14 @@ export class Group {
     for (const member of this.members.values()) {
       const taken: TopicPartition[] = []
       const given: TopicPartition[] = []
-      for (const partition of this.partitions()) {
-        const name = partitionName(partition)
+      for (const [name, partition] of this.known()) {
         const owned = this.owners.get(name)
         const isMeant = this.target.get(name) === member.id
         if (owned?.member === member && !isMeant && !owned.isRevoking) {
           owned.isRevoking = true
           taken.push(partition)
         } else if (owned === undefined && isMeant) {
-          this.owners.set(name, { member, isRevoking: false })
+          this.owners.set(name, { member, partition, isRevoking: false })
           given.push(partition)
         }
       }
@@ -232,7 +246,7 @@ export class Group {
   }
 
   private assign(member: Member, partitions: readonly TopicPartition[]): void {
-    this.note(`gives ${partitions.map(partitionName).join(', ')} to ${member.name}`)
+    this.note(`gives ${partitions.map(partitionName).join(', ') || 'nothing more'} to ${member.name}`)
     this.tell(member, () => member.events.assigned(partitions))
   }
 
@@ -265,6 +279,13 @@ export class Group {
       else mail.shift()?.()
     }
     actor.after(member.toldAt - now, deliver)
+  }
+
+  /** Those that there are, and those that somebody still has of topics that were made anew with fewer. */
+  private known(): ReadonlyMap<string, TopicPartition> {
+    const there = this.partitions().map((partition) => [partitionName(partition), partition] as const)
+    const owned = [...this.owners].map(([name, { partition }]) => [name, partition] as const)
+    return new Map([...there, ...owned])
   }
 
   private partitions(): readonly TopicPartition[] {

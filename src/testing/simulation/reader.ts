@@ -32,6 +32,8 @@ import { SimulatedWatch } from './topic-watch.js'
 import type { Actor } from './world.js'
 
 export interface ReaderOptions extends TopicRules {
+  /** It says with no position what its topics were, as sources do that name none. */
+  readonly namesNone?: boolean
   readonly instance: string | undefined
   /** How many records an epoch takes at the most. */
   readonly limit: number
@@ -150,6 +152,7 @@ type Change = () => void
 class Session {
   private member: Member | undefined
   private readonly group: Group
+  private readonly totals = new Map<string, number>()
   private readonly parts = new PartitionMap<Part>()
   /** Where it may be about to begin: nothing is written to a log that was cut as long as that lies beyond its end. */
   private readonly beginning = new PartitionMap<number>()
@@ -348,8 +351,18 @@ class Session {
 
   private onAssigned(partitions: readonly TopicPartition[]): void {
     this.actor.note(`is given ${named(partitions)}`)
-    const total = this.cluster.partitionsOf(this.options.topics).length
+    const total = this.countPartitions()
     this.out.next({ kind: 'assigned', partitions, total, start: (given) => this.start(partitions, given) })
+  }
+
+  /** Of a topic that is gone for now, as many as it had. */
+  private countPartitions(): number {
+    const { topics } = this.options
+    for (const topic of topics) {
+      const many = this.cluster.partitionsOf([topic]).length
+      if (many > 0) this.totals.set(topic, many)
+    }
+    return topics.reduce((sum, topic) => sum + (this.totals.get(topic) ?? 0), 0)
   }
 
   private onRevoked(partitions: readonly TopicPartition[], lost: boolean): void {
@@ -418,7 +431,8 @@ class Session {
   private begin({ positions, seen }: Extract<BeginningCommand, { do: 'begin' }>, given: readonly Position[]): void {
     if (this.isClosed) return
     const { cluster, watch, remembered, options } = this
-    if (cluster.isChanging) {
+    const tells = cluster.isChanging && options.namesNone !== true
+    if (tells) {
       watch.know(seen)
       for (const [topic, now] of seen) remembered.set(topic, now)
     }
@@ -426,7 +440,7 @@ class Session {
     for (const { topic, partition } of positions) this.beginning.delete(topic, partition)
     this.actor.note(`reads from ${places(positions)}`)
     for (const { topic, partition, offset, facts } of positions) {
-      const known = cluster.isChanging ? facts : undefined
+      const known = tells ? facts : undefined
       this.parts.set(topic, partition, this.partAt(offset, known))
     }
     this.answered()

@@ -184,12 +184,16 @@ export class Simulation {
       this.random,
     )
     this.topics = this.cluster.allTopics()
+    // What a source reads that names no topics is nobody's to change.
+    const made = declared.inputs.flatMap(({ source }, index) =>
+      isNamed(source) ? [] : topicsOf(source, index, source.options),
+    )
     this.judge = new Judge(
       this.world,
       options.model,
       inputs.map(({ logged }) => logged),
       this.lastTopics(parts, declared),
-      (topic) => this.cluster.idOf(topic),
+      (topic) => (made.includes(topic) ? undefined : this.cluster.idOf(topic)),
       options.accounts && new Accounts(this.world, options.accounts, inputs),
     )
     this.letters = new LetterTopic(this.judge, options.limits?.letter, new Random(options.seed + 4))
@@ -202,7 +206,7 @@ export class Simulation {
     const drop = (topic: string) => this.drop(topic)
     const away = (topic: string, isAway: boolean) => this.away(topic, isAway)
     const isInGroup = (topic: string) => this.inGroups.has(topic)
-    const current = () => this.topics
+    const current = () => this.topics.filter((topic) => !made.includes(topic))
     const isSentOn = parts.length > 1
     const around = { world, cluster, judge, random: chances, partitions }
     this.changes = new TopicChanges({ ...around, topics: current, isSentOn, isInGroup, rename, drop, away }, topics)
@@ -412,6 +416,7 @@ export class Simulation {
       const topics = this.topicsOf(source, index, options)
       const reader = new SimulatedReader(this.cluster, connection.actor, {
         topics,
+        namesNone: !isNamed(source),
         group,
         from: from === 'latest' ? from : 'earliest',
         keeps: context.keeps,
@@ -520,6 +525,9 @@ export class Simulation {
     world.note('input', `${topic}-${partition}@${origin.offset}`)
   }
 }
+
+/** Whether a source says which topics it reads, and what they were with its positions. */
+const isNamed = ({ definition }: Source<unknown>) => definition.reads !== undefined
 
 interface Readings {
   readonly group?: string
