@@ -7,14 +7,20 @@ const source = join(root, 'src')
 const output = join(root, 'dist')
 const settingsFile = join(root, 'tsconfig.build.json')
 
-/** Afterwards dist has the JavaScript of every file in src, and of no other. */
-export async function compile() {
+/**
+ * Afterwards dist has the JavaScript of every file in src, and of no other; made anew where another compiler may have made
+ * it. Each file is there all the time, for whoever runs from dist.
+ */
+export async function compile({ anew = false } = {}) {
   const settingsChanged = modifiedAt(settingsFile)
   const files = filesIn(source, '.ts')
   const stale = files.filter((file) => {
-    return modifiedAt(join(output, `${file}.js`)) <= Math.max(modifiedAt(join(source, `${file}.ts`)), settingsChanged)
+    return (
+      anew ||
+      modifiedAt(join(output, `${file}.js`)) <= Math.max(modifiedAt(join(source, `${file}.ts`)), settingsChanged)
+    )
   })
-  for (const file of orphans(files)) rmSync(join(output, `${file}.js`))
+  for (const file of orphans(files)) rmSync(join(output, `${file}.js`), { force: true })
   if (stale.length === 0) return
   const { default: ts } = await import('typescript')
   const { compilerOptions } = ts.readConfigFile(settingsFile, ts.sys.readFile).config

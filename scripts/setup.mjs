@@ -3,15 +3,17 @@
  * Plain Node without dependencies, because it runs before there are any. When nothing is to do it takes milliseconds.
  *
  *   setup.mjs           what is ready, and what to do about the rest
+ *   lock.mjs            several are started at once, and one of them does it
  *   native-client.mjs   downloads or builds the Kafka client
  *   compile.mjs         src → dist, only what changed
  *   process.mjs         progress, child processes, and errors of one line
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { compile } from './compile.mjs'
+import { exclusively } from './lock.mjs'
 import { clientLoads, installClient } from './native-client.mjs'
 import { exitWith, npm, root, run, SetupError, tell } from './process.mjs'
 
@@ -23,15 +25,21 @@ export async function setup() {
   checkNode()
   const stamp = stampOf()
   if (!isStamped(stamp)) {
-    const started = Date.now()
-    if (!dependenciesMatch()) await installDependencies()
-    if (!clientLoads()) await installClient()
-    rmSync(join(root, 'dist'), { recursive: true, force: true })
-    await compile()
-    writeFileSync(stampFile, stamp)
-    tell(`ready in ${Math.round((Date.now() - started) / 1000)} s; the next start skips all this`)
+    mkdirSync(modules, { recursive: true })
+    await exclusively(`${stampFile}.lock`, () => makeReady(stamp))
   }
   await compile()
+}
+
+async function makeReady(stamp) {
+  // Who waited for another one finds it done.
+  if (isStamped(stamp)) return
+  const started = Date.now()
+  if (!dependenciesMatch()) await installDependencies()
+  if (!clientLoads()) await installClient()
+  await compile({ anew: true })
+  writeFileSync(stampFile, stamp)
+  tell(`ready in ${Math.round((Date.now() - started) / 1000)} s; the next start skips all this`)
 }
 
 function checkNode() {
