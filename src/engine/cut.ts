@@ -199,6 +199,8 @@ export class FlowCutter {
     const { declaredAt } = stage
     const { connection } = carrier
     const common = { options: joint, connection, policy: 'fail', declaredAt } as const
+    // What no topic can carry is a record that the stage behind can't take.
+    const goesBy = way === 'records' && stage.retry === undefined ? { policy: stage.policy, partOf: stage.name } : {}
     const received: OperatorNode = {
       name: `${stage.name}.receive`,
       definition: receive as OperatorNode['definition'],
@@ -214,7 +216,7 @@ export class FlowCutter {
     return {
       name: stage.name,
       head: way === 'combine' ? [...head, spreading(stage, 'combine')] : head,
-      sink: { ...common, name: `${stage.name}.repartition.sink`, definition: repartitionSink },
+      sink: { ...common, ...goesBy, name: `${stage.name}.repartition.sink`, definition: repartitionSink },
       source: { ...common, name: `${stage.name}.repartition.source`, definition: repartitionSource },
       rest: [received, merging, ...after],
     }

@@ -16,7 +16,7 @@ import type {
   ViewStorage,
 } from '../model/index.js'
 import { WeirError } from '../model/index.js'
-import type { TaskStores } from '../state/index.js'
+import { type TaskStores, tagged } from '../state/index.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
 import type { RetryContext } from './retry/joint.js'
@@ -147,6 +147,7 @@ export class StageContexts {
       skipped: () => {
         counts.skipped = (counts.skipped ?? 0) + 1
       },
+      keepable: (value) => void tagged(value),
       measures: (readings) => void this.measured.push({ stage: node.name, readings }),
       store: (name, codec, bounds) => stores.declare(declared(node, name, this.flow), codec, bounds),
       reject: this.rejecting(node),

@@ -1,6 +1,6 @@
 import type { TopicPartition } from './partition.js'
 import type { StreamRecord } from './record.js'
-import type { CodecVersion, StoreKey } from './store.js'
+import type { CodecVersion, StoreCodec, StoreKey } from './store.js'
 
 /** What was told of a source partition before something came, for those who have to know a repeat. */
 export interface ToldBefore {
@@ -27,6 +27,8 @@ export class PartialResult {
     readonly saved: unknown,
     readonly version: CodecVersion,
     readonly told: ToldBefore | undefined = undefined,
+    /** See `StoreCodec`. */
+    readonly unkept: StoreCodec<unknown>['unkept'] = undefined,
   ) {}
 }
 

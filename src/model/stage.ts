@@ -138,6 +138,8 @@ export interface OperatorContext extends StageContext, Rejecting {
   readonly time: StreamTime
   /** Counts a record in which a selector found nothing to take in, in `weir_values_skipped_total`. */
   readonly skipped?: () => void
+  /** Whether a value can be kept, or go from task to task. Errors where it would come back as something else, or not at all. */
+  readonly keepable?: (value: unknown) => void
   /** Says how to ask what the metrics of this stage are at the moment: at any time, and often. Call it while building. */
   readonly measures?: (readings: () => readonly MetricReading[]) => void
   /**

@@ -24,6 +24,11 @@ export interface StoreCodec<V> {
    * taken for repetitions of the whole, which is written again when there have been as many bytes of them as it has.
    */
   size?(value: V): number
+  /**
+   * What to fail with where something that it made is nothing that can be kept, for it holds functions, say; told so by who
+   * packs it. Default: with that.
+   */
+  unkept?(error: unknown): unknown
 }
 
 /** A value in a store. Stages change `value` in place or replace it, and then `touch` the entry. */

@@ -253,7 +253,8 @@ interface Common<V, A extends Aggregates<V>, K extends GroupKey> {
    * key and the window, `{ key, window, accumulated }`, with what was accumulated as it is stored. The records are in the
    * group; a window that was to be told once is over, and its other groups are told.
    *
-   * A record whose group can't be saved with it, for the codec throws, goes by this too. Where a codec throws at what it had
+   * A record whose group can't be saved with it goes by this too: the codec throws, or the group holds what can't be packed,
+   * such as functions, symbols, instances of classes, and what contains itself. Where a codec throws at what it had
    * saved, the flow stops and says at which key: what is stored stays.
    */
   readonly onError?: Configurable<RejectionPolicy>

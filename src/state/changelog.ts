@@ -178,7 +178,8 @@ export class Changelog {
     try {
       return line.map((part) => tagged(part)) as Line
     } catch (error) {
-      throw unkeepable(this.stores[index] as PartitionStore<unknown>, line[1], error)
+      const store = this.stores[index] as PartitionStore<unknown>
+      throw unkeepable(store, line[1], store.codec.unkept?.(error) ?? error)
     }
   }
 

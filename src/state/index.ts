@@ -19,7 +19,7 @@
  */
 export { MemoryCheckpoints } from './memory-checkpoints.js'
 export { MemoryViews } from './memory-views.js'
-export { pack, UnkeepableError, unpack } from './packing.js'
+export { pack, tagged, UnkeepableError, unpack } from './packing.js'
 export { unclaimedHint } from './partition-state.js'
 export { piecesOf } from './pieces.js'
 export { ReplicatedViews } from './replicated-views.js'

@@ -43,10 +43,12 @@ export class ServerProcess {
     closeSync(log)
     running.add(this)
     for (const deadline = Date.now() + upMs; this.isRunning && Date.now() < deadline; await sleep(20)) {
-      const isUp = await ask().then(
+      const asked = ask().then(
         () => true,
         () => false,
       )
+      // One that takes the question and never answers is not up.
+      const isUp = await Promise.race([asked, sleep(deadline - Date.now(), false, { ref: false })])
       if (isUp) return true
     }
     return false

@@ -12,6 +12,8 @@ import {
   hopping,
   json,
   kafka,
+  keyBy,
+  map,
   recordKey,
   type StreamRecord,
   tumbling,
@@ -60,6 +62,25 @@ const unsavable = (hasChanges: boolean): Aggregate<Visit, number[], number[]> =>
     codec: { version: 1, save, load: (ids) => ids as number[], ...(hasChanges && changes) },
   }
 }
+
+/** Takes every visit in, and with one of these what nobody can pack. */
+const unpackable: Aggregate<Visit, unknown[], number[]> = {
+  init: () => [],
+  add: (kept, { id }) => [...kept, isOfFive(id) ? (oddities[id % oddities.length] as Oddity)(id) : id],
+  merge: (kept, others) => [...kept, ...others],
+  result: (kept) => kept as number[],
+}
+type Oddity = (id: number) => unknown
+const oddities: readonly Oddity[] = [
+  (id) => () => id,
+  (id) => Symbol(String(id)),
+  () => new (class Made {})(),
+  () => {
+    const cyclic: unknown[] = []
+    cyclic.push(cyclic)
+    return cyclic
+  },
+]
 
 const seen = collect(({ id }: Visit) => id, { max: 1_000 })
 const isOfFive = (id: number) => id % 5 === 1
@@ -125,6 +146,16 @@ const flows: Record<string, Flow> = {
       by: userOf,
       of: { seen, picky: unsavable(true) },
     }),
+    listSink(),
+  ),
+  'what can not be saved, for it holds what can not be packed': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: userOf, of: { seen, picky: unpackable } }),
+    listSink(),
+  ),
+  'what can not be saved, in the windows of each partition, for it can not be packed': flow(
+    ...read,
+    aggregate('n', { ...rejects, window: tumbling('2s'), by: recordKey, of: { seen, picky: unpackable } }),
     listSink(),
   ),
   'what can not be saved, in the windows of each partition': flow(
@@ -293,6 +324,59 @@ test('a record that its group can not be saved with is a dead letter, and the ot
   )
 })
 
+test.each([
+  ['a function', oddities[0] as Oddity],
+  ['a symbol', oddities[1] as Oddity],
+  ['an instance of a class', oddities[2] as Oddity],
+  ['what contains itself', oddities[3] as Oddity],
+] as const)(
+  'a record with which its group would hold what can not be packed is a dead letter, and the others are told: %s',
+  (_, oddity) => {
+    const add = (kept: unknown[], { id }: Visit) => [...kept, isOfFive(id) ? oddity(id) : id]
+    for (const [emit, repartition] of [
+      ['changes', false],
+      ['epoch', false],
+      ['changes', true],
+    ] as const) {
+      const of = { seen, picky: { ...unpackable, add } }
+      const declared = flow(...read, aggregate('n', { ...byUser, of, emit }), listSink())
+      const visits = [2, 6, 3, 11, 4].map((id) => ({ id, t: 100_000, user: 'ann' }))
+      const { told, untold, status } = fed(declared, visits, 20_000, repartition)
+      expect(told.at(-1)?.value).toEqual({ seen: [2, 3, 4], picky: [2, 3, 4] })
+      expect(untold.map(({ error }) => error.message)).toEqual(
+        Array.from({ length: 2 }, () => expect.stringMatching(/can not be kept|contains itself/)),
+      )
+      expect(status).toMatchObject({ state: 'stopped', error: undefined })
+    }
+  },
+)
+
+test.each([true, false])(
+  'without a policy a group that can not be packed stops the flow, and says what to do (internal topic: %j)',
+  (repartition) => {
+    const strict = flow(...read, aggregate('n', { ...byUser, of: unpackable, onError: 'fail' }), listSink())
+    const { untold, status } = fed(strict, [{ id: 1, t: 100_000, user: 'ann' }], 3_600_000, repartition)
+    expect(untold).toEqual([])
+    expect(status).toMatchObject({
+      state: 'failed',
+      error: { code: 'WEIR_STAGE_FAILED', hint: expect.stringContaining('onError'), place: { stage: 'n' } },
+    })
+  },
+)
+
+test('a record that no internal topic can carry goes by the policy of the stage behind it', () => {
+  const odd = map((visit: Visit) => (isOfFive(visit.id) ? { ...visit, odd: () => visit.id } : visit))
+  const byName = keyBy(({ user }: Visit) => user)
+  const declared = flow(...read, odd, byName, aggregate('n', { ...rejects, maxKeys: 10, of: seen }), listSink())
+  const visits = [2, 6, 3, 11, 4].map((id) => ({ id, t: 100_000, user: 'ann' }))
+  const { told, untold, status } = fed(declared, visits, 20_000, true)
+  expect(told.at(-1)?.value).toEqual([2, 3, 4])
+  expect(untold.map(({ error }) => error.message)).toEqual(
+    Array.from({ length: 2 }, () => 'writing an internal topic: a function at .odd can not be kept'),
+  )
+  expect(status).toMatchObject({ state: 'stopped', error: undefined })
+})
+
 test('all time: a result that throws is told again when more has come', () => {
   const { told, untold } = fed(
     flow(...read, aggregate('n', byUser), listSink()),
@@ -321,9 +405,9 @@ test('without a policy a result that throws stops the flow, with the stage, the 
 })
 
 /** Visits one after another, and what came of them after so many ms. */
-function fed(declared: Flow, visits: readonly Visit[], forMs = 20_000) {
+function fed(declared: Flow, visits: readonly Visit[], forMs = 20_000, repartition = false) {
   const scheduler = new VirtualTimeScheduler()
-  const virtual = new VirtualFlow(declared, scheduler, {})
+  const virtual = new VirtualFlow(declared, scheduler, { repartition })
   for (const [index, visit] of visits.entries()) virtual.append(index + 1, visit)
   scheduler.schedule(() => virtual.start(), 0)
   scheduler.schedule(() => virtual.stop(), forMs)

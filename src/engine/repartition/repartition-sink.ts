@@ -142,6 +142,8 @@ class RepartitionSink implements SinkTask {
       else this.sendRecord(record)
     } catch (error) {
       if (!(error instanceof UnkeepableError)) throw error
+      const { value } = record
+      if (value instanceof PartialResult && value.unkept !== undefined) throw value.unkept(error)
       this.context.reject(record, unkeepable(record, error))
     }
   }

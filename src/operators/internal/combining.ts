@@ -54,6 +54,7 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
       combination.last = last
       return combination
     },
+    ...(inner.unkept && { unkept: inner.unkept }),
   }
   const { changes, apply } = inner
   if (changes === undefined || apply === undefined) return whole
@@ -209,7 +210,18 @@ export class Combining {
     const source = { topic, partition }
     // What was combined of a topic that this one took the place of lies before all of this one.
     const offset = Math.max(-1, last - before)
-    const result = new PartialResult(source, generation, offset, segment, key, codec.save(state), codec.version)
+    const { version, unkept } = codec
+    const result = new PartialResult(
+      source,
+      generation,
+      offset,
+      segment,
+      key,
+      codec.save(state),
+      version,
+      undefined,
+      unkept,
+    )
     const origin = { topic, partition, offset }
     return new StreamRecord(recordKeyOf(key), result, segment, noHeaders, origin)
   }

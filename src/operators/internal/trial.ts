@@ -44,11 +44,19 @@ export class Trial {
       const empty = aggregate.init()
       const tried = on === 'a copy' && group !== undefined ? aggregate.merge(empty, group.state) : empty
       const added = aggregate.add(tried, record.value, record)
-      if (saves) aggregate.codec.save(added)
+      if (saves) this.keepable(aggregate.codec.save(added))
       return true
     } catch (error) {
       this.context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
       return false
+    }
+  }
+
+  private keepable(saved: unknown): void {
+    try {
+      this.context.keepable?.(saved)
+    } catch (error) {
+      throw this.unsaved(error)
     }
   }
 
@@ -77,7 +85,7 @@ export class Trial {
 }
 
 const codecHint =
-  "Mend the codec of the aggregate, or set the stage's option onError, for such records to go elsewhere."
+  "Have the codec of the aggregate make plain data of it (objects, arrays, Map, Set, Date, bigint, bytes), or set the stage's option onError, for such records to go elsewhere."
 
 /** What throws as it saves is told so; what throws as it loads, whoever loads tells. */
 function telling(codec: StoreCodec<unknown>, told: (error: unknown) => WeirError): StoreCodec<unknown> {
@@ -92,6 +100,7 @@ function telling(codec: StoreCodec<unknown>, told: (error: unknown) => WeirError
   return {
     version,
     save: guarded((value) => codec.save(value)),
+    unkept: told,
     load: (saved, under) => codec.load(saved, under),
     ...(changes && { changes: guarded((value) => changes.call(codec, value)) }),
     ...(apply && { apply: (value, changed, under) => apply.call(codec, value, changed, under) }),
