@@ -372,7 +372,9 @@ test('a record that no internal topic can carry goes by the policy of the stage 
   const { told, untold, status } = fed(declared, visits, 20_000, true)
   expect(told.at(-1)?.value).toEqual([2, 3, 4])
   expect(untold.map(({ error }) => error.message)).toEqual(
-    Array.from({ length: 2 }, () => 'writing an internal topic: a function at .odd can not be kept'),
+    Array.from({ length: 2 }, () =>
+      expect.stringMatching(/^writing an internal topic: a function at \S*\.odd can not be kept$/),
+    ),
   )
   expect(status).toMatchObject({ state: 'stopped', error: undefined })
 })
