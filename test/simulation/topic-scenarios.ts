@@ -13,6 +13,7 @@ import {
   merge,
   type Operator,
   recordKey,
+  type Source,
   tumbling,
   type Windowed,
 } from '../../src/index.js'
@@ -65,7 +66,7 @@ function spread(random: Random): SimulatedInput<Visit>[] {
 }
 
 /** It says with no position what it reads, and nobody makes that anew. */
-const feed = defineSource({
+const feed: Source<Visit> = defineSource({
   name: 'feed',
   summary: 'Visits of elsewhere.',
   options: z.strictObject({}),
@@ -73,7 +74,7 @@ const feed = defineSource({
   build: () => {
     throw new Error('another source stands in')
   },
-}).declare<Visit>({})
+}).declare({})
 const latest = kafka.source({ topic: 'visits', from: 'latest' })
 const ids = { ids: collect(({ id }: Visit) => id, { max: 1_000 }) }
 /** Records of one key may lie in two partitions, and all of them wait for each other. */

@@ -331,6 +331,7 @@ test.each([
   ['what contains itself', oddities[3] as Oddity],
 ] as const)(
   'a record with which its group would hold what can not be packed is a dead letter, and the others are told: %s',
+  { timeout: 120_000 },
   (_, oddity) => {
     const add = (kept: unknown[], { id }: Visit) => [...kept, isOfFive(id) ? oddity(id) : id]
     for (const [emit, repartition] of [
