@@ -22,8 +22,8 @@ export default defineConfig({
     maxWorkers: 2,
     maxConcurrency: 10,
     // Nothing waits for so long that holds: a busy machine needs several times what an idle one does.
-    testTimeout: 240_000,
-    hookTimeout: 240_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 90_000 } },
     coverage: { provider: 'v8', include: ['src/**'] },
   },

@@ -256,7 +256,7 @@ function promises(kind: () => StoreUnderTest): void {
     const bytes = kind().partBytes * 2 + 9
     const { options: store, isSwept } = kind()
     const killed = new BlobProcess({ store, name: 'a/file', bytes, until: kind().partBytes + 5 })
-    await vi.waitFor(() => expect(killed.said).toBe('written\n'), 60_000)
+    await vi.waitFor(() => expect(killed.said).toBe('written\n'), 180_000)
     await killed.kill()
     expect(await list(kind().open())).toEqual([])
     const next = new BlobProcess({ store, name: 'a/file', bytes })

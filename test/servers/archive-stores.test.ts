@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
       const { bootstrap: brokers } = cluster
       const archive = new Archive({ brokers, duckdb, partitions: 2, text, store: place.optionsOf(place.server.url) })
       const start = () => archive.start({ MAX_RECORDS: String(perFile), EVERY: '3000' }, place.optionsOf(proxy.url))
-      const met = (times: number) => vi.waitFor(() => expect(proxy.met).toBe(times), 60_000)
+      const met = (times: number) => vi.waitFor(() => expect(proxy.met).toBe(times), 180_000)
       await archive.send(perFile * 3)
 
       // It dies with a part of a file on its way.
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
       proxy.reset()
       proxy.meet(cutRequest, Number.POSITIVE_INFINITY)
       await archive.send(perFile)
-      await vi.waitFor(() => expect(sleeper.log + heir.log).toContain('Nothing is tried for'), 60_000)
+      await vi.waitFor(() => expect(sleeper.log + heir.log).toContain('Nothing is tried for'), 180_000)
       proxy.reset()
       await archive.settle()
 

@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, (
     const archive = open()
     await archive.send(700)
     const worker = archive.start({ EVERY: '3600000', TELL: 'read' })
-    await vi.waitFor(() => expect(worker.log).toContain('read 700\n'), 60_000)
+    await vi.waitFor(() => expect(worker.log).toContain('read 700\n'), 180_000)
     worker.signal('SIGTERM')
     await worker.exited
     expect(await archive.counted()).toEqual([700, 700, 700])
@@ -81,7 +81,7 @@ describe.skipIf(missing !== undefined)(`an archive of a real topic${because}`, (
       const fill = fullDisk(join(archive.folder, folder))
       await archive.send(1_000)
       const worker = archive.start({ HURRY: '20' })
-      await vi.waitFor(() => expect(worker.log).toMatch(/\nhealthy, not ready: .*ENOSPC/), 60_000)
+      await vi.waitFor(() => expect(worker.log).toMatch(/\nhealthy, not ready: .*ENOSPC/), 180_000)
       // Longer than its probes let it be without a commit.
       const since = worker.log.length
       await sleep(4_000)

@@ -16,7 +16,7 @@ const missing = missingCassandra()
 const because = missing === undefined ? '' : ` (${missing})`
 const self = <V>(value: V) => value
 
-describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${because}`, { timeout: 300_000 }, () => {
+describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${because}`, () => {
   let server: CassandraServer
   let connection: CassandraConnection
 
@@ -32,7 +32,7 @@ describe.skipIf(missing !== undefined)(`the Cassandra sink on a real server${bec
   beforeAll(async () => {
     server = await CassandraServer.start()
     connection = openCassandra(given())
-  }, 300_000)
+  })
   afterAll(async () => {
     await connection?.close()
     await server?.close()

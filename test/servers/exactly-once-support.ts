@@ -126,7 +126,7 @@ export class ExactlyOnce {
     )
     const values: string[] = []
     const enough = this.kind === 'windows' ? this.windows.size : this.sent
-    const deadline = Date.now() + 90_000
+    const deadline = Date.now() + 180_000
     let enoughAt = Number.POSITIVE_INFINITY
     await reader.read(
       (message) => {
@@ -205,7 +205,7 @@ export class Worker {
   /** Until so many epochs more with records are committed. */
   async working(epochs = 1): Promise<void> {
     const wanted = this.epochs + epochs
-    const deadline = Date.now() + 90_000
+    const deadline = Date.now() + 180_000
     while (this.epochs < wanted) {
       if (Date.now() > deadline || this.child.exitCode !== null) throw new Error(`the worker does nothing\n${this.log}`)
       await sleep(10)

@@ -18,7 +18,7 @@ const limit = 900
 const rate = 100
 const keep = 20
 
-describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, { timeout: 300_000 }, () => {
+describe.skipIf(missing !== undefined)(`the seismic system${because(missing)}`, () => {
   let kafka: KafkaCluster
   let server: MariadbServer
   let registry: SchemaRegistryServer

@@ -35,7 +35,7 @@ const missing =
   missingCassandra() ??
   (existsSync(capture) ? undefined : 'there is no capture')
 
-describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real servers'})`, { timeout: 300_000 }, () => {
+describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real servers'})`, () => {
   let kafka: KafkaCluster
   let lines: readonly string[]
   const servers: { close(): Promise<void> }[] = []
@@ -165,7 +165,7 @@ describe.skipIf(missing !== undefined)(`wikimedia-stats (${missing ?? 'real serv
     const places = new Map<string, Place>()
     beforeAll(async () => {
       for (const storage of pair) places.set(storage, await (storages[storage] as () => Promise<Place>)())
-    }, 300_000)
+    })
 
     test.concurrent.for(pair)('%s: each event counts once, whoever is killed', async (storage, context) => {
       const name = fresh('stats')
