@@ -10,9 +10,14 @@ export class Budget {
 
   /** Takes more, if that fits; who would hold all that is held may have any amount. */
   take(bytes: number, own = 0): boolean {
-    if (this.taken > own && this.taken + bytes > this.most) return false
+    if (!this.fits(bytes, own)) return false
     this.taken += bytes
     return true
+  }
+
+  /** Whether more could be taken. */
+  fits(bytes: number, own = 0): boolean {
+    return this.taken <= own || this.taken + bytes <= this.most
   }
 
   give(bytes: number): void {

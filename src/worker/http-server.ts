@@ -76,9 +76,9 @@ export class WorkerHttpServer implements HttpServer {
     this.fastify = makeServer(limits, options.tls)
     this.watch(this.fastify.server, limits)
     const turns = new Turns(() => this.refuse('requests ahead'))
-    this.fastify.addHook('onRequest', async (request, reply) => {
-      await turns.take(request.raw, reply.raw)
+    this.fastify.addHook('onRequest', (request, reply, done) => {
       reply.header('x-correlation-id', request.id).headers(this.gate.headers(request.raw))
+      turns.take(request.raw, reply.raw, done)
     })
     this.fastify.removeAllContentTypeParsers()
     // A body is read by the route that it is for.
@@ -171,14 +171,15 @@ export class WorkerHttpServer implements HttpServer {
   }
 
   private async answer(route: HttpRoute, request: FastifyRequest, reply: FastifyReply): Promise<HttpReply> {
-    const { headers, id, url } = request
+    const { headers, id, url, raw } = request
     const query = Object.fromEntries(new URLSearchParams(url.slice(pathOf(url).length)))
-    const body = new Body(request.raw, this.bodies)
     const hasRead = () => this.outbox.hasRead(reply.raw)
+    const asked = { body: undefined, bytes: 0, headers, rawHeaders: raw.rawHeaders, query, correlationId: id, hasRead }
+    if (route.method !== 'POST') return firstValueFrom(route.handle(asked))
+    const body = new Body(raw, this.bodies)
     try {
       const read = await bodyFor(route, body)
-      const { rawHeaders } = request.raw
-      return await firstValueFrom(route.handle({ ...read, headers, rawHeaders, query, correlationId: id, hasRead }))
+      return await firstValueFrom(route.handle({ ...asked, ...read }))
     } finally {
       body.release()
     }
@@ -192,10 +193,12 @@ export class WorkerHttpServer implements HttpServer {
     if (sent === undefined && bytes !== undefined) return this.send(reply, crowded)
     if (bytes !== undefined) reply.header('content-length', bytes.length)
     if (type !== undefined) reply.type(type)
-    return reply
+    reply
       .code(status)
       .headers(headers)
       .send(isHead ? '' : sent)
+    if (Buffer.isBuffer(sent) && !isHead) this.outbox.sent(reply.raw, sent)
+    return reply
   }
 
   private stream(
@@ -280,8 +283,7 @@ function makeServer(limits: HttpLimits, tls: Tls | undefined): FastifyInstance {
   return Fastify({ ...options, https })
 }
 
-async function bodyFor({ method, takes, bodyLimit, depthLimit }: HttpRoute, body: Body): Promise<ReadBody> {
-  if (method !== 'POST') return { body: undefined, bytes: 0 }
+async function bodyFor({ takes, bodyLimit, depthLimit }: HttpRoute, body: Body): Promise<ReadBody> {
   return takes === 'bytes' ? body.bytes(bodyLimit) : body.json(bodyLimit, depthLimit)
 }
 

@@ -20,6 +20,8 @@ const mostBehind = 1 << 20
 /** What waits for one caller. */
 interface Delivery {
   readonly response: ServerResponse
+  /** Where it is in the list of them. */
+  place: number
   /** What it holds in memory. */
   readonly held: Buffer[]
   unread(): number
@@ -31,11 +33,19 @@ interface Delivery {
   left: number
 }
 
-/** All that callers have asked for and not read yet: bounded in bytes and in time. */
+/**
+ * All that callers have asked for and not read yet: bounded in bytes and in time.
+ *
+ * No map has what is under way. Maps that entries come into and go from all the time are made anew by V8 every few entries, and
+ * each of these points to the next: once one is old, all after it, and the answers in them, live until all of memory is
+ * collected.
+ */
 export class Outbox {
   private readonly budget: Budget
-  private readonly deliveries = new Map<ServerResponse, Delivery>()
-  private readonly holders = new Map<Buffer, number>()
+  private readonly deliveries: Delivery[] = []
+  private readonly deliveryOf = new WeakMap<ServerResponse, Delivery>()
+  /** How many are sent it. */
+  private readonly holders = new WeakMap<Buffer, number>()
 
   constructor(
     private readonly limits: OutboxLimits,
@@ -51,12 +61,18 @@ export class Outbox {
 
   /** What to send, or undefined where there is no room for it. */
   body(response: ServerResponse, body: Buffer): Buffer | Outgoing | undefined {
-    if (body.length <= pieceBytes) return this.track(response, [body], () => response.writableLength) && body
+    // Most callers take it at once, and then `sent` finds nothing that waits.
+    if (body.length <= pieceBytes) return this.fits(body) ? body : undefined
     const outgoing = new Outgoing(response)
     if (this.track(response, [body], () => outgoing.unread) === undefined) return undefined
     outgoing.offer(body)
     outgoing.complete()
     return outgoing
+  }
+
+  /** What `body` gave is handed over; what the caller has not taken of it waits. */
+  sent(response: ServerResponse, body: Buffer): void {
+    if (response.writableLength > 0) this.track(response, [body], () => response.writableLength)
   }
 
   /** What to send, and what adds to it; that says whether it could. */
@@ -78,26 +94,42 @@ export class Outbox {
 
   /** Whether a caller has taken all that it was sent so far. */
   hasRead(response: ServerResponse): boolean {
-    return (this.deliveries.get(response)?.unread() ?? 0) === 0
+    return (this.deliveryOf.get(response)?.unread() ?? 0) === 0
   }
 
   /** Cuts the callers off that read too slowly. Returns how many. */
   sweep(): number {
-    const slow = [...this.deliveries.values()].filter((delivery) => this.isSlow(delivery))
+    const slow = this.deliveries.filter((delivery) => this.isSlow(delivery))
     for (const { response } of slow) response.destroy()
     return slow.length
   }
 
   private track(response: ServerResponse, parts: Buffer[], unread: () => number): Delivery | undefined {
     const now = this.now()
-    const delivery: Delivery = { response, held: [], unread, since: now, tookAt: now, bytes: 0, left: 0 }
+    const place = this.deliveries.length
+    const delivery: Delivery = { response, place, held: [], unread, since: now, tookAt: now, bytes: 0, left: 0 }
     if (!this.hold(delivery, parts)) return undefined
-    this.deliveries.set(response, delivery)
+    this.deliveries.push(delivery)
+    this.deliveryOf.set(response, delivery)
     whenClosed(response, () => {
-      this.deliveries.delete(response)
+      this.remove(delivery)
       this.release(delivery)
     })
     return delivery
+  }
+
+  /** The last one takes its place. */
+  private remove({ response, place }: Delivery): void {
+    const last = this.deliveries.pop()
+    if (last !== undefined && last.response !== response) {
+      this.deliveries[place] = last
+      last.place = place
+    }
+    this.deliveryOf.delete(response)
+  }
+
+  private fits(body: Buffer): boolean {
+    return this.holders.has(body) || this.budget.fits(body.length)
   }
 
   /** Takes note of what has been read. */

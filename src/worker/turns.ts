@@ -21,25 +21,31 @@ export class Turns {
   /** @param refuse Is told of who sends too many ahead, and is cut off. */
   constructor(private readonly refuse: () => void) {}
 
-  /** Resolves when the requests before it are answered; never, when the connection ends first. */
-  async take({ socket }: IncomingMessage, response: ServerResponse): Promise<void> {
-    const lane = this.lanes.get(socket) ?? { isBusy: false, waiting: [] }
-    this.lanes.set(socket, lane)
-    if (lane.isBusy) await this.wait(socket, lane)
-    lane.isBusy = true
-    whenClosed(response, () => {
-      lane.isBusy = false
-      if (!socket.destroyed) lane.waiting.shift()?.()
-    })
+  /** Goes on when the requests before it are answered; never, when the connection ends first. */
+  take({ socket }: IncomingMessage, response: ServerResponse, goOn: () => void): void {
+    const lane = this.laneOf(socket)
+    const begin = () => {
+      lane.isBusy = true
+      whenClosed(response, () => {
+        lane.isBusy = false
+        if (!socket.destroyed) lane.waiting.shift()?.()
+      })
+      goOn()
+    }
+    if (lane.isBusy) this.wait(socket, lane, begin)
+    else begin()
   }
 
-  private wait(socket: Socket, { waiting }: Lane): Promise<void> {
-    return new Promise((resolve) => {
-      if (socket.destroyed) return
-      if (waiting.push(resolve) <= mostAhead) return
-      this.refuse()
-      waiting.length = 0
-      socket.destroy()
-    })
+  private laneOf(socket: Socket): Lane {
+    let lane = this.lanes.get(socket)
+    if (lane === undefined) this.lanes.set(socket, (lane = { isBusy: false, waiting: [] }))
+    return lane
+  }
+
+  private wait(socket: Socket, { waiting }: Lane, begin: () => void): void {
+    if (socket.destroyed || waiting.push(begin) <= mostAhead) return
+    this.refuse()
+    waiting.length = 0
+    socket.destroy()
   }
 }

@@ -50,10 +50,18 @@ export class Answer {
   }
 }
 
+/** An answer, and when it was asked for last. */
+interface Made {
+  readonly answer: Answer
+  asked: number
+}
+
 /** The answers to questions about one content; they are made once, and forgotten when it changes or they take too much. */
 export class Answers {
   private tag: string | undefined
-  private readonly made = new Map<string, Answer>()
+  private readonly made = new Map<string, Made>()
+  /** Counts the questions, to tell which were asked last. */
+  private asked = 0
   /** What streams hold, and how many of them. */
   private readonly told = new Map<Answer, number>()
   /** What each answer was made for: what streams hold need not be made again for others. */
@@ -62,18 +70,25 @@ export class Answers {
   /** Without a function every table is shown as it is. */
   constructor(private readonly answer: AnswerOf | undefined) {}
 
+  /** The answer that was made already for this content. */
+  known(tag: string, question: string): Answer | undefined {
+    const made = tag === this.tag ? this.made.get(question) : undefined
+    if (made !== undefined) made.asked = ++this.asked
+    return made?.answer
+  }
+
   /** @param question What tells it apart from others: the parameters as they came. */
   of({ tag, tables }: { tag: string; tables: ViewTables }, question: string, query: unknown, top: number): Answer {
+    const known = this.known(tag, question)
+    if (known !== undefined) return known
     if (tag !== this.tag) this.made.clear()
     this.tag = tag
     const purpose = `${tag} ${question}`
-    const known = this.made.get(question) ?? [...this.told.keys()].find((held) => this.purposes.get(held) === purpose)
-    const answer = known ?? this.make(tables, query, top)
+    const held = [...this.told.keys()].find((answer) => this.purposes.get(answer) === purpose)
+    const answer = held ?? this.make(tables, query, top)
     this.purposes.set(answer, purpose)
-    // Who was asked for last is forgotten last.
-    this.made.delete(question)
-    this.made.set(question, answer)
-    if (known === undefined) this.forget()
+    this.made.set(question, { answer, asked: ++this.asked })
+    this.forget()
     return answer
   }
 
@@ -101,11 +116,16 @@ export class Answers {
     else this.told.delete(answer)
   }
 
+  /** Which was asked for last is forgotten last. */
   private forget(): void {
-    for (const [question] of this.made) {
-      const fits = this.made.size <= most && bytesOf(this.made.values()) <= mostBytes
-      if (fits || this.made.size === 1) return
+    let bytes = 0
+    for (const { answer } of this.made.values()) bytes += answer.bytes
+    while (this.made.size > 1 && (this.made.size > most || bytes > mostBytes)) {
+      const [question, { answer }] = [...this.made].reduce((oldest, one) =>
+        one[1].asked < oldest[1].asked ? one : oldest,
+      )
       this.made.delete(question)
+      bytes -= answer.bytes
     }
   }
 

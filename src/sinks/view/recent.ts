@@ -27,11 +27,17 @@ export class Recent {
     this.isOpen = true
   }
 
+  /** What was read, as long as it need not be read again. */
+  get fresh(): ViewContent | undefined {
+    const isFresh = this.clock.scheduler.now() - this.readAt < Math.max(freshMs, patience * this.tookMs)
+    return isFresh || !this.isOpen ? this.content : undefined
+  }
+
   /** Emits once; when the storage can't be read, what was read last, or undefined when nothing was. */
   get(): Observable<ViewContent | undefined> {
     return defer(() => {
-      const isFresh = this.clock.scheduler.now() - this.readAt < Math.max(freshMs, patience * this.tookMs)
-      if (isFresh || !this.isOpen) return of(this.content)
+      const { fresh } = this
+      if (fresh !== undefined || !this.isOpen) return of(fresh)
       return (this.reading$ ??= this.read())
     })
   }

@@ -42,15 +42,29 @@ export function viewRoutes(options: RouteOptions): readonly HttpRoute[] {
 }
 
 class Asking {
+  private readonly replies = new Replies()
+
   constructor(
     private readonly options: RouteOptions,
     private readonly answers: Answers,
   ) {}
 
   now(request: HttpRequest): Observable<HttpReply> {
-    return this.asked(request).pipe(
-      concatMap((asked) => ('faults' in asked ? of(refusal(asked.faults)) : this.reply(asked, request))),
-    )
+    return defer(() => {
+      const known = this.known(request)
+      if (known !== undefined) return of(known)
+      return this.asked(request).pipe(
+        concatMap((asked) => ('faults' in asked ? of(refusal(asked.faults)) : this.reply(asked, request))),
+      )
+    })
+  }
+
+  /** The answer to what was asked already of this content: nothing of it is made again. */
+  private known(request: HttpRequest): HttpReply | undefined {
+    const { fresh } = this.options.recent
+    if (fresh?.isWhole !== true) return undefined
+    const answer = this.answers.known(fresh.tag, questionOf(request))
+    return answer && this.replies.to(answer, fresh, request)
   }
 
   changes(request: HttpRequest): Observable<HttpReply> {
@@ -75,7 +89,7 @@ class Asking {
     return this.options.recent.get().pipe(
       map((content) => {
         if (content?.isWhole !== true) return loading
-        return replyOf(this.answerTo(question, content), content, request)
+        return this.replies.to(this.answerTo(question, content), content, request)
       }),
     )
   }
@@ -84,11 +98,12 @@ class Asking {
     return this.options.recent.use(() => this.answers.of(content, text, query, top))
   }
 
-  private asked({ query: { top, ...given } }: HttpRequest): Observable<Asked> {
+  private asked(request: HttpRequest): Observable<Asked> {
     const { query: schema } = this.options
+    const { top, ...given } = request.query
     const most = top === undefined ? Number.POSITIVE_INFINITY : /^\d{1,9}$/.test(top) ? Number(top) : undefined
     if (most === undefined) return of({ faults: [{ path: 'top', message: `expected a number of keys, got '${top}'` }] })
-    const text = JSON.stringify([top, Object.entries(given).sort()])
+    const text = questionOf(request)
     if (schema === undefined) {
       const [unknown] = Object.keys(given)
       const fault = { path: unknown, message: 'there is no such parameter' }
@@ -124,24 +139,64 @@ function refusal(faults: readonly object[]): HttpReply {
   return { status: 400, body: { error: 'the parameters do not hold', faults } }
 }
 
-function replyOf(answer: Answer, { at }: ViewContent, { headers: asked }: HttpRequest): HttpReply {
-  const asOf = new Date(at)
-  const headers = {
-    ...json,
-    etag: answer.etag,
-    'last-modified': asOf.toUTCString(),
-    'weir-as-of': asOf.toISOString(),
-    'cache-control': 'no-cache',
-    vary: 'accept-encoding',
+/** What tells a question apart from others: its parameters as they came, in whatever order. */
+function questionOf({ query }: HttpRequest): string {
+  return JSON.stringify(Object.entries(query).sort())
+}
+
+/** An answer as it goes out. */
+class Reply {
+  readonly plain: HttpReply
+  readonly unchanged: HttpReply
+  private compressed: HttpReply | undefined
+
+  constructor(
+    private readonly answer: Answer,
+    /** The time of the content. */
+    readonly at: number,
+  ) {
+    const asOf = new Date(at)
+    const headers = {
+      ...json,
+      etag: answer.etag,
+      'last-modified': asOf.toUTCString(),
+      'weir-as-of': asOf.toISOString(),
+      'cache-control': 'no-cache',
+      vary: 'accept-encoding',
+    }
+    this.plain = { status: 200, headers, body: answer.body }
+    this.unchanged = { status: 304, headers }
   }
-  if (matches(asked['if-none-match'], answer.etag)) return { status: 304, headers }
-  if (!answer.isWorthCompressing || !takesGzip(asked['accept-encoding']))
-    return { status: 200, headers, body: answer.body }
-  return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: answer.gzipped }
+
+  get gzipped(): HttpReply {
+    return (this.compressed ??= {
+      status: 200,
+      headers: { ...this.plain.headers, 'content-encoding': 'gzip' },
+      body: this.answer.gzipped,
+    })
+  }
+}
+
+/** Makes the reply of an answer once for each content. */
+class Replies {
+  private readonly made = new WeakMap<Answer, Reply>()
+
+  to(answer: Answer, { at }: ViewContent, { headers }: HttpRequest): HttpReply {
+    const reply = this.of(answer, at)
+    if (matches(headers['if-none-match'], answer.etag)) return reply.unchanged
+    return answer.isWorthCompressing && takesGzip(headers['accept-encoding']) ? reply.gzipped : reply.plain
+  }
+
+  private of(answer: Answer, at: number): Reply {
+    let reply = this.made.get(answer)
+    if (reply?.at !== at) this.made.set(answer, (reply = new Reply(answer, at)))
+    return reply
+  }
 }
 
 /** Compares weakly, as `If-None-Match` does. */
 function matches(header: string | string[] | undefined, etag: string): boolean {
+  if (header === undefined) return false
   const tags = String(header ?? '').split(',')
   return tags.some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag.replace(/^W\//, ''))
 }
