@@ -15,7 +15,7 @@ import type { Present } from './changed.js'
 import { hasKeyless, PartByKey } from './keyless.js'
 import type { Slices } from './slices.js'
 import type { Trial } from './trial.js'
-import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
+import { type Combined, dropDone, dueResults, type PartsOf, presentOf, Telling } from './window-results.js'
 
 export interface GroupSettings {
   readonly by: ((value: unknown, record: StreamRecord) => GroupKey) | undefined
@@ -73,19 +73,19 @@ export class Groups {
 
   /** The group that the last added record went to; undefined where that has to be withheld. */
   present(record: StreamRecord): Present | undefined {
-    const { timestamp, origin, behindMs } = record
-    const { topic, partition } = origin
     const { segment, entry } = this.place
     const key = this.place.key as StoreKey
-    const { scope, withheld } = this.around
-    if (key === null && this.isApart) return void withheld()
-    const isTogether = scope === 'task' || (scope === 'partition' && key === null)
-    const parts = () => (isTogether ? [...this.store.partitions()] : [this.store.of(topic, partition)])
-    const when = { timestamp, origin, behindMs }
+    if (key === null && this.isApart) return void this.around.withheld()
     // A bounded store may have let go of it by the time that it is told.
     const known = this.settings.isBounded ? entry : undefined
-    return presentOf(parts, { segment, key, entry: known }, this.closedFor(record), this.telling, when)
+    return presentOf(this.partsOf, { segment, key, entry: known }, this.closedFor(record), this.telling, record)
   }
+
+  private readonly partsOf: PartsOf<unknown> = (key, { topic, partition }) => {
+    const { scope } = this.around
+    const isTogether = scope === 'task' || (scope === 'partition' && key === null)
+    return isTogether ? [...this.store.partitions()] : [this.store.of(topic, partition)]
+  };
 
   /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */
   *close(): Generator<StreamRecord> {

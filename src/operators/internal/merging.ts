@@ -18,7 +18,7 @@ import {
 import type { Present } from './changed.js'
 import { type GroupSettings, lateError } from './groups.js'
 import type { Slices } from './slices.js'
-import { type Combined, dropDone, dueResults, presentOf, Telling } from './window-results.js'
+import { type Combined, dropDone, dueResults, type PartsOf, presentOf, Telling } from './window-results.js'
 
 interface Slot {
   readonly generation: number
@@ -134,13 +134,15 @@ export class Merging {
     }
   }
 
+  private readonly partsOf: PartsOf<Slots> = (_key, { topic, partition }) => [this.store.of(topic, partition)]
+
   /** The group that was changed last. */
   present({ timestamp, origin, behindMs }: StreamRecord): Present {
     const { segment, key } = this
     const { topic, partition } = origin
     const closed = this.context.time.closedOf(topic, partition)
     const when = { timestamp: this.settings.slices?.last(segment) ?? timestamp, origin, behindMs }
-    return presentOf(() => [this.store.of(topic, partition)], { segment, key }, closed, this.telling, when)
+    return presentOf(this.partsOf, { segment, key }, closed, this.telling, when)
   }
 
   /** Yields the results of windows that the watermark has passed, where they are wanted, and drops what is over. */

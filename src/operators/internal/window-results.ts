@@ -6,6 +6,7 @@ import {
   messageOf,
   noHeaders,
   type OperatorContext,
+  type Origin,
   place,
   recordKeyOf,
   type StoreKey,
@@ -133,20 +134,20 @@ export function dropDone<V>(parts: readonly StorePartition<V>[], watermark: numb
   }
 }
 
+/** Where the entries of a key lie that was changed by a record of this origin. */
+export type PartsOf<V> = (key: StoreKey, origin: Origin) => readonly StorePartition<V>[]
+
 /** A group that was just changed in one segment, and whose results are out up to `closed`. */
 export function presentOf<V>(
-  parts: () => readonly StorePartition<V>[],
+  partsOf: PartsOf<V>,
   { segment, key, entry }: Pick<Present, 'segment' | 'key'> & { readonly entry?: Entry<V> | undefined },
   closed: number,
   telling: Telling<V>,
   when: When,
 ): Present {
   const { slices } = telling
-  if (slices === undefined || !slices.areShared) {
-    const partials = () =>
-      entry === undefined ? partialsAt(parts(), segment, key, telling) : partialsIn(entry, telling)
-    return { segment, key, windows: () => [segment], result: () => telling.result(segment, key, partials(), when) }
-  }
+  if (slices === undefined || !slices.areShared)
+    return new PresentAlone(partsOf, segment, key, entry, telling, when.timestamp, when.origin, when.behindMs)
   let shared: Shared[] | undefined
   return {
     segment,
@@ -154,7 +155,7 @@ export function presentOf<V>(
     windows: () => slices.windowsOf(segment, closed),
     result(start) {
       // Found and merged once for all windows: each of them has most of it.
-      shared ??= sharedOf(parts(), key, slices, telling)
+      shared ??= sharedOf(partsOf(key, when.origin), key, slices, telling)
       const here = shared.filter(({ first, last }) => first <= start && start <= last)
       return telling.result(
         start,
@@ -163,6 +164,33 @@ export function presentOf<V>(
         when,
       )
     },
+  }
+}
+
+/**
+ * A group in a segment that no other shares, or of all time. One of these is kept for each group that an epoch changes, and
+ * it is a class because functions that share a scope take several times as much.
+ */
+class PresentAlone<V> implements Present, When {
+  constructor(
+    private readonly partsOf: PartsOf<V>,
+    readonly segment: number,
+    readonly key: StoreKey,
+    private readonly entry: Entry<V> | undefined,
+    private readonly telling: Telling<V>,
+    readonly timestamp: number,
+    readonly origin: Origin,
+    readonly behindMs: number,
+  ) {}
+
+  windows(): readonly number[] {
+    return [this.segment]
+  }
+
+  result(): StreamRecord | undefined {
+    const { segment, key, entry, telling } = this
+    const found = () => partialsAt(this.partsOf(key, this.origin), segment, key, telling)
+    return telling.result(segment, key, entry === undefined ? found() : partialsIn(entry, telling), this)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Store, StoreCodec, TopicPartition } from '../../model/index.js'
+import type { Store, TopicPartition } from '../../model/index.js'
 
 /** Of how many ids it is remembered that they came: far more than any system shows a second time. */
 const remembered = 100_000
@@ -6,10 +6,8 @@ const remembered = 100_000
 /** Ids are forgotten by segments of so many offsets. */
 const segmentLength = 10_000
 
-export const idCodec: StoreCodec<true> = { version: 1, save: (value) => value, load: () => true }
-
 /** The newest 100,000 ids of a source, each with what is known of it: what comes again is told from what is new. */
-export class RecentIds<V = true> {
+export class RecentIds<V> {
   /** The newest ones, and those before them: a map is slow to forget its oldest. */
   private young = new Map<string, V>()
   private old = new Map<string, V>()
@@ -27,10 +25,6 @@ export class RecentIds<V = true> {
     this.young.clear()
     for (const segment of [...ids.segments()].sort((a, b) => a - b))
       for (const [id, { value }] of ids.segment(segment) ?? []) this.young.set(String(id), value)
-  }
-
-  has(id: string): boolean {
-    return this.get(id) !== undefined
   }
 
   get(id: string): V | undefined {

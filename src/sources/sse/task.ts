@@ -15,12 +15,12 @@ import {
   type TopicPartition,
   WeirError,
 } from '../../model/index.js'
-import { idCodec, RecentIds } from '../internal/recent-ids.js'
 import { ReplayLog } from '../internal/replay-log.js'
 import { soleAssignment } from '../internal/sole-partition.js'
 import type { Ask } from './client.js'
 import type { IdAlone, ServerEvent } from './decoder.js'
 import { EventStream, isUsable } from './event-stream.js'
+import { blockCodec, RecentEvents } from './recent-events.js'
 
 export interface SseTaskOptions {
   readonly url: string
@@ -49,7 +49,7 @@ export class SseTask implements SourceTask<string> {
   private readonly partition: TopicPartition
   private readonly stream: EventStream
   private readonly log: ReplayLog<Arrived>
-  private readonly ids: RecentIds
+  private readonly recent: RecentEvents
   private readonly last: Store<string>
   /** The epoch that waits for events. */
   private reader: (() => void) | undefined
@@ -67,7 +67,7 @@ export class SseTask implements SourceTask<string> {
     const { stage, clock, log } = context
     this.partition = { topic: `sse:${stage}`, partition: 0 }
     this.log = new ReplayLog(this.partition)
-    this.ids = new RecentIds(context.store(stage, idCodec), this.partition)
+    this.recent = new RecentEvents(context.store(stage, blockCodec), this.partition)
     this.last = context.store(`${stage}.last-id`, lastIdCodec)
     this.stream = new EventStream({
       url,
@@ -100,6 +100,7 @@ export class SseTask implements SourceTask<string> {
 
   read(epoch: Epoch): Observable<StreamRecord<string>> {
     return new Observable<StreamRecord<string>>((subscriber) => {
+      this.recent.begin()
       const pump = () => {
         while (!subscriber.closed && epoch.room() > 0) {
           const event = this.log.next()
@@ -139,7 +140,7 @@ export class SseTask implements SourceTask<string> {
   private start(positions: readonly Position[]): Observable<never> {
     return defer(() => {
       if (this.log.start(positions)) return EMPTY
-      this.ids.load()
+      this.recent.load()
       this.stream.lastId = this.stored.get(0, 'last')?.value ?? ''
       return EMPTY
     })
@@ -194,8 +195,8 @@ export class SseTask implements SourceTask<string> {
     const { id, data, isTooLong } = event
     const identity = this.identityOf(event)
     if (identity !== undefined) {
-      if (this.ids.has(identity)) return
-      this.ids.add(identity, true)
+      if (this.recent.has(identity)) return
+      this.recent.add(identity)
     }
     // Not before: a repeat lies behind what came already.
     if (id !== undefined && isUsable(id)) this.stream.lastId = id
@@ -209,7 +210,7 @@ export class SseTask implements SourceTask<string> {
   private emit(event: Arrived, epoch: Epoch, subscriber: Subscriber<StreamRecord<string>>): void {
     const { record, identity, lastId } = event
     if (record === undefined) return this.keep(lastId)
-    if (identity !== undefined) this.ids.emit(record.origin.offset, identity, true)
+    if (identity !== undefined) this.recent.emit(record.origin.offset, identity)
     this.keep(lastId)
     if (event.isTooLong) this.reject(record, subscriber)
     else subscriber.next(record)
@@ -245,7 +246,7 @@ export class SseTask implements SourceTask<string> {
   /** Events of one id can differ: those of Wikimedia have the time in ms for it. */
   private identityOf(event: ServerEvent): string | undefined {
     const identity = this.options.identity?.(event) ?? (event.id ? `${event.id}\n${event.data}` : undefined)
-    return identity === undefined ? undefined : hash('sha1', identity, 'base64')
+    return identity === undefined ? undefined : hash('sha1', identity, 'latin1')
   }
 }
 
