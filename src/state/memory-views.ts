@@ -22,11 +22,23 @@ interface View {
   readonly tasks: Set<string>
   readonly parts: Map<string, Part>
   readonly tables: Map<string, Map<string, unknown>>
+  /** What was written since it was read, and is not in the tables yet; undefined while nobody reads. */
+  pending: Pending[] | undefined
+  pendingRows: number
   version: number
   at: number
 }
 
-/** Views in the memory of this process: whole once every task that makes one has shown each of its parts. */
+/** A write, and the keys of its part. */
+type Pending = Pick<ViewWrite, 'replaces' | 'rows' | 'removed'> & Pick<Part, 'keys'>
+
+/** How many rows may wait for who reads the view; after that they go into the tables under his eyes. */
+const mostPending = 100_000
+
+/**
+ * Views in the memory of this process: whole once every task that makes one has shown each of its parts. Tables stay as they
+ * were read until they are read again, so that all answers that are made of them meanwhile are of the same commits.
+ */
 export class MemoryViews implements ViewStorage {
   private readonly views = new Map<string, View>()
   /** Tells the content of this process apart from that of one before. */
@@ -65,6 +77,9 @@ export class MemoryViews implements ViewStorage {
       const isWhole = isComplete(view)
       const tag = `${this.life}.${view.version}.${isWhole}`
       if (tag === known) return EMPTY
+      for (const write of view.pending ?? []) put(view, write)
+      view.pending = []
+      view.pendingRows = 0
       return of({ tag, at: view.at, isWhole, tables: view.tables })
     })
   }
@@ -79,12 +94,7 @@ export class MemoryViews implements ViewStorage {
     const { view: name, part, generation, task, total, sequence, replaces, rows, removed, at } = write
     const view = this.view(name)
     const keys = view.parts.get(part)?.keys ?? new Map<string, Set<string>>()
-    if (replaces) drop(view, keys)
-    for (const { table, key } of removed) remove(view, keys, table, key)
-    for (const row of rows) {
-      putRow(view.tables, row)
-      inner(keys, row.table, () => new Set<string>()).add(row.key)
-    }
+    take(view, { replaces, rows, removed, keys })
     view.tasks.add(task)
     view.parts.set(part, { claim: { view: name, part, generation, task, total }, sequence, keys })
     view.version++
@@ -92,7 +102,27 @@ export class MemoryViews implements ViewStorage {
   }
 
   private view(name: string): View {
-    return inner(this.views, name, () => ({ tasks: new Set(), parts: new Map(), tables: new Map(), version: 0, at: 0 }))
+    const made = { tasks: new Set<string>(), parts: new Map(), tables: new Map(), version: 0, at: 0 }
+    return inner(this.views, name, () => ({ ...made, pending: undefined, pendingRows: 0 }))
+  }
+}
+
+function take(view: View, write: Pending): void {
+  const { pending } = view
+  if (pending === undefined) return put(view, write)
+  pending.push(write)
+  view.pendingRows += write.rows.length + write.removed.length
+  if (view.pendingRows <= mostPending) return
+  view.pending = undefined
+  for (const each of pending) put(view, each)
+}
+
+function put(view: View, { replaces, rows, removed, keys }: Pending): void {
+  if (replaces) drop(view, keys)
+  for (const { table, key } of removed) remove(view, keys, table, key)
+  for (const row of rows) {
+    putRow(view.tables, row)
+    inner(keys, row.table, () => new Set<string>()).add(row.key)
   }
 }
 
