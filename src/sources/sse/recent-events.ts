@@ -8,7 +8,7 @@ const remembered = 100_000
 const segmentLength = 10_000
 
 /** The digests of the events that an epoch emitted, one behind the other. */
-export class Block {
+class Block {
   constructor(
     private bytes = Buffer.alloc(0),
     private length = bytes.length,
