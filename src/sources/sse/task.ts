@@ -246,7 +246,7 @@ export class SseTask implements SourceTask<string> {
   /** Events of one id can differ: those of Wikimedia have the time in ms for it. */
   private identityOf(event: ServerEvent): string | undefined {
     const identity = this.options.identity?.(event) ?? (event.id ? `${event.id}\n${event.data}` : undefined)
-    return identity === undefined ? undefined : hash('sha1', identity, 'latin1')
+    return identity === undefined ? undefined : hash('sha1', identity, 'binary')
   }
 }
 
