@@ -52,6 +52,7 @@ const packages = {
   'jiti|dotenv|yaml': ['config'],
   'eventsource-parser': ['sources/sse'],
   croner: ['sources/schedule'],
+  '@opentelemetry/(api|sdk-node)': ['worker/spans', 'cli/tracing'],
 }
 
 const anyOf = (folders) =>

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
-import { EventWriter } from '../codecs/cloudevents/index.js'
+import { lastValueFrom, type Observable } from 'rxjs'
 import type { Engine } from '../engine/index.js'
-import { correlationHeader, type Environment, isWeirError } from '../model/index.js'
+import { type Actor, type Environment, isWeirError } from '../model/index.js'
+import { auditLogOf } from './audit/audit-log.js'
 import { exitCodes, type Io, UsageError } from './io.js'
-import { kafkaName, lastingKafka } from './kafka.js'
+import { lastingKafka } from './kafka.js'
 import type { Prepared } from './prepare.js'
-import { RecordWriter } from './record-writer.js'
 
 /** What somebody does. Nothing of it may be a part of a record, or secret. */
 export interface Deed {
@@ -25,8 +25,6 @@ interface Configured {
   readonly engine: Engine
 }
 
-const writer = new EventWriter({ mode: 'structured', data: 'parsed', depth: 100 })
-
 /**
  * Does something, and has it written down where the configuration wants that: before it is done, and how it ended.
  * Errors: WEIR_SINK_UNREACHABLE, WEIR_SINK_FAILED when it can't be written down; then it is not done.
@@ -40,35 +38,21 @@ export async function audited(
   const audit = configured?.prepared.audit
   if (configured === undefined || audit === undefined) return work(() => undefined)
   const { prepared, engine } = configured
-  const connection = lastingKafka(engine, kafkaName(audit.connection, prepared))
-  const records = new RecordWriter(connection, audit.topic, (_, error) => {
-    throw error
-  })
-  const id = randomUUID()
+  if (audit.to === 'topic') lastingKafka(engine, audit.connection)
+  const log = auditLogOf(audit, engine)
   const { action, subject, asked } = deed
-  const write = async (data: object) => {
-    const time = Date.now()
-    const event = {
-      specversion: '1.0',
-      id: randomUUID(),
-      source: `weir/${prepared.topology.app}`,
-      type: `weir.audit.${action}`,
-      subject,
-      time: new Date(time).toISOString(),
-      datacontenttype: 'application/json',
-      extensions: { correlationid: id },
-      data: { actor: actorOf(io.env), ...data },
-    }
-    const { value, headers } = writer.write(event)
-    records.add({ key: id, value, headers: [...headers, { [correlationHeader]: id }], timestamp: time }, 'the event')
-    await records.flush()
+  const correlationId = randomUUID()
+  const source = `weir/${prepared.topology.app}`
+  const write = (phase: 'began' | 'ended', data: object, outcome?: string) => {
+    const actor = actorOf(io.env)
+    const common = { source, action, subject, correlationId, actor, phase, outcome }
+    return done(log.write([{ ...common, id: randomUUID(), time: Date.now(), data: { ...data } }]))
   }
   let counts: Counts = {}
   try {
-    await records.ensureTopic(1, { 'retention.ms': '-1' })
-    await records.open()
-    await write({ phase: 'began', asked })
-    const ended = (outcome: string, more: object = {}) => write({ phase: 'ended', outcome, ...more, ...counts })
+    await done(log.open())
+    await write('began', { asked })
+    const ended = (outcome: string, more: object = {}) => write('ended', { ...more, ...counts }, outcome)
     let code: number
     try {
       code = await work((told) => {
@@ -81,12 +65,16 @@ export async function audited(
     await ended(code === exitCodes.ok ? 'done' : code === exitCodes.failed ? 'declined' : 'stopped')
     return code
   } finally {
-    await records.close()
+    await done(log.close())
   }
 }
 
+async function done(work$: Observable<never>): Promise<void> {
+  await lastValueFrom(work$, { defaultValue: undefined })
+}
+
 /** As the machine says: `ann@host`, and through whom where `sudo` was used. */
-function actorOf(env: Environment): { readonly name: string; readonly through?: string } {
+function actorOf(env: Environment): Actor {
   const own = userName()
   const before = env['SUDO_USER']
   return before === undefined || before === '' || before === own

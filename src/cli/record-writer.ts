@@ -9,10 +9,7 @@ const [mostRecords, mostBytes] = [5_000, 8_388_608]
 /** How long brokers may acknowledge nothing, ms. */
 const deliveryTimeoutMs = 30_000
 
-/**
- * Writes records of a command to a topic. Each goes in a request of its own: brokers refuse a request as a whole, and what is
- * written again is there twice.
- */
+/** Writes records to a topic. */
 export class RecordWriter {
   /** How many are there for good, and how many the brokers have refused. */
   written = 0
@@ -29,6 +26,11 @@ export class RecordWriter {
     private readonly topic: string,
     /** Told of a record that the brokers refuse for what it is; what it throws ends the writing. */
     private readonly onRefused: (subject: string, error: WeirError) => void,
+    /**
+     * Whether each goes in a request of its own: brokers refuse a request as a whole, and what is written again is there
+     * twice.
+     */
+    private readonly singly = true,
   ) {
     this.doing = `writing topic '${topic}'`
   }
@@ -42,7 +44,7 @@ export class RecordWriter {
 
   /** Errors: WEIR_SINK_UNREACHABLE. */
   async open(): Promise<void> {
-    const options = { deliveryTimeoutMs, compression: 'none', lingerMs: 0, singly: true } as const
+    const options = { deliveryTimeoutMs, compression: 'none', lingerMs: 0, singly: this.singly } as const
     try {
       this.producer = new KafkaProducer<string>(await this.connection.settings(), options, {
         refused: (subject, error) => {

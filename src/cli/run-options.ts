@@ -48,9 +48,10 @@ export function addressOf(options: RunOptions, prepared: Prepared, otherwise: st
 }
 
 /** Who may call the port. */
-export function accessOf({ http: { tls, token, origins, maxConnections } }: Prepared): PortOptions {
+export function accessOf({ http: { tls, token, tokens, origins, maxConnections } }: Prepared): PortOptions {
   return {
     token,
+    tokens,
     origins,
     ...(tls === undefined ? {} : { tls: loadTls(tls) }),
     ...(maxConnections === undefined ? {} : { limits: { connections: maxConnections } }),

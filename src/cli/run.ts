@@ -2,14 +2,16 @@ import { dirname, join } from 'node:path'
 import { firstValueFrom, type Observable } from 'rxjs'
 import { Engine, type Observer } from '../engine/index.js'
 import { type Logger, systemClock } from '../model/index.js'
-import { type Running, runWorker } from '../worker/worker.js'
+import { type Running, runWorker, type WorkerOptions } from '../worker/worker.js'
 import { version } from './about.js'
+import { auditLogOf } from './audit/audit-log.js'
 import { instanceOf } from './instance.js'
 import type { Io, Output } from './io.js'
 import { type Prepared, prepare } from './prepare.js'
 import { accessOf, addressOf, codeOf, logOf, type RunOptions, stopOf, workersOf } from './run-options.js'
 import { runWorkers } from './run-workers.js'
 import { isShared, shareOf } from './share.js'
+import { tracingOf } from './tracing.js'
 
 /** What runs beside the flows for those who watch. */
 export interface Company {
@@ -40,6 +42,7 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
   const instance = instanceOf(environment, io.worker?.number)
   // To try things out, this machine is enough.
   const address = addressOf(options, prepared, company === undefined ? '0.0.0.0' : '127.0.0.1')
+  const tracing = await tracingOf(prepared, log)
   const worker$ = runWorker({
     engine: (parts) =>
       new Engine(topology, {
@@ -56,10 +59,20 @@ export async function runPrepared(prepared: Prepared, options: RunOptions, io: I
     port: accessOf(prepared),
     redact,
     stop$,
+    audit: intakeAuditOf(prepared),
     about: { name: 'weirflow', version, app: topology.app, worker: io.worker?.number, instance },
     crew: io.worker?.crew,
-    observers: company === undefined ? [] : [company.observer],
+    observers: [company?.observer, tracing?.observer].filter((observer) => observer !== undefined),
     ...(company === undefined ? {} : { beside: (running) => company.run(running, log) }),
   })
-  return codeOf(await firstValueFrom(worker$), last())
+  try {
+    return codeOf(await firstValueFrom(worker$), last())
+  } finally {
+    await tracing?.close()
+  }
+}
+
+/** Where requests that bring records are written down. */
+function intakeAuditOf({ audit, topology: { app } }: Prepared): WorkerOptions<Engine>['audit'] {
+  return audit?.intakes === true ? { app, log: (engine) => auditLogOf(audit, engine) } : undefined
 }

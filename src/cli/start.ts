@@ -193,9 +193,10 @@ function tablesOf({ url }: Running, http: HttpSettings): Observable<readonly Vie
   return viewTables(url, shown(http))
 }
 
-/** The token, for callers of this very process. */
-function shown({ token }: HttpSettings): Readonly<Record<string, string>> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+/** A token, for callers of this very process. */
+function shown({ token, tokens = {} }: HttpSettings): Readonly<Record<string, string>> {
+  const any = token ?? Object.values(tokens)[0]
+  return any === undefined ? {} : { authorization: `Bearer ${any}` }
 }
 
 /** Visitors come unless they are sent away, or a real Kafka is named: that gets real events only. */

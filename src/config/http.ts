@@ -12,16 +12,18 @@ const origin = z.union([
   }),
 ])
 
+const token = z
+  .string()
+  .min(16, 'expected at least 16 characters')
+  // Headers carry nothing else unchanged: nobody could show it.
+  .regex(/^(?! )[\x20-\x7e]*(?<! )$/, 'expected ASCII, without blanks at its ends')
+
 const options = z.strictObject({
   host: z.string().min(1).optional(),
   port: z.number().int().min(0).max(65_535).optional(),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
-  token: z
-    .string()
-    .min(16, 'expected at least 16 characters')
-    // Headers carry nothing else unchanged: nobody could show it.
-    .regex(/^(?! )[\x20-\x7e]*(?<! )$/, 'expected ASCII, without blanks at its ends')
-    .optional(),
+  token: token.optional(),
+  tokens: z.record(z.string().min(1), token).optional(),
   origins: z.array(origin).optional(),
   maxConnections: z.number().int().min(1).optional(),
 })

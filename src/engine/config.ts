@@ -17,6 +17,8 @@ export interface HttpConfig {
    * characters. Default: `WEIR_TOKEN`, or none.
    */
   readonly token?: string
+  /** More of them, each under the name by which the audit knows who shows it. */
+  readonly tokens?: Readonly<Record<string, string>>
   /**
    * The origins, such as `https://shop.example`, whose pages may call; `*` are all. Pages of others are answered with 403.
    * Default: `WEIR_ORIGINS`, separated by commas, or that of the port itself alone.
@@ -26,12 +28,16 @@ export interface HttpConfig {
   readonly maxConnections?: number
 }
 
-/** The topic of the audit. */
+/** The audit: a topic or a table. Without either nothing is written down. */
 export interface AuditConfig {
-  /** It is made where it is missing. Without one nothing is written down. */
+  /** It is made where it is missing, and keeps its records for ever. */
   readonly topic?: string
-  /** The Kafka connection, where there are several. */
+  /** A table of PostgreSQL, such as `pipeline.audit`; it is made where it is missing, and so is its schema. */
+  readonly table?: string
+  /** The connection, where there are several of its kind. */
   readonly connection?: string
+  /** Whether requests that bring records over HTTP are written down too. Default: true. */
+  readonly intakes?: boolean
 }
 
 /** What `flows.config.ts` exports. */
@@ -51,7 +57,7 @@ export interface WeirConfig {
   readonly run?: readonly string[]
   /** Where the worker's HTTP port listens, and who may call it. The command line goes before this, and this before variables. */
   readonly http?: Configurable<HttpConfig>
-  /** Where it is written down who replayed, dropped, moved or wrote what by hand. Default: nowhere. */
+  /** Where it is written down who replayed, dropped, moved or wrote what, by hand or over HTTP. Default: nowhere. */
   readonly audit?: Configurable<AuditConfig>
   /** Flows that belong together, each list under the name by which `weir start` runs them. Undefined is no flow. */
   readonly systems?: Readonly<Record<string, readonly Configurable<string | undefined>[]>>

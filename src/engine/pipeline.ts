@@ -9,6 +9,7 @@ import { type Chain, isBranches, type OperatorNode, type SinkNode, type SubTopol
 
 type Records = Observable<StreamRecord>
 type Operate = OperatorFunction<StreamRecord, StreamRecord>
+type Watch = (record: StreamRecord) => void
 type Run = (records$: Records) => Observable<unknown>
 
 /** The stages of a flow, built once and subscribed anew by each epoch. */
@@ -39,6 +40,7 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
   }))
   const single = inputs.length === 1 ? inputs[0]?.last : undefined
   const body = chain(flow, single, contexts, sinks)
+  const { tracer } = contexts
   return {
     sources: inputs.map(({ task }) => task),
     sinks: sinks.map(({ task }) => task),
@@ -51,7 +53,13 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
       const whole$ = defer(() => (reading === 0 ? EMPTY : throwError(unreadError)))
       // Not a `concat`: each record would go through all that it has for merging.
       const ending = operate<StreamRecord, StreamRecord>((output) => ({
-        next: (record) => output.next(record),
+        next:
+          tracer === undefined
+            ? (record) => output.next(record)
+            : (record) => {
+                tracer.read(record)
+                output.next(record)
+              },
         complete() {
           if (--reading === 0) drained()
         },
@@ -63,9 +71,7 @@ export function buildPipeline(flow: SubTopology, contexts: StageContexts): Pipel
         })
       const records = inputs.map(({ task, through }) => through(reading$(task).pipe(ending)))
       if (single !== undefined) return concat(body(records[0] as Records), whole$)
-      const leaving = records.map((records$, index) =>
-        records$.pipe(edge(contexts.counts(inputs[index]?.last), contexts.counts(undefined))),
-      )
+      const leaving = records.map((records$, index) => records$.pipe(way(contexts, inputs[index]?.last, undefined)))
       return concat(body(from(leaving).pipe(mergeAll(leaving.length))), whole$)
     },
   }
@@ -84,19 +90,33 @@ function chain({ stages, end }: Chain, from: string | undefined, contexts: Stage
 function write(node: SinkNode, from: string | undefined, contexts: StageContexts, sinks: BuiltSink[]): Run {
   const task = node.definition.build(node.options, contexts.sink(node))
   sinks.push({ stage: node.name, task })
-  const [written, passing] = [contexts.watch(node), contexts.passing()]
-  const watch =
-    written === undefined || passing === undefined
-      ? (written ?? passing)
-      : (record: StreamRecord) => {
-          written(record)
-          passing(record)
-        }
-  const into = edge<StreamRecord>(contexts.counts(from), contexts.counts(node.name), watch)
-  return (records$) => task.write(records$.pipe(into))
+  const watch = both(contexts.watch(node), contexts.passing())
+  const into = way(contexts, from, node.name, watch)
+  const { tracer } = contexts
+  if (tracer === undefined) return (records$) => task.write(records$.pipe(into))
+  const complete = () => tracer.ended(contexts.counts(node.name))
+  return (records$) => task.write(records$.pipe(into)).pipe(tap({ complete }))
 }
 
-function watched(watch: ((record: StreamRecord) => void) | undefined, run: Run): Run {
+/** The way from one stage to the next. Its times are taken only where somebody wants to know them. */
+function way(contexts: StageContexts, from: string | undefined, to: string | undefined, watch?: Watch): Operate {
+  const { tracer } = contexts
+  const [before, behind] = [contexts.counts(from), contexts.counts(to)]
+  if (tracer === undefined) return edge(before, behind, watch)
+  const complete = () => tracer.ended(before)
+  const into = edge(before, behind, both(watch, tracer.between(before, behind)))
+  return (records$) => into(records$.pipe(tap({ complete })))
+}
+
+function both(one: Watch | undefined, other: Watch | undefined): Watch | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return (record) => {
+    one(record)
+    other(record)
+  }
+}
+
+function watched(watch: Watch | undefined, run: Run): Run {
   return watch === undefined ? run : (records$) => run(records$.pipe(tap(watch)))
 }
 
@@ -117,7 +137,7 @@ function operators(
   const built = nodes.map((node, index): Operate => {
     const through = node.definition.build(node.options, contexts.operator(node, input)) as Operate
     const before = index === 0 ? from : nodes[index - 1]?.name
-    const into = edge<StreamRecord>(contexts.counts(before), contexts.counts(node.name), contexts.passing())
+    const into = way(contexts, before, node.name, contexts.passing())
     return (records$) => through(into(records$))
   })
   return (records$) => built.reduce((piped$, through) => through(piped$), records$)

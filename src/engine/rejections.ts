@@ -11,6 +11,7 @@ import {
   type RetryPolicy,
   type SourceTask,
   StreamRecord,
+  traceOf,
   type WeirError,
 } from '../model/index.js'
 import type { Failed, Rejected, Retrying } from './retry/failed.js'
@@ -108,7 +109,8 @@ export class Rejections implements Rejected {
     counts.rejected++
     const at = place(record.origin)
     const correlationId = correlationOf(record)
-    this.log.warn({ stage, code: error.code, at, correlationId, policy }, describeError(error))
+    const traceId = traceOf(record)?.traceId
+    this.log.warn({ stage, code: error.code, at, correlationId, traceId, policy }, describeError(error))
     this.observer.rejected?.({ flow: this.flow, stage, error, at, correlationId })
   }
 

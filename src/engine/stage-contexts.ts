@@ -17,6 +17,7 @@ import type {
 } from '../model/index.js'
 import { WeirError } from '../model/index.js'
 import { type TaskStores, tagged } from '../state/index.js'
+import { EpochTracer } from './epoch-trace.js'
 import type { EventTime } from './event-time.js'
 import type { Rejections } from './rejections.js'
 import type { RetryContext } from './retry/joint.js'
@@ -64,6 +65,8 @@ export interface Surroundings {
 /** Makes what each stage of a flow is given to work with. */
 export class StageContexts {
   readonly all: readonly StageCounts[]
+  /** Where the observer wants to hear how long stages take. */
+  readonly tracer: EpochTracer | undefined
   private readonly nowhere: StageCounts = { stage: '', kind: 'operator', in: 0, out: 0, rejected: 0 }
   private readonly reached = new Map<string, StreamRecord>()
   private readonly sinks: { readonly counts: StageCounts; before: number }[]
@@ -78,6 +81,8 @@ export class StageContexts {
     this.all = summary.map(({ name, kind }) => ({ stage: name, kind, in: 0, out: 0, rejected: 0 }))
     this.byName = new Map(this.all.map((counts) => [counts.stage, counts]))
     this.sinks = this.all.filter(({ kind }) => kind === 'sink').map((counts) => ({ counts, before: 0 }))
+    const { observer, clock } = around
+    this.tracer = observer.trace && new EpochTracer(flow, this.all, clock, (traced) => void observer.trace?.(traced))
   }
 
   /** The counts of a stage; without a name, counts that nobody reads. */
@@ -106,6 +111,7 @@ export class StageContexts {
   begin(): void {
     for (const sink of this.sinks) sink.before = sink.counts.in
     this.reached.clear()
+    this.tracer?.begin()
   }
 
   /** Whether anything has reached a sink in this epoch. */

@@ -1,4 +1,4 @@
-import type { Guarantee, MetricReading, PartitionEnd, TopicChange, WeirError } from '../model/index.js'
+import type { Guarantee, MetricReading, PartitionEnd, StreamRecord, TopicChange, WeirError } from '../model/index.js'
 
 /**
  * The life of a flow:
@@ -88,9 +88,29 @@ export interface EpochReport {
   readonly commitMs: number
 }
 
+/** What a stage did in one epoch, from its first record until it had no more to do; times of the clock's scheduler. */
+export interface StageTrace extends Pick<StageCounts, 'stage' | 'kind' | 'in' | 'out' | 'rejected'> {
+  readonly startedAt: number
+  readonly endedAt: number
+}
+
+/** One epoch that had something to do, committed or failed; times of the clock's scheduler. */
+export interface EpochTrace extends Omit<EpochReport, 'durationMs' | 'commitMs'> {
+  /** Undefined where it has failed. */
+  readonly commitMs: number | undefined
+  readonly error?: WeirError
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly stages: readonly StageTrace[]
+  /** Some of the records that were read, the first of them. */
+  readonly heads: readonly StreamRecord[]
+}
+
 /** Where the engine tells what happens. */
 export interface Observer {
   epoch?(report: EpochReport): void
+  /** Times are taken only where somebody wants to hear of them. */
+  trace?(trace: EpochTrace): void
   state?(status: FlowStatus): void
   /**
    * A value that the sink of this stage has written; a sample of them, a few a second. Of a sink that makes something else of

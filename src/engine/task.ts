@@ -468,6 +468,7 @@ export class FlowTask {
       written$.pipe(ignoreElements(), takeUntil(lost$)),
       defer(() => this.commit(epoch)),
     ).pipe(
+      tap({ error: (cause: unknown) => this.traced(epoch, undefined, cause) }),
       finalize(() => {
         epoch.cut()
         this.epoch = undefined
@@ -554,6 +555,7 @@ export class FlowTask {
     if (records > 0) this.endingMs = this.lastCommitAt - this.drainedAt
     this.supervision.succeeded(reached, records, this.lastCommitAt)
     this.transaction = undefined
+    this.traced(epoch, commitMs)
     observer.epoch?.({
       flow: flow.name,
       part: part.name,
@@ -562,6 +564,12 @@ export class FlowTask {
       durationMs: epoch.durationMs(),
       commitMs,
     })
+  }
+
+  private traced({ number, records }: EpochBudget, commitMs: number | undefined, cause?: unknown): void {
+    const { contexts, part, flow } = this.parts
+    const error = cause === undefined ? {} : { error: asWeirError(cause, undefined, { flow: flow.name }) }
+    contexts.tracer?.over({ part: part.name, epoch: number, records, commitMs, ...error })
   }
 
   /** After an error that a replay may mend: waits, and has the next step go back to the last commit. */

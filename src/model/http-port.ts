@@ -20,6 +20,8 @@ export interface HttpRequest {
   readonly correlationId: string
   /** Whether the caller has taken all that a stream has told it so far: what is told later can wait until then. */
   hasRead?(): boolean
+  /** Is told how many records the body has, by a route that takes some. */
+  readonly brought?: (records: number) => void
 }
 
 /** What a stream tells at once: text, or parts that go out one after the other, uncopied. */

@@ -13,6 +13,7 @@
  *   setting             values read from the environment
  *   dead-letter, replay records that a stage rejected, and that are written again
  *   retry               what is tried again later
+ *   audit, trace-context who did what, and the trace that it is a part of
  *   errors, fault       codes, remedies, places; whose fault an error is
  *   json-text, exact-numbers, writable, bytes
  *                       what JSON and UTF-8 carry, and what they would alter
@@ -20,6 +21,7 @@
  *   clock, duration, time, iso-time, ahead, log, nesting, plain-object
  */
 export * from './ahead.js'
+export * from './audit.js'
 export * from './batch.js'
 export * from './bytes.js'
 export * from './channel.js'
@@ -51,6 +53,6 @@ export * from './source.js'
 export * from './stage.js'
 export * from './store.js'
 export * from './time.js'
-export * from './trace-parent.js'
+export * from './trace-context.js'
 export * from './view-storage.js'
 export * from './writable.js'

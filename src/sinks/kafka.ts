@@ -31,7 +31,9 @@ const options = z.strictObject({
     ),
   headers: fn<Of<readonly Header[]>>()
     .optional()
-    .describe("The headers, as a function of the value and its record. Default: the record's."),
+    .describe(
+      "The headers, as a function of the value and its record; the record's correlation id and trace are added where it gives none. Default: the record's.",
+    ),
   timestamp: fn<Of<number>>()
     .optional()
     .describe("The timestamp in ms, as a function of the value and its record. Default: the record's."),

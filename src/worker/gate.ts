@@ -6,6 +6,8 @@ import type { HttpReply } from '../model/index.js'
 export interface GateOptions {
   /** What callers have to show; undefined asks for nothing. */
   readonly token?: string | undefined
+  /** More of them, by the names of those who have them. */
+  readonly tokens?: Readonly<Record<string, string>> | undefined
   /** The other origins whose pages may call, as browsers tell them, or `*`. */
   readonly origins?: readonly string[] | undefined
 }
@@ -15,14 +17,23 @@ export interface Refusal extends HttpReply {
   readonly refused: 'token' | 'origin' | 'host'
 }
 
-/** Decides who may call the port: whoever shows the token, and from pages those of known origins. */
+/** A token as it is compared, and whose it is. */
+interface Known {
+  readonly digest: Buffer
+  readonly name: string | undefined
+}
+
+/** Decides who may call the port: whoever shows a token, and from pages those of known origins. */
 export class Gate {
-  private readonly token: Buffer | undefined
+  private readonly tokens: readonly Known[]
   private readonly origins: ReadonlySet<string>
   private isLocal = false
 
-  constructor({ token, origins = [] }: GateOptions) {
-    this.token = token === undefined ? undefined : digest(token)
+  constructor({ token, tokens = {}, origins = [] }: GateOptions) {
+    this.tokens = [
+      ...(token === undefined ? [] : [{ digest: digest(token), name: undefined }]),
+      ...Object.entries(tokens).map(([name, each]) => ({ digest: digest(each), name })),
+    ]
     this.origins = new Set(origins)
   }
 
@@ -31,7 +42,7 @@ export class Gate {
    * have its own name lead to this machine, and then it calls under that name.
    */
   keepLocal(): void {
-    this.isLocal = this.token === undefined
+    this.isLocal = this.tokens.length === 0
   }
 
   /** Whether a caller may not do what it asks for. @param isOpen Whether that takes no token. */
@@ -39,6 +50,11 @@ export class Gate {
     if (this.isLocal && !this.isOwn(request)) return misled
     if (!this.isWelcome(request)) return forbidden
     return isOpen || this.isKnown(request) ? undefined : unauthorized
+  }
+
+  /** Whose token a caller shows; undefined where it shows none, or one that has no name. */
+  nameOf({ headers }: IncomingMessage): string | undefined {
+    return this.tokens.length === 0 ? undefined : this.shown(headers)?.name
   }
 
   /** What lets the page of another origin read the answer. */
@@ -64,7 +80,8 @@ export class Gate {
       status: 204,
       headers: {
         'access-control-allow-methods': 'GET, HEAD, POST',
-        'access-control-allow-headers': 'authorization, content-type, x-correlation-id, x-request-id, traceparent',
+        'access-control-allow-headers':
+          'authorization, content-type, x-correlation-id, x-request-id, traceparent, tracestate',
         'access-control-max-age': '600',
       },
     }
@@ -88,11 +105,15 @@ export class Gate {
     return this.origins.has(origin) || this.origins.has('*')
   }
 
-  /** Compares digests, which takes as long whatever is wrong. */
-  private isKnown({ headers: { authorization = '' } }: IncomingMessage): boolean {
-    if (this.token === undefined) return true
+  private isKnown({ headers }: IncomingMessage): boolean {
+    return this.tokens.length === 0 || this.shown(headers) !== undefined
+  }
+
+  /** Compares digests, and all of them, which takes as long whatever is wrong. */
+  private shown({ authorization = '' }: IncomingMessage['headers']): Known | undefined {
     const [, shown = ''] = /^bearer +(.+)$/i.exec(authorization) ?? []
-    return timingSafeEqual(digest(shown), this.token)
+    const own = digest(shown)
+    return this.tokens.filter((each) => timingSafeEqual(own, each.digest))[0]
   }
 }
 

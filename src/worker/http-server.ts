@@ -16,6 +16,7 @@ import { Budget } from './budget.js'
 import { correlationIdOf } from './correlation.js'
 import { Gate, type GateOptions } from './gate.js'
 import { type HttpLimits, httpLimits } from './http-limits.js'
+import type { IntakeRequest } from './intake-audit.js'
 import { Outbox } from './outbox.js'
 import { type Address, reachOf } from './reach.js'
 import { Body, BodyError, type ReadBody } from './read-body.js'
@@ -38,6 +39,8 @@ export interface Tls {
 export interface PortOptions extends GateOptions {
   readonly tls?: Tls | undefined
   readonly limits?: Partial<HttpLimits> | undefined
+  /** Is told what came of each request that was to bring records. */
+  readonly took?: ((request: IntakeRequest) => void) | undefined
 }
 
 /** What the port holds at present, and whom it has turned away. */
@@ -62,12 +65,14 @@ export class WorkerHttpServer implements HttpServer {
   private readonly bodies: Budget
   private readonly outbox: Outbox
   private readonly refused = new Map<string, number>()
+  /** How many records the requests under way have brought. */
+  private readonly brought = new WeakMap<FastifyRequest, number>()
   private readonly sockets = new Set<EventEmitter>()
   private readonly sweeping: NodeJS.Timeout
 
   constructor(
     private readonly log: Logger,
-    options: PortOptions = {},
+    private readonly options: PortOptions = {},
   ) {
     const limits = { ...httpLimits, ...options.limits }
     this.gate = new Gate(options)
@@ -163,9 +168,9 @@ export class WorkerHttpServer implements HttpServer {
     const served = this.find(request)
     const isOpen = served?.route.isOpen === true
     const turned = this.gate.preflight(request.raw) ?? this.gate.refusal(request.raw, isOpen)
-    if (turned !== undefined) return this.send(reply, turned)
-    if (served === undefined) return this.send(reply, this.missing(request))
-    const answer = await this.answer(served.route, request, reply)
+    if (turned !== undefined) return this.send(reply, this.told(request, turned))
+    if (served === undefined) return this.send(reply, this.told(request, this.missing(request)))
+    const answer = this.told(request, await this.answer(served.route, request, reply))
     if (answer.stream$ === undefined || request.method === 'HEAD') return this.send(reply, answer)
     return this.stream(served, reply, answer, answer.stream$)
   }
@@ -179,10 +184,25 @@ export class WorkerHttpServer implements HttpServer {
     const body = new Body(raw, this.bodies)
     try {
       const read = await bodyFor(route, body)
-      return await firstValueFrom(route.handle({ ...asked, ...read }))
+      const brought = (records: number) => void this.brought.set(request, records)
+      return await firstValueFrom(route.handle({ ...asked, ...read, brought }))
     } finally {
       body.release()
     }
+  }
+
+  /** Has it written down who brought records to a route that takes some, or has. */
+  private told(request: FastifyRequest, reply: HttpReply): HttpReply {
+    const { took } = this.options
+    const route = `${request.method} ${pathOf(request.url)}`
+    if (took === undefined || request.method !== 'POST' || !this.routes.has(route)) return reply
+    const name = this.gate.nameOf(request.raw)
+    const address = request.socket.remoteAddress?.replace(/^::ffff:/, '')
+    const { status, refused } = reply
+    const { code = refused, accepted } = (reply.body ?? {}) as { readonly code?: string; readonly accepted?: number }
+    const records = this.brought.get(request)
+    took({ route, correlationId: request.id, caller: { name, address }, status, code, records, accepted })
+    return reply
   }
 
   private send(reply: FastifyReply, { status, headers = {}, body, refused }: HttpReply): FastifyReply {
@@ -251,14 +271,17 @@ export class WorkerHttpServer implements HttpServer {
   }
 
   private failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    return this.send(reply, this.told(request, this.replyTo(error, request)))
+  }
+
+  private replyTo(error: unknown, request: FastifyRequest): HttpReply {
     const status = statusOf(error)
     if (status === 503 && error instanceof BodyError)
-      return this.send(reply, { ...crowded, body: { error: error.message }, refused: 'bodies' })
-    if (status < 500) return this.send(reply, { status, body: { error: messageOf(error) } })
+      return { ...crowded, body: { error: error.message }, refused: 'bodies' }
+    if (status < 500) return { status, body: { error: messageOf(error) } }
     this.log.error({ error, correlationId: request.id }, `answering ${request.method} ${pathOf(request.url)}`)
     const code = error instanceof WeirError ? { code: error.code } : {}
-    const body = { error: 'an unexpected error, see the logs', ...code, correlationId: request.id }
-    return this.send(reply, { status, body })
+    return { status, body: { error: 'an unexpected error, see the logs', ...code, correlationId: request.id } }
   }
 }
 

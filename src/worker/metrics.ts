@@ -12,6 +12,7 @@ import {
 import type { FlowState, FlowStatus, Observer, PartitionStatus, StageCounts } from '../engine/status.js'
 import { isReady } from './health.js'
 import type { PortStatus } from './http-server.js'
+import type { IntakeAuditStatus } from './intake-audit.js'
 import { stageMetrics } from './stage-metrics.js'
 
 const states: readonly FlowState[] = [
@@ -45,7 +46,12 @@ export async function sumOf(workers: readonly MetricValues[]): Promise<string> {
   return AggregatorRegistry.aggregate([...workers] as object[]).metrics()
 }
 
-export function createMetrics(flows: () => readonly FlowStatus[], now: () => number, port?: () => PortStatus): Metrics {
+export function createMetrics(
+  flows: () => readonly FlowStatus[],
+  now: () => number,
+  port?: () => PortStatus,
+  audit?: () => IntakeAuditStatus,
+): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   recordMetrics(registry, flows)
@@ -53,6 +59,7 @@ export function createMetrics(flows: () => readonly FlowStatus[], now: () => num
   storeMetrics(registry, flows)
   flowMetrics(registry, flows, now)
   if (port !== undefined) portMetrics(registry, port)
+  if (audit !== undefined) auditMetrics(registry, audit)
   const readStages = stageMetrics(registry, flows)
   const closeDelay = eventLoopMetric(registry)
   return {
@@ -270,6 +277,29 @@ function portMetrics(registry: Registry, port: () => PortStatus): void {
     collect() {
       this.reset()
       for (const [reason, times] of port().refused) this.inc({ reason }, times)
+    },
+  })
+}
+
+function auditMetrics(registry: Registry, audit: () => IntakeAuditStatus): void {
+  new Counter({
+    name: 'weir_audit_events_total',
+    help: 'Events of the audit of requests that brought records, by what became of them: written, or lost.',
+    labelNames: ['fate'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      const { written, lost } = audit()
+      this.inc({ fate: 'written' }, written)
+      this.inc({ fate: 'lost' }, lost)
+    },
+  })
+  new Gauge({
+    name: 'weir_audit_waiting_events',
+    help: 'Events of the audit that are not written yet.',
+    registers: [registry],
+    collect() {
+      this.set(audit().waiting)
     },
   })
 }

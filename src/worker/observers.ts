@@ -1,7 +1,7 @@
 import type { FlowState, Observer } from '../engine/status.js'
 import type { Logger } from '../model/index.js'
 
-const topics = ['epoch', 'state', 'written', 'rejected', 'topic'] as const
+const topics = ['epoch', 'trace', 'state', 'written', 'rejected', 'topic'] as const
 
 /** Tells several observers of everything; of what none of them wants to hear it has no method, which costs nothing. */
 export function together(observers: readonly Observer[]): Observer {

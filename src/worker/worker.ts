@@ -3,8 +3,10 @@ import {
   defer,
   EMPTY,
   endWith,
+  finalize,
   from,
   ignoreElements,
+  lastValueFrom,
   map,
   merge,
   mergeMap,
@@ -19,9 +21,10 @@ import {
   timer,
 } from 'rxjs'
 import type { FlowStatus, Observer } from '../engine/status.js'
-import type { Clock, HttpServer, Logger } from '../model/index.js'
+import type { AuditLog, Clock, HttpServer, Logger } from '../model/index.js'
 import type { Crew } from './crew.js'
 import { type PortOptions, WorkerHttpServer } from './http-server.js'
+import { IntakeAudit } from './intake-audit.js'
 import { createMetrics } from './metrics.js'
 import { stateLog, together } from './observers.js'
 import { type Address, reachOf } from './reach.js'
@@ -50,9 +53,9 @@ export interface Running {
   flows(): readonly FlowStatus[]
 }
 
-export interface WorkerOptions {
+export interface WorkerOptions<E extends RunningEngine = RunningEngine> {
   /** Makes the engine. Throws what is wrong with its flows. */
-  engine(parts: { readonly http: HttpServer; readonly observer: Observer }): RunningEngine
+  engine(parts: { readonly http: HttpServer; readonly observer: Observer }): E
   readonly clock: Clock
   readonly log: Logger
   readonly address: Address
@@ -67,6 +70,8 @@ export interface WorkerOptions {
   /** The workers that share the port with this one, which answers for all. */
   readonly crew?: Crew | undefined
   readonly observers?: readonly Observer[]
+  /** Where it is written down who brings records over HTTP, and to which app. */
+  readonly audit?: { readonly app: string; log(engine: E): AuditLog } | undefined
   /** Runs beside the flows, from when the worker listens until they have ended. */
   beside?(running: Running): Observable<unknown>
   /** Default 30 s. */
@@ -79,26 +84,32 @@ export interface WorkerOptions {
  * Runs flows as one process: the engine, the HTTP port, metrics and log. Emits once, how it ended.
  * Errors: WEIR_HTTP_PORT_TAKEN, and what is wrong with the flows; nothing runs then.
  */
-export function runWorker(options: WorkerOptions): Observable<Outcome> {
+export function runWorker<E extends RunningEngine>(options: WorkerOptions<E>): Observable<Outcome> {
   return defer(() => new Worker(options).run())
 }
 
-class Worker {
+class Worker<E extends RunningEngine> {
   private readonly server: WorkerHttpServer
-  private readonly engine: RunningEngine
+  private readonly engine: E
   private readonly metrics
+  private readonly audit: IntakeAudit | undefined
   private stoppedAt: number | undefined
 
-  constructor(private readonly options: WorkerOptions) {
+  constructor(private readonly options: WorkerOptions<E>) {
     const { clock, log, observers = [] } = options
-    this.server = new WorkerHttpServer(log, options.port)
+    this.server = new WorkerHttpServer(log, {
+      ...options.port,
+      took: options.audit && ((one) => this.audit?.took(one)),
+    })
     this.metrics = createMetrics(
       () => this.engine.status(),
       () => clock.scheduler.now(),
       () => this.server.status(),
+      options.audit && (() => this.audit?.status() ?? { written: 0, lost: 0, waiting: 0 }),
     )
     const observer = together([this.metrics.observer, stateLog(log), ...observers])
     this.engine = options.engine({ http: this.server, observer })
+    this.audit = options.audit && new IntakeAudit(options.audit.log(this.engine), options.audit.app, clock, log)
   }
 
   run(): Observable<Outcome> {
@@ -123,11 +134,15 @@ class Worker {
       this.close(),
       defer(() => of(this.outcome())),
     )
-    return race(merge(overdue$, interrupted$), merge(this.routes(), finished$)).pipe(
+    const outcome$ = race(merge(overdue$, interrupted$), merge(this.routes(), finished$)).pipe(
       take(1),
       tap((outcome) => this.log(outcome)),
       // A process can't exit while a client is in the midst of closing.
       mergeMap((outcome) => concat(outcome === 'overdue' ? this.close() : EMPTY, of(outcome)), 1),
+    )
+    return merge(this.audit?.run() ?? EMPTY, outcome$).pipe(
+      take(1),
+      finalize(() => this.audit?.over()),
     )
   }
 
@@ -161,7 +176,7 @@ class Worker {
       tap((bound) => {
         const { url, reach } = reachOf(bound, port?.tls !== undefined)
         log.info(`listening on ${url}${reach === 'all' ? ' and every other address of this machine' : ''}`)
-        if (reach !== 'loopback' && port?.token === undefined)
+        if (reach !== 'loopback' && port?.token === undefined && port?.tokens === undefined)
           log.warn('whoever reaches the port may use it: give `http` a token, or a host of 127.0.0.1')
       }),
     )
@@ -176,7 +191,17 @@ class Worker {
   /** Flows have ended: answers whoever still waits, and frees all. */
   private close(): Observable<never> {
     const { clock, log } = this.options
-    const closed$ = defer(() => from(Promise.allSettled([this.server.close(), this.engine.close()]))).pipe(
+    // What those are answered who still wait is written down as well, by a connection of the engine.
+    const audited = async () => {
+      await this.server.close()
+      await lastValueFrom(this.audit?.stop() ?? EMPTY, { defaultValue: undefined })
+    }
+    const closed = async () => {
+      const server = audited()
+      if (this.audit !== undefined) await Promise.allSettled([server])
+      return Promise.allSettled([server, this.engine.close()])
+    }
+    const closed$ = defer(() => from(closed())).pipe(
       tap((results) => {
         for (const result of results)
           if (result.status === 'rejected') log.warn({ error: result.reason as unknown }, 'closing')

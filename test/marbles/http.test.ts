@@ -145,6 +145,27 @@ describe('a record', () => {
       expect(records.map(correlationOf)).toEqual(['c1', 'c1'])
       expect(headerOf(records[0]?.headers ?? [], 'traceparent')).toBe(traceparent)
     }))
+
+  const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  test.each([
+    ['goes on with what vendors add', { traceparent: trace, tracestate: 'a=1, b=2' }, [trace, 'a=1,b=2']],
+    ['goes on without what does not hold', { traceparent: trace, tracestate: 'A=1' }, [trace, undefined]],
+    ['is none where nobody tells one', { tracestate: 'a=1' }, [undefined, undefined]],
+    [
+      'is begun anew where it does not hold',
+      { traceparent: trace.toUpperCase(), tracestate: 'a=1' },
+      [expect.stringMatching(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-00$/), undefined],
+    ],
+  ])('a trace %s', (_, headers, told) =>
+    source((kit) => {
+      const records: StreamRecord[] = []
+      kit.task.read(kit.epoch()).subscribe((record) => records.push(record))
+      kit.scheduler.schedule(() => kit.post({ user: 'a' }, { headers }).subscribe(), 4)
+      kit.flush()
+      const [record] = records
+      expect(['traceparent', 'tracestate'].map((name) => headerOf(record?.headers ?? [], name))).toEqual(told)
+    }),
+  )
 })
 
 describe('an answer', () => {

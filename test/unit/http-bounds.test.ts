@@ -7,7 +7,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defer, map, NEVER, of, Subject, startWith } from 'rxjs'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type HttpReply, type HttpRoute, type HttpServer, silentLogger, traceParentOf } from '../../src/model/index.js'
+import {
+  type HttpReply,
+  type HttpRoute,
+  type HttpServer,
+  silentLogger,
+  traceParentOf,
+  traceStateOf,
+} from '../../src/model/index.js'
 import { Answers } from '../../src/sinks/view/answers.js'
 import { type PortOptions, WorkerHttpServer } from '../../src/worker/http-server.js'
 import { createMetrics } from '../../src/worker/metrics.js'
@@ -303,6 +310,28 @@ describe('a traceparent', () => {
     [`00-${trace.toUpperCase()}-${parent}-01`, undefined],
     [`00-${trace}-${parent}`, undefined],
   ])('given as %j is passed on as %j', (given, passed) => expect(traceParentOf(given)?.text).toBe(passed))
+})
+
+describe('a tracestate', () => {
+  const many = Array.from({ length: 33 }, (_, index) => `k${index}=v`).join(',')
+
+  test.each([
+    ['rojo=00f067aa0ba902b7,congo=t61rcWkgMzE', 'rojo=00f067aa0ba902b7,congo=t61rcWkgMzE'],
+    [['a=1', 'b=2'], 'a=1,b=2'],
+    ['a=1 ,, \tb=2', 'a=1,b=2'],
+    ['tenant@vendor=a b', 'tenant@vendor=a b'],
+    ['1a-_*/=x', '1a-_*/=x'],
+    [many.slice(0, many.lastIndexOf(',')), many.slice(0, many.lastIndexOf(','))],
+    [many, undefined],
+    ['a=1,a=2', undefined],
+    ['A=1', undefined],
+    ['a=', undefined],
+    ['a=x=y', undefined],
+    ['a=ü', undefined],
+    [`a=${'x'.repeat(257)}`, undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('given as %j is passed on as %j', (given, passed) => expect(traceStateOf(given)).toBe(passed))
 })
 
 describe('the port', () => {

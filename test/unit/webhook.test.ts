@@ -58,7 +58,10 @@ const refusal = (epoch: Promise<unknown>) =>
 describe('a request', () => {
   test('has the headers of Standard Webhooks, and of what it was made of', async () => {
     const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`
-    const record = testRecord({ a: 1 }, { headers: [{ traceparent }, { 'weir.correlation-id': 'c-1' }] })
+    const record = testRecord(
+      { a: 1 },
+      { headers: [{ traceparent }, { tracestate: 'a=1' }, { 'weir.correlation-id': 'c-1' }] },
+    )
     const before = Math.floor(Date.now() / 1_000)
     await post(concat([record]), { secret: whsec })
     const [{ path, headers, body } = never as never] = receiver.received
@@ -70,6 +73,7 @@ describe('a request', () => {
       'idempotency-key': headers['webhook-id'],
       'x-correlation-id': 'c-1',
       traceparent,
+      tracestate: 'a=1',
     })
     expect(Number(headers['webhook-timestamp'])).toBeGreaterThanOrEqual(before)
   })

@@ -9,6 +9,8 @@ import {
   headerOf,
   type Key,
   type StreamRecord,
+  traceHeaders,
+  traceOf,
 } from '../../model/index.js'
 
 type Of<R> = (value: never, record: StreamRecord) => R
@@ -31,8 +33,18 @@ export function messageOf({ topic, key, value, headers, timestamp }: Making, rec
     key: made ?? null,
     value: bytesOf(value === undefined ? given : value(given, record)),
     timestamp: timestamp === undefined ? record.timestamp : timestamp(given, record),
-    headers: correlated(headers === undefined ? record.headers : checkedHeaders(headers(given, record)), record),
+    headers: correlated(
+      headers === undefined ? record.headers : traced(checkedHeaders(headers(given, record)), record),
+      record,
+    ),
   })
+}
+
+/** What a function makes of the headers says nothing of where the record comes from: that goes with it all the same. */
+function traced(headers: readonly Header[], record: StreamRecord): readonly Header[] {
+  if (headerOf(headers, 'traceparent') !== undefined) return headers
+  const trace = traceOf(record)
+  return trace === undefined ? headers : [...headers, ...traceHeaders(trace)]
 }
 
 function correlated(headers: readonly Header[], record: StreamRecord): readonly Header[] {

@@ -17,7 +17,6 @@ import { causeOf } from '../../model/cause-of.js'
 import {
   Batch,
   correlationOf,
-  headerOf,
   isWeirError,
   jsonOf,
   type MetricReading,
@@ -25,7 +24,7 @@ import {
   type SinkContext,
   type SinkTask,
   type StreamRecord,
-  traceParentOf,
+  traceOf,
   WeirError,
   within,
 } from '../../model/index.js'
@@ -263,12 +262,13 @@ function backoffMs(tries: number): number {
 
 /** What goes with a record wherever it goes. */
 function carried(record: StreamRecord): Readonly<Record<string, string>> {
-  const trace = traceParentOf(headerOf(record.headers, 'traceparent'))
+  const { text: traceparent, state: tracestate } = traceOf(record) ?? {}
   const correlationId = correlationOf(record)
   return {
     'content-type': 'application/json',
     'user-agent': 'weir',
     ...(/^[\x21-\x7e]{1,128}$/.test(correlationId) ? { 'x-correlation-id': correlationId } : {}),
-    ...(trace === undefined ? {} : { traceparent: trace.text }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(tracestate === undefined ? {} : { tracestate }),
   }
 }

@@ -37,7 +37,7 @@ export class CloudEventsTask extends HttpTask {
     } catch (error) {
       return of(refusal(error, headers.contentType))
     }
-    const turnedAway = this.turnedAway('members' in read ? read.members.length : 1, request.bytes)
+    const turnedAway = this.turnedAway(request, 'members' in read ? read.members.length : 1)
     if (turnedAway !== undefined) return of(turnedAway)
     return 'members' in read ? this.acceptBatch(request, read.members) : this.accept(request, [read])
   }

@@ -19,8 +19,8 @@ export class PostTask extends HttpTask {
   }
 
   protected handle(request: HttpRequest): Observable<HttpReply> {
-    const { body, bytes } = request
-    const refusal = this.turnedAway(Array.isArray(body) ? body.length : 1, bytes)
+    const { body } = request
+    const refusal = this.turnedAway(request, Array.isArray(body) ? body.length : 1)
     if (refusal !== undefined) return of(refusal)
     return validate(this.schema, body).pipe(
       mergeMap(

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { defer, EMPTY, finalize, Observable, of, takeUntil } from 'rxjs'
 import { z } from 'zod'
 import {
@@ -14,7 +15,9 @@ import {
   type SourceTask,
   StreamRecord,
   someTime,
+  traceHeaders,
   traceParentOf,
+  traceStateOf,
   type WeirError,
 } from '../../model/index.js'
 import { soleAssignment } from '../internal/sole-partition.js'
@@ -152,8 +155,9 @@ export abstract class HttpTask implements SourceTask {
   protected abstract handle(request: HttpRequest): Observable<HttpReply>
 
   /** Why so many events of a request can't be taken at all: there are none, or too many of them. */
-  protected turnedAway(count: number, bytes: number): HttpReply | undefined {
+  protected turnedAway({ bytes, brought }: HttpRequest, count: number): HttpReply | undefined {
     const { maxEvents } = this.options
+    brought?.(count)
     if (count > maxEvents)
       return badRequest([{ path: '', message: `expected at most ${maxEvents} events, got ${count}` }])
     if (count === 0) return { status: 202, body: { accepted: 0 } }
@@ -212,8 +216,16 @@ export function badRequest(faults: readonly object[]): HttpReply {
   return { status: 400, body: { error: 'the body does not hold', faults } }
 }
 
-function recordHeaders({ correlationId, headers: { traceparent } }: HttpRequest): readonly Header[] {
+function recordHeaders({ correlationId, headers: { traceparent, tracestate } }: HttpRequest): readonly Header[] {
   const correlation = { [correlationHeader]: correlationId }
-  const trace = traceParentOf(traceparent)
-  return trace === undefined ? [correlation] : [correlation, { traceparent: trace.text }]
+  if (traceparent === undefined) return [correlation]
+  const parent = traceParentOf(traceparent)
+  // A trace that can't be told is begun anew, and what vendors have to say of the other is not for this one.
+  if (parent === undefined) return [correlation, { traceparent: newTrace() }]
+  return [correlation, ...traceHeaders({ ...parent, state: traceStateOf(tracestate) })]
+}
+
+/** The `traceparent` of a trace that nobody has sampled yet. */
+function newTrace(): string {
+  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-00`
 }

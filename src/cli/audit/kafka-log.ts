@@ -1,0 +1,69 @@
+import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
+import { EventWriter } from '../../codecs/cloudevents/index.js'
+import type { KafkaConnection } from '../../kafka/connection.js'
+import { type AuditEvent, type AuditLog, correlationHeader, type WeirError } from '../../model/index.js'
+import { RecordWriter } from '../record-writer.js'
+
+const writer = new EventWriter({ mode: 'structured', data: 'parsed', depth: 100 })
+
+/** Audit events as CloudEvents in a topic, keyed by their correlation id. One that is written again is there twice. */
+export class KafkaAuditLog implements AuditLog {
+  readonly address: string
+  private records: RecordWriter | undefined
+
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly topic: string,
+  ) {
+    this.address = `topic ${topic} of ${connection.address}`
+  }
+
+  open(): Observable<never> {
+    return defer(() => from(this.opened())).pipe(ignoreElements())
+  }
+
+  write(events: readonly AuditEvent[]): Observable<never> {
+    return defer(() => {
+      for (const event of events) {
+        const { correlationId: key, time } = event
+        const { value, headers } = writer.write(cloudEventOf(event))
+        const message = { key, value, headers: [...headers, { [correlationHeader]: key }], timestamp: time }
+        this.records?.add(message, 'the event')
+      }
+      return this.records === undefined ? EMPTY : from(this.records.flush()).pipe(ignoreElements())
+    })
+  }
+
+  close(): Observable<never> {
+    return defer(() => from(this.closed())).pipe(ignoreElements())
+  }
+
+  private async opened(): Promise<void> {
+    const onRefused = (_: string, error: WeirError) => {
+      throw error
+    }
+    const records = new RecordWriter(this.connection, this.topic, onRefused, false)
+    await records.ensureTopic(1, { 'retention.ms': '-1' })
+    await records.open()
+    this.records = records
+  }
+
+  private async closed(): Promise<void> {
+    await this.records?.close()
+    this.records = undefined
+  }
+}
+
+function cloudEventOf({ id, time, source, action, subject, correlationId, actor, phase, outcome, data }: AuditEvent) {
+  return {
+    specversion: '1.0',
+    id,
+    source,
+    type: `weir.audit.${action}`,
+    subject,
+    time: new Date(time).toISOString(),
+    datacontenttype: 'application/json',
+    extensions: { correlationid: correlationId },
+    data: { actor, phase, outcome, ...data },
+  }
+}
