@@ -82,11 +82,11 @@ describe.skipIf(missing !== undefined)(`archives in stores${because}`, () => {
     })
 
     test('has each event once, whenever in an upload a process dies, sleeps or is told to stop, or the store is away', async () => {
-      // A file of so many is one of two parts.
+      // A file of so many is one of two parts, if as many are read before its time is over.
       const [perFile, text] = [24, () => randomBytes(400_000).toString('base64')]
       const { bootstrap: brokers } = cluster
       const archive = new Archive({ brokers, duckdb, partitions: 2, text, store: place.optionsOf(place.server.url) })
-      const start = () => archive.start({ MAX_RECORDS: String(perFile), EVERY: '3000' }, place.optionsOf(proxy.url))
+      const start = () => archive.start({ MAX_RECORDS: String(perFile), EVERY: '8000' }, place.optionsOf(proxy.url))
       const met = (times: number) => vi.waitFor(() => expect(proxy.met).toBe(times), 180_000)
       await archive.send(perFile * 3)
 

@@ -90,7 +90,7 @@ export class Archive {
   }
 
   /** Waits until all that was sent is there, and then a while for what may still come twice. */
-  async settle(timeout = 120_000): Promise<void> {
+  async settle(timeout = 240_000): Promise<void> {
     await vi.waitFor(async () => expect((await this.counted())[1]).toBe(this.sent), { timeout, interval: 500 })
     await sleep(2_000)
     expect(await this.counted()).toEqual([this.sent, this.sent, this.sent])
