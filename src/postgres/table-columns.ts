@@ -30,10 +30,17 @@ export async function readColumns(client: ClientBase, table: string): Promise<Re
   return new Map(rows.map((column) => [column.name, column]))
 }
 
-/** Whether rows may come by COPY: not where the database looks at each for this user, nor into a view. */
-export async function takesCopy(client: ClientBase, table: string): Promise<boolean> {
-  const query =
-    "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) AS takes FROM pg_class WHERE oid = $1::regclass"
-  const { rows } = await client.query<{ readonly takes: boolean }>(query, [quotedTable(table)])
-  return rows[0]?.takes === true
+export interface Relation {
+  /** The type of its rows, as a cast names it. */
+  readonly rowType: string
+  /** Whether rows may come by COPY: not where the database looks at each for this user, nor into a view. */
+  readonly takesCopy: boolean
+}
+
+/** Errors: 42P01 when there is no such table. */
+export async function readRelation(client: ClientBase, table: string): Promise<Relation> {
+  const query = `SELECT reltype::regtype::text AS "rowType", relkind IN ('r', 'p') AND NOT row_security_active(oid) AS "takesCopy"
+    FROM pg_class WHERE oid = $1::regclass`
+  const { rows } = await client.query<Relation>(query, [quotedTable(table)])
+  return rows[0] as Relation
 }

@@ -5,7 +5,7 @@ import { CopyText } from './copy-text.js'
 import { DayPartitions, type DaysOptions } from './day-partitions.js'
 import { columnText, textOf } from './encode.js'
 import { quoted, quotedTable } from './identifiers.js'
-import { type Column, readColumns, takesCopy } from './table-columns.js'
+import { type Column, type Relation, readColumns, readRelation } from './table-columns.js'
 
 export interface TableOptions {
   readonly table: string
@@ -34,7 +34,7 @@ export class TableWriter implements Table<ClientBase> {
   private constructor(
     private readonly options: TableOptions,
     private readonly columns: ReadonlyMap<string, Column>,
-    private readonly takesCopy: boolean,
+    private readonly relation: Relation,
   ) {
     const { table, days } = options
     this.days = days === undefined ? undefined : new DayPartitions(table, days)
@@ -43,7 +43,7 @@ export class TableWriter implements Table<ClientBase> {
   /** Errors: 42P01 when there is no such table. */
   static async open(client: ClientBase, options: TableOptions): Promise<TableWriter> {
     const { table } = options
-    return new TableWriter(options, await readColumns(client, table), await takesCopy(client, table))
+    return new TableWriter(options, await readColumns(client, table), await readRelation(client, table))
   }
 
   prepare(rows: readonly Row[]): Write<ClientBase> {
@@ -69,7 +69,7 @@ export class TableWriter implements Table<ClientBase> {
 
   private copies(rows: readonly Row[]): boolean {
     const { key, keeps = false, copyFrom: threshold } = this.options
-    if (!this.takesCopy || rows.length < threshold || (key !== undefined && !keeps)) return false
+    if (!this.relation.takesCopy || rows.length < threshold || (key !== undefined && !keeps)) return false
     if (this.cautious === 0) return true
     this.cautious--
     return false
@@ -122,11 +122,15 @@ export class TableWriter implements Table<ClientBase> {
 
   /**
    * One array for each column, so that the length of a batch costs neither parameters nor parsing. `unnest` would take
-   * arrays of arrays apart altogether, so those go as text.
+   * arrays of arrays apart altogether, so those go as text. The server looks up the types of the others with each statement: a cast to
+   * what a column was before somebody has widened it would cut values in silence.
    */
   private makeStatement(columns: readonly Column[]): string {
     const names = columns.map(({ name }) => quoted(name))
-    const arrays = columns.map(({ isArray, type }, index) => `$${index + 1}::${isArray ? 'text' : type}[]`)
+    const row = `(NULL::${this.relation.rowType})`
+    const arrays = columns.map(({ isArray }, index) =>
+      isArray ? `$${index + 1}::text[]` : `coalesce($${index + 1}, ARRAY[${row}.${names[index]}])`,
+    )
     const values = columns.map(({ isArray, type }, index) => `${names[index]}${isArray ? `::${type}` : ''}`)
     const insert = `INSERT INTO ${quotedTable(this.options.table)} (${names.join(', ')})`
     // As COPY does without being told.

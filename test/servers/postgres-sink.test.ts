@@ -175,6 +175,19 @@ describe.skipIf(missing !== undefined)(
       expect(await all()).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
     })
 
+    test('columns that are widened meanwhile get values as they are, in a table that is named like a type', async () => {
+      await server.query('CREATE TABLE "date" (id integer, at timestamp, day date, number real)')
+      const sink = await sinkOf({ table: 'date' })
+      const at = '2024-05-01T10:00:00.123456Z'
+      await write(sink, [{ id: 1, at, day: at, number: 0.1234567890123 }])
+      await server.query(`ALTER TABLE "date" ALTER at TYPE timestamptz, ALTER day TYPE timestamptz,
+        ALTER number TYPE double precision`)
+      await write(sink, [{ id: 2, at, day: at, number: 0.1234567890123 }])
+      const instant = new Date(at)
+      const [, after] = await all<{ id: number }>('"date"')
+      expect(after).toEqual({ id: 2, at: instant, day: instant, number: 0.1234567890123 })
+    })
+
     test('names are quoted, and a schema is found', async () => {
       await server.query('CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."my.table" ("select" integer, "a""b" text)')
       const sink = await sinkOf({ table: 'Odd."my.table"' })
