@@ -9,7 +9,7 @@ export interface Alert extends Incident {
 }
 
 /** An alert on one of its ways. */
-export interface Leaving {
+interface Leaving {
   readonly to: 'log' | 'topic'
   readonly alert: Alert
 }

@@ -21,7 +21,6 @@ import {
   unique,
   volume,
 } from 'weirflow'
-import { alertEnd, alertsOf, type Leaving } from './alerts.js'
 import { eventTypes, pipelineSchema } from './pipeline-events.js'
 
 const table = 'pipeline.events'
@@ -81,26 +80,15 @@ function incidentRow({ id, key, status, level, since, at, notice, value }: Incid
 type Way = { readonly kept: CheckResult } | { readonly told: CheckResult }
 const isKept = (way: Way): way is { readonly kept: CheckResult } => 'kept' in way
 
-/** An incident goes both ways as well: into the table, and out as alerts. */
-type Told = { readonly to: 'table'; readonly incident: Incident<CheckResult> } | Leaving
-const isRow = (told: Told): told is Extract<Told, { to: 'table' }> => told.to === 'table'
-const alerts = alertsOf<CheckResult>(
-  'data-quality',
-  ({ key, value }) => `${key}: ${value?.message ?? 'not checked any more'}`,
-)
-
 /**
  * Looks at the events of the pipeline on a schedule.
  *
- *   schedule ──► checks ──┬─────────────────► pipeline.quality_results
- *                         └──► incidents ─┬─► pipeline.quality_incidents
- *                                         ├─► log
- *                                         └─► alerts ──► alert-webhook
+ *   schedule ──► checks ──┬────────────────► pipeline.quality_results
+ *                         └──► incidents ──► pipeline.quality_incidents
  *
  * At each time of QUALITY_CRON by the clocks of QUALITY_TIME_ZONE, of the rows that QUALITY_WHERE leaves: there are events, each
  * id once, the newest are not old, each has a user and one of QUALITY_TYPES, and what was bought of late had a price. A check that fails opens an incident, which is
- * told again each QUALITY_REMIND_SEC, and resolved when the check passes. Rows are committed with the run that they tell of;
- * an alert may leave once more after a crash, as the same.
+ * told again each QUALITY_REMIND_SEC, and resolved when the check passes.
  */
 export const dataQuality = flow(
   schedule({
@@ -151,27 +139,14 @@ export const dataQuality = flow(
           .default(3_600)
           .map((seconds) => seconds * 1_000),
       }),
-      flatMap((incident): Told[] => [{ to: 'table', incident }, ...alerts(incident)], { name: 'told' }),
-      branch(
-        to(
-          'table',
-          isRow,
-          map(({ incident }) => incident),
-          postgres.sink({
-            table: 'pipeline.quality_incidents',
-            create: incidentsTable,
-            mode: 'upsert',
-            key: ['incident'],
-            row: incidentRow,
-            onError: 'fail',
-          }),
-        ),
-        otherwise(
-          'alerts',
-          map((told: Told) => told as Leaving),
-          alertEnd,
-        ),
-      ),
+      postgres.sink({
+        table: 'pipeline.quality_incidents',
+        create: incidentsTable,
+        mode: 'upsert',
+        key: ['incident'],
+        row: incidentRow,
+        onError: 'fail',
+      }),
     ),
   ),
-).with({ checkpoints: 'db' })
+).with({ checkpoints: 'db', guarantee: 'exactly-once' })

@@ -1,8 +1,7 @@
 import { of } from 'rxjs'
 import { expect, test } from 'vitest'
-import type { Alert } from '../../src/flows/alerts.js'
 import { dataQuality } from '../../src/flows/data-quality.js'
-import type { CheckResult, Flow, Incident, Sink } from '../../src/index.js'
+import type { CheckResult, Incident, Sink } from '../../src/index.js'
 import { marbles } from '../../src/testing/index.js'
 import { FakeDatabase, ServerError } from '../support/fake-database.js'
 
@@ -17,12 +16,10 @@ const names = [
 ]
 const good = [120, 0, 3.5, 0, 0, 0]
 
-/** What the checks find in each run, and what is told of incidents: rows, alerts and lines of the log. */
+/** What the checks find in each run, and what is told of incidents. */
 function runs(...answers: readonly (readonly (number | Error)[])[]) {
   const results: CheckResult[][] = []
   const told: Incident<CheckResult>[] = []
-  const alerts: Alert[] = []
-  const lines: string[] = []
   marbles(({ flow }) => {
     const numbers = answers.flat()
     const db = new FakeDatabase(() => {
@@ -37,13 +34,10 @@ function runs(...answers: readonly (readonly (number | Error)[])[]) {
     running.sink('', {}, 'nothing')
     running.virtual.written$.subscribe(({ value }) => {
       if (Array.isArray(value)) results.push(value as CheckResult[])
-      else if (typeof value === 'string') lines.push(value)
-      else if ('source' in (value as object)) alerts.push((value as { alert?: Alert }).alert ?? (value as Alert))
-      else if ('alert' in (value as object)) alerts.push((value as { alert: Alert }).alert)
       else told.push(value as Incident<CheckResult>)
     })
   })()
-  return { results, told, alerts, lines }
+  return { results, told }
 }
 
 test('each run makes all checks, and their results are written together', () => {
@@ -56,7 +50,7 @@ test('each run makes all checks, and their results are written together', () => 
 
 test('what fails is told once, and when it passes again', () => {
   const bad = [120, 0, 301, 0, 0, 4]
-  const { results, told, alerts, lines } = runs(good, bad, bad, good)
+  const { results, told } = runs(good, bad, bad, good)
   expect(results).toHaveLength(4)
   expect(told.map(({ key, status, level, at }) => [key, status, level, at.getTime() / minute])).toEqual([
     ['events are new', 'opened', 'error', 1],
@@ -64,15 +58,6 @@ test('what fails is told once, and when it passes again', () => {
     ['events are new', 'resolved', 'error', 3],
     ['purchases have prices', 'resolved', 'error', 3],
   ])
-  expect(lines).toEqual([
-    '[OPEN error] events are new: 301 seconds since the newest created_at of pipeline.events: at most 300 may be',
-    '[OPEN error] purchases have prices: 4 purchases of the last minute for nothing: at most 0 may be',
-    '[RESOLVED] events are new: 3.5 seconds since the newest created_at of pipeline.events',
-    '[RESOLVED] purchases have prices: 0 purchases of the last minute for nothing',
-  ])
-  expect(alerts.map(({ source, text, id, notice }) => [source, text, id, notice])).toEqual(
-    told.map(({ id, notice }, index) => ['data-quality', lines[index], id, notice]),
-  )
 })
 
 test('what can not be asked says so, and is an incident as well', () => {
@@ -91,13 +76,11 @@ test('what can not be asked says so, and is an incident as well', () => {
 })
 
 test('rows have the columns of their tables', () => {
-  const sinksOf = (end: Flow['end']): Sink<never>[] =>
-    'branches' in end ? end.branches.flatMap((branch) => sinksOf(branch.end)) : [end]
+  const { end } = dataQuality
   const rowOf = (table: string, value: unknown) => {
-    const options = sinksOf(dataQuality.end).map((sink) => sink.options)
-    return (options as { table: string; row: (value: unknown) => object }[])
-      .find((each) => each.table === table)
-      ?.row(value)
+    const sinks = 'branches' in end ? end.branches.map((branch) => (branch.end as Sink<never>).options) : []
+    const options = sinks as { table: string; row: (value: unknown) => object }[]
+    return options.find((each) => each.table === table)?.row(value)
   }
   const bad = [120, 0, 3, 0, 0, 4]
   const { results, told } = runs(bad, good)
