@@ -125,4 +125,9 @@ export const failedSeeds: readonly { readonly seed: number; readonly scenario: s
     scenario: 'windows of a recreated topic, exactly once',
     why: 'the simulated group left partitions that a topic no longer had with who had them, and windows waited for them',
   },
+  {
+    seed: 51_001_259,
+    scenario: 'shared windows of a recreated topic, exactly once',
+    why: 'a member was told that it is given nothing more while its topic was away, and never looked again at what had come in its place',
+  },
 ]

@@ -188,6 +188,13 @@ describe('while topics are read', () => {
     expect(look(watch, { reading: silent }).command).toMatchObject({ moves: [{ offset: 50 }] })
   })
 
+  test('nothing more is given while it is away: another one that comes in its place is noticed all the same', () => {
+    const watch = watching()
+    watch.know(new Map())
+    expect(look(watch, { now: undefined }).changes).toEqual(['missing'])
+    expect(look(watch, { now: { id: 'b', partitions: 2 } }).command).toMatchObject(end('RECREATED', 'stop'))
+  })
+
   test('an answer about topics as they were before more of them was assigned is none', () => {
     const watch = watching()
     watch.handle({ on: 'look' })

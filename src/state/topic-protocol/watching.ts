@@ -52,9 +52,12 @@ export class TopicWatching {
     return this.gone.values().next().value
   }
 
-  /** Reading begins, or more of it, with the topics being this. */
+  /**
+   * Reading begins, or more of it, with the topics being this. One that is not among them is away at the moment: it is looked
+   * for by what it was, for another one may come in its place.
+   */
   know(seen: ReadonlyMap<string, SeenTopic>): void {
-    this.seen = seen
+    this.seen = new Map([...this.seen, ...seen])
   }
 
   /** The client has given up on a position; which one it does not say. */
