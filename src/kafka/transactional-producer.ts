@@ -19,6 +19,9 @@ const lingerMs = 20
  * Whoever takes over ends what was left open before that; only where nobody does, readers wait so long.
  */
 const transactionTimeoutMs = 300_000
+/** The brokers are about to agree on who coordinates: so they answer right after they have started, or lost one of them. */
+const unsettled: readonly number[] = [codes.coordinatorLoading, codes.coordinatorUnavailable, codes.notCoordinator]
+const unsettledPauseMs = 100
 /** How long an answer may take, ms: the client would wait as long as a transaction may last. */
 const socketTimeoutMs = 60_000
 
@@ -66,7 +69,8 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   /** Connects, fences off every other producer of this id, and waits until its open transaction is over. */
   async init(): Promise<void> {
     await this.connect()
-    await this.step((done) => this.client.initTransactions(stepMs, done))
+    const until = performance.now() + stepMs
+    await this.step((done) => this.settle(until, done))
   }
 
   begin(): Promise<void> {
@@ -104,6 +108,15 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     this.isClosing = true
     await this.stepping
     await super.close()
+  }
+
+  /** Nothing is begun yet, so it may be asked for again. */
+  private settle(until: number, done: (error: ClientError | null | undefined) => void): void {
+    this.client.initTransactions(stepMs, (error) => {
+      const isPassing = unsettled.includes((error as ClientError | null)?.code ?? 0) && performance.now() < until
+      if (isPassing && !this.isClosing) setTimeout(() => this.settle(until, done), unsettledPauseMs)
+      else done(error)
+    })
   }
 
   private async step(start: (done: (error: ClientError | null | undefined) => void) => void): Promise<void> {

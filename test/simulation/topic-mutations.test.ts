@@ -111,7 +111,7 @@ describe('topics that change', busy, () => {
     vi.spyOn(watching, 'compareTopic').mockImplementation(function (this: WatchingInside, topic, [was], now) {
       return compareTopic.call(this, topic, [was], now)
     })
-    expect(firstBroken(/^copies of a changing topic, at least/, {}, 293)).toMatch(allDone)
+    expect(firstBroken(/^copies of a changing topic, at least/, {}, 248)).toMatch(allDone)
   })
 
   test('windows wait for partitions that a topic no longer has', () => {
