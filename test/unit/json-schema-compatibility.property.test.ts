@@ -113,6 +113,7 @@ function unlessAjvFails<T>(compare: () => T): T | undefined {
 }
 
 test('what the checker calls compatible no value contradicts, and what it calls incompatible one does', () => {
+  const numRuns = Number(process.env['WEIR_RUNS'] ?? 250)
   const verdicts = { compatible: 0, incompatible: 0, 'cannot tell': 0 }
   fc.assert(
     fc.property(pair, fc.array(fc.jsonValue(), { maxLength: 5 }), ([one, other], values) => {
@@ -133,11 +134,12 @@ test('what the checker calls compatible no value contradicts, and what it calls 
       for (const value of [...samples, ...values].filter((value) => writer.accepts(writer.root, value)))
         expect({ value, isTaken: takes(value) }).toEqual({ value, isTaken: true })
     }),
-    { numRuns: Number(process.env['WEIR_RUNS'] ?? 250) },
+    { numRuns },
   )
   if (process.env['WEIR_RUNS'] !== undefined) console.log(verdicts)
-  // Both are found often, and it is rare that nothing can be told.
-  expect(verdicts.compatible).toBeGreaterThan(50)
-  expect(verdicts.incompatible).toBeGreaterThan(50)
+  // Both are found often (73 and 26 of 100 pairs), and it is rare that nothing can be told (1 of 100).
+  const often = numRuns / 10
+  expect(verdicts.compatible).toBeGreaterThan(often)
+  expect(verdicts.incompatible).toBeGreaterThan(often)
   expect(verdicts['cannot tell']).toBeLessThan((verdicts.compatible + verdicts.incompatible) / 10)
 })
