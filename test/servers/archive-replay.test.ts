@@ -11,7 +11,7 @@ import { kafkaHeaders, MessageReader } from '../../src/codecs/cloudevents/index.
 import { parquetFormat } from '../../src/codecs/parquet/parquet-format.js'
 import type { Message } from '../../src/kafka/client.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
-import { KafkaProducer, type OutgoingMessage } from '../../src/kafka/producer.js'
+import type { OutgoingMessage } from '../../src/kafka/producer.js'
 import { ReplayWriter } from '../../src/kafka/replay-writer.js'
 import { type Header, StreamRecord } from '../../src/model/index.js'
 import { rowOf, versionReader } from '../../src/sinks/archive/rows.js'
@@ -19,7 +19,7 @@ import { writeArchive } from '../support/archive-folder.js'
 import { plainRow } from '../support/archive-rows.js'
 import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { fresh, makeTopic, sharedServer } from './kafka-support.js'
+import { fresh, makeTopic, produceAll, sharedServer } from './kafka-support.js'
 
 const versionOf = versionReader()
 const missing = requireKafka()
@@ -76,17 +76,7 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
     return { code: await main(all, { cwd, env: { NO_COLOR: '1' }, stdout, stderr, signals$, startWorker }), said }
   }
 
-  async function produce(messages: readonly OutgoingMessage[]): Promise<void> {
-    const options = { deliveryTimeoutMs: 10_000, compression: 'none', lingerMs: 0, singly: false } as const
-    const refused = (_: unknown, error: unknown) => {
-      throw error as Error
-    }
-    const producer = new KafkaProducer(await shared.connection.settings(), options, { refused })
-    await producer.connect()
-    for (const message of messages) producer.produce(message, undefined)
-    await producer.flush()
-    await producer.close()
-  }
+  const produce = (messages: readonly OutgoingMessage[]) => produceAll(shared.connection, messages)
 
   /** All that is committed in a topic, by partition. */
   async function messagesIn(topic: string, partitions = 3): Promise<Message[][]> {

@@ -8,12 +8,12 @@ import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { call, type Message } from '../../src/kafka/client.js'
 import { KafkaDeadLetters, messageFor } from '../../src/kafka/dead-letters.js'
 import { LetterMarks } from '../../src/kafka/letter-marks.js'
-import { KafkaProducer, type OutgoingMessage } from '../../src/kafka/producer.js'
+import type { OutgoingMessage } from '../../src/kafka/producer.js'
 import { extentOf, messagesIn } from '../../src/kafka/whole-topic.js'
 import { type Header, headerOf, StreamRecord, WeirError } from '../../src/model/index.js'
 import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
-import { fresh, makeTopic, sharedServer } from './kafka-support.js'
+import { fresh, makeTopic, produceAll, sharedServer } from './kafka-support.js'
 
 const missing = requireKafka()
 const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
@@ -59,17 +59,7 @@ describe.skipIf(missing !== undefined)(
 
     const dlq = (...argv: string[]) => weirIn(cwd, ['dlq', ...argv, '--config', `${app}.config.ts`])
 
-    async function produce(messages: readonly OutgoingMessage[]): Promise<void> {
-      const options = { deliveryTimeoutMs: 10_000, compression: 'none', lingerMs: 0, singly: false } as const
-      const refused = (_: unknown, error: unknown) => {
-        throw error as Error
-      }
-      const producer = new KafkaProducer(await shared.connection.settings(), options, { refused })
-      await producer.connect()
-      for (const message of messages) producer.produce(message, undefined)
-      await producer.flush()
-      await producer.close()
-    }
+    const produce = (messages: readonly OutgoingMessage[]) => produceAll(shared.connection, messages)
 
     async function all(topic: string): Promise<Message[]> {
       const found: Message[] = []

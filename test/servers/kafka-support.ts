@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import { KafkaConnection } from '../../src/kafka/connection.js'
 import { LogReader } from '../../src/kafka/log-reader.js'
+import { KafkaProducer, type OutgoingMessage } from '../../src/kafka/producer.js'
 import {
   type Assigned,
   type AssignmentChange,
@@ -247,6 +248,19 @@ export async function writeTo(connection: KafkaConnection, topic: string, values
     values.map((value) => recordOf(value)),
   )
   sink.close?.().subscribe()
+}
+
+/** Writes messages as they are. */
+export async function produceAll(connection: KafkaConnection, messages: readonly OutgoingMessage[]): Promise<void> {
+  const options = { deliveryTimeoutMs: 10_000, compression: 'none', lingerMs: 0, singly: false } as const
+  const refused = (_: unknown, error: unknown) => {
+    throw error as Error
+  }
+  const producer = new KafkaProducer(await connection.settings(), options, { refused })
+  await producer.connect()
+  for (const message of messages) producer.produce(message, undefined)
+  await producer.flush()
+  await producer.close()
 }
 
 /** All values of a topic of one partition that are committed by now, as text. */

@@ -1,4 +1,4 @@
-import { type Position, type TopicPartition } from '../../model/index.js'
+import type { Position, TopicPartition } from '../../model/index.js'
 import type { Brokers } from './brokers.js'
 import { listOffsets } from './protocol/list-offsets.js'
 
