@@ -1,4 +1,5 @@
 import type { Aggregate } from './aggregate.js'
+import { checkSelector } from './internal/declared.js'
 import { isNumber, type Maybe } from './internal/missing.js'
 
 type Mean = [sum: number, count: number]
@@ -8,6 +9,7 @@ type Mean = [sum: number, count: number]
  * `weir_values_skipped_total`.
  */
 export function avg<V>(of: (value: V) => Maybe<number>): Aggregate<V, Mean, number | undefined> {
+  checkSelector('avg', of)
   return {
     init: () => [0, 0],
     add(mean, value, _record, skip) {

@@ -1,5 +1,6 @@
 import { byPartition, partitionName, type StoreCodec, type StreamRecord } from '../model/index.js'
 import type { Aggregate } from './aggregate.js'
+import { checkSelector } from './internal/declared.js'
 
 /** An item with where it belongs in time: its partition's stream time when its record came, and the record's place. */
 interface Placed<T> {
@@ -68,8 +69,10 @@ export interface CollectOptions {
  * partition stay in the order in which they were read, those of several are put together by time, and the list is the
  * same wherever epochs end and whatever is begun anew. Values must be plain data.
  */
-export function collect<V, T = V>(of: (value: V) => T, { max }: CollectOptions): Aggregate<V, Tail<T>, T[]> {
-  if (!(Number.isInteger(max) && max >= 1))
+export function collect<V, T = V>(of: (value: V) => T, options: CollectOptions): Aggregate<V, Tail<T>, T[]> {
+  checkSelector('collect', of)
+  const { max } = options ?? {}
+  if (max === undefined || !(Number.isInteger(max) && max >= 1))
     throw new RangeError(`declaring collect: max is ${max}, where a whole number of at least 1 is expected`)
   const filled = (tail: Tail<T>, all: readonly Saved<T>[]) => {
     let source = ''

@@ -1,4 +1,4 @@
-import type { CodecVersion, StoreCodec } from '../model/index.js'
+import { type CodecVersion, isPlainObject, type StoreCodec } from '../model/index.js'
 import { type Aggregate, plainCodec } from './aggregate.js'
 
 // Each aggregate has its own way to accumulate, which goes in and comes out: no type but `any` stands for all of them.
@@ -18,7 +18,7 @@ type AnyAggregate = Aggregate<unknown, unknown, unknown>
 
 /** Makes one aggregate of what `of` was given. */
 export function combine(of: Aggregates<never>): AnyAggregate & { codec: StoreCodec<unknown> } {
-  if (isAggregate(of)) return { ...of, codec: of.codec ?? plainCodec }
+  if (isAggregate(of)) return isPlainObject(of) ? { ...of, codec: of.codec ?? plainCodec } : taken(of as AnyAggregate)
   const names = Object.keys(of)
   return several(
     names,
@@ -26,8 +26,28 @@ export function combine(of: Aggregates<never>): AnyAggregate & { codec: StoreCod
   ) as never
 }
 
-function isAggregate(of: Aggregates<never>): of is Aggregate<never, unknown, unknown> {
-  return typeof of.init === 'function' && typeof of.add === 'function'
+/** Whether it is what `of` takes: who has no types, or casts them away, may give anything. */
+export function areAggregates(of: unknown): of is Aggregates<never> {
+  if (isAggregate(of)) return true
+  const members: readonly unknown[] = isPlainObject(of) ? Object.values(of) : []
+  return members.length > 0 && members.every(isAggregate)
+}
+
+function isAggregate(of: unknown): of is Aggregate<never, unknown, unknown> {
+  if (typeof of !== 'object' || of === null) return false
+  const { init, add, merge, result } = of as Partial<AnyAggregate>
+  return [init, add, merge, result].every((part) => typeof part === 'function')
+}
+
+/** What a class has made: copied, it would lose its methods. */
+function taken(of: AnyAggregate): AnyAggregate & { codec: StoreCodec<unknown> } {
+  return {
+    init: () => of.init(),
+    add: (accumulated, value, record, skip) => of.add(accumulated, value, record, skip),
+    merge: (accumulated, other) => of.merge(accumulated, other),
+    result: (accumulated) => of.result(accumulated),
+    codec: of.codec ?? plainCodec,
+  }
 }
 
 /** Several aggregates side by side; each accumulates in its own place of one array. */
@@ -63,7 +83,8 @@ function severalCodec(codecs: readonly StoreCodec<unknown>[]): StoreCodec<unknow
       codecs.map((codec, index) =>
         codec.load((saved as unknown[])[index], (version as readonly CodecVersion[])[index] as CodecVersion),
       ),
-    changes: (all) => codecs.map((codec, index) => (codec.changes ?? codec.save)(all[index])),
+    changes: (all) =>
+      codecs.map((codec, index) => (codec.changes === undefined ? codec.save(all[index]) : codec.changes(all[index]))),
     apply: (all, changes, version) =>
       codecs.map((codec, index) => {
         const change = (changes as unknown[])[index]

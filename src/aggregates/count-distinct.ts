@@ -1,5 +1,6 @@
 import type { StoreCodec } from '../model/index.js'
 import type { Aggregate } from './aggregate.js'
+import { checkSelector } from './internal/declared.js'
 
 type Element = string | number | boolean | null
 
@@ -76,6 +77,7 @@ const codec: StoreCodec<GrowingSet> = {
  * and counted in `weir_values_skipped_total`.
  */
 export function countDistinct<V>(of: (value: V) => Element): Aggregate<V, GrowingSet, number> {
+  checkSelector('countDistinct', of)
   return {
     init: () => new GrowingSet(),
     add(set, value, _record, skip) {

@@ -1,4 +1,5 @@
 import type { Aggregate } from './aggregate.js'
+import { checkSelector } from './internal/declared.js'
 import { isThere, type Maybe } from './internal/missing.js'
 
 type Ordered = number | string
@@ -8,6 +9,7 @@ type Ordered = number | string
  * `weir_values_skipped_total`.
  */
 export function min<V, T extends Ordered>(of: (value: V) => Maybe<T>): Aggregate<V, T | null, T | undefined> {
+  checkSelector('min', of)
   return extreme(of, (a, b) => a < b)
 }
 
@@ -16,6 +18,7 @@ export function min<V, T extends Ordered>(of: (value: V) => Maybe<T>): Aggregate
  * in `weir_values_skipped_total`.
  */
 export function max<V, T extends Ordered>(of: (value: V) => Maybe<T>): Aggregate<V, T | null, T | undefined> {
+  checkSelector('max', of)
   return extreme(of, (a, b) => a > b)
 }
 

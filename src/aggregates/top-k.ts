@@ -1,5 +1,6 @@
 import type { StoreCodec } from '../model/index.js'
 import type { Aggregate } from './aggregate.js'
+import { checkSelector } from './internal/declared.js'
 import { type Element, Heaviest } from './internal/heaviest.js'
 import { isNumber } from './internal/missing.js'
 
@@ -41,8 +42,14 @@ type Line = readonly [key: Element, count: number, error: number]
  */
 export function topK<V, K extends Element>(
   of: (value: V) => K,
-  { k, weight = () => 1, capacity = Math.max(10 * k, 100) }: TopKOptions<V>,
+  options: TopKOptions<V>,
 ): Aggregate<V, Heaviest, TopKEntry<K>[]> {
+  checkSelector('topK', of)
+  const {
+    k = 0,
+    weight = () => 1,
+    capacity = Math.max(10 * k, 100),
+  } = (options as Partial<TopKOptions<V>> | undefined) ?? {}
   if (!(Number.isInteger(k) && k >= 1 && Number.isInteger(capacity) && capacity >= k))
     throw new RangeError(`declaring topK: k is ${k} and capacity ${capacity}, where 1 <= k <= capacity is expected`)
   return {

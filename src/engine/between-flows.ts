@@ -51,6 +51,23 @@ export function takenPaths(flows: readonly FlowTopology[]): ConfigFault[] {
     }))
 }
 
+/** Routes of one flow that two of its sources serve: only one of them could. */
+export function doubledRoutes(flows: readonly FlowTopology[]): ConfigFault[] {
+  const taken = new Set<string>()
+  return routesOf(flows)
+    .filter(({ route }) => route.startsWith('POST '))
+    .flatMap(({ flow, route, declaredAt }): ConfigFault[] => {
+      const id = `${flow} ${route}`
+      if (!taken.has(id)) {
+        taken.add(id)
+        return []
+      }
+      return [
+        { message: `flow '${flow}' serves ${route} twice`, hint: 'Give one of the sources another path.', declaredAt },
+      ]
+    })
+}
+
 /** The same flows, those warned of that can't run beside another, or feed themselves. */
 export function withWarnings(flows: readonly FlowTopology[]): readonly FlowTopology[] {
   const servers = new Map<string, string>()

@@ -39,11 +39,13 @@ export function chooseKeeper(
   named: string,
   connections: Connections,
   faults: ConfigFault[],
+  declaredAt?: Error,
 ): string {
   if (named === 'memory') return named
   const ofKind = [...connections].filter(([, { definition }]) => definition.kind === named).map(([name]) => name)
   const [name = named, ...others] = connections.has(named) ? [named] : ofKind
-  const fault = (message: string, hint: string) => void faults.push({ message: `${what}: ${message}`, hint })
+  const fault = (message: string, hint: string) =>
+    void faults.push({ message: `${what}: ${message}`, hint, declaredAt })
   const definition = connections.get(name)?.definition
   if (definition === undefined)
     fault(`no connection '${named}'`, `Declare it, or name ${listed([...connections.keys(), 'memory'])}.`)

@@ -5,17 +5,19 @@ import {
   type OperatorDefinition,
   partsOf,
   type RejectionPolicy,
+  Setting,
   type SinkDefinition,
   type SourceDefinition,
   type Surroundings,
 } from '../model/index.js'
-import { nameFaults, sharedGroups, takenPaths, withWarnings } from './between-flows.js'
+import { doubledRoutes, nameFaults, sharedGroups, takenPaths, withWarnings } from './between-flows.js'
 import { checkpointsVariable, chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
 import { ConfigError, type ConfigFault } from './config-error.js'
 import { FlowCutter, isCombining, type Part } from './cut.js'
 import { type EpochLimits, transactionalLimits, usualLimits } from './epoch.js'
-import type { Flow, FlowEnd } from './flow.js'
+import type { Flow, FlowEnd, FlowOptions } from './flow.js'
+import { flowOptions } from './flow-options.js'
 import { shapeFaults } from './flow-shape.js'
 import { exactlyOnceFaults, guaranteeOf } from './guarantee.js'
 import { sharedHint } from './inputs.js'
@@ -43,6 +45,9 @@ import {
   writesDeadLetters,
 } from './topology.js'
 import { faultsOf, tellOnce, validate } from './validate.js'
+
+/** A flow whose options hold. */
+type Optioned = Pick<Flow, 'options'>
 
 type PolicyGiven = Parameters<typeof partsOf>[0]
 
@@ -91,10 +96,25 @@ export function compile(
         isLasting,
       ).compile(flow),
     )
+  faults.push(...deadLetterFaults(config.deadLetters, connections))
   if (isLasting) faults.push(...nameFaults(app, Object.keys(config.flows)), ...sharedGroups(flows))
-  faults.push(...takenPaths(flows))
+  faults.push(...takenPaths(flows), ...doubledRoutes(flows))
   if (faults.length > 0) throw new ConfigError(faults)
   return { app, flows: withWarnings(flows), connections, checkpoints, declared: Object.keys(config.flows) }
+}
+
+/** A name that is no connection's, or one's that takes no dead letters: no stage may need it, and it is a mistake all the same. */
+function deadLetterFaults(named: string | undefined, connections: Topology['connections']): ConfigFault[] {
+  const definition = named === undefined ? undefined : connections.get(named)?.definition
+  if (named === undefined || definition?.deadLetters !== undefined) return []
+  const why =
+    definition === undefined ? `no connection '${named}'` : `a ${definition.kind} connection ('${named}') takes none`
+  const able = [...connections]
+    .filter(([, one]) => one.definition.deadLetters !== undefined)
+    .map(([name]) => `'${name}'`)
+  return [
+    { message: `deadLetters: ${why}`, hint: `Name ${able.join(' or ') || 'a kafka connection, and declare it'}.` },
+  ]
 }
 
 /** What a flow keeps its checkpoints in by its own choice. */
@@ -105,7 +125,8 @@ function ownCheckpoints(
   connections: ReadonlyMap<string, TopologyConnection>,
   faults: ConfigFault[],
 ): string | undefined {
-  if (checkpoints === undefined) return undefined
+  // What is neither is told where options are looked at.
+  if (typeof checkpoints !== 'string' && !(checkpoints instanceof Setting)) return undefined
   const what = `flow '${name}': checkpoints`
   try {
     const named = typeof checkpoints === 'string' ? checkpoints : checkpoints.read(from.environment, from.directory)
@@ -144,7 +165,8 @@ class FlowCompiler {
     private readonly isLasting: boolean,
   ) {}
 
-  compile(flow: Flow): FlowTopology {
+  compile(given: Flow): FlowTopology {
+    const flow = { ...given, options: this.options(given) }
     const declared = flow.inputs.map(
       (input): InputNode => ({
         source: this.stage(input.source),
@@ -187,6 +209,7 @@ class FlowCompiler {
     const cut = new FlowCutter(this.app, this.name, this.connections, everyMs, (fault) => this.faults.push(fault)).cut(
       parts,
     )
+    if (this.isLasting) this.refuseNames(cut)
     const tasks = cut.map((part) => this.part(part, flow, joins))
     const summary = joinSummaries(tasks.map((task) => task.summary))
     const behind = retrying && this.part(retrying.behind, flow, joins)
@@ -203,6 +226,15 @@ class FlowCompiler {
       ways: inputs.flatMap(({ source }) => this.waysOf(source)),
       warnings: stagesOf(parts).flatMap((stage) => this.warningsOf(stage)),
     }
+  }
+
+  /** Those that don't hold are told, and left out. */
+  private options({ options: { checkpoints, ...options }, declaredAt }: Flow): FlowOptions {
+    // Whose setting that is, and what it says, is looked at where it is read.
+    const given = checkpoints instanceof Setting ? options : { ...options, checkpoints }
+    const definition = { options: flowOptions }
+    const checked = validate(`flow '${this.name}'`, { definition, options: given, declaredAt }, this.from, this.faults)
+    return { ...(checked as FlowOptions | undefined), ...(checkpoints === undefined ? {} : { checkpoints }) }
   }
 
   /** Positions, time and stores are kept by topic and partition: two inputs of one topic would be one. */
@@ -223,6 +255,18 @@ class FlowCompiler {
     }
   }
 
+  /** Internal topics are called after the stage before which the flow is cut. */
+  private refuseNames(parts: readonly Part[]): void {
+    for (const { name, inputs } of parts) {
+      const topic = `${this.app}.${name}.repartition`
+      if (name === this.name || isTopicName(topic)) continue
+      const stage = name.slice(this.name.length + 1)
+      const message = `flow '${this.name}': '${stage}' is no name that its internal topic '${topic}' can be called after`
+      const hint = "Use letters of ASCII, digits, '.', '_' and '-'; the topic's name has at most 249 characters."
+      this.faults.push({ message, hint, declaredAt: inputs[0]?.source.declaredAt })
+    }
+  }
+
   private waysOf({ name, definition, options, connection, declaredAt }: SourceNode): FlowTopology['ways'] {
     const opened = connection === undefined ? undefined : this.connections.get(connection)?.options
     if (definition.way === undefined || options === undefined || opened === undefined) return []
@@ -236,7 +280,7 @@ class FlowCompiler {
     return [{ source: name, detail: definition.detail?.(options), ...way }]
   }
 
-  private part(part: Part, flow: Flow, joins: readonly SinkNode[]): SubTopology {
+  private part(part: Part, flow: Optioned, joins: readonly SinkNode[]): SubTopology {
     const operators = [...operatorsOf(part)]
     const keepsState = [...operators, ...sinksOf(part)].some((stage) => storesOf(stage).length > 0)
     // Who goes on behind an internal topic goes by the time that is known here.
@@ -263,7 +307,7 @@ class FlowCompiler {
   }
 
   /** Whether nobody has said what keeps the checkpoints of a flow. */
-  private isUnspoken({ options }: Flow): boolean {
+  private isUnspoken({ options }: Optioned): boolean {
     const { config, from } = this
     return (
       options.checkpoints === undefined && config.checkpoints === undefined && !from.environment[checkpointsVariable]
@@ -330,12 +374,12 @@ class FlowCompiler {
   }
 
   /** The connection that keeps the views of a sink. */
-  private keeper({ definition }: DeclaredStage, options: unknown): string | undefined {
+  private keeper({ definition, declaredAt }: DeclaredStage, options: unknown): string | undefined {
     if (definition.kind !== 'sink' || options === undefined) return undefined
     const named = definition.keepsViewsIn?.(options) ?? 'memory'
     if (named === 'memory') return undefined
     const what = `flow '${this.name}': ${definition.name}: storage`
-    return chooseKeeper('views', what, named, this.connections, this.faults)
+    return chooseKeeper('views', what, named, this.connections, this.faults, declaredAt)
   }
 
   private connection({ definition, declaredAt }: DeclaredStage, named: string | undefined): string | undefined {
@@ -357,7 +401,7 @@ class FlowCompiler {
   }
 
   /** A flow without state has only positions to keep: where its sinks write, unless it says otherwise. */
-  private beside(sinks: readonly SinkNode[], { options }: Flow): string {
+  private beside(sinks: readonly SinkNode[], { options }: Optioned): string {
     const places = new Set(
       sinks.map(({ definition, connection }) => (definition.transactional ? connection : undefined)),
     )
@@ -365,7 +409,7 @@ class FlowCompiler {
     return options.checkpoints === undefined && places.size === 1 && place !== undefined ? place : this.checkpoints
   }
 
-  private limits({ options: { epoch, guarantee } }: Flow, inputs: readonly InputNode[]): EpochLimits {
+  private limits({ options: { epoch, guarantee } }: Optioned, inputs: readonly InputNode[]): EpochLimits {
     const suited = inputs.reduce<EpochOptions>((all, { source }) => ({ ...all, ...source.definition.epoch }), {})
     return {
       ...usualLimits,
@@ -378,13 +422,15 @@ class FlowCompiler {
     }
   }
 
-  private deadLetters(flow: Flow, parts: Chain & { inputs: readonly InputNode[] }): FlowTopology['deadLetters'] {
+  private deadLetters(flow: Optioned, parts: Chain & { inputs: readonly InputNode[] }): FlowTopology['deadLetters'] {
     const first = stagesOf(parts).find(writesDeadLetters)
     if (first === undefined) return undefined
     const connection = this.config.deadLetters ?? this.deadLetterConnection(parts.inputs)
     if (connection !== undefined && this.connections.get(connection)?.definition.deadLetters !== undefined) {
       return { connection, name: flow.options.deadLetters ?? `${this.app}.${this.name}.dead-letters` }
     }
+    // A name that is wrong is told once.
+    if (this.config.deadLetters !== undefined) return undefined
     this.faults.push({
       message: `flow '${this.name}': ${first.name} sends what it rejects to the dead letters, and no connection takes them`,
       hint: "Declare a kafka connection, or give the stage another policy: onError: 'skip' or 'fail'.",
@@ -417,6 +463,10 @@ function isJoinable(place: TopologyConnection | undefined): boolean {
 function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAsked: boolean): boolean {
   const { transactional = false } = definition
   return connection === checkpoints && (transactional === 'on-request' ? isAsked : transactional)
+}
+
+function isTopicName(name: string): boolean {
+  return /^[A-Za-z0-9._-]{1,249}$/.test(name)
 }
 
 function rekeys({ definition }: { readonly definition: OperatorDefinition }): boolean {

@@ -37,6 +37,7 @@ export function* shapeFaults(name: string, flow: Flow): Generator<ConfigFault> {
   function* branches(all: readonly unknown[], where: string): Generator<ConfigFault> {
     if (all.length === 0) yield fault(`branch()${where} has no branches`, 'Give it to(name, condition, …, sink).')
     const names = new Set<string>()
+    let taker: string | undefined
     for (const each of all as readonly (Branch | undefined)[]) {
       const own = ` of branch '${each?.name}'`
       if (!isObject(each) || typeof each.name !== 'string') {
@@ -45,12 +46,20 @@ export function* shapeFaults(name: string, flow: Flow): Generator<ConfigFault> {
       }
       if (names.has(each.name)) yield fault(`two branches are called '${each.name}'`, 'Give each a name of its own.')
       names.add(each.name)
+      if (each.name === '') yield fault('a branch has no name', 'Write to(name, condition, …, sink).')
+      if (taker !== undefined)
+        yield fault(
+          `nothing is left for branch '${each.name}': '${taker}' before it takes all`,
+          'Put otherwise(…) last.',
+        )
+      if (each.when === undefined) taker = each.name
       if (each.when !== undefined && typeof each.when !== 'function')
         yield fault(`the condition${own} is no function`, 'Write to(name, (value) => …, …, sink).')
       yield* row(each.stages, each.end, own)
     }
   }
 
+  if (flow.inputs.length === 0) yield fault('merge() has no inputs', 'Give it sources, or from(source, …).')
   for (const { source, stages } of flow.inputs) {
     yield* stage(source, 'source', 'the first stage')
     for (const [index, each] of stages.entries()) yield* stage(each, 'operator', `stage ${index + 1} of an input`)

@@ -91,7 +91,7 @@ function write(node: SinkNode, from: string | undefined, contexts: StageContexts
   const task = node.definition.build(node.options, contexts.sink(node))
   sinks.push({ stage: node.name, task })
   const watch = both(contexts.watch(node), contexts.passing())
-  const into = way(contexts, from, node.name, watch)
+  const into = sieved(way(contexts, from, node.name, watch), contexts.sieve(node))
   const { tracer } = contexts
   if (tracer === undefined) return (records$) => task.write(records$.pipe(into))
   const complete = () => tracer.ended(contexts.counts(node.name))
@@ -106,6 +106,10 @@ function way(contexts: StageContexts, from: string | undefined, to: string | und
   const complete = () => tracer.ended(before)
   const into = edge(before, behind, both(watch, tracer.between(before, behind)))
   return (records$) => into(records$.pipe(tap({ complete })))
+}
+
+function sieved(into: Operate, sieve: Operate | undefined): Operate {
+  return sieve === undefined ? into : (records$) => sieve(into(records$))
 }
 
 function both(one: Watch | undefined, other: Watch | undefined): Watch | undefined {
@@ -137,7 +141,7 @@ function operators(
   const built = nodes.map((node, index): Operate => {
     const through = node.definition.build(node.options, contexts.operator(node, input)) as Operate
     const before = index === 0 ? from : nodes[index - 1]?.name
-    const into = way(contexts, before, node.name, contexts.passing())
+    const into = sieved(way(contexts, before, node.name, contexts.passing()), contexts.sieve(node))
     return (records$) => through(into(records$))
   })
   return (records$) => built.reduce((piped$, through) => through(piped$), records$)

@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs'
+import type { MonoTypeOperatorFunction, Observable } from 'rxjs'
 import type {
   Clock,
   Connection,
@@ -19,6 +19,7 @@ import { WeirError } from '../model/index.js'
 import { type TaskStores, tagged } from '../state/index.js'
 import { EpochTracer } from './epoch-trace.js'
 import type { EventTime } from './event-time.js'
+import { KeepTrial } from './keep-trial.js'
 import type { Rejections } from './rejections.js'
 import type { RetryContext } from './retry/joint.js'
 import type { Observer, StageCounts, StageReading } from './status.js'
@@ -71,6 +72,7 @@ export class StageContexts {
   private readonly reached = new Map<string, StreamRecord>()
   private readonly sinks: { readonly counts: StageCounts; before: number }[]
   private readonly byName: ReadonlyMap<string, StageCounts>
+  private readonly trials = new Map<OperatorNode | SinkNode, KeepTrial>()
   private readonly measured: { readonly stage: string; readonly readings: () => readonly MetricReading[] }[] = []
 
   constructor(
@@ -100,6 +102,12 @@ export class StageContexts {
     return this.around.rejections.retries?.watch()
   }
 
+  /** Keeps records from a stage that was built with its context, where its stores can't hold what it makes of them. */
+  sieve(node: OperatorNode | SinkNode): MonoTypeOperatorFunction<StreamRecord> | undefined {
+    const trial = this.trials.get(node)
+    return trial?.isNeeded === true ? trial.sieve : undefined
+  }
+
   /** Remembers the last record that reaches a sink of the flow's own, when the observer wants to see what is written. */
   watch({ name, definition }: SinkNode): Watch | undefined {
     if (this.around.observer.written === undefined || this.counts(name).kind !== 'sink') return undefined
@@ -122,8 +130,14 @@ export class StageContexts {
   /** An epoch was committed: what reached the sinks is out. Tells the observer the last record of each. */
   committed(): void {
     for (const { counts, before } of this.sinks) counts.out += counts.in - before
+    for (const trial of this.trials.values()) trial.forget()
     for (const [stage, { value }] of this.reached) this.around.observer.written?.({ flow: this.flow, stage, value })
     this.reached.clear()
+  }
+
+  /** An epoch has failed. */
+  failed({ atOnce }: WeirError): void {
+    if (!atOnce) for (const trial of this.trials.values()) trial.forget()
   }
 
   source(node: SourceNode): SourceContext {
@@ -143,7 +157,8 @@ export class StageContexts {
 
   /** Of a stage on the way of one input, or behind all of them. */
   operator(node: OperatorNode, input?: number): RetryContext {
-    const { stores, rejections } = this.around
+    const { rejections } = this.around
+    const trial = this.trial(node)
     const time = input === undefined ? this.around.time : this.around.time.ofInput(input)
     const counts = this.counts(node.name)
     return {
@@ -155,14 +170,15 @@ export class StageContexts {
       },
       keepable: (value) => void tagged(value),
       measures: (readings) => void this.measured.push({ stage: node.name, readings }),
-      store: (name, codec, bounds) => stores.declare(declared(node, name, this.flow), codec, bounds),
+      store: (name, codec, bounds) => trial.declare(declared(node, name, this.flow), codec, bounds),
       reject: this.rejecting(node),
     }
   }
 
   sink(node: SinkNode): SinkContext {
-    const { time, http, stores, views, replays, held, leaving, interrupted$, dataDirectory } = this.around
+    const { time, http, views, replays, held, leaving, interrupted$, dataDirectory } = this.around
     const joins = this.around.joins.includes(node)
+    const trial = this.trial(node)
     return {
       ...this.common(node),
       time,
@@ -175,12 +191,18 @@ export class StageContexts {
       leaving,
       interrupted$,
       made: (value) => this.around.observer.written?.({ flow: this.flow, stage: node.name, value }),
-      store: (name, codec) => stores.declare(declared(node, name, this.flow), codec),
+      store: (name, codec) => trial.declare(declared(node, name, this.flow), codec),
       get views() {
         return views(node)
       },
       reject: this.rejecting(node),
     }
+  }
+
+  private trial(node: OperatorNode | SinkNode): KeepTrial {
+    const trial = new KeepTrial(node.name, this.around.stores, this.rejecting(node))
+    this.trials.set(node, trial)
+    return trial
   }
 
   private rejecting(node: SourceNode | OperatorNode | SinkNode): (record: StreamRecord, error: unknown) => void {

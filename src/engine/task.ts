@@ -46,6 +46,7 @@ import type { TaskStores } from '../state/index.js'
 import { Assignment } from './assignment.js'
 import { EpochBudget } from './epoch.js'
 import type { EventTime } from './event-time.js'
+import { marked } from './forgotten.js'
 import type { Inheritance } from './inheritance.js'
 import { PartitionEnds } from './partition-ends.js'
 import type { Pipeline } from './pipeline.js'
@@ -55,7 +56,7 @@ import type { StageContexts } from './stage-contexts.js'
 import type { FlowState, FlowStatus, Observer } from './status.js'
 import { StoreLosses } from './store-losses.js'
 import { Supervision } from './supervision.js'
-import type { FlowTopology, SubTopology } from './topology.js'
+import type { FlowTopology, InputNode, SubTopology } from './topology.js'
 
 /** What one task works with; all of it lives as long as the task. */
 export interface TaskParts {
@@ -478,8 +479,8 @@ export class FlowTask {
   }
 
   private commit(epoch: EpochBudget): Observable<never> {
-    const { pipeline, clock } = this.parts
-    const reached = pipeline.sources.map((source) => source.positions())
+    const { pipeline, part, clock } = this.parts
+    const reached = pipeline.sources.map((source, index) => marked(source.positions(), part.inputs[index] as InputNode))
     const durable = reached.map((positions) => positions.map((position) => this.durable(position)))
     const positions = durable.flat()
     const began = clock.scheduler.now()
@@ -613,11 +614,12 @@ export class FlowTask {
 
   /** Counts a failure and tells it. Returns how long to wait, ms; throws when the flow has to stop. */
   private failed(error: WeirError): number {
-    const { log, rejections, pipeline, clock } = this.parts
+    const { log, rejections, contexts, pipeline, clock } = this.parts
     const backoffMs = this.supervision.failed(error, clock.scheduler.now(), this.readInVain())
     const { failures } = this.supervision
     if (error.isTooLong) this.mostRecords = Math.max(1, Math.floor(this.lastRecords / 2))
     rejections.failed()
+    contexts.failed(error)
     for (const source of pipeline.sources) source.failed?.(error)
     if (backoffMs === undefined) {
       log.error({ code: error.code, failures }, `the flow stops: ${describeError(error)}`)

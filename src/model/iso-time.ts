@@ -33,9 +33,9 @@ export function isoReader(): (text: string) => number {
 }
 
 /** A text that `eventTime` reads a time from, and any such text: ISO 8601, without a zone it is UTC. */
-export function time(): z.ZodString {
+export function time(error = 'Invalid ISO datetime'): z.ZodString {
   const read = isoReader()
-  return z.string().refine((text) => !Number.isNaN(read(text)), 'Invalid ISO datetime')
+  return z.string().refine((text) => !Number.isNaN(read(text)), error)
 }
 
 /** The time of day of a text that ends in `T10:03:21Z` or `T10:03:21.250Z`; NaN for any other. */

@@ -20,6 +20,8 @@ export interface TopicFacts {
    * place of another, all were.
    */
   readonly first?: number | undefined
+  /** Marked by the engine where its source names no topics: what that calls its partitions is no topic that is read. */
+  readonly isOwn?: boolean | undefined
 }
 
 /** The next offset to read of one partition. */

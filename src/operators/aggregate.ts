@@ -1,12 +1,12 @@
 import type { Subscriber } from 'rxjs'
 import { z } from 'zod'
+import { areAggregates } from '../aggregates/combine.js'
 import { type Aggregates, combine, type Results } from '../aggregates/index.js'
 import {
   type CombinedRecord,
   type Configurable,
   type Duration,
   defineOperator,
-  duration,
   fn,
   type GroupKey,
   type Handlers,
@@ -20,6 +20,7 @@ import {
   type Setting,
   type Store,
   type StreamRecord,
+  someTime,
   textOf,
 } from '../model/index.js'
 import { Changed, type Present } from './internal/changed.js'
@@ -36,7 +37,10 @@ type Given = z.output<typeof shape>
 const shape = z.strictObject({
   name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
   of: z
-    .custom<Aggregates<never>>((of) => typeof of === 'object' && of !== null, 'expected an aggregate')
+    .custom<Aggregates<never>>(
+      areAggregates,
+      'expected an aggregate, such as count(), or several by name: { n: count() }',
+    )
     .describe('an aggregate, or several by name'),
   by: z
     .union([z.literal('all'), fn<(value: unknown, record: StreamRecord) => GroupKey>()], "expected a function or 'all'")
@@ -55,7 +59,7 @@ const shape = z.strictObject({
     .describe(
       'what becomes of a record that `by`, or the code of an aggregate, throws at, and of a result that it throws at',
     ),
-  ttl: duration
+  ttl: someTime
     .optional()
     .describe('without windows: how long a key stays that no record came for, by the stream time of its partition'),
   maxKeys: z

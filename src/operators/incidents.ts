@@ -60,6 +60,9 @@ const limit = z
     path: ['warn'],
     error: 'expected no more than `error`',
   })
+  .refine(({ warn, error }) => warn !== undefined || error !== undefined, {
+    error: 'expected `warn` or `error`: without either it is never bad',
+  })
 
 const open: StageMetric = {
   name: 'incidents_open',

@@ -80,7 +80,9 @@ export function tumbling(
  */
 export function hopping(
   size: Configurable<Duration>,
-  { advance, grace = 0 }: { readonly advance: Configurable<Duration>; readonly grace?: Configurable<Duration> },
+  options: { readonly advance: Configurable<Duration>; readonly grace?: Configurable<Duration> },
 ): Configurable<WindowSpec> {
+  // Without types nobody has to give them, and what is missing is told where the stage is looked at.
+  const { advance, grace = 0 } = (options as typeof options | undefined) ?? {}
   return { kind: 'hopping', size, advance, grace }
 }

@@ -59,8 +59,9 @@ export function operationsOf(write: RedisWrite | RedisAppend, record: StreamReco
 
 function hashOperations(write: Extract<RedisWrite, { hash: string }>, records: Operation['records']): Operation[] {
   const fields = 'field' in write ? { [nameOf(write.field)]: write.value } : write.fields
-  return Object.entries(fields).flatMap(([part, value]): Operation[] => {
+  return Object.entries(fields).flatMap(([name, value]): Operation[] => {
     if (value === undefined && !('field' in write)) return []
+    const part = nameOf(name)
     const at = { key: nameOf(write.hash), type: 'hash', part, records } as const
     if (value === null) return [{ ...at, verb: 'hdel', words: [part] }]
     return [{ ...at, verb: 'hset', words: [part, wordOf(value, part)] }]
@@ -86,7 +87,7 @@ const infinite: Readonly<Record<number, string | undefined>> = {
 
 function append({ stream, fields, maxLength }: RedisAppend, records: Operation['records']): Operation {
   const given = Object.entries(fields).flatMap(([name, value]) =>
-    value === undefined ? [] : [name, wordOf(value, name)],
+    value === undefined ? [] : [nameOf(name), wordOf(value, name)],
   )
   if (given.length === 0) throw new UnencodableError(new TypeError('an entry of a stream needs a field'))
   if (given.length > mostWords)

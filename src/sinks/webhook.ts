@@ -41,7 +41,7 @@ const options = z.strictObject({
   id: fn<Of<string>>()
     .optional()
     .describe(
-      'What a request is known by, the same in each try; for stages that make several records of one, or gather them. Default: made of the app, the flow, the stage and the place of the record.',
+      'What a request is known by, the same in each try; for stages that make several records of one, or gather them. Default: made of the app, the flow, the stage and the place of the record; for what was made of many, of its key, time and value.',
     ),
   body: fn<Of<unknown>>().optional().describe('What is posted, as JSON. Default: the value.'),
   each: z

@@ -8,11 +8,13 @@ import { topicName, topicRule } from '../kafka/topic-name.js'
 import { declaredWay } from '../kafka/way.js'
 import { type Configurable, defineSource, isoReader, type Source, someTime, time } from '../model/index.js'
 
+const spotRule = "expected 'earliest', 'latest', 'committed', or a time: a date, ISO 8601 text, or ms"
+
 const options = z.strictObject({
   topic: z.union([topicName, z.array(topicName).min(1)], topicRule).describe('The topic, or a list of them.'),
   group: z.string().min(1).optional().describe('The consumer group. Default: `<app>.<flow>`.'),
   from: z
-    .union([z.enum(['earliest', 'latest', 'committed']), z.date(), time(), z.int().nonnegative()])
+    .union([z.enum(['earliest', 'latest', 'committed']), z.date(), time(spotRule), z.int().nonnegative()], spotRule)
     .default('earliest')
     .describe(
       "Where to begin on partitions that the flow and its group have no committed position of: 'earliest', 'latest', or the first record of a time (a date, ISO 8601 text, or ms). 'committed' stops the flow there instead. A committed position always goes first.",

@@ -78,9 +78,14 @@ function keyOf(row: Row, key: readonly string[]): string | undefined {
   const parts = key.map((name) => row[name])
   if (parts.some((part) => part === null || part === undefined)) return undefined
   try {
-    return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? String(part) : part)))
+    return JSON.stringify(parts.map((part) => (hasNoJson(part) ? String(part) : part)))
   } catch {
     // No key of any row that can be written: what writes it tells so.
     return undefined
   }
+}
+
+/** NaN and the infinities JSON would all take for null, and so for one key. */
+function hasNoJson(part: unknown): boolean {
+  return typeof part === 'bigint' || (typeof part === 'number' && !Number.isFinite(part))
 }

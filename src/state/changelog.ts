@@ -211,12 +211,12 @@ export class Changelog {
 }
 
 function unkeepable({ name, partition }: PartitionStore<unknown>, key: StoreKey, cause: unknown): WeirError {
-  const { hint = plainHint, atOnce = false } = isWeirError(cause) ? cause : {}
+  const { hint = plainHint, atOnce = false, place: { stage = name } = {} } = isWeirError(cause) ? cause : {}
   return new WeirError(
     'WEIR_STAGE_FAILED',
     `keeping the state of '${name}' at key ${keyText(key)}: ${messageOf(cause)}`,
     {
-      stage: name,
+      stage,
       partition,
       cause,
       hint,

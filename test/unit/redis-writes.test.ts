@@ -48,6 +48,8 @@ describe('a write is', () => {
     [{ string: 's', value: { of: new Map() } }, 'JSON keeps nothing of a Map (column s)'],
     [{ string: 's', value: Infinity }, "Infinity can't be written (column s)"],
     [{ hash: '\uD800', field: 'f', value: 1 }, 'half of a surrogate pair'],
+    [{ hash: 'h', fields: { '\uD800': 1 } }, 'half of a surrogate pair'],
+    [{ stream: 'x', fields: { '\uD800': 1 } }, 'half of a surrogate pair'],
     [{ sortedSet: 'z', member: 'm', score: Number.NaN }, 'NaN is no score (column m)'],
     [{ sortedSet: 'z', member: 'm', score: '1' }, '1 is no score (column m)'],
     [{ hash: undefined, field: 'f', value: 1 }, 'a undefined is no name of a key, field or member'],

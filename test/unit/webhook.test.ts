@@ -2,14 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { concat, lastValueFrom, NEVER, type Observable } from 'rxjs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compile, defineConfig, flow, generate, printTopology, secret, webhook } from '../../src/index.js'
-import {
-  Batch,
-  describeError,
-  type StreamRecord,
-  silentLogger,
-  systemClock,
-  type WeirError,
-} from '../../src/model/index.js'
+import { Batch, describeError, StreamRecord, silentLogger, systemClock, type WeirError } from '../../src/model/index.js'
 import { Ids } from '../../src/sinks/webhook/ids.js'
 import { Signature } from '../../src/sinks/webhook/signature.js'
 import { webhookSink } from '../../src/sinks/webhook.js'
@@ -130,6 +123,17 @@ describe('what a request is known by', () => {
     const [first, again] = [ids().slice(0, 3), ids().slice(3)]
     expect(new Set(first).size).toBe(3)
     expect(again).toEqual(first)
+  })
+
+  test('is another one for each result of many records, which have no place, and the same when that is read again', async () => {
+    const result = (key: string | null, endsAt: number, value: unknown) =>
+      new StreamRecord(key, value, endsAt, [], { topic: 'counts', partition: -1, offset: -1 })
+    const results = [result('ann', 1_000, 1), result('ann', 2_000, 1), result('bob', 2_000, 1), result('bob', 2_000, 2)]
+    for (const one of results) await post(concat([one]))
+    await post(concat(results), { concurrency: 1 })
+    const [each, again] = [ids().slice(0, 4), ids().slice(4)]
+    expect(new Set(each).size).toBe(4)
+    expect(again).toEqual(each)
   })
 
   test('is another one in another flow', () => {

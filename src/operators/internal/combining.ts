@@ -63,12 +63,12 @@ export function combiningCodec(inner: StoreCodec<unknown>): StoreCodec<Combinati
     changes(combination) {
       const { last, unlogged, state } = combination
       combination.unlogged = []
-      return [last, ...unlogged, changes(state)]
+      return [last, ...unlogged, changes.call(inner, state)]
     },
     apply(combination, saved, version) {
       const [last, ...all] = saved as [number, ...unknown[]]
       for (const change of all)
-        combination.state = apply(combination.state, change, (version as readonly [number, never])[1])
+        combination.state = apply.call(inner, combination.state, change, (version as readonly [number, never])[1])
       combination.last = last
       return combination
     },

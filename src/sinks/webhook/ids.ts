@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { place, type SinkContext, type StreamRecord, UnencodableError } from '../../model/index.js'
+import { jsonOf, place, type SinkContext, type StreamRecord, storeKeyOf, UnencodableError } from '../../model/index.js'
 
 type IdOf = (value: never, record: StreamRecord) => string
 
@@ -19,10 +19,25 @@ export class Ids {
   of(record: StreamRecord): string {
     if (this.idOf !== undefined) return given(this.idOf(record.value as never, record))
     const { app, flow, stage } = this.context
-    const at = place(record.origin)
+    const at = placeOf(record)
     const before = this.made.get(at) ?? 0
     this.made.set(at, before + 1)
     return digest([app, flow, stage, at, before])
+  }
+}
+
+/** What was made of many records has the place of none, and is known by what it is: another epoch makes others. */
+function placeOf({ origin, timestamp, key, value }: StreamRecord): string {
+  const at = place(origin)
+  return origin.offset >= 0 ? at : digest([at, timestamp, storeKeyOf(key), textOf(value)])
+}
+
+function textOf(value: unknown): string | undefined {
+  try {
+    return jsonOf(value)
+  } catch {
+    // Whether that can be posted is for `body` to say.
+    return undefined
   }
 }
 
