@@ -396,12 +396,7 @@ export class TopicAdmin {
     onForeignCluster(client, (error) => {
       this.foreign = error
     })
-    try {
-      await connectClient(client, settings, answerMs)
-    } catch (error) {
-      void disconnect(client)
-      throw error
-    }
+    await connectClient(client, settings, answerMs)
     // Now, while the client does nothing else: an admin client gets a copy of its lock, and a copy that was made while
     // a call held the lock stays locked for ever, and with it one of the four threads that all calls share.
     const clients = { client, admin: native().AdminClient.createFrom(client) }

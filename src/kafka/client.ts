@@ -34,7 +34,15 @@ export function call<T>(start: (done: (error: ClientError | null | undefined, re
   })
 }
 
+const making = new WeakMap<KafkaConsumer | Producer, Promise<void>>()
 const disconnecting = new WeakMap<KafkaConsumer | Producer, Promise<void>>()
+
+/** Says that what is native of a client is made now, and returns what says that it has been. */
+export function beginMaking(client: KafkaConsumer | Producer): () => void {
+  let made = () => {}
+  making.set(client, new Promise((resolve) => (made = resolve)))
+  return made
+}
 
 /** Closes a client at once, whatever it still has to send, and whether or not it ever connected. Once is enough. */
 export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
@@ -44,10 +52,17 @@ export function disconnect(client: KafkaConsumer | Producer): Promise<void> {
   return disconnected
 }
 
-function disconnectNow(client: KafkaConsumer | Producer): Promise<void> {
+/** Whether it is closed, or about to be. */
+export function isClosing(client: KafkaConsumer | Producer): boolean {
+  return disconnecting.has(client)
+}
+
+async function disconnectNow(client: KafkaConsumer | Producer): Promise<void> {
+  // Closed before it is made, it would be made all the same, and left over.
+  await making.get(client)
   // A producer's own `disconnect` flushes first, and throws where it is not connected; this is the one beneath it.
   const { _disconnect: atOnce } = client as unknown as { _disconnect?(done: () => void): void }
-  return new Promise((resolve) => (atOnce ?? client.disconnect).call(client, () => resolve()))
+  await new Promise<void>((resolve) => (atOnce ?? client.disconnect).call(client, () => resolve()))
 }
 
 export const codes = {

@@ -1,4 +1,14 @@
-import { type ClientError, type ClientSettings, call, codes, type KafkaConsumer, type Producer } from './client.js'
+import {
+  beginMaking,
+  type ClientError,
+  type ClientSettings,
+  call,
+  codes,
+  disconnect,
+  isClosing,
+  type KafkaConsumer,
+  type Producer,
+} from './client.js'
 import { isRefusal } from './errors.js'
 import { certificateFault, describedCertificate } from './tls-probe.js'
 
@@ -83,8 +93,9 @@ export function onRefusal(given: KafkaConsumer | Producer, told: (refusal: Clien
 
 /**
  * Connects a client that was made with these settings. Errors with what keeps it from that, as soon as it is known: a login
- * that is refused, a certificate that does not hold, one end that speaks TLS where the other does not; and with what the
- * client says when no broker answers in time. The client itself would only say that.
+ * that is refused, a certificate that does not hold, one end that speaks TLS where the other does not; otherwise with what the
+ * client says when no broker answers in time, which is all that it would say by itself. Errors too when it is closed meanwhile.
+ * One that could not connect is closed.
  */
 export async function connectClient(
   given: KafkaConsumer | Producer,
@@ -108,12 +119,17 @@ export async function connectClient(
   }
   client.on('event.log', hear)
   client.on('event.error', hear)
-  const isOver = asksInSteps(client, timeoutMs)
+  const made = beginMaking(given)
+  const closed = () => failureOf('the client was closed while it connected', codes.wrongState)
+  const isOver = asksInSteps(client, timeoutMs, made, () => tell(closed()))
   try {
     await Promise.race([failed, call((done) => client.connect({ timeout: timeoutMs, allTopics: false }, done))])
+    if (isClosing(given)) throw closed()
   } catch (error) {
+    void disconnect(given)
     throw await explained(failure ?? (error as Error & ClientError), settings)
   } finally {
+    made()
     isOver()
     clearTimeout(patience)
     client.removeListener('event.log', hear)
@@ -124,18 +140,22 @@ export async function connectClient(
 /**
  * To connect, a client asks a broker for metadata, and until its time is up holds one of the few threads that all clients
  * share, whatever it has been told meanwhile; so it shall ask in steps. The last one is long, for brokers may be slow.
- * Returns what ends it.
+ * The first question says that the client is made, and one that was answered in vain, where nobody waits for it any more, that
+ * it is closed. Returns what ends it.
  */
-function asksInSteps(client: Producer, timeoutMs: number): () => void {
+function asksInSteps(client: Producer, timeoutMs: number, made: () => void, closed: () => void): () => void {
   const deadline = performance.now() + timeoutMs
   const steps = [...shortStepsMs]
   const { getMetadata } = client
   let isOver = false
   const ask = (done: Parameters<Producer['getMetadata']>[1]) => {
+    made()
     const restMs = Math.max(1, deadline - performance.now())
     const timeout = Math.min(restMs, steps.shift() ?? restMs)
     getMetadata.call(client, { timeout, allTopics: false } as never, (error, metadata) => {
-      if (error && !isOver && performance.now() < deadline) ask(done)
+      // Told of an error, the client would close itself, beside who closes it already; and it can't be asked any more.
+      if (error && (isOver || isClosing(client))) closed()
+      else if (error && performance.now() < deadline) ask(done)
       else done?.(error, metadata)
     })
   }

@@ -31,6 +31,9 @@ export class GroupConsumer {
   private readonly client: KafkaConsumer
   /** Whether the group knows this member by a name of its own. */
   private readonly isStatic: boolean
+  /** What the client answers in a thread of its own. */
+  private readonly underWay = new Set<Promise<unknown>>()
+  private closed: Promise<void> | undefined
   private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
 
   constructor(
@@ -105,7 +108,9 @@ export class GroupConsumer {
 
   async seek(positions: readonly Position[]): Promise<void> {
     await Promise.all(
-      positions.map((to) => call((done) => this.client.seek(placeOf(to), answerMs, (error) => done(error, undefined)))),
+      positions.map((to) =>
+        this.asked((done) => this.client.seek(placeOf(to), answerMs, (error) => done(error, undefined))),
+      ),
     )
   }
 
@@ -113,7 +118,7 @@ export class GroupConsumer {
   async committedPositions(partitions: readonly TopicPartition[]): Promise<readonly GroupPosition[]> {
     if (partitions.length === 0) return []
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition }))
-    const found = await call<readonly CommittedOffset[]>((done) => this.client.committed(asked, answerMs, done))
+    const found = await this.asked<readonly CommittedOffset[]>((done) => this.client.committed(asked, answerMs, done))
     return found
       .filter(({ offset }) => offset !== undefined && offset >= 0)
       .map((position) => groupPosition(position, position.metadata))
@@ -131,7 +136,7 @@ export class GroupConsumer {
   /** How many partitions the topic has; undefined when no broker answers. */
   async partitionsOf(topic: string): Promise<number | undefined> {
     try {
-      const metadata = await call<{ topics: { name: string; partitions: unknown[] }[] }>(
+      const metadata = await this.asked<{ topics: { name: string; partitions: unknown[] }[] }>(
         (done) => this.client.getMetadata({ topic, allTopics: false, timeout: answerMs }, done as never) as unknown,
       )
       return metadata.topics.find(({ name }) => name === topic)?.partitions.length
@@ -142,14 +147,44 @@ export class GroupConsumer {
 
   /** Leaves the group, unless the membership is static. */
   close(): Promise<void> {
-    return disconnect(this.client)
+    this.closed ??= this.closing()
+    return this.closed
+  }
+
+  /** The client must not go away under a question: nothing in it would guard that. */
+  private async closing(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
+    await disconnect(this.client)
+  }
+
+  private asked<T>(start: Parameters<typeof call<T>>[0]): Promise<T> {
+    if (this.closed !== undefined)
+      return Promise.reject(Object.assign(new Error('the consumer is closed'), { code: codes.wrongState }))
+    const answer = call<T>(start)
+    const forget = () => void this.underWay.delete(answer)
+    this.underWay.add(answer)
+    answer.then(forget, forget)
+    return answer
   }
 
   private rebalance(error: ClientError, partitions: readonly TopicPartition[]): void {
+    if (this.closed !== undefined) return this.giveUp()
     const named = partitions.map(({ topic, partition }) => ({ topic, partition }))
     if (error.code === codes.assignPartitions) this.events.assigned(named)
     else if (error.code === codes.revokePartitions) this.events.revoked(named, this.cooperative.assignmentLost())
     else this.events.error(error)
+  }
+
+  /**
+   * A client that leaves its group waits, for ever, for the answer to what it has told, and then it is this one, whatever it
+   * was: the client refuses to be given partitions, and to be asked how it lost them would end the process.
+   */
+  private giveUp(): void {
+    try {
+      this.client.unassign()
+    } catch {
+      // It has come to light after the client has closed.
+    }
   }
 
   private committed(error: ClientError | undefined, offsets: readonly Position[]): void {

@@ -86,7 +86,6 @@ export class Groups {
     try {
       await connectClient(client, settings, answerMs)
     } catch (error) {
-      void disconnect(client)
       throw failed('WEIR_SINK_UNREACHABLE', error)
     }
     try {

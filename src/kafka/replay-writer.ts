@@ -74,6 +74,8 @@ export class ReplayWriter {
 
   /** Throws the running transaction away, if there is one. */
   async close(): Promise<void> {
-    await Promise.all([this.writer.close(), this.consumer === undefined ? undefined : disconnect(this.consumer)])
+    // A step that commits positions is under the consumer's name, and nothing would guard it while that goes away.
+    await this.writer.close()
+    if (this.consumer !== undefined) await disconnect(this.consumer)
   }
 }
