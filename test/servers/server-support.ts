@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { exclusively as exclusivelyAsync, exclusivelySync, take } from '../../scripts/lock.mjs'
 
 export const isRoot = process.getuid?.() === 0
 const isRequired = process.env['WEIR_TEST_SERVERS'] === 'required'
@@ -102,7 +102,7 @@ export async function freePort(): Promise<number> {
   const port = 10_000 + Math.floor(Math.random() * 20_000)
   mkdirSync(ports, { recursive: true })
   // A lock goes when its process has ended and another one asks for the port.
-  if (!takeLock(join(ports, `${port}.lock`))) return freePort()
+  if (!take(join(ports, String(port)))) return freePort()
   return (await isFree(port)) ? port : freePort()
 }
 
@@ -114,55 +114,14 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
+const lockOf = (name: string) => join(tmpdir(), `weir-${name}.lock`)
+
 /** Runs work while no other process on this machine runs any of that name: files of tests run side by side. */
 export function exclusively<T>(name: string, work: () => T): T {
-  const lock = join(tmpdir(), `weir-${name}.lock`)
-  while (!takeLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
-  try {
-    return work()
-  } finally {
-    rmSync(lock, { force: true })
-  }
+  return exclusivelySync(lockOf(name), work)
 }
 
 /** The same for work that takes so long that others of this process have to go on meanwhile. */
-export async function exclusive<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const lock = join(tmpdir(), `weir-${name}.lock`)
-  while (!takeLock(lock)) await sleep(100)
-  try {
-    return await work()
-  } finally {
-    rmSync(lock, { force: true })
-  }
-}
-
-function takeLock(lock: string): boolean {
-  const own = `${lock}.${process.pid}`
-  writeFileSync(own, String(process.pid))
-  try {
-    linkSync(own, lock)
-    return true
-  } catch {
-    // Who was killed has left its lock behind.
-    if (!isAlive(holderOf(lock))) rmSync(lock, { force: true })
-    return false
-  } finally {
-    rmSync(own)
-  }
-}
-
-function holderOf(lock: string): number | undefined {
-  try {
-    return Number(readFileSync(lock, 'utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-function isAlive(pid: number | undefined): boolean {
-  try {
-    return pid === undefined || process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+export function exclusive<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return exclusivelyAsync(lockOf(name), work)
 }
