@@ -64,7 +64,7 @@ export class RecordWriter {
 
   /** Queues a record. @param subject What it is told by where it is refused. */
   add(message: Omit<OutgoingMessage, 'topic'>, subject: string): void {
-    this.producer?.produce({ ...message, topic: this.topic }, subject)
+    this.opened.produce({ ...message, topic: this.topic }, subject)
     this.records++
     this.bytes += message.value?.length ?? 0
   }
@@ -73,7 +73,7 @@ export class RecordWriter {
   async flush(): Promise<void> {
     if (this.records === 0) return
     try {
-      await this.producer?.flush()
+      await this.opened.flush()
     } catch (error) {
       throw this.failed('WEIR_SINK_FAILED', error)
     }
@@ -84,6 +84,11 @@ export class RecordWriter {
 
   async close(): Promise<void> {
     await this.producer?.close()
+  }
+
+  private get opened(): KafkaProducer<string> {
+    if (this.producer === undefined) throw new Error(`${this.doing}: it has to be open first`)
+    return this.producer
   }
 
   private failed(code: 'WEIR_SINK_UNREACHABLE' | 'WEIR_SINK_FAILED', error: unknown): WeirError {

@@ -1,4 +1,4 @@
-import { defer, EMPTY, from, ignoreElements, type Observable } from 'rxjs'
+import { defer, from, ignoreElements, type Observable } from 'rxjs'
 import { EventWriter } from '../../codecs/cloudevents/index.js'
 import type { KafkaConnection } from '../../kafka/connection.js'
 import { type AuditEvent, type AuditLog, correlationHeader, type WeirError } from '../../model/index.js'
@@ -24,13 +24,15 @@ export class KafkaAuditLog implements AuditLog {
 
   write(events: readonly AuditEvent[]): Observable<never> {
     return defer(() => {
+      const { records } = this
+      if (records === undefined) throw new Error(`writing the audit to ${this.address}: it has to be open first`)
       for (const event of events) {
         const { correlationId: key, time } = event
         const { value, headers } = writer.write(cloudEventOf(event))
         const message = { key, value, headers: [...headers, { [correlationHeader]: key }], timestamp: time }
-        this.records?.add(message, 'the event')
+        records.add(message, 'the event')
       }
-      return this.records === undefined ? EMPTY : from(this.records.flush()).pipe(ignoreElements())
+      return from(records.flush()).pipe(ignoreElements())
     })
   }
 
