@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFailed, onTestFinished, test } from 'vitest'
 import type { SeismicEvent } from '../../src/flows/seismic.js'
-import { brokerFault, Chaos, databaseFault, processFault, replicaFaults, watchGrowth } from '../support/chaos.js'
+import {
+  brokerFault,
+  Chaos,
+  databaseFault,
+  processFault,
+  replicaFaults,
+  tellSeed,
+  watchGrowth,
+} from '../support/chaos.js'
 import { Job, until, Worker } from '../support/job.js'
 import { because, jobServers, missing as missingForJob } from '../support/job-servers.js'
 import { Traffic } from '../support/job-traffic.js'
@@ -23,6 +31,7 @@ describe.skipIf(missing !== undefined)(`chaos with seed ${seed}${because(missing
   let mariadb: MariadbServer
 
   beforeAll(async () => {
+    tellSeed('chaos', seconds, seed)
     mariadb = await MariadbServer.start()
   })
   afterAll(() => mariadb?.close())

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
-import { brokerFault, Chaos, type Fault } from '../support/chaos.js'
+import { brokerFault, Chaos, type Fault, tellSeed } from '../support/chaos.js'
 import { jobServers, missing as missingForJob } from '../support/job-servers.js'
 import { type Balance, reportOf, type Soaked } from '../support/soak.js'
 import { SoakedActivity } from '../support/soak-activity.js'
@@ -22,6 +22,7 @@ describe.skipIf(missing !== undefined)(`soak with seed ${seed} (${missing ?? `${
   let mariadb: MariadbServer
 
   beforeAll(async () => {
+    tellSeed('soak', seconds, seed)
     mariadb = await MariadbServer.start()
   })
   afterAll(() => mariadb?.close())

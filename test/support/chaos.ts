@@ -55,6 +55,12 @@ export class Chaos {
   }
 }
 
+/** Says at once which faults are dealt, and how to have the same again: what hangs or dies says nothing at its end. */
+export function tellSeed(command: 'chaos' | 'soak', seconds: number, seed: number): void {
+  const again = `npm run ${command} -- --minutes ${Number((seconds / 60).toFixed(4))} --seed ${seed}`
+  console.log(`${command}: seed ${seed}, ${seconds} s of faults; the same again: ${again}`)
+}
+
 /** Looks four times a second whether a number has grown. Ends with the times at which it had, ms. */
 export function watchGrowth(look: () => Promise<number>): () => Promise<readonly number[]> {
   const times: number[] = []
