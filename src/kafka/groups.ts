@@ -3,6 +3,7 @@ import { type ClientError, disconnect, nativeClient } from './client.js'
 import { connectClient } from './connecting.js'
 import type { KafkaConnection } from './connection.js'
 import { kafkaError } from './errors.js'
+import { settled } from './unsettled.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
@@ -89,7 +90,8 @@ export class Groups {
       throw failed('WEIR_SINK_UNREACHABLE', error)
     }
     try {
-      client.commitSync(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset })))
+      const places = positions.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+      await settled(async () => client.commitSync(places))
     } catch (error) {
       throw failed('WEIR_SINK_FAILED', error)
     } finally {

@@ -3,9 +3,15 @@ import { connectClient } from './connecting.js'
 import type { KafkaConnection } from './connection.js'
 import type { OutgoingMessage } from './producer.js'
 import { TransactionWriter } from './transaction-writer.js'
+import { settled } from './unsettled.js'
 
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
+
+interface Committed {
+  readonly partition: number
+  readonly offset?: number
+}
 
 /** How far each partition has come in what it is written from: the next offset to write. */
 export type Progress = ReadonlyMap<number, number>
@@ -48,9 +54,8 @@ export class ReplayWriter {
       this.consumer = consumer
       await connectClient(consumer, own, answerMs)
       const all = Array.from({ length: partitions }, (_, partition) => ({ topic: this.topic, partition }))
-      const committed = await call<readonly { partition: number; offset?: number }[]>((done) =>
-        consumer.committed(all as never, answerMs, done as never),
-      )
+      const ask = () => call<readonly Committed[]>((done) => consumer.committed(all as never, answerMs, done as never))
+      const committed = await settled(ask)
       return new Map(
         committed.flatMap(({ partition, offset = -1 }) => (offset >= 0 ? [[partition, offset] as const] : [])),
       )

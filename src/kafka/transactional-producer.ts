@@ -2,6 +2,7 @@ import type { Position } from '../model/index.js'
 import { type ClientError, type ClientSettings, call, codes, type KafkaConsumer } from './client.js'
 import { KafkaProducer } from './producer.js'
 import { Search } from './search.js'
+import { settled } from './unsettled.js'
 
 /** Told of a message that was refused for itself; `isSent` is whether a broker did, and with it the transaction. */
 export type Refused = (error: ClientError, isSent: boolean) => void
@@ -19,9 +20,6 @@ const lingerMs = 20
  * Whoever takes over ends what was left open before that; only where nobody does, readers wait so long.
  */
 const transactionTimeoutMs = 300_000
-/** The brokers are about to agree on who coordinates: so they answer right after they have started, or lost one of them. */
-const unsettled: readonly number[] = [codes.coordinatorLoading, codes.coordinatorUnavailable, codes.notCoordinator]
-const unsettledPauseMs = 100
 /** How long an answer may take, ms: the client would wait as long as a transaction may last. */
 const socketTimeoutMs = 60_000
 
@@ -69,8 +67,9 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
   /** Connects, fences off every other producer of this id, and waits until its open transaction is over. */
   async init(): Promise<void> {
     await this.connect()
-    const until = performance.now() + stepMs
-    await this.step((done) => this.settle(until, done))
+    // Nothing is begun yet, so it may be asked for again.
+    const ask = () => call((done) => this.client.initTransactions(stepMs, (error) => done(error, undefined)))
+    await this.step((done) => settled(ask, () => this.isClosing).then(() => done(null), done))
   }
 
   begin(): Promise<void> {
@@ -108,15 +107,6 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     this.isClosing = true
     await this.stepping
     await super.close()
-  }
-
-  /** Nothing is begun yet, so it may be asked for again. */
-  private settle(until: number, done: (error: ClientError | null | undefined) => void): void {
-    this.client.initTransactions(stepMs, (error) => {
-      const isPassing = unsettled.includes((error as ClientError | null)?.code ?? 0) && performance.now() < until
-      if (isPassing && !this.isClosing) setTimeout(() => this.settle(until, done), unsettledPauseMs)
-      else done(error)
-    })
   }
 
   private async step(start: (done: (error: ClientError | null | undefined) => void) => void): Promise<void> {

@@ -260,7 +260,7 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
     expect(other.said).toContain('5 records written')
     const again = await stopped(name, [topic, '--to', to, '--again'], 2_000)
     expect(again.code).toBe(130)
-    await replay(name, [topic, '--to', to])
+    expect(await replay(name, [topic, '--to', to])).toMatchObject({ code: 0 })
     expect(ids(await soon(36_005, to))).toEqual([
       [...(sent[0] ?? []), ...(sent[0] ?? [])],
       [...(sent[1] ?? []), ...(sent[1]?.slice(0, 5) ?? []), ...(sent[1] ?? [])],
