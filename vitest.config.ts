@@ -15,6 +15,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: process.env['WEIR_TEST_ANNOUNCE'] === undefined ? [] : ['test/support/announce.ts'],
     // The native Kafka client can not be loaded in a worker thread.
     pool: 'forks',
     // Tests of servers wait most of the time, so that two files at once keep two cores busy, and more would only wait for

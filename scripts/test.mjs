@@ -1,9 +1,10 @@
 /**
- * `npm test`: makes the clone ready, runs every suite, and says last how many tests passed, failed and were skipped.
+ * `npm test`: makes the clone ready, runs every suite, and says first what that is, and last how many tests passed, failed and
+ * were skipped.
  * Arguments go to vitest; those that name files below test/types choose type tests.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exitWith, root } from './process.mjs'
@@ -14,6 +15,7 @@ const tstyche = ['tstyche/build/bin.js', '--reporters', 'list,summary,./scripts/
 
 await setup().catch(exitWith)
 const args = process.argv.slice(2)
+const announcing = args.some(isPath) ? {} : announced()
 const counts = [vitestCounts(args), typeCounts(args)].filter((count) => count !== undefined)
 const sum = (key) => counts.reduce((total, count) => total + count[key], 0)
 const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum)
@@ -24,6 +26,16 @@ function vitestCounts(args) {
   const named = args.filter(isPath)
   if (named.length > 0 && named.every(isTypeTest)) return undefined
   return runOf([...vitest, ...args.filter((arg) => !isTypeTest(arg))])
+}
+
+/** Says what is run where that is everything; which servers are not there the first runner says. */
+function announced() {
+  const files = readdirSync(join(root, 'test'), { recursive: true }).filter((file) => file.endsWith('.test.ts')).length
+  console.log(
+    `weir test: ${files} files of test/, two at a time, and the type tests: with all servers half an hour on two cores, ` +
+      'without any ten minutes; `npm test -- test/marbles` runs some of them',
+  )
+  return { WEIR_TEST_ANNOUNCE: 'true' }
 }
 
 /** All type tests when no file is named; vitest's options mean nothing to them. */
@@ -41,7 +53,7 @@ function runOf([script, ...rest]) {
   const { status } = spawnSync(process.execPath, [join(root, 'node_modules', script), ...rest], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, WEIR_TEST_COUNTS: file },
+    env: { ...process.env, ...announcing, WEIR_TEST_COUNTS: file },
   })
   const count = read(file)
   rmSync(folder, { recursive: true })
