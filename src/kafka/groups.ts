@@ -91,7 +91,7 @@ export class Groups {
     }
     try {
       const places = positions.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
-      await settled(async () => client.commitSync(places))
+      await settled(() => new Promise((resolve) => resolve(client.commitSync(places))))
     } catch (error) {
       throw failed('WEIR_SINK_FAILED', error)
     } finally {

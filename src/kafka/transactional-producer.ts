@@ -69,7 +69,9 @@ export class TransactionalProducer extends KafkaProducer<Refused> {
     await this.connect()
     // Nothing is begun yet, so it may be asked for again.
     const ask = () => call((done) => this.client.initTransactions(stepMs, (error) => done(error, undefined)))
-    await this.step((done) => settled(ask, () => this.isClosing).then(() => done(null), done))
+    await this.step((done) => {
+      settled(ask, () => this.isClosing).then(() => done(null), done)
+    })
   }
 
   begin(): Promise<void> {

@@ -49,10 +49,7 @@ test('a producer that is closed while no broker answers leaves at once, and asks
 test('a consumer that leaves its group before it has heard of its partitions answers, and asks nothing of what is gone', async () => {
   const topic = await makeTopic(connection, 'joined')
   await writeTo(connection, topic, ['a record'])
-  const lost = vi.spyOn(
-    nativeClient().KafkaConsumer.prototype as never as { assignmentLost(): boolean },
-    'assignmentLost',
-  )
+  const lost = vi.spyOn(nativeClient().KafkaConsumer.prototype as never, 'assignmentLost')
   const answers = vi.spyOn(nativeClient().KafkaConsumer.prototype, 'unassign')
   onTestFinished(() => void vi.restoreAllMocks())
   const told = vi.fn()
