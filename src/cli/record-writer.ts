@@ -1,36 +1,42 @@
 import type { ClientError } from '../kafka/client.js'
 import type { KafkaConnection } from '../kafka/connection.js'
 import { kafkaError, kafkaRefusal } from '../kafka/errors.js'
-import { KafkaProducer, type OutgoingMessage } from '../kafka/producer.js'
+import { KafkaProducer, type OutgoingMessage, type ProducerEvents, type ProducerOptions } from '../kafka/producer.js'
 import { isWeirError, WeirError } from '../model/index.js'
 
-/** What is sent before it is asked whether all was taken. */
-const [mostRecords, mostBytes] = [5_000, 8_388_608]
+/** What is sent together, and then asked about: less than a request may hold, so that it is one for each partition. */
+const [mostRecords, mostBytes] = [5_000, 900_000]
+/** What a request has of a record besides its content, at the most, bytes. */
+const frameBytes = 100
 /** How long brokers may acknowledge nothing, ms. */
 const deliveryTimeoutMs = 30_000
 
-/** Writes records to a topic. */
+interface Pending {
+  readonly message: OutgoingMessage
+  readonly subject: string
+}
+
+/**
+ * Writes records of a command to a topic, those of a partition in their order. Brokers refuse a request as a whole, and what is
+ * written again is there twice: so no partition has two requests under way, and of a refused one each record is sent alone.
+ */
 export class RecordWriter {
   /** How many are there for good, and how many the brokers have refused. */
   written = 0
   refused = 0
-  /** How many had been refused when it was flushed last. */
-  private refusedBefore = 0
-  private records = 0
+  private pending: Pending[] = []
   private bytes = 0
+  /** Of what is under way, what its request was refused with. */
+  private readonly turnedDown: Pending[] = []
   private readonly doing: string
-  private producer: KafkaProducer<string> | undefined
+  private together: KafkaProducer<Pending> | undefined
+  private alone: KafkaProducer<Pending> | undefined
 
   constructor(
     private readonly connection: KafkaConnection,
     private readonly topic: string,
     /** Told of a record that the brokers refuse for what it is; what it throws ends the writing. */
     private readonly onRefused: (subject: string, error: WeirError) => void,
-    /**
-     * Whether each goes in a request of its own: brokers refuse a request as a whole, and what is written again is there
-     * twice.
-     */
-    private readonly singly = true,
   ) {
     this.doing = `writing topic '${topic}'`
   }
@@ -44,55 +50,86 @@ export class RecordWriter {
 
   /** Errors: WEIR_SINK_UNREACHABLE. */
   async open(): Promise<void> {
-    const options = { deliveryTimeoutMs, compression: 'none', lingerMs: 0, singly: this.singly } as const
-    try {
-      this.producer = new KafkaProducer<string>(await this.connection.settings(), options, {
-        refused: (subject, error) => {
-          this.refused++
-          this.onRefused(subject, kafkaRefusal(this.doing, error, {}))
-        },
-      })
-      await this.producer.connect()
-    } catch (error) {
-      throw this.failed('WEIR_SINK_UNREACHABLE', error)
-    }
+    // Nothing leaves before `flush`, and then all at once.
+    const options = { lingerMs: 60_000, singly: false, namesRefused: true }
+    this.together = await this.producer(options, (pending) => this.turnedDown.push(pending))
   }
 
-  get isFull(): boolean {
-    return this.records >= mostRecords || this.bytes >= mostBytes
-  }
-
-  /** Queues a record. @param subject What it is told by where it is refused. */
-  add(message: Omit<OutgoingMessage, 'topic'>, subject: string): void {
-    this.opened.produce({ ...message, topic: this.topic }, subject)
-    this.records++
-    this.bytes += message.value?.length ?? 0
+  /** Takes a record, and sends those before it when there are enough. @param subject What it is told by where it is refused. */
+  async add(message: Omit<OutgoingMessage, 'topic'>, subject: string): Promise<void> {
+    if (this.together === undefined) throw new Error(`${this.doing}: it has to be open first`)
+    const bytes = sizeOf(message)
+    if (this.pending.length > 0 && (this.isFull || this.bytes + bytes > mostBytes)) await this.flush()
+    this.pending.push({ message: { ...message, topic: this.topic }, subject })
+    this.bytes += bytes
   }
 
   /** Resolves when all is acknowledged or refused. Errors: WEIR_SINK_FAILED. */
   async flush(): Promise<void> {
-    if (this.records === 0) return
-    try {
-      await this.opened.flush()
-    } catch (error) {
-      throw this.failed('WEIR_SINK_FAILED', error)
-    }
-    this.written += this.records - (this.refused - this.refusedBefore)
-    this.refusedBefore = this.refused
-    this.records = this.bytes = 0
+    const { pending, refused } = this
+    if (pending.length === 0) return
+    this.pending = []
+    this.bytes = 0
+    await this.send(this.together, pending)
+    const turnedDown = new Set(this.turnedDown.splice(0))
+    await this.sendAlone(pending.filter((one) => turnedDown.has(one)))
+    this.written += pending.length - (this.refused - refused)
   }
 
   async close(): Promise<void> {
-    await this.producer?.close()
+    await Promise.all([this.together?.close(), this.alone?.close()])
   }
 
-  private get opened(): KafkaProducer<string> {
-    if (this.producer === undefined) throw new Error(`${this.doing}: it has to be open first`)
-    return this.producer
+  /** By its first record the client learns what partitions there are; what waited for that with it would leave in pieces. */
+  private get isFull(): boolean {
+    return this.pending.length >= (this.written + this.refused === 0 ? 1 : mostRecords)
+  }
+
+  private async sendAlone(pending: readonly Pending[]): Promise<void> {
+    if (pending.length === 0) return
+    this.alone ??= await this.producer({ lingerMs: 0, singly: true }, ({ subject }, error) => {
+      this.refused++
+      this.onRefused(subject, kafkaRefusal(this.doing, error, {}))
+    })
+    await this.send(this.alone, pending)
+  }
+
+  private async send(producer: KafkaProducer<Pending> | undefined, pending: readonly Pending[]): Promise<void> {
+    try {
+      for (const one of pending) producer?.produce(one.message, one)
+      await producer?.flush()
+    } catch (error) {
+      throw this.failed('WEIR_SINK_FAILED', error)
+    }
+  }
+
+  private async producer(
+    options: Pick<ProducerOptions, 'lingerMs' | 'singly' | 'namesRefused'>,
+    refused: ProducerEvents<Pending>['refused'],
+  ): Promise<KafkaProducer<Pending>> {
+    try {
+      const producer = new KafkaProducer<Pending>(
+        await this.connection.settings(),
+        { deliveryTimeoutMs, compression: 'none', ...options },
+        { refused },
+      )
+      await producer.connect()
+      return producer
+    } catch (error) {
+      throw this.failed('WEIR_SINK_UNREACHABLE', error)
+    }
   }
 
   private failed(code: 'WEIR_SINK_UNREACHABLE' | 'WEIR_SINK_FAILED', error: unknown): WeirError {
     if (isWeirError(error)) return error
     return kafkaError(code, this.doing, error as ClientError, { address: this.connection.address })
   }
+}
+
+function sizeOf({ key, value, headers }: Omit<OutgoingMessage, 'topic'>): number {
+  let bytes = frameBytes + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const header of headers)
+    for (const [name, held] of Object.entries(header)) bytes += frameBytes + name.length + held.length
+  // Text may take three bytes for what counts as one.
+  return typeof key === 'string' ? bytes + 2 * key.length : bytes
 }

@@ -10,7 +10,7 @@ import {
 } from './client.js'
 import { connectClient, onForeignCluster, onRefusal } from './connecting.js'
 import { isFatal } from './errors.js'
-import { refusalOf } from './faults.js'
+import { isRefusedRequest, refusalOf } from './faults.js'
 import { StuckError } from './stuck.js'
 import { Unsent } from './unsent.js'
 
@@ -22,6 +22,8 @@ export interface ProducerOptions {
   readonly lingerMs: number
   /** Each message in a request of its own, so that a refusal names the one message that earned it. */
   readonly singly: boolean
+  /** Whether a refusal names its messages where they share requests: all of the request, whichever of them earned it. */
+  readonly namesRefused?: boolean
   /** Whether no message of a partition may be written after one that was not: the producer fails then. */
   readonly gapless?: boolean
   /** How large a request may become, bytes; a larger message goes alone. */
@@ -81,6 +83,7 @@ export class KafkaProducer<T> {
   private waiting: [OutgoingMessage, T][] = []
   private unflushed = false
   private readonly unsent = new Unsent()
+  private readonly namesRefused: boolean
   /** Whether a connection was lost since the client has last asked what there is: it writes on, whoever is there now. */
   private hasLost = false
   /** The last call that the client answers later. */
@@ -91,6 +94,7 @@ export class KafkaProducer<T> {
     protected readonly options: ProducerOptions,
     private readonly events: ProducerEvents<T>,
   ) {
+    this.namesRefused = options.namesRefused ?? options.singly
     this.client = new (nativeClient().Producer)({
       'enable.idempotence': true,
       // A message would be timed from when it was queued, though a quota may hold those before it for minutes; and one that
@@ -105,7 +109,7 @@ export class KafkaProducer<T> {
       'queue.buffering.max.kbytes': 131_072,
       'message.max.bytes': largestMessage,
       'batch.size': options.batchBytes ?? 1_000_000,
-      'delivery.report.only.error': !options.singly,
+      'delivery.report.only.error': !this.namesRefused,
       dr_cb: true,
       ...(options.singly ? { 'batch.num.messages': 1 } : {}),
       ...settings,
@@ -219,7 +223,7 @@ export class KafkaProducer<T> {
     const key = message.key?.length === 0 ? nothing : message.key
     const value = message.value?.length === 0 ? nothing : message.value
     // Only reports free what is passed on with a message, so without a report of each nothing may be passed.
-    const opaque = this.options.singly ? subject : undefined
+    const opaque = this.namesRefused ? subject : undefined
     try {
       this.client.produce(
         topic,
@@ -244,7 +248,8 @@ export class KafkaProducer<T> {
   protected undelivered(error: ClientError, subject: T | undefined): void {
     // What an aborted transaction takes with it has not failed.
     if (error.code === codes.purgedFromQueue || error.code === codes.purgedInFlight) return
-    if (!this.options.singly || subject === undefined || !this.isRefusal(error)) return this.fail(error)
+    const isRefused = isRefusedRequest(error, this.options.namesTopics === true)
+    if (!this.namesRefused || subject === undefined || !isRefused) return this.fail(error)
     try {
       this.events.refused(subject, error, true)
     } catch (thrown) {

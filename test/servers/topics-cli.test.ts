@@ -139,6 +139,25 @@ describe.skipIf(missing !== undefined)(
       expect(values(await topics('browse', topic, '--from', '0', '--json'))).toEqual(['one', 'three'])
     })
 
+    test('many lines are all there, each key in its order, also where brokers refuse what they came with', async () => {
+      const topic = await makeTopic(shared.connection, fresh('many'), {
+        partitions: 2,
+        config: { 'max.message.bytes': '20000' },
+      })
+      const line = (n: number) => `${n % 7}:${n === 5_000 ? 'x'.repeat(30_000) : n}`
+      const lines = Array.from({ length: 12_000 }, (_, n) => line(n))
+      const told = await piped(lines.join('\n'), 'produce', topic, '--parse-key', '--separator', ':')
+      expect(told).toMatchObject({ code: 1, stdout: `11,999 records written to topic '${topic}'\n` })
+      expect(told.stderr.match(/line \d+ is not written/g)).toEqual(['line 5001 is not written'])
+      const found = rows(await topics('browse', topic, '--from', 'earliest', '--limit', 'all', '--json'))
+      expect(found).toHaveLength(11_999)
+      for (let key = 0; key < 7; key++) {
+        const of = found.filter((record) => record.key === String(key)).sort((one, other) => one.offset - other.offset)
+        const sent = lines.flatMap((_, n) => (n % 7 === key && n !== 5_000 ? [n] : []))
+        expect(of.map(({ value }) => value)).toEqual(sent)
+      }
+    })
+
     test('the newest come first; a range is read from where it begins; each filter leaves out what is not meant', async () => {
       const topic = await made(2)
       await write([...numbered(topic, 50), ...numbered(topic, 30, 1)])

@@ -23,17 +23,7 @@ export class KafkaAuditLog implements AuditLog {
   }
 
   write(events: readonly AuditEvent[]): Observable<never> {
-    return defer(() => {
-      const { records } = this
-      if (records === undefined) throw new Error(`writing the audit to ${this.address}: it has to be open first`)
-      for (const event of events) {
-        const { correlationId: key, time } = event
-        const { value, headers } = writer.write(cloudEventOf(event))
-        const message = { key, value, headers: [...headers, { [correlationHeader]: key }], timestamp: time }
-        records.add(message, 'the event')
-      }
-      return from(records.flush()).pipe(ignoreElements())
-    })
+    return defer(() => from(this.wrote(events))).pipe(ignoreElements())
   }
 
   close(): Observable<never> {
@@ -44,10 +34,22 @@ export class KafkaAuditLog implements AuditLog {
     const onRefused = (_: string, error: WeirError) => {
       throw error
     }
-    const records = new RecordWriter(this.connection, this.topic, onRefused, false)
+    const records = new RecordWriter(this.connection, this.topic, onRefused)
     await records.ensureTopic(1, { 'retention.ms': '-1' })
     await records.open()
     this.records = records
+  }
+
+  private async wrote(events: readonly AuditEvent[]): Promise<void> {
+    const { records } = this
+    if (records === undefined) throw new Error(`writing the audit to ${this.address}: it has to be open first`)
+    for (const event of events) {
+      const { correlationId: key, time } = event
+      const { value, headers } = writer.write(cloudEventOf(event))
+      const message = { key, value, headers: [...headers, { [correlationHeader]: key }], timestamp: time }
+      await records.add(message, 'the event')
+    }
+    await records.flush()
   }
 
   private async closed(): Promise<void> {

@@ -50,7 +50,7 @@ export async function produce(
       return audited(configured, deed, io, async (tell) => {
         try {
           await writing.open()
-          if (single !== undefined) writing.add(single, 'the record')
+          if (single !== undefined) await writing.add(single, 'the record')
           else await writeLines(writing, form, io, stopped)
           await writing.flush()
         } finally {
@@ -142,13 +142,12 @@ async function writeLines(writing: RecordWriter, form: Form, io: Io, stopped: Pr
     for (const line of next.value) {
       number++
       try {
-        writing.add(form(line), `line ${number}`)
+        await writing.add(form(line), `line ${number}`)
       } catch (error) {
         if (!(error instanceof UsageError)) throw error
         await writing.flush()
         throw new UsageError(`line ${number}: ${error.message}; what was before it is written`)
       }
-      if (writing.isFull) await writing.flush()
     }
     await writing.flush()
   }
