@@ -84,6 +84,8 @@ export class KafkaProducer<T> {
   private unflushed = false
   private readonly unsent = new Unsent()
   private readonly namesRefused: boolean
+  /** How many messages have no report yet, where each has one. */
+  private unreported = 0
   /** Whether a connection was lost since the client has last asked what there is: it writes on, whoever is there now. */
   private hasLost = false
   /** The last call that the client answers later. */
@@ -115,6 +117,7 @@ export class KafkaProducer<T> {
       ...settings,
     })
     this.client.on('delivery-report', (error, report) => {
+      this.unreported--
       if (error) this.undelivered(named(error, report), report.opaque as T | undefined)
     })
     this.client.on('event.error', (error) => {
@@ -167,9 +170,11 @@ export class KafkaProducer<T> {
       if (this.unsent.restsMs > this.options.deliveryTimeoutMs) this.failure ??= this.stuck()
     }
     while (this.hasLost) await this.ask()
-    // A report is handed over by another handle of the event loop than the end of a flush: it may come one turn later.
+    // A report is handed over by another handle of the event loop than the end of a flush: it may come one turn later, and
+    // in a turn no more than a hundred come.
     await turn()
     await turn()
+    while (this.namesRefused && this.unreported > 0 && this.failure === undefined) await turn()
     this.throwFailure()
     this.unflushed = false
   }
@@ -235,6 +240,7 @@ export class KafkaProducer<T> {
         opaque,
         headers.length > 0 ? (withoutEmptyBuffers(headers) as never) : undefined,
       )
+      this.unreported++
       return true
     } catch (error) {
       const refusal = error as ClientError

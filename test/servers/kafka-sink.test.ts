@@ -1,5 +1,5 @@
 import { from, lastValueFrom, Observable } from 'rxjs'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { kafka } from '../../src/connectors/kafka.js'
 import { nativeClient } from '../../src/kafka/client.js'
 import type { KafkaConnection } from '../../src/kafka/connection.js'
@@ -196,6 +196,27 @@ describe.each(servers)('kafka.sink on $name', together, ({ name, open, skip }) =
       const read = await valuesOf(shared.connection, topic)
       expect(new Set(read).size).toBe(300)
       expect(read.slice(-300)).toEqual(records.map(({ value }) => value))
+    },
+  )
+
+  test.skipIf(skip || name === 'embedded')(
+    'each of a thousand that are refused is told before the epoch ends',
+    async () => {
+      const topic = fresh('topic')
+      await makeTopic(shared.connection, topic, { config: { 'max.message.bytes': '1000' } })
+      const rejected: unknown[] = []
+      const sink = sinkOf(shared.connection, { topic, linger: 50 }, rejected)
+      await openSink(sink)
+      // The client tells JavaScript of a hundred in a turn, and its turns are long here.
+      const busy = setInterval(() => {
+        const until = performance.now() + 200
+        while (performance.now() < until);
+      }, 1)
+      onTestFinished(() => clearInterval(busy))
+      const records = Array.from({ length: 1_000 }, (_, index) => recordOf(`${index} ${'x'.repeat(2_000)}`))
+      await writeAll(sink, records).catch(() => undefined)
+      if (rejected.length === 0) await writeAll(sink, records)
+      expect(rejected).toHaveLength(1_000)
     },
   )
 
