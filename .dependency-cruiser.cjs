@@ -47,7 +47,7 @@ const packages = {
   '@azure/storage-blob': ['sinks/archive/azure'],
   '@google-cloud/storage': ['sinks/archive/gcs'],
   'fastify|prom-client': ['worker'],
-  'commander|log-update': ['cli'],
+  'commander|log-update|chokidar': ['cli'],
   'pino|pino-pretty': ['worker', 'cli'],
   'jiti|dotenv|yaml': ['config'],
   'eventsource-parser': ['sources/sse'],

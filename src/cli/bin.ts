@@ -1,5 +1,6 @@
+import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { filter, fromEvent, map, merge, tap } from 'rxjs'
+import { defer, filter, finalize, fromEvent, map, merge, tap } from 'rxjs'
 import { ownWorker, startWorker } from './cluster.js'
 import { exitCodes, type Signal } from './io.js'
 import { main } from './main.js'
@@ -16,8 +17,19 @@ for (const output of [process.stdout, process.stderr]) output.on('error', () => 
 const told$ = merge(...signals.map(on))
 // These come when a terminal is closed or a parent ends, several times and beside a signal: they are one order to drain.
 let isTold = false
+// Where none has closed, a hangup is the order to reload, for a command that can.
+const hadTerminal = hasTerminal()
+const hasClosed = () => process.platform === 'win32' || (hadTerminal && !hasTerminal())
+let isReloading = false
+const reload$ = defer(() => {
+  isReloading = true
+  return on('SIGHUP').pipe(filter(() => !hasClosed()))
+}).pipe(finalize(() => (isReloading = false)))
 const left$ = merge(
-  on('SIGHUP').pipe(map(() => 'its terminal has closed')),
+  on('SIGHUP').pipe(
+    filter(() => !isReloading || hasClosed()),
+    map(() => 'its terminal has closed'),
+  ),
   orphaned(ownAncestry).pipe(map(() => 'what started this process has ended')),
 ).pipe(
   filter(() => !isTold),
@@ -32,6 +44,7 @@ const code = await main(process.argv.slice(2), {
   stderr: process.stderr,
   stdin: process.stdin,
   signals$: own?.signals$ ?? merge(told$, left$).pipe(tap(() => (isTold = true))),
+  reload$: own?.reload$ ?? reload$,
   ask: process.stdin.isTTY ? ask : undefined,
   worker: own?.worker,
   startWorker,
@@ -39,6 +52,16 @@ const code = await main(process.argv.slice(2), {
 
 // Native clients may hold the process; what was written to a pipe has to leave first.
 process.stdout.write('', () => process.stderr.write('', () => leave(code)))
+
+/** Whether there is a terminal that could close. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Who interrupts it, or closes the terminal, answers nothing. */
 function ask(question: string): Promise<string> {

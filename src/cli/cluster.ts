@@ -43,7 +43,9 @@ function fromExit(worker: Worker): Observable<Exit> {
 }
 
 /** What this process is among several workers, and what tells it to stop; undefined when it is none. */
-export function ownWorker(): { readonly worker: OwnWorker; readonly signals$: Observable<Signal> } | undefined {
+export function ownWorker():
+  | { readonly worker: OwnWorker; readonly signals$: Observable<Signal>; readonly reload$: Observable<unknown> }
+  | undefined {
   if (!cluster.isWorker) return undefined
   // Whoever signals the whole group of processes means the supervisor, which tells its workers what to do.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
@@ -52,5 +54,6 @@ export function ownWorker(): { readonly worker: OwnWorker; readonly signals$: Ob
   const signals$ = new ReplaySubject<Signal>(1)
   messages$.pipe(filter(({ kind }) => kind === 'stop')).subscribe(() => signals$.next('SIGTERM'))
   const crew = new Crew({ send: (message: ToSupervisor) => process.send?.(message), messages$ })
-  return { worker: { number: Number(process.env[numberVariable]), crew }, signals$ }
+  const reload$ = messages$.pipe(filter(({ kind }) => kind === 'reload'))
+  return { worker: { number: Number(process.env[numberVariable]), crew }, signals$, reload$ }
 }

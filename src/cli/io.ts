@@ -31,6 +31,8 @@ export interface Io {
   readonly stderr: Output
   readonly stdin?: Input | undefined
   readonly signals$: Observable<Signal>
+  /** Emits when the configuration is to be loaded again. */
+  readonly reload$?: Observable<unknown> | undefined
   /** What takes secrets out of texts, once a configuration has told what they are. */
   readonly secrets?: { redact: (text: string) => string }
   /** Asks whoever sits at the terminal, where somebody does. */

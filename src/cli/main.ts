@@ -10,7 +10,7 @@ import { addGroups } from './groups/commands.js'
 import { exitCodes, type Io, UsageError } from './io.js'
 import { painter } from './paint.js'
 import { type PlanOptions, plan } from './plan.js'
-import { run } from './run.js'
+import { dev, run } from './run.js'
 import type { RunOptions } from './run-options.js'
 import { type SchemaCheckOptions, schemaCheck } from './schema-check.js'
 import { schemaDiff, schemaList, schemaRegister } from './schema-registered.js'
@@ -51,13 +51,28 @@ function programOf(io: Io, ended: (code: number) => void): Command {
       .command(name)
       .description(description)
       .option('-c, --config <file>', 'the configuration (default: flows.config.ts)')
-  command('run', 'Runs flows, those named or those that the configuration says, until SIGTERM or SIGINT.')
+  command(
+    'run',
+    'Runs flows, those named or those that the configuration says, until SIGTERM or SIGINT; SIGHUP reloads.',
+  )
     .argument('[flow...]', 'which flows')
     .option('-w, --workers <count>', 'how many processes share the work (default: WEIR_WORKERS, or 1)')
     .option('--json', 'log as JSON, on a terminal too')
     .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
     .option('--host <address>', 'where the port listens (default: WEIR_HOST, or all addresses of this machine)')
     .action(async (flows: string[], options: RunOptions) => ended(await run(flows, options, io)))
+  command(
+    'dev',
+    'Runs flows as `run` does, on this machine alone, and restarts those that change when a file is saved.',
+  )
+    .argument('[flow...]', 'which flows')
+    .option('--json', 'log as JSON, on a terminal too')
+    .option('-p, --port <port>', 'the HTTP port (default: SERVER_PORT, or 8080)')
+    .option(
+      '--host <address>',
+      'where the port listens (default: WEIR_HOST, or 127.0.0.1, which is this machine alone)',
+    )
+    .action(async (flows: string[], options: RunOptions) => ended(await dev(flows, options, io)))
   command('check', 'Validates everything, asks schema registries that are named, and prints what each flow guarantees.')
     .option('--json', 'print JSON')
     .option('--state', 'connect to the checkpoint store, and refuse what would lose state that is there')

@@ -1,5 +1,5 @@
 import { firstValueFrom } from 'rxjs'
-import { stagesOf } from '../engine/topology.js'
+import { connectionsOf } from '../engine/topology.js'
 import { systemClock, WeirError } from '../model/index.js'
 import { type SupervisorEnd, supervise } from '../worker/supervisor.js'
 import { exitCodes, type Io, type Signal } from './io.js'
@@ -20,6 +20,7 @@ export async function runWorkers(count: number, prepared: Prepared, options: Run
     clock: systemClock,
     log: logOf(prepared, options, io),
     stop$,
+    ...(io.reload$ === undefined ? {} : { reload$: io.reload$ }),
   })
   return codeOfEnd(await firstValueFrom(end$), last())
 }
@@ -39,10 +40,4 @@ function refuseEmbedded({ topology }: Prepared): void {
       { hint: `Give connection '${name}' the address of a real server, or run one worker.` },
     )
   }
-}
-
-function* connectionsOf(flow: Prepared['topology']['flows'][number]): Generator<string | undefined> {
-  yield flow.checkpoints
-  yield flow.deadLetters?.connection
-  for (const part of flow.parts) for (const { connection } of stagesOf(part)) yield connection
 }

@@ -39,7 +39,7 @@ export async function start(system: string | undefined, options: RunOptions, io:
   const isWatched = io.stdout.isTTY === true && options.json !== true
   const dashboard = new Dashboard(prepared.topology)
   const company = isWatched ? watched(prepared, dashboard, io) : unwatched(prepared, dashboard, io)
-  const code = await runPrepared(prepared, options, io, company)
+  const code = await runPrepared(prepared, options, io, { company, host: '127.0.0.1' })
   if (options.json !== true) io.stdout.write(prepared.redact(closing(dashboard, painter(io.stdout, io))))
   return code
 }

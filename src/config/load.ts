@@ -1,16 +1,20 @@
 import { existsSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { createJiti } from 'jiti'
+import { createJiti, type Jiti } from 'jiti'
 import type { WeirConfig } from '../engine/config.js'
 import { type Environment, messageOf, type SourcePlace, WeirError } from '../model/index.js'
 import { checkConfig } from './check.js'
+import { type ConfigCode, readCode, rememberCode } from './code.js'
 import { withDotenv } from './dotenv.js'
 import { LoadError } from './load-error.js'
 import { privateFolder } from './private-folder.js'
 import { placeOf } from './source-place.js'
 
 const fileNames = ['flows.config.ts', 'flows.config.mts', 'flows.config.js']
+
+/** The modules of users that have been loaded: the loader shares its cache with all of the process. */
+const ownModules = new Set<string>()
 
 export interface LoadOptions {
   readonly cwd: string
@@ -27,6 +31,8 @@ export interface LoadOptions {
 export interface LoadedConfig {
   readonly config: WeirConfig
   readonly file: string
+  /** What it was made by. */
+  readonly code: ConfigCode
   /** With what `.env` beside the configuration adds. */
   readonly environment: Environment
 }
@@ -34,8 +40,14 @@ export interface LoadedConfig {
 /** Finds, loads and checks a configuration. Errors: WEIR_CONFIG_NOT_FOUND, WEIR_CONFIG_INVALID. */
 export async function loadConfig({ cwd, file, environment, modules }: LoadOptions): Promise<LoadedConfig> {
   const path = find(cwd, file)
-  const config = checkConfig(await importModule(path, cwd, modules), path)
-  return { config, file: path, environment: withDotenv(environment, dirname(path)) }
+  const since = Date.now()
+  const jiti = loaderFor(path, modules)
+  const module = await importBy(jiti, path, cwd).catch((error: unknown) => {
+    rememberCode(path, jiti, since)
+    throw error
+  })
+  const code = readCode(path, jiti, since)
+  return { config: checkConfig(module, path), file: path, environment: withDotenv(environment, dirname(path)), code }
 }
 
 function find(cwd: string, file: string | undefined): string {
@@ -54,15 +66,28 @@ export async function importModule(
   cwd: string,
   modules: Readonly<Record<string, unknown>>,
 ): Promise<unknown> {
-  const jiti = createJiti(pathToFileURL(join(dirname(path), 'weir')).href, {
+  return importBy(loaderFor(path, modules), path, cwd)
+}
+
+function loaderFor(path: string, modules: Readonly<Record<string, unknown>>): Jiti {
+  return createJiti(pathToFileURL(join(dirname(path), 'weir')).href, {
     virtualModules: { ...modules },
     fsCache: cacheOf(dirname(path)),
     interopDefault: false,
   })
+}
+
+async function importBy(jiti: Jiti, path: string, cwd: string): Promise<unknown> {
+  // They may have been written anew since.
+  for (const file of ownModules) delete jiti.cache[file]
+  const others = new Set(Object.keys(jiti.cache))
   try {
     return await jiti.import(path)
   } catch (error) {
     throw loadError(error, relative(cwd, path), path)
+  } finally {
+    for (const file of Object.keys(jiti.cache))
+      if (!others.has(file) && !file.includes(`${sep}node_modules${sep}`)) ownModules.add(file)
   }
 }
 

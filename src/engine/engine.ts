@@ -1,8 +1,12 @@
 import {
   catchError,
   concat,
+  concatMap,
   defer,
   EMPTY,
+  endWith,
+  finalize,
+  forkJoin,
   from,
   ignoreElements,
   lastValueFrom,
@@ -10,7 +14,13 @@ import {
   mergeMap,
   NEVER,
   type Observable,
+  of,
+  race,
+  Subject,
+  takeUntil,
+  tap,
   timeout,
+  timer,
 } from 'rxjs'
 import type {
   CheckpointStore,
@@ -61,6 +71,18 @@ export interface EngineParts {
   readonly checkpoints?: CheckpointStore
 }
 
+/** What is left alone when flows are replaced, by name. */
+interface GoingOn {
+  readonly flows: ReadonlySet<string>
+  /** All that flows which go on have to do with are among them. */
+  readonly connections: ReadonlySet<string>
+  /** How long the others may take to drain. */
+  readonly drainMs: number
+}
+
+/** How long a connection may take to close, ms. */
+const closeMs = 5_000
+
 /** How long a flow without state waits to hear whether it had some, ms. */
 const lookMs = 5_000
 
@@ -69,20 +91,27 @@ export class Engine {
   /** The stores of each task, and what keeps them. */
   readonly kept: KeptState[] = []
   private readonly opened = new Map<string, Connection>()
-  private readonly flows: readonly RunningFlow[]
+  /** When each was opened, as the clock tells. */
+  private readonly openedAt = new Map<string, number>()
+  private flows: readonly RunningFlow[]
+  /** Flows that have come since it runs; completes when no more can come. */
+  private readonly coming = new Subject<RunningFlow>()
+  private isStopping = false
+  private isReplacing = false
   private readonly checkpoints = new Map<string, CheckpointStore>()
   private readonly views: ViewPlaces
 
   /** Builds every stage. Errors: WEIR_CONFIG_EMBEDDED and whatever a stage finds wrong when it is built. */
   constructor(
-    private readonly topology: Topology,
+    private topology: Topology,
     private readonly parts: EngineParts,
   ) {
-    this.views = new ViewPlaces(topology, parts.log, {
+    this.views = new ViewPlaces(parts.log, {
+      declared: (name) => this.topology.connections.get(name),
       connection: (name) => this.connection(name),
       context: (name) => this.connectionContext(name),
     })
-    this.flows = topology.flows.map((flow) => new RunningFlow(flow.parts.map((part) => this.task(flow, part))))
+    this.flows = topology.flows.map((flow) => this.flow(flow))
   }
 
   /**
@@ -90,15 +119,49 @@ export class Engine {
    * have stopped.
    */
   run(): Observable<never> {
-    return from(this.flows).pipe(
-      mergeMap((flow) => flow.run(), Math.max(1, this.flows.length)),
-      ignoreElements(),
-    )
+    return defer(() => {
+      const running$ = concat(from(this.flows), this.coming).pipe(
+        mergeMap((flow) => flow.run().pipe(endWith(flow)), Number.POSITIVE_INFINITY),
+        tap(() => this.endAfterTheLast()),
+        ignoreElements(),
+      )
+      this.endAfterTheLast()
+      return running$
+    })
   }
 
   /** Lets every flow drain and commit, then ends it. */
   stop(): void {
+    this.isStopping = true
     for (const flow of this.flows) flow.stop()
+    this.endAfterTheLast()
+  }
+
+  /**
+   * Goes over to another topology of the same app, while it runs: the flows and connections that are said to go on are left
+   * alone, whatever `next` has in their place. All others drain, commit and end first, as at a stop; what has not drained
+   * after `drainMs` is dropped, and read again. Completes when those of `next` have begun. Does nothing once it stops.
+   * Errors: what a stage finds wrong when it is built; nothing runs in place of the flows that have ended then.
+   */
+  replace(next: Topology, { flows, connections, drainMs }: GoingOn): Observable<never> {
+    return defer(() => {
+      if (this.isStopping) return EMPTY
+      this.isReplacing = true
+      const leaving = this.flows.filter(({ name }) => !flows.has(name))
+      return concat(
+        this.drain(leaving, drainMs),
+        defer(() => this.closeAllBut(connections)),
+        defer(() => {
+          if (!this.isStopping) this.take(next, flows, connections)
+          return EMPTY
+        }),
+      )
+    }).pipe(
+      finalize(() => {
+        this.isReplacing = false
+        this.endAfterTheLast()
+      }),
+    )
   }
 
   status(): readonly FlowStatus[] {
@@ -119,7 +182,81 @@ export class Engine {
     const { definition, options } = this.declared(name)
     const connection = definition.open(options, this.connectionContext(name))
     this.opened.set(name, connection)
+    this.openedAt.set(name, this.parts.clock.now())
     return connection
+  }
+
+  /** Nothing comes any more once all flows have ended: a reload that is under way may bring others. */
+  private endAfterTheLast(): void {
+    if (!this.isReplacing && this.flows.every(({ hasEnded }) => hasEnded)) this.coming.complete()
+  }
+
+  private drain(leaving: readonly RunningFlow[], drainMs: number): Observable<never> {
+    for (const flow of leaving) flow.stop()
+    const overdue$ = timer(drainMs, this.parts.clock.scheduler).pipe(
+      tap(() => {
+        for (const flow of leaving.filter(({ hasEnded }) => !hasEnded)) {
+          this.parts.log.error({ flow: flow.name }, 'it did not drain in time; what was not committed is replayed')
+          flow.drop()
+        }
+      }),
+      ignoreElements(),
+    )
+    const ended$ = forkJoin(leaving.map(({ ended$ }) => ended$.pipe(endWith(true))))
+    return overdue$.pipe(takeUntil(leaving.length === 0 ? of(true) : ended$))
+  }
+
+  private closeAllBut(goingOn: ReadonlySet<string>): Observable<never> {
+    const leaving = [...this.opened].filter(([name]) => !goingOn.has(name)).reverse()
+    return from(leaving).pipe(
+      concatMap(([name, connection]) => {
+        this.opened.delete(name)
+        this.checkpoints.delete(name)
+        const closed$ = concat(
+          this.views.leave(name),
+          defer(() => connection.close()),
+        )
+        return race(closed$, timer(closeMs, this.parts.clock.scheduler)).pipe(
+          catchError((error: unknown) => {
+            this.parts.log.warn({ connection: name }, `closing: ${messageOf(error)}`)
+            return EMPTY
+          }),
+        )
+      }),
+      ignoreElements(),
+    )
+  }
+
+  private take(next: Topology, flows: ReadonlySet<string>, connections: ReadonlySet<string>): void {
+    const { topology: before, flows: running } = this
+    const own = new Map(before.flows.map((flow) => [flow.name, flow]))
+    this.topology = {
+      ...next,
+      flows: next.flows.map((flow) => (flows.has(flow.name) ? (own.get(flow.name) ?? flow) : flow)),
+      connections: new Map(
+        [...next.connections].map(([name, one]) => [
+          name,
+          connections.has(name) ? (before.connections.get(name) ?? one) : one,
+        ]),
+      ),
+    }
+    this.kept.splice(0, this.kept.length, ...this.kept.filter(({ flow }) => flows.has(flow)))
+    const fresh = new Set<RunningFlow>()
+    this.flows = this.topology.flows.map((flow) => {
+      const goesOn = flows.has(flow.name) ? running.find(({ name }) => name === flow.name) : undefined
+      if (goesOn !== undefined) return goesOn
+      const begun = this.flow(flow)
+      fresh.add(begun)
+      return begun
+    })
+    for (const flow of fresh) this.coming.next(flow)
+  }
+
+  private flow(flow: FlowTopology): RunningFlow {
+    return new RunningFlow(
+      flow.name,
+      flow.parts.map((part) => this.task(flow, part)),
+    )
   }
 
   private task(flow: FlowTopology, part: SubTopology): FlowTask {
@@ -255,22 +392,29 @@ export class Engine {
   }
 
   /**
-   * An embedded broker begins anew with the process, and so must the checkpoints of what reads it. Those of a source
+   * An embedded broker begins anew with its connection, and so must the checkpoints of what reads it. Those of a source
    * that has its positions nowhere else say what was written, and must not outlive it.
    */
   private taskName(part: SubTopology, checkpoints: string): string {
     const { name, inputs } = part
-    const isEmbedded = (stage: { readonly connection: string | undefined }) => {
-      const connection = stage.connection === undefined ? undefined : this.topology.connections.get(stage.connection)
+    const isEmbedded = ({ connection: name }: { readonly connection: string | undefined }) => {
+      const connection = name === undefined ? undefined : this.topology.connections.get(name)
       return connection?.definition.isEmbedded?.(connection.options) ?? false
     }
-    const isVolatile = inputs.some(
-      ({ source }) =>
-        isEmbedded(source) ||
-        (source.definition.positions === 'store' &&
-          [...sinksOf(part)].some((sink) => sink.connection !== checkpoints && isEmbedded(sink))),
-    )
-    return `${this.topology.app}.${name}${isVolatile ? `.${this.parts.clock.now()}` : ''}`
+    const lost = [
+      ...inputs.map(({ source }) => source),
+      ...(inputs.some(({ source }) => source.definition.positions === 'store')
+        ? [...sinksOf(part)].filter((sink) => sink.connection !== checkpoints)
+        : []),
+    ].filter(isEmbedded)
+    const began = lost.map(({ connection }) => this.beginningOf(connection ?? ''))
+    return `${this.topology.app}.${name}${began.length > 0 ? `.${Math.max(...began)}` : ''}`
+  }
+
+  /** When an embedded server began anew. */
+  private beginningOf(name: string): number {
+    this.connection(name)
+    return this.openedAt.get(name) ?? this.parts.clock.now()
   }
 
   /** What keeps checkpoints under that name. It connects to nothing before it is opened. */

@@ -1,4 +1,4 @@
-import { catchError, EMPTY, merge, type Observable } from 'rxjs'
+import { AsyncSubject, catchError, EMPTY, merge, type Observable, Subject, takeUntil, tap } from 'rxjs'
 import type { FlowState, FlowStatus, StageCounts } from './status.js'
 import type { FlowTask } from './task.js'
 
@@ -16,7 +16,16 @@ const bySeverity: readonly FlowState[] = [
 
 /** The tasks of one flow in this process; they run and end together. */
 export class RunningFlow {
-  constructor(private readonly tasks: readonly FlowTask[]) {}
+  private readonly dropped = new Subject<void>()
+  private readonly ended = new AsyncSubject<never>()
+  /** Completes when it has ended, however. */
+  readonly ended$: Observable<never> = this.ended
+  hasEnded = false
+
+  constructor(
+    readonly name: string,
+    private readonly tasks: readonly FlowTask[],
+  ) {}
 
   /** Completes when all have ended. What a failed one has to say it has told in the log and in its status. */
   run(): Observable<never> {
@@ -28,7 +37,20 @@ export class RunningFlow {
         }),
       ),
     )
-    return merge(...running)
+    return merge(...running).pipe(
+      takeUntil(this.dropped),
+      tap({ complete: () => this.end(), unsubscribe: () => this.end() }),
+    )
+  }
+
+  private end(): void {
+    this.hasEnded = true
+    this.ended.complete()
+  }
+
+  /** Ends it at once: what was not committed is replayed. */
+  drop(): void {
+    this.dropped.next()
   }
 
   stop(): void {

@@ -148,6 +148,12 @@ export function stagesOf(
   return [...flow.inputs.map(({ source }) => source), ...operatorsOf(flow), ...sinksOf(flow)]
 }
 
+/** The connections that a flow uses, by name; `memory` may be among them. */
+export function connectionsOf({ checkpoints, deadLetters, parts }: FlowTopology): ReadonlySet<string> {
+  const named = parts.flatMap((part) => stagesOf(part).map(({ connection }) => connection))
+  return new Set([checkpoints, deadLetters?.connection, ...named].filter((name) => name !== undefined))
+}
+
 /** The stages that have records tried again. */
 export function retryingOf(flow: Chain & { readonly inputs: readonly InputNode[] }): (OperatorNode | SinkNode)[] {
   return [...operatorsOf(flow), ...sinksOf(flow)].filter(({ retry }) => retry !== undefined)

@@ -9,9 +9,10 @@ import {
   WeirError,
 } from '../model/index.js'
 import { MemoryViews, ReplicatedViews } from '../state/index.js'
-import type { SinkNode, SubTopology, Topology } from './topology.js'
+import type { SinkNode, SubTopology, TopologyConnection } from './topology.js'
 
 interface Connections {
+  readonly declared: (name: string) => TopologyConnection | undefined
   readonly connection: (name: string) => Connection
   readonly context: (name: string) => ConnectionContext
 }
@@ -23,7 +24,6 @@ export class ViewPlaces {
   private readonly replicated = new Map<string, ReplicatedViews>()
 
   constructor(
-    private readonly topology: Topology,
     private readonly log: Logger,
     private readonly connections: Connections,
   ) {}
@@ -34,7 +34,15 @@ export class ViewPlaces {
   }
 
   close(): Observable<never> {
-    return concat(...[...this.replicated.values()].map((views) => views.close())).pipe(
+    return concat(...[...this.replicated.keys()].map((carrier) => this.leave(carrier)))
+  }
+
+  /** Has nothing to do with a connection any more. */
+  leave(connection: string): Observable<never> {
+    const views = this.replicated.get(connection)
+    this.replicated.delete(connection)
+    this.kept.delete(connection)
+    return (views?.close() ?? EMPTY).pipe(
       catchError((error: unknown) => {
         this.log.warn(`closing views: ${messageOf(error)}`)
         return EMPTY
@@ -45,7 +53,7 @@ export class ViewPlaces {
   private keptBy(name: string): ViewStorage {
     const known = this.kept.get(name)
     if (known !== undefined) return known
-    const { views } = this.topology.connections.get(name)?.definition ?? {}
+    const { views } = this.connections.declared(name)?.definition ?? {}
     const storage = views?.(this.connections.connection(name), this.connections.context(name))
     if (storage === undefined) throw new WeirError('WEIR_CONFIG_CONNECTION', `opening views: '${name}' can't keep them`)
     this.kept.set(name, storage)
@@ -70,7 +78,7 @@ export class ViewPlaces {
 
   /** `<app>.<path>.view`. */
   private topic(connection: string, view: string): TableChannel | undefined {
-    const { channel } = this.topology.connections.get(connection)?.definition ?? {}
+    const { channel } = this.connections.declared(connection)?.definition ?? {}
     const topic = `${view.replace(/[^\w.-]+/g, '.')}.view`
     return channel?.table?.(this.connections.connection(connection), { topic, place: {}, log: this.log })
   }

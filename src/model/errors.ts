@@ -23,6 +23,7 @@ export const errorCodes = {
   WEIR_CONFIG_CONNECTION: ['stop', 'setup', 'A stage names a connection that is not declared, or of another kind.'],
   WEIR_CONFIG_ENVIRONMENT: ['stop', 'setup', 'An environment variable or secret is missing or malformed.'],
   WEIR_CONFIG_EMBEDDED: ['stop', 'setup', 'An embedded server was asked for in production.'],
+  WEIR_CONFIG_FIXED: ['stop', 'setup', 'A reload would change what only a restart of the process can.'],
   WEIR_HTTP_PORT_TAKEN: ['stop', 'setup', 'The port of the HTTP server can not be listened on.'],
   WEIR_HTTP_ROUTE_TAKEN: ['stop', 'setup', 'Two sources ask for the same route.'],
   WEIR_TOPOLOGY_PARTIAL_ASSIGNMENT: [

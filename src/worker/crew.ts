@@ -40,6 +40,7 @@ export type ToSupervisor =
 
 export type ToWorker =
   | { readonly kind: 'stop' }
+  | { readonly kind: 'reload' }
   | { readonly kind: 'question'; readonly id: number; readonly topic: Topic }
   | { readonly kind: 'statements'; readonly id: number; readonly statements: readonly Statement[] }
 

@@ -49,6 +49,8 @@ export interface SupervisorOptions {
   readonly log: Logger
   /** The first emission has all workers drain, the second ends them at once. */
   readonly stop$: Observable<unknown>
+  /** All workers are told to load the configuration again. Default: never. */
+  readonly reload$?: Observable<unknown>
 }
 
 /** How it all ended: as a worker does, or with the code of one for which there is no hope. */
@@ -92,6 +94,10 @@ class Supervisor {
       }),
       ignoreElements(),
     )
+    const reloads$ = (this.options.reload$ ?? EMPTY).pipe(
+      tap(() => this.tell({ kind: 'reload' })),
+      ignoreElements(),
+    )
     const overdue$ = this.stopped.pipe(
       mergeMap(() => timer(shutdownMs, clock.scheduler), 1),
       map((): SupervisorEnd => ({ outcome: 'overdue' })),
@@ -105,7 +111,7 @@ class Supervisor {
       all$,
       defer(() => of(this.end())),
     )
-    return merge(interrupted$, overdue$, told$, ended$).pipe(
+    return merge(interrupted$, overdue$, told$, reloads$, ended$).pipe(
       take(1),
       finalize(() => this.killAll()),
     )
@@ -174,8 +180,12 @@ class Supervisor {
   private stop(): void {
     if (this.stopping) return
     this.stopping = true
-    for (const process of this.processes.values()) process.send({ kind: 'stop' })
+    this.tell({ kind: 'stop' })
     this.stopped.next()
+  }
+
+  private tell(message: ToWorker): void {
+    for (const process of this.processes.values()) process.send(message)
   }
 
   private killAll(): void {

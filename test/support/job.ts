@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -27,6 +27,7 @@ export interface LogLine {
   readonly level?: string | number
   readonly msg?: string
   readonly flow?: string
+  readonly stage?: string
   readonly state?: string
   readonly code?: string
   /** Which of several workers says it, or which one the supervisor speaks of. */
@@ -233,6 +234,12 @@ export class Worker {
     const status = readFileSync(`/proc/${this.process?.pid}/status`, 'utf8')
     const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024
     return { now: field('VmRSS'), most: field('VmHWM') }
+  }
+
+  /** How many files and threads it has open. */
+  handles(): { files: number; threads: number } {
+    const count = (what: string) => readdirSync(`/proc/${this.process?.pid}/${what}`).length
+    return { files: count('fd'), threads: count('task') }
   }
 
   /** The value of a metric, by its name and some of its labels. */

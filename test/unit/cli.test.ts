@@ -1,13 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EMPTY, of } from 'rxjs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Io } from '../../src/cli/io.js'
+import { childrenOf } from '../servers/server-support.js'
 import { weirIn } from '../support/weir.js'
 
 const command = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
@@ -301,9 +302,13 @@ describe('a process', () => {
   const listening = /listening on (http:\/\/localhost:\d+)/
   const post = (url: string) => fetch(`${url}/orders`, { method: 'POST', body: '{"id":1}' })
 
-  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('drains at %s and ends with 0', async (signal) => {
-    config()
-    const { child, ended, says, text } = start('run', 'orders')
+  test.each([
+    ['SIGTERM', 'run'],
+    ['SIGINT', 'run'],
+    ['SIGHUP', 'start'],
+  ] as const)('drains at %s and ends with 0: %s', async (signal, name) => {
+    config('', " run: ['orders'],")
+    const { child, ended, says, text } = start(name, '--json')
     const [, url = ''] = await says(listening)
     await says(/"flow":"orders","msg":"running"/)
     expect((await post(url)).status).toBe(202)
@@ -329,7 +334,7 @@ describe('a process', () => {
   test('drains when its terminal is closed, which tells it so twice and takes its outputs away', async () => {
     const wait = "console.error('asked'); await new Promise((resolve) => setTimeout(resolve, 500))"
     config(`mapAsync(async (value) => { ${wait}; return value }), `)
-    const { child, ended, says } = start('run')
+    const { child, ended, says } = start('start', '--json')
     const [, url = ''] = await says(listening)
     await says(/"flow":"orders","msg":"running"/)
     const answer = post(url)
@@ -342,6 +347,73 @@ describe('a process', () => {
     await new Promise((resolve) => setTimeout(resolve, 100))
     child.kill('SIGHUP')
     expect((await answer).status).toBe(202)
+    expect(await ended).toBe(0)
+  })
+
+  test('runs on at SIGHUP and loads its configuration again', async () => {
+    config()
+    const { child, ended, says, text } = start('run')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"visits","msg":"running"/)
+    await says(/"flow":"orders","msg":"running"/)
+    config('map((value) => [value]), ')
+    child.kill('SIGHUP')
+    await says(/"msg":"reloaded: restarted orders; went on visits"/)
+    await says(/"flow":"orders","msg":"stopped"[\s\S]+"flow":"orders","msg":"running"/)
+    expect((await post(url)).status).toBe(202)
+    await says(/\[{\\"id\\":1}\]/)
+    expect(text()).not.toContain('"flow":"visits","msg":"draining"')
+    config('map((value) => [value]), ', " app: 'other',")
+    child.kill('SIGHUP')
+    await says(/WEIR_CONFIG_FIXED[\s\S]+not reloaded, all goes on as it was: [^\n]+ app/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('stops when its terminal is closed, though it could reload', async () => {
+    config()
+    const line = `exec ${process.execPath} ${command} run --json`
+    const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+      cwd,
+      env: { ...process.env, SERVER_PORT: '0', DEMO_TRAFFIC: '0' },
+    })
+    children.push(terminal)
+    let text = ''
+    terminal.stdout.on('data', (chunk) => {
+      text += chunk
+    })
+    await vi.waitFor(() => expect(text).toMatch(/"flow":"visits","msg":"running"/), 30_000)
+    const [pid = 0] = childrenOf(terminal.pid as number)
+    terminal.kill('SIGKILL')
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), 30_000)
+  })
+
+  test('loads its configuration again in dev when a file is saved, by an editor that puts another in its place', async () => {
+    write(
+      "import { consoleSink, defineConfig, flow, http, map } from 'weirflow'",
+      "import { text } from './text.js'",
+      "const Event = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const",
+      "export default defineConfig({ app: 'shop', flows: {",
+      "  orders: flow(http.post('/orders', { body: Event }), map(() => text), consoleSink()),",
+      "  visits: flow(http.post('/visits', { body: Event }), consoleSink()),",
+      '} })',
+    )
+    const save = (text: string) => {
+      writeFileSync(join(cwd, 'text.ts~'), `export const text = '${text}'\n`)
+      renameSync(join(cwd, 'text.ts~'), join(cwd, 'text.ts'))
+    }
+    save('one')
+    const { child, ended, says, text } = start('dev', '--json')
+    await says(/"flow":"visits","msg":"running"/)
+    await says(/"flow":"orders","msg":"running"/)
+    save('two')
+    await says(/"msg":"reloaded: restarted orders; went on visits"/)
+    save("'")
+    await says(/not reloaded, all goes on as it was: loading flows\.config\.ts/)
+    save('three')
+    await says(/went on visits"[\s\S]+"msg":"reloaded: restarted orders; went on visits"/)
+    expect(text()).not.toContain('"flow":"visits","msg":"draining"')
+    child.kill('SIGTERM')
     expect(await ended).toBe(0)
   })
 
