@@ -1,9 +1,7 @@
 import { dirname, relative } from 'node:path'
 import {
   catchError,
-  concat,
   concatMap,
-  defer,
   EMPTY,
   from,
   ignoreElements,
@@ -15,6 +13,7 @@ import {
 } from 'rxjs'
 import { describeConfigError } from '../config/describe.js'
 import { type Signatures, sign } from '../config/signature.js'
+import { sharedRoutes } from '../engine/between-flows.js'
 import {
   ConfigError,
   type Engine,
@@ -112,17 +111,15 @@ export class Reloads {
     const { signatures } = this.running
     const same = [...version.signatures.connections].filter(([name, one]) => signatures.connections.get(name) === one)
     const goingOn = { flows: new Set(changes.goOn), connections: new Set(same.map(([name]) => name)), drainMs }
-    const told = defer(() => {
+    const tell = () => {
       this.running = version
-      const text = changesText(changes)
-      log.info(`reloaded: ${text}`)
+      log.info(`reloaded: ${changesText(changes)}`)
       for (const [flow, line] of stateTexts(state)) log.info({ flow }, line)
-      return EMPTY
-    })
+    }
     for (const { name, warnings } of topology.flows.filter((flow) => !goingOn.flows.has(flow.name)))
       for (const { message, hint } of warnings) log.warn({ flow: name }, `${message}. ${hint}`)
     this.parts.took(version.prepared)
-    return concat(engine.replace(topology, goingOn), told).pipe(ignoreElements())
+    return engine.replace(topology, goingOn).pipe(tap(tell), ignoreElements())
   }
 
   /** Loads and tries all that can be known before anything is stopped. Errors: those of `weir check`, and WEIR_CONFIG_FIXED. */
@@ -134,7 +131,8 @@ export class Reloads {
     const flows = prepared.topology.flows.filter(({ name }) => !changes.goOn.includes(name))
     const changed = { ...prepared, topology: { ...prepared.topology, flows } }
     const { faults } = await checkSchemas(changed.topology)
-    if (faults.length > 0) throw new ConfigError(faults)
+    const taken = sharedRoutes(prepared.topology.flows).map(({ fault }) => fault)
+    if (faults.length + taken.length > 0) throw new ConfigError([...faults, ...taken])
     return { version, changes, state: await this.stateOf(changed, changes) }
   }
 
@@ -190,12 +188,13 @@ interface Found {
 function refuseFixed(before: Version, next: Version, io: Io): void {
   const fixedOf = ({ prepared: { topology, http, audit, environment }, signatures }: Version) => ({
     app: topology.app,
-    http: JSON.stringify(http),
+    'the HTTP port (http)': JSON.stringify(http),
     audit: JSON.stringify(audit),
     'the connection of the audit': audit && signatures.connections.get(audit.connection),
     LOG_LEVEL: environment['LOG_LEVEL'],
     OTEL_EXPORTER_OTLP_ENDPOINT: environment['OTEL_EXPORTER_OTLP_ENDPOINT'],
     NODE_ENV: environment['NODE_ENV'],
+    WEIR_WORKERS: environment['WEIR_WORKERS'],
     'the name of this process in groups (WEIR_INSTANCE_ID)': instanceOf(environment, io.worker?.number),
   })
   const [stale] = next.prepared.code.stale

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { EMPTY, firstValueFrom, merge, NEVER, type Observable, ReplaySubject, takeUntil } from 'rxjs'
+import { BehaviorSubject, EMPTY, firstValueFrom, merge, NEVER, type Observable, ReplaySubject, takeUntil } from 'rxjs'
 import type { Redact } from '../config/secrets.js'
 import { Engine, type Observer } from '../engine/index.js'
 import { type Logger, systemClock } from '../model/index.js'
@@ -27,10 +27,9 @@ export interface Company {
 /** `weir run [flow…]`: runs flows until a signal. */
 export function run(flows: readonly string[], options: RunOptions, given: Io): Promise<number> {
   return hearing(given, async (io) => {
-    const load = () => loaded(flows, options, io)
-    const prepared = await load()
+    const prepared = await loaded(flows, options, io)
     const count = workersOf(options, prepared.environment)
-    const reloading = { load, asked$: io.reload$ ?? NEVER }
+    const reloading = { load: (trial: Io) => loaded(flows, options, trial), asked$: io.reload$ ?? NEVER }
     if (count === 1 || io.worker !== undefined) return runPrepared(prepared, options, io, { reloading })
     if (prepared.topology.flows.some(isShared)) return runWorkers(count, prepared, options, io)
     logOf(prepared, options, io).warn('one worker runs: none of the flows can be shared by processes')
@@ -43,10 +42,16 @@ export function run(flows: readonly string[], options: RunOptions, given: Io): P
  */
 export function dev(flows: readonly string[], options: RunOptions, given: Io): Promise<number> {
   return hearing(given, async (io) => {
-    const load = () => loaded(flows, options, io)
-    const prepared = await load()
-    const asked$ = merge(saved(prepared.file, prepared.code.files), io.reload$ ?? NEVER)
-    return runPrepared(prepared, options, io, { reloading: { load, asked$ }, host: '127.0.0.1' })
+    const since = Date.now()
+    const prepared = await loaded(flows, options, io)
+    const modules$ = new BehaviorSubject(prepared.code.files)
+    const load = async (trial: Io) => {
+      const next = await loaded(flows, options, trial)
+      modules$.next(next.code.files)
+      return next
+    }
+    const asked$ = merge(saved(prepared.file, since, modules$), io.reload$ ?? NEVER)
+    return runPrepared(prepared, options, io, { reloading: { load, asked$, waitsForMends: true }, host: '127.0.0.1' })
   })
 }
 
@@ -69,8 +74,10 @@ async function loaded(flows: readonly string[], { config }: RunOptions, io: Io):
 
 /** How the configuration is loaded again, and when. */
 interface Reloading {
-  load(): Promise<Prepared>
+  load(io: Io): Promise<Prepared>
   readonly asked$: Observable<unknown>
+  /** Whether flows that have failed are waited for, when no others run. */
+  readonly waitsForMends?: boolean
 }
 
 interface Beside {
@@ -91,6 +98,7 @@ export async function runPrepared(
   // A reload may bring other secrets, and flows with the old ones end only then.
   let secrets: readonly Redact[] = [prepared.redact]
   const redact = (text: string) => secrets.reduce((left, one) => one(left), text)
+  if (io.secrets !== undefined) io.secrets.redact = redact
   const log = logOf({ ...prepared, redact }, options, io, company?.log)
   for (const { name, warnings } of topology.flows)
     for (const { message, hint } of warnings) log.warn({ flow: name }, `${message}. ${hint}`)
@@ -100,6 +108,8 @@ export async function runPrepared(
   const address = addressOf(options, prepared, host)
   // What is signed is the configuration as it was loaded: once flows run, they may change the objects in it.
   const first = reloading && versionOf(prepared)
+  // One that is refused has secrets of its own.
+  const trial = { ...io, secrets: { redact } }
   let engine: Engine | undefined
   const worker$ = runWorker({
     engine: (parts) => {
@@ -110,6 +120,7 @@ export async function runPrepared(
         production: environment['NODE_ENV'] === 'production',
         dataDirectory: join(dirname(file), '.weir'),
         instance,
+        waitsForMends: reloading?.waitsForMends ?? false,
       })
       return engine
     },
@@ -130,8 +141,8 @@ export async function runPrepared(
           : new Reloads(first, {
               engine,
               log,
-              io,
-              load: reloading.load,
+              io: trial,
+              load: () => reloading.load(trial),
               took: (next) => {
                 secrets = [next.redact, ...secrets.slice(0, 1)]
               },

@@ -80,7 +80,7 @@ class Value {
 
   text(value: unknown): string {
     if (typeof value === 'string') return this.directory === undefined ? JSON.stringify(value) : this.named(value)
-    if (typeof value === 'function') return this.once(value, () => `function ${value} ${this.fields(value)}`)
+    if (typeof value === 'function') return this.once(value, () => `function ${value.toString()} ${this.fields(value)}`)
     if (typeof value !== 'object' || value === null) return `${typeof value} ${String(value)}`
     return this.once(value, () => this.object(value))
   }

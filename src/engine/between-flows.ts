@@ -68,16 +68,21 @@ export function doubledRoutes(flows: readonly FlowTopology[]): ConfigFault[] {
     })
 }
 
-/** The same flows, those warned of that can't run beside another, or feed themselves. */
-export function withWarnings(flows: readonly FlowTopology[]): readonly FlowTopology[] {
+/** Flows that can't run beside another, for it serves the same route. */
+export function sharedRoutes(flows: readonly FlowTopology[]): { readonly flow: string; readonly fault: ConfigFault }[] {
   const servers = new Map<string, string>()
-  const shared = routesOf(flows).flatMap(({ flow, route, declaredAt }) => {
+  return routesOf(flows).flatMap(({ flow, route, declaredAt }) => {
     const other = servers.get(route) ?? flow
     servers.set(route, other)
     const message = `flow '${flow}' serves ${route}, as flow '${other}' does: they can't run in one process`
     const hint = 'Give one of the stages another path, or run the flows apart.'
     return other === flow ? [] : [{ flow, fault: { message, hint, declaredAt } }]
   })
+}
+
+/** The same flows, those warned of that can't run beside another, or feed themselves. */
+export function withWarnings(flows: readonly FlowTopology[]): readonly FlowTopology[] {
+  const shared = sharedRoutes(flows)
   return flows.map((flow) => {
     const own = shared.filter((one) => one.flow === flow.name).map(({ fault }) => fault)
     return { ...flow, warnings: [...flow.warnings, ...own, ...loops(flow)] }

@@ -67,6 +67,8 @@ export interface EngineParts {
   /** The lasting name of this process in consumer groups, where it has one. */
   readonly instance?: string | undefined
   readonly observer?: Observer
+  /** Whether it goes on when all have ended and some have failed, for a reload may mend them. Default: it ends. */
+  readonly waitsForMends?: boolean
   /** Keeps checkpoints in place of what the topology names: tests let them outlive an engine. */
   readonly checkpoints?: CheckpointStore
 }
@@ -140,10 +142,10 @@ export class Engine {
   /**
    * Goes over to another topology of the same app, while it runs: the flows and connections that are said to go on are left
    * alone, whatever `next` has in their place. All others drain, commit and end first, as at a stop; what has not drained
-   * after `drainMs` is dropped, and read again. Completes when those of `next` have begun. Does nothing once it stops.
-   * Errors: what a stage finds wrong when it is built; nothing runs in place of the flows that have ended then.
+   * after `drainMs` is dropped, and read again. Emits when those of `next` have begun, and completes; completes without once
+   * it stops. Errors: what a stage finds wrong when it is built; nothing runs in place of the flows that have ended then.
    */
-  replace(next: Topology, { flows, connections, drainMs }: GoingOn): Observable<never> {
+  replace(next: Topology, { flows, connections, drainMs }: GoingOn): Observable<true> {
     return defer(() => {
       if (this.isStopping) return EMPTY
       this.isReplacing = true
@@ -152,8 +154,9 @@ export class Engine {
         this.drain(leaving, drainMs),
         defer(() => this.closeAllBut(connections)),
         defer(() => {
-          if (!this.isStopping) this.take(next, flows, connections)
-          return EMPTY
+          if (this.isStopping) return EMPTY
+          this.take(next, flows, connections)
+          return of<true>(true)
         }),
       )
     }).pipe(
@@ -188,18 +191,23 @@ export class Engine {
 
   /** Nothing comes any more once all flows have ended: a reload that is under way may bring others. */
   private endAfterTheLast(): void {
-    if (!this.isReplacing && this.flows.every(({ hasEnded }) => hasEnded)) this.coming.complete()
+    if (this.isReplacing || this.flows.some(({ hasEnded }) => !hasEnded)) return
+    const mayBeMended = this.parts.waitsForMends === true && this.status().some(({ state }) => state === 'failed')
+    if (this.isStopping || !mayBeMended) this.coming.complete()
   }
 
   private drain(leaving: readonly RunningFlow[], drainMs: number): Observable<never> {
     for (const flow of leaving) flow.stop()
-    const overdue$ = timer(drainMs, this.parts.clock.scheduler).pipe(
+    const { clock, log } = this.parts
+    const overdue$ = timer(drainMs, clock.scheduler).pipe(
       tap(() => {
         for (const flow of leaving.filter(({ hasEnded }) => !hasEnded)) {
-          this.parts.log.error({ flow: flow.name }, 'it did not drain in time; what was not committed is replayed')
+          log.error({ flow: flow.name }, 'it did not drain in time; what was not committed is replayed')
           flow.drop()
         }
       }),
+      // What it holds is to be free for who comes in its place.
+      concatMap(() => timer(closeMs, clock.scheduler)),
       ignoreElements(),
     )
     const ended$ = forkJoin(leaving.map(({ ended$ }) => ended$.pipe(endWith(true))))

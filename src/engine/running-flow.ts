@@ -1,4 +1,4 @@
-import { AsyncSubject, catchError, EMPTY, merge, type Observable, Subject, takeUntil, tap } from 'rxjs'
+import { AsyncSubject, catchError, concat, defer, EMPTY, merge, type Observable, Subject, takeUntil, tap } from 'rxjs'
 import type { FlowState, FlowStatus, StageCounts } from './status.js'
 import type { FlowTask } from './task.js'
 
@@ -17,6 +17,7 @@ const bySeverity: readonly FlowState[] = [
 /** The tasks of one flow in this process; they run and end together. */
 export class RunningFlow {
   private readonly dropped = new Subject<void>()
+  private isDropped = false
   private readonly ended = new AsyncSubject<never>()
   /** Completes when it has ended, however. */
   readonly ended$: Observable<never> = this.ended
@@ -37,8 +38,8 @@ export class RunningFlow {
         }),
       ),
     )
-    return merge(...running).pipe(
-      takeUntil(this.dropped),
+    const left$ = defer(() => (this.isDropped ? merge(...this.tasks.map((task) => task.close())) : EMPTY))
+    return concat(merge(...running).pipe(takeUntil(this.dropped)), left$).pipe(
       tap({ complete: () => this.end(), unsubscribe: () => this.end() }),
     )
   }
@@ -48,8 +49,9 @@ export class RunningFlow {
     this.ended.complete()
   }
 
-  /** Ends it at once: what was not committed is replayed. */
+  /** Ends it at once, and closes what it had open: what was not committed is replayed. */
   drop(): void {
+    this.isDropped = true
     this.dropped.next()
   }
 

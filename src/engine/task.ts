@@ -247,8 +247,8 @@ export class FlowTask {
     return concat(living$, this.close())
   }
 
-  /** Leaves and closes everything. Never fails: what ended the life is what counts. */
-  private close(): Observable<never> {
+  /** Leaves and closes everything, of a task that runs no more. Never fails: what ended the life is what counts. */
+  close(): Observable<never> {
     const { pipeline, rejections, log } = this.parts
     const closings = [...pipeline.sinks, rejections.sink, rejections.retries].map((sink) =>
       defer(() => sink?.close?.() ?? EMPTY).pipe(

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -366,6 +366,63 @@ describe('a process', () => {
     config('map((value) => [value]), ', " app: 'other',")
     child.kill('SIGHUP')
     await says(/WEIR_CONFIG_FIXED[\s\S]+not reloaded, all goes on as it was: [^\n]+ app/)
+    config('map((value) => [value]), ', " http: { host: '127.0.0.1' },")
+    child.kill('SIGHUP')
+    await says(/not reloaded, all goes on as it was: [^\n]+ the HTTP port \(http\)[^\n]+Restart the process/)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('takes no configuration at SIGHUP whose flows would serve the same route, and says where', async () => {
+    config()
+    const { child, ended, says, text } = start('run')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"orders","msg":"running"/)
+    const file = join(cwd, 'flows.config.ts')
+    writeFileSync(file, readFileSync(file, 'utf8').replace("'/orders'", "'/visits'"))
+    child.kill('SIGHUP')
+    const [refusal] = await says(/[^\n]+not reloaded, all goes on as it was: [^\n]+/)
+    expect(refusal).toMatch(
+      /flow 'visits' serves POST \/visits, as flow 'orders' does.+flows\.config\.ts:7.+another path/,
+    )
+    expect((await post(url)).status).toBe(202)
+    expect(text()).not.toContain('"msg":"draining"')
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('runs what was written last, however fast hangups come one after another', async () => {
+    config()
+    const { child, ended, says, text } = start('run')
+    const [, url = ''] = await says(listening)
+    await says(/"flow":"orders","msg":"running"/)
+    for (const which of ['first', 'second', 'third']) {
+      config(`map(() => '${which}'), `)
+      child.kill('SIGHUP')
+      child.kill('SIGHUP')
+    }
+    await vi.waitFor(async () => {
+      await post(url)
+      expect(text()).toContain('third')
+    }, 30_000)
+    expect(text()).not.toContain('"flow":"visits","msg":"draining"')
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('waits in dev for flows that have failed to be mended', async () => {
+    const only = (stage: string) =>
+      write(
+        "import { consoleSink, defineConfig, flow, generate, map } from 'weirflow'",
+        "export default defineConfig({ app: 'shop', flows: {",
+        `  only: flow(generate({ rate: 100, value: () => 1 }), ${stage}, consoleSink()).with({ attempts: 1 }),`,
+        '} })',
+      )
+    only("map(() => { throw new Error('a bug') })")
+    const { child, ended, says } = start('dev', '--json')
+    await says(/"flow":"only","msg":"failed/)
+    only("map(() => 'mended')")
+    await says(/"msg":"reloaded: restarted only"[\s\S]+mended/)
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
   })
