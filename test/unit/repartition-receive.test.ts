@@ -126,6 +126,21 @@ describe('how far source partitions have come', () => {
     expect(watermark()).toBe(150)
   })
 
+  test('is not waited for of partitions that are gone with a topic of which the first one was never read', () => {
+    const { values, watermark, pass } = receiving()
+    values(told(0, 100, { id: 'one' }), told(1, 50, { id: 'one' }))
+    values(told(1, 150, { id: 'second', generation: 4, position: 0, before: 22 }))
+    const anew = { id: 'third', generation: 3, position: 0, before: 11, total: 1 }
+    values(told(0, 700, { ...anew, partitions: 1 }))
+    expect(watermark()).toBe(150)
+    pass(3_001)
+    values(told(0, 800, anew))
+    expect(watermark()).toBe(800)
+    // The topic may get the partition back.
+    values(told(0, 900, { ...anew, total: 2, partitions: 2 }), told(1, 850, { ...anew, generation: 5, before: 23 }))
+    expect(watermark()).toBe(850)
+  })
+
   test('is not held up by what comes late of a topic that is gone', () => {
     const { values, watermark } = receiving()
     values(told(0, 100, { id: 'one', position: 30, total: 1 }))

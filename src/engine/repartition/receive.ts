@@ -45,6 +45,8 @@ interface Source {
   /** How often its time had been set back when that was told. */
   timeSets: number
   total: number
+  /** How many partitions its topic has; told by the first of them. */
+  partitions?: number | undefined
   /** What its task reads, where it has sent on what is left of all other topics. */
   reads?: readonly string[] | undefined
   /** All before this position was sent by the time that it was told to be idle. */
@@ -102,9 +104,9 @@ export const receive = defineOperator({
     const heardAt = new WeakMap<Source, number>()
     const inputOf = new Map(inputs.flatMap((topics, input) => topics.map((topic) => [topic, input] as const)))
     time.follow(({ topic, partition }) => {
-      const sources = awaitedOf(store.of(topic, partition), inputOf, inputs.length)
       const idleSince = passed() - idleForMs
-      return toldOf(sources, (source) => (heardAt.get(source) ?? never) < idleSince)
+      const isLongAgo = (source: Source) => (heardAt.get(source) ?? never) < idleSince
+      return toldOf(awaitedOf(store.of(topic, partition), inputOf, inputs.length, isLongAgo), isLongAgo)
     })
     return operate<StreamRecord, StreamRecord>((output) => ({
       next(message) {
@@ -174,6 +176,7 @@ function unknown(): Source {
     movedOnMs: 0,
     timeSets: 0,
     total: Infinity,
+    partitions: undefined,
     reads: undefined,
     sentTo: 0,
     reached: 0,
@@ -218,6 +221,23 @@ function isGone({ since }: Source): boolean {
   return since === Infinity
 }
 
+/**
+ * Whether the first partition of its topic says that there is no such partition, in a topic that is not known to be an earlier
+ * one. Which of two is the later is not known where no partition was read in both: the one of which more is heard.
+ */
+function isBeyondTopic(
+  part: StorePartition<Source>,
+  name: string,
+  source: Source,
+  isLongAgo: (source: Source) => boolean,
+): boolean {
+  const topic = topicOf(name)
+  const first = part.get(0, `${topic}-0`)?.value
+  if (first?.partitions === undefined || first.id === undefined || first.id === source.id) return false
+  const isBeyond = Number(name.slice(topic.length + 1)) >= first.partitions && !source.were.includes(first.id)
+  return isBeyond && isLongAgo(source) && !isLongAgo(first)
+}
+
 /** Whether it is told of another topic of that name. Of one that nobody had committed anything of, the id alone tells. */
 function isOfAnother(source: Source, { before, id, generation }: ToldMessage): boolean {
   if (before > source.before) return true
@@ -245,6 +265,7 @@ function heard(source: Source, told: ToldMessage): boolean {
   if (idle || movedOnMs > 0) source.sentTo = Math.max(source.sentTo, position)
   source.generation = generation
   source.id = id ?? source.id
+  source.partitions = told.partitions ?? source.partitions
   source.position = position
   source.idle = idle
   source.isEmpty = !Number.isFinite(watermark)
@@ -312,6 +333,7 @@ function awaitedOf(
   part: StorePartition<Source>,
   inputOf: ReadonlyMap<string, number>,
   inputs: number,
+  isLongAgo: (source: Source) => boolean,
 ): readonly Source[] | undefined {
   const sources: Source[] = []
   const held = new Array<number>(inputs).fill(0)
@@ -319,7 +341,7 @@ function awaitedOf(
   let isAll = false
   for (const [name, { value: source }] of part.segment(0) ?? []) {
     const input = inputOf.get(topicOf(String(name)))
-    if (input === undefined || isGone(source)) continue
+    if (input === undefined || isGone(source) || isBeyondTopic(part, String(name), source, isLongAgo)) continue
     sources.push(source)
     held[input]!++
     totals[input] = Math.max(totals[input]!, source.total)
