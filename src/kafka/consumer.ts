@@ -1,4 +1,4 @@
-import type { Position, TopicPartition } from '../model/index.js'
+import { type Position, partitionName, type TopicPartition } from '../model/index.js'
 import { factsText, type GroupPosition, groupPosition } from '../state/topic-protocol/index.js'
 import {
   type ClientError,
@@ -15,6 +15,8 @@ import { coded, connectClient, onForeignCluster, onRefusal } from './connecting.
 /** How long brokers may take to answer, ms. */
 const answerMs = 5_000
 const connectMs = 5_000
+/** How often it is looked whether the group has let go of a member, ms. */
+const leaveEveryMs = 100
 
 export interface ConsumerEvents {
   assigned(partitions: readonly TopicPartition[]): void
@@ -34,6 +36,8 @@ export class GroupConsumer {
   /** What the client answers in a thread of its own. */
   private readonly underWay = new Set<Promise<unknown>>()
   private closed: Promise<void> | undefined
+  /** The partitions that the client was told to read. */
+  private readonly held = new Set<string>()
   private commits: { readonly of: readonly Position[]; readonly done: (error: ClientError | undefined) => void }[] = []
 
   constructor(
@@ -90,12 +94,13 @@ export class GroupConsumer {
 
   /** Starts to read partitions, as the answer to `assigned`. */
   assign(positions: readonly Position[]): void {
+    for (const position of positions) this.held.add(partitionName(position))
     this.cooperative.incrementalAssign(positions.map(placeOf))
   }
 
-  /** Gives partitions back, as the answer to `revoked`. */
+  /** Gives partitions back, as the answer to `revoked`; the client refuses to where one was never started to be read. */
   unassign(partitions: readonly TopicPartition[]): void {
-    this.cooperative.incrementalUnassign(partitions)
+    this.cooperative.incrementalUnassign(partitions.filter((one) => this.held.delete(partitionName(one))))
   }
 
   pause(partitions: readonly TopicPartition[]): void {
@@ -143,6 +148,17 @@ export class GroupConsumer {
     } catch {
       return undefined
     }
+  }
+
+  /** Leaves the group, be the membership static. Resolves when that is so, or after a while. */
+  async leave(isIn: () => Promise<boolean>): Promise<void> {
+    const until = performance.now() + answerMs
+    this.client.unsubscribe()
+    do {
+      // What is taken back is heard by consuming only.
+      await new Promise<void>((resolve) => this.consume(1, () => resolve()))
+      await new Promise((resolve) => setTimeout(resolve, leaveEveryMs))
+    } while (performance.now() < until && (await isIn()))
   }
 
   /** Leaves the group, unless the membership is static. */

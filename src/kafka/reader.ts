@@ -20,11 +20,13 @@ import { GroupConsumer } from './consumer.js'
 import { isHopeless, isStray, kafkaError } from './errors.js'
 import { Brokers, Fetcher, laneSettings } from './fetch/index.js'
 import { FetchLane } from './fetch-lane.js'
+import { Groups } from './groups.js'
 import type { KafkaValue } from './kafka-value.js'
 import type { Lane } from './lane.js'
 import { Membership } from './membership.js'
 import { Outage } from './outage.js'
 import type { ReaderOptions } from './reader-options.js'
+import { ShareWatch } from './share-watch.js'
 import { Reading, SilenceWatch } from './silence.js'
 import { startingPoints } from './starting-points.js'
 import { TopicArrival } from './topic-arrival.js'
@@ -47,6 +49,10 @@ export class KafkaReader implements SourceTask<KafkaValue> {
   readonly remembered = new Map<string, SeenTopic>()
   /** Whether there was something to read that only the client can: of brokers before 0.11, say. */
   needsClient = false
+  /** How often it has joined its group anew because that went by what the topics were. */
+  joinedAnew = 0
+  /** Resolves when the group has forgotten it, where that is to be. */
+  left: Promise<void> = Promise.resolve()
 
   constructor(
     private readonly connection: KafkaConnection,
@@ -57,7 +63,11 @@ export class KafkaReader implements SourceTask<KafkaValue> {
     const session = new Session(this.connection, this.options, this, subscriber)
     this.session = session
     void session.open()
-    return () => this.connection.closes(session.close())
+    return () => {
+      const closed = session.close()
+      if (session.leaves) this.left = closed.catch(() => undefined)
+      this.connection.closes(closed)
+    }
   })
 
   read(epoch: Epoch): Observable<StreamRecord<KafkaValue>> {
@@ -109,6 +119,9 @@ class Session {
   private readonly watch: TopicWatch
   private readonly arrival: TopicArrival
   private readonly membership: Membership
+  private readonly share: ShareWatch | undefined
+  /** Whether the group shall forget this member, so that it is given partitions anew. */
+  leaves = false
   /** What comes, and can't be read. */
   private readonly damage: Outage
   private consumer: GroupConsumer | undefined
@@ -122,8 +135,10 @@ class Session {
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
   private opened: Promise<void> = Promise.resolve()
-  /** What the group waits for, should the session end before it was done. */
-  private owed: (() => void) | undefined
+  /** What the group waits for, in order, should the session end before it was done. */
+  private owed: (() => void)[] = []
+  /** Resolves when the engine has been told of all that the group has said. */
+  private telling: Promise<void> | undefined
   private readonly totals = new Map<string, number>()
   private unreadSince = performance.now()
   private unreadMs = 0
@@ -133,7 +148,7 @@ class Session {
   constructor(
     private readonly connection: KafkaConnection,
     private readonly options: ReaderOptions,
-    private readonly lasting: Pick<KafkaReader, 'remembered' | 'needsClient'>,
+    private readonly lasting: Pick<KafkaReader, 'remembered' | 'needsClient' | 'joinedAnew' | 'left'>,
     private readonly changes: Subscriber<AssignmentChange>,
   ) {
     this.silence = new SilenceWatch(options.stallAfterMs, {
@@ -144,6 +159,7 @@ class Session {
     })
     this.arrival = new TopicArrival(connection.topics, options)
     this.membership = new Membership(connection.topics, options)
+    this.share = this.shareWatch()
     this.damage = new Outage(options)
     this.watch = new TopicWatch(connection.topics, options, {
       parts: this.parts,
@@ -243,14 +259,38 @@ class Session {
     this.closing = true
     this.arrival.giveUp()
     await this.opened
-    await Promise.all([this.watch.stop(), this.membership.stop()])
+    await Promise.all([this.watch.stop(), this.membership.stop(), this.share?.stop()])
     await this.lane?.stop()
     this.settle()
+    if (this.leaves) await this.consumer?.leave(() => this.isMember())
     await this.consumer?.close()
+  }
+
+  /** Who has no lasting name is new whenever it joins. */
+  private shareWatch(): ShareWatch | undefined {
+    const { connection, options, lasting } = this
+    if (options.instance === undefined || connection.isEmbedded) return undefined
+    return new ShareWatch(connection.topics, new Groups(connection), options, lasting.joinedAnew, (error) => {
+      if (error === undefined) lasting.joinedAnew = 0
+      else this.changes.error(this.joinsAnew(error))
+    })
+  }
+
+  private joinsAnew(error: WeirError): WeirError {
+    this.leaves = this.options.instance !== undefined && !this.connection.isEmbedded
+    this.lasting.joinedAnew++
+    return error
+  }
+
+  private async isMember(): Promise<boolean> {
+    const { group, instance } = this.options
+    const [described] = await new Groups(this.connection).describe([group]).catch(() => [])
+    return described?.members.some((member) => member.instance === instance) !== false
   }
 
   private async connect(): Promise<void> {
     const { topics, group, instance, client } = this.options
+    await this.lasting.left
     for (const [topic, count] of await this.arrival.count()) this.totals.set(topic, count)
     if (this.closing) return
     const settings: ClientSettings = { ...(await this.connection.memberSettings()), 'group.id': group, ...client }
@@ -271,6 +311,7 @@ class Session {
     this.membership.start()
     this.lane.pump.start()
     this.watch.start()
+    this.share?.start()
   }
 
   /** Records come past the client wherever that can be. */
@@ -302,10 +343,11 @@ class Session {
   private onAssigned(partitions: readonly TopicPartition[]): void {
     const consumer = this.consumer as GroupConsumer
     // A client that is closing takes any answer as "none of them".
-    this.owed = () => consumer.assign([])
+    this.owed.push(() => consumer.assign([]))
     this.membership.joined()
     if (this.closing) return this.settle()
-    void this.countPartitions(consumer).then((total) => {
+    this.tell(async () => {
+      const total = await this.countPartitions(consumer)
       const start = (positions: readonly Position[]) => settling(() => this.start(consumer, partitions, positions))
       this.changes.next({ kind: 'assigned', partitions, total, start })
     })
@@ -313,11 +355,21 @@ class Session {
 
   private onRevoked(partitions: readonly TopicPartition[], lost: boolean): void {
     const consumer = this.consumer as GroupConsumer
-    this.owed = () => consumer.unassign(partitions)
+    this.owed.push(() => consumer.unassign(partitions))
     if (lost) this.membership.joins()
     if (this.closing) return this.settle()
     const release = () => settling(() => this.release(partitions))
-    this.changes.next({ kind: 'revoked', partitions, lost, release })
+    const tell = () => this.changes.next({ kind: 'revoked', partitions, lost, release })
+    if (this.telling === undefined) tell()
+    else this.tell(tell)
+  }
+
+  /** A group may take back what it has just given, and has to be heard in that order. */
+  private tell(tell: () => void | Promise<void>): void {
+    const told = (this.telling ?? Promise.resolve()).then(tell).finally(() => {
+      if (this.telling === told) this.telling = undefined
+    })
+    this.telling = told
   }
 
   private async start(
@@ -341,11 +393,12 @@ class Session {
         for (const { topic, partition, offset, facts } of positions) {
           this.parts.set(topic, partition, new Reading(topic, partition, offset, moved, facts ?? nothingKnown))
         }
-        this.owed = undefined
+        this.owed.shift()
         lane.assign(positions)
       })
     } catch (error) {
-      throw this.asError(error)
+      const { code } = error as WeirError
+      throw code === 'WEIR_SOURCE_MISASSIGNED' ? this.joinsAnew(error as WeirError) : this.asError(error)
     }
   }
 
@@ -387,7 +440,7 @@ class Session {
     await lane.pump.quietly(() => {
       for (const { topic, partition } of partitions) this.parts.delete(topic, partition)
       lane.release(partitions)
-      this.settle()
+      this.settle(1)
     })
   }
 
@@ -471,14 +524,14 @@ class Session {
     return this.positions().map(({ topic, partition }) => ({ topic, partition }))
   }
 
-  private settle(): void {
-    const { owed } = this
-    this.owed = undefined
-    try {
-      owed?.()
-    } catch (error) {
-      // A rebalance that comes to light after the client has closed needs no answer any more.
-      if (!this.closing) throw error
+  private settle(most = this.owed.length): void {
+    for (const answer of this.owed.splice(0, most)) {
+      try {
+        answer()
+      } catch (error) {
+        // A rebalance that comes to light after the client has closed needs no answer any more.
+        if (!this.closing) throw error
+      }
     }
   }
 

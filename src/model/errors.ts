@@ -44,6 +44,11 @@ export const errorCodes = {
   WEIR_RECORD_REFUSED: ['retry', 'record', 'The system behind a sink refused a record itself (a constraint, a type).'],
   WEIR_SOURCE_UNREACHABLE: ['restart', 'system', 'The system behind a source can not be reached.'],
   WEIR_SOURCE_STALLED: ['restart', 'system', 'A source has records to read, but none came for long.'],
+  WEIR_SOURCE_MISASSIGNED: [
+    'restart',
+    'system',
+    'A consumer group has a member read what is not there, or nobody read what is; the member joins it anew.',
+  ],
   WEIR_SOURCE_REFUSED: [
     'stop',
     'setup',

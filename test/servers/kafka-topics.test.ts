@@ -59,6 +59,31 @@ describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, ()
     return positions
   }
 
+  /** The same of a topic of so many partitions. */
+  async function leftOf(partitions: number) {
+    const [topic, group] = [fresh('topic'), fresh('group')]
+    await tools.create(topic, partitions)
+    for (let partition = 0; partition < partitions; partition++) await tools.fill(topic, partition, 0, 5)
+    return { topic, group, from: await left(topic, group, 5 * partitions) }
+  }
+
+  /** Its place in the group is kept for longer than it takes to come back. */
+  const lasting = { instance: 'lasting', client: { 'session.timeout.ms': 45_000 } }
+
+  /** Begins anew, as the engine would, until it has so many partitions. */
+  async function settled(task: Member['task'], partitions: number, from: readonly Position[] = []) {
+    const errors: unknown[] = []
+    for (;;) {
+      const member = new Member(task, from)
+      members.push(member)
+      const isThere = () => member.partitions === partitions
+      await member.until(() => member.error !== undefined || isThere(), 'it has what there is')
+      if (member.error === undefined) return { member, errors, total: member.assigned.at(-1)?.total }
+      errors.push(member.error)
+      member.leave()
+    }
+  }
+
   const pause = vi.spyOn(GroupConsumer.prototype, 'pause')
   afterAll(() => pause.mockRestore())
 
@@ -95,6 +120,19 @@ describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, ()
         expect((await member.read(10)).map(text)).toEqual(names(0, 10))
         member.leave()
       }
+    })
+
+    test('while a member with a lasting name is away: it is given what it had, and joins anew, for nobody reads the rest', async () => {
+      const topic = await filled(5)
+      const task = sourceOf(connection, { topic, group: fresh('group'), ...lasting })
+      const { member } = await settled(task, 1)
+      member.leave()
+      await tools.grow(topic, 3)
+      await tools.fill(topic, 2, 0, 10)
+      const again = await settled(task, 3)
+      expect(again.errors).toMatchObject([{ code: 'WEIR_SOURCE_MISASSIGNED', remedy: 'restart' }])
+      expect(String(again.errors[0])).toContain(`has nobody read ${topic}-1, ${topic}-2`)
+      expect((await again.member.read(15)).map(text)).toEqual(expect.arrayContaining(names(0, 10)))
     })
 
     test('and state is kept by the keys of the topic: the flow stops, running or not, unless that is accepted', async () => {
@@ -157,6 +195,34 @@ describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, ()
       expect(read.map(text)).toEqual(names(0, 60))
     })
 
+    test('with fewer partitions, while a member is being given those that there were: it joins anew, for the group leaves it what is gone', async () => {
+      const { topic, group, from } = await leftOf(3)
+      const task = sourceOf(connection, { topic, group, onRecreated: 'restart' }, { keeps: 'state' })
+      const member = new Member(task, from)
+      members.push(member)
+      member.answer = false
+      await member.until(() => member.assigned.length > 0, 'partitions are assigned')
+      await tools.recreate(topic, 2)
+      for (const change of [...member.changes]) await member.reply(change)
+      expect(member.error).toMatchObject({ code: 'WEIR_SOURCE_MISASSIGNED', remedy: 'restart' })
+      expect(String(member.error)).toContain(`has it read ${topic}-2, and there is no such partition`)
+      member.leave()
+      expect((await settled(task, 2, from)).total).toBe(2)
+    })
+
+    test('with fewer partitions under a member with a lasting name: the group gives it what is gone until it has left', async () => {
+      const { topic, group } = await leftOf(3)
+      const task = sourceOf(connection, { topic, group, onRecreated: 'restart', ...lasting }, { keeps: 'state' })
+      const { member } = await settled(task, 3)
+      await tools.recreate(topic, 2)
+      const reading = member.read(1_000)
+      await member.until(() => member.error !== undefined, 'it is noticed')
+      await reading
+      member.leave()
+      const { errors } = await settled(task, 2)
+      expect([member.error, ...errors]).toContainEqual(expect.objectContaining({ code: 'WEIR_SOURCE_MISASSIGNED' }))
+    })
+
     test('while nobody reads it: it stops, or begins anew, and places go on being in order', async () => {
       const topic = await filled(50)
       const group = fresh('group')
@@ -171,6 +237,31 @@ describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, ()
       expect((await anew.read(100)).map(text)).toEqual(names(0, 100))
       expect(anew.task.positions()[0]).toMatchObject({ offset: 100, facts: { before: 50 } })
     })
+  })
+
+  test('a group takes back what it has just given, and who was given it has not answered yet: both are answered', async () => {
+    const { topic, group } = await leftOf(2)
+    const first = new Member(sourceOf(connection, { topic, group }))
+    members.push(first)
+    first.answer = false
+    await first.until(() => first.assigned.length > 0, 'partitions are assigned')
+    const { member: second } = await settled(sourceOf(connection, { topic, group }), 0)
+    await first.until(() => first.revoked.length > 0, 'one is taken back')
+    expect(first.changes.map(({ kind }) => kind)).toEqual(['assigned', 'revoked'])
+    first.answer = true
+    for (const change of [...first.changes]) await first.reply(change)
+    await first.until(() => first.partitions === 1 && second.partitions === 1, 'both have one')
+  })
+
+  test('another topic is read under a lasting name: the group gives it the first one until it has left', async () => {
+    const [first, second] = [await filled(5), await filled(7)]
+    const group = fresh('group')
+    const { member } = await settled(sourceOf(connection, { topic: first, group, ...lasting }), 1)
+    member.leave()
+    const again = await settled(sourceOf(connection, { topic: second, group, ...lasting }), 1)
+    expect(again.errors).toMatchObject([{ code: 'WEIR_SOURCE_MISASSIGNED', remedy: 'restart' }])
+    expect(String(again.errors[0])).toContain(`has it read ${first}-0`)
+    expect(await again.member.read(7)).toHaveLength(7)
   })
 
   describe('records are deleted before they are read', () => {

@@ -7,6 +7,7 @@ import { receive } from '../../src/engine/repartition/receive.js'
 import type { Position } from '../../src/model/index.js'
 import { TopicBeginning } from '../../src/state/topic-protocol/beginning.js'
 import { Judgement } from '../../src/state/topic-protocol/judgement.js'
+import { Sharing } from '../../src/state/topic-protocol/sharing.js'
 import { TopicWatching } from '../../src/state/topic-protocol/watching.js'
 import { Cluster } from '../../src/testing/simulation/cluster.js'
 import { allDone, busy, firstBroken, writing } from './mutants.js'
@@ -16,6 +17,7 @@ interface JudgementInside {
   within(from: Position, now: { readonly start?: number }): number
 }
 interface BeginningInside {
+  isGone(): boolean
   isAdded(): boolean
   firstOf(topic: string): number | undefined
   readonly seen: ReadonlyMap<string, { readonly partitions: number }>
@@ -61,6 +63,16 @@ describe('topics that change', busy, () => {
     expect(firstBroken(/^copies of a changing topic, exactly/)).toMatch(
       /^(each result comes out once|positions do not go back)/,
     )
+  })
+
+  test('who is given a partition that is no longer there reads it for ever', () => {
+    vi.spyOn(beginning, 'isGone').mockReturnValue(false)
+    expect(firstBroken(/^shared windows of a recreated topic, exactly once$/, {}, 1000)).toMatch(allDone)
+  })
+
+  test('who comes back under a lasting name has nobody read what came to be meanwhile', () => {
+    vi.spyOn(Sharing.prototype, 'look').mockReturnValue(true)
+    expect(firstBroken(/^copies of a changing topic, exactly once$/, {}, 1000)).toMatch(allDone)
   })
 
   test('partitions that were added begin at the latest', () => {

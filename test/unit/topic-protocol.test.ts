@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { WeirError } from '../../src/model/index.js'
+import { type TopicPartition, WeirError } from '../../src/model/index.js'
 import {
   type Bounds,
   type Reading,
   type SeenTopic,
+  Sharing,
   TopicBeginning,
   type TopicRules,
   TopicWatching,
@@ -225,4 +226,41 @@ test('an end that lies before a position is asked for once more before anything 
   const refused = beginning.handle({ on: 'bounded', starts: at(0), ends: at(40) })
   expect(refused).toMatchObject({ do: 'refuse', findings: [{ change: { change: 'truncated' } }] })
   expect(refused.do === 'refuse' && refused.error).toBeInstanceOf(WeirError)
+})
+
+describe('a group that goes by what topics were', () => {
+  const [first, second] = [0, 1].map((partition) => ({ topic, partition })) as [TopicPartition, TopicPartition]
+
+  test.each<[string, TopicPartition, SeenTopic, RegExp | undefined]>([
+    ['a partition that is there', second, was, undefined],
+    ['one that a topic made anew no longer has', second, { id: 'b', partitions: 1 }, /has it read orders-1/],
+    ['one of a topic that is no longer subscribed to', { topic: 'before', partition: 0 }, was, /has it read before-0/],
+  ])('gives %s', (_, partition, now, why) => {
+    const known = { partitions: [partition], given: [], remembered: new Map(), noticed: new Map() }
+    const beginning = new TopicBeginning(rulesOf(), known)
+    beginning.start()
+    const next = beginning.handle({ on: 'described', seen: new Map([[topic, now]]) })
+    expect(next.do).toBe(why === undefined ? 'ask the group' : 'refuse')
+    if (next.do !== 'refuse') return
+    expect(next.error).toMatchObject({ code: 'WEIR_SOURCE_MISASSIGNED', remedy: 'restart' })
+    expect(next.error.message).toMatch(why as RegExp)
+  })
+
+  test('has some partitions read by nobody: it may take 10 s to find that, from when it last shared out, and longer where that was in vain', () => {
+    const seen = new Map([[topic, was]])
+    const sharing = new Sharing(rulesOf())
+    expect(sharing.look(seen, [first], 0)).toBe(false)
+    expect(sharing.look(seen, undefined, 9_000)).toBe(false)
+    expect(sharing.look(seen, [first], 12_000)).toBe(false)
+    expect(sharing.look(seen, [first], 21_999)).toBe(false)
+    expect(sharing.look(seen, [first], 22_000)).toMatchObject({ code: 'WEIR_SOURCE_MISASSIGNED', remedy: 'restart' })
+    const again = new Sharing(rulesOf(), 2)
+    expect(again.look(seen, [first], 0)).toBe(false)
+    expect(again.look(seen, [first], 39_999)).toBe(false)
+    expect(again.look(seen, [first], 40_000)).toBeInstanceOf(WeirError)
+  })
+
+  test('has all of them read', () => {
+    expect(new Sharing(rulesOf()).look(new Map([[topic, was]]), [second, first], 0)).toBe(true)
+  })
 })

@@ -1,6 +1,6 @@
 import { isSamePartition, type Position, partitionName, type TopicPartition, WeirError } from '../../model/index.js'
 import { factsOf, type GroupPosition, isAnother, type PartitionNow, type SeenTopic } from './facts.js'
-import { nowhere, unanswered } from './findings.js'
+import { misassigned, named, nowhere, unanswered } from './findings.js'
 import { Judgement } from './judgement.js'
 import { isNotIn, offsetIn } from './places.js'
 import type { TopicRules } from './rules.js'
@@ -80,9 +80,16 @@ export class TopicBeginning {
     const { partitions } = this.known
     this.seen = thoseThere(described)
     if (partitions.length === 0) return this.answer([])
+    const gone = partitions.filter((at) => this.isGone(at))
+    if (gone.length > 0) throw misassigned(this.rules, `has it read ${named(gone)}, and there is no such partition`)
     const absent = partitions.filter(({ topic }) => !this.seen.has(topic))
     if (absent.length > 0) throw unanswered(this.rules, absent)
     return { do: 'ask the group', partitions: everyPartition(this.seen, partitions) }
+  }
+
+  /** Groups leave a partition with who has it when its topic was made anew with fewer, or is no longer subscribed to. */
+  private isGone({ topic, partition }: TopicPartition): boolean {
+    return !this.rules.topics.includes(topic) || partition >= (this.seen.get(topic)?.partitions ?? Infinity)
   }
 
   private committed(group: readonly GroupPosition[]): BeginningCommand {

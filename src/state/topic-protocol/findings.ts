@@ -62,6 +62,12 @@ export function unanswered({ doing, place }: TopicRules, partitions: readonly To
   return new WeirError('WEIR_SOURCE_UNREACHABLE', `${doing}: no broker told the offsets of ${named(partitions)}`, place)
 }
 
+/** The group goes by what the topics were, and will for as long as this member stays in it. */
+export function misassigned({ doing, place, group }: TopicRules, what: string): WeirError {
+  const text = `${doing}: group '${group}' ${what}`
+  return new WeirError('WEIR_SOURCE_MISASSIGNED', text, { ...place, hint: 'This process joins it anew.' })
+}
+
 interface Place extends TopicPartition {
   readonly offset: number
 }
@@ -81,4 +87,4 @@ function changed(
   return new WeirError(code, text, { ...place, partition: { topic, partition }, hint, ...(remedy && { remedy }) })
 }
 
-const named = (partitions: readonly TopicPartition[]) => partitions.map(partitionName).join(', ')
+export const named = (partitions: readonly TopicPartition[]) => partitions.map(partitionName).join(', ')

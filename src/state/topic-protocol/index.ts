@@ -4,6 +4,7 @@
  *
  *   beginning    where reading begins, when partitions are assigned
  *   watching     what changes while they are read
+ *   sharing      whether a group goes by what there is
  *   judgement    the rules of both: what a position means, as its topic is now
  *   findings     what is counted, logged, and what stops a flow
  *   facts        what goes with a position
@@ -14,5 +15,6 @@ export { factsText, type GroupPosition, groupPosition, type SeenTopic } from './
 export type { Finding } from './findings.js'
 export { isNotIn, offsetIn } from './places.js'
 export type { Spot, TopicRules } from './rules.js'
+export { Sharing } from './sharing.js'
 export type { BeginningCommand, BeginningEvent, Bounds, Reading, WatchCommand, WatchEvent } from './steps.js'
 export { endAfterMs, lookEveryMs, TopicWatching } from './watching.js'

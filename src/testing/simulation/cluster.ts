@@ -200,10 +200,11 @@ export class Cluster {
     return [...this.topics.keys()]
   }
 
-  /** Its readers find within some seconds what partitions there are. */
+  /** Those who read it already find within some seconds what partitions there are. */
   private refresh(topic: string): void {
+    const since = this.world.now
     this.world.servers.after(this.world.random.between(0, refreshMs), () => {
-      for (const group of this.allGroups()) if (group.reads(topic)) group.retarget()
+      for (const group of this.allGroups()) if (group.notices(topic, since)) group.retarget()
     })
   }
 

@@ -35,6 +35,8 @@ export class Member {
 
   constructor(
     readonly id: number,
+    /** What its topics are by then it need not find out later. */
+    readonly joinedAt: number,
     readonly actor: Actor,
     readonly topics: readonly string[],
     readonly instance: string | undefined,
@@ -44,6 +46,12 @@ export class Member {
   get name(): string {
     return `${this.actor.name}#${this.id}`
   }
+}
+
+/** Who is to have a partition; 0 is nobody. */
+interface Meant {
+  readonly owner: number
+  readonly partition: TopicPartition
 }
 
 interface Owned {
@@ -59,10 +67,10 @@ interface Owned {
 export class Group {
   private readonly members = new Map<number, Member>()
   private readonly owners = new Map<string, Owned>()
-  private target = new Map<string, number>()
+  private target = new Map<string, Meant>()
   private readonly offsets = new Map<string, Position>()
   private joined = 0
-  /** How many partitions its members have found of each topic. */
+  /** How many partitions each topic had when its members shared them out. */
   private readonly found = new Map<string, number>()
 
   constructor(
@@ -72,24 +80,23 @@ export class Group {
   ) {}
 
   join(actor: Actor, topics: readonly string[], instance: string | undefined, events: MemberEvents): Member {
-    const member = new Member(++this.joined, actor, topics, instance, events)
+    const member = new Member(++this.joined, this.cluster.world.now, actor, topics, instance, events)
     const before = [...this.members.values()].find((other) => instance !== undefined && other.instance === instance)
     this.members.set(member.id, member)
     this.note(`${member.name} joins${instance === undefined ? '' : ` as ${instance}`}`)
     if (before?.actor === actor && before.topics !== topics) {
       this.cluster.world.breaks(`each source is a member of its own: two of ${actor.name} are '${instance}'`)
     }
-    if (before !== undefined) this.succeed(before, member)
-    // Who comes back for other topics has the group look again who gets what.
-    const isLike = before?.topics.join() === topics.join()
-    if (!isLike) this.retarget()
+    // Who comes back is given what it had, be it for other topics: nobody looks again what there is.
+    if (before === undefined) this.retarget()
+    else this.succeed(before, member)
     return member
   }
 
-  /** A member without a lasting name leaves at once; one with it is awaited until its session ends. */
-  leave(member: Member): void {
+  /** A member without a lasting name leaves at once; one with it is awaited until its session ends, unless it says otherwise. */
+  leave(member: Member, isForGood = false): void {
     if (member.isGone) return
-    if (member.instance === undefined) this.remove(member, 'leaves')
+    if (member.instance === undefined || isForGood) this.remove(member, 'leaves')
     else this.silence(member)
   }
 
@@ -141,8 +148,15 @@ export class Group {
     for (const [name, position] of this.offsets) if (position.topic === topic) this.offsets.delete(name)
   }
 
-  reads(topic: string): boolean {
-    return this.readersOf({ topic }).length > 0
+  /** Whether somebody finds that a topic has changed since: who joined later knows no other. */
+  notices(topic: string, since: number): boolean {
+    return this.readersOf({ topic }).some(({ joinedAt, silentSince }) => joinedAt <= since && silentSince === undefined)
+  }
+
+  /** What all members together have; undefined while they are sharing it out. */
+  given(): readonly TopicPartition[] | undefined {
+    const owned = [...this.owners.values()]
+    return owned.some(({ isRevoking }) => isRevoking) ? undefined : owned.map(({ partition }) => partition)
   }
 
   /** Moves partitions about, though no member came or went; some may have no owner until `retarget`. */
@@ -152,47 +166,59 @@ export class Group {
     for (const partition of this.partitions()) {
       const readers = this.readersOf(partition)
       if (readers.length === 0 || random.chance(0.5)) continue
-      this.target.set(partitionName(partition), random.chance(0.3) ? 0 : random.pick(readers).id)
+      const owner = random.chance(0.3) ? 0 : random.pick(readers).id
+      this.target.set(partitionName(partition), { owner, partition })
     }
     this.reconcile()
   }
 
   /**
    * Gives every partition an owner, evenly, and as many as can be to the one that has it. Where topics have more partitions
-   * than they had, or fewer, each member is told anew what it has, be it nothing more.
+   * than they had, or fewer, each member is told anew what it has, be it nothing more. What a topic that was made anew has no
+   * longer may stay with who has it.
    */
   retarget(): void {
-    const target = new Map<string, number>()
-    const countOf = (id: number) => [...target.values()].filter((owner) => owner === id).length
+    const hasChanged = this.looks()
+    const target = new Map<string, Meant>()
+    const countOf = (id: number) => [...target.values()].filter(({ owner }) => owner === id).length
     const partitions = this.partitions()
     const shareOf = ({ topic }: TopicPartition) =>
-      Math.ceil(this.cluster.partitionsOf([topic]).length / this.readersOf({ topic }).length)
+      Math.ceil((this.found.get(topic) ?? 0) / this.readersOf({ topic }).length)
     for (const partition of partitions) {
       const name = partitionName(partition)
-      const reader = this.readersOf(partition).find(({ id }) => id === this.target.get(name))
-      if (reader !== undefined && countOf(reader.id) < shareOf(partition)) target.set(name, reader.id)
+      const reader = this.readersOf(partition).find(({ id }) => id === this.target.get(name)?.owner)
+      if (reader !== undefined && countOf(reader.id) < shareOf(partition))
+        target.set(name, { owner: reader.id, partition })
     }
     for (const partition of partitions) {
       const name = partitionName(partition)
       if (target.has(name)) continue
       const [least] = this.readersOf(partition).sort((one, other) => countOf(one.id) - countOf(other.id))
-      if (least !== undefined) target.set(name, least.id)
+      if (least !== undefined) target.set(name, { owner: least.id, partition })
     }
-    this.target = target
+    const kept = [...this.target].filter(([name, meant]) => !target.has(name) && this.staysWith(name, meant))
+    this.target = new Map([...target, ...kept])
     this.reconcile()
-    if (this.looks(partitions)) for (const member of this.members.values()) this.assign(member, [])
+    if (hasChanged) for (const member of this.members.values()) this.assign(member, [])
   }
 
   /** Whether everybody has what is meant for them. */
   get isSettled(): boolean {
-    return [...this.known().keys()].every((name) => this.owners.get(name)?.member.id === this.target.get(name))
+    return [...this.known().keys()].every((name) => this.owners.get(name)?.member.id === this.target.get(name)?.owner)
+  }
+
+  private staysWith(name: string, { owner, partition }: Meant): boolean {
+    const { member } = this.owners.get(name) ?? {}
+    const isThere = (this.found.get(partition.topic) ?? 0) > 0
+    const isOwn = member?.id === owner && member.topics.includes(partition.topic)
+    return isThere && isOwn && this.cluster.world.random.chance(0.5)
   }
 
   /** Whether a topic has another number of partitions than it had. */
-  private looks(partitions: readonly TopicPartition[]): boolean {
+  private looks(): boolean {
     let hasChanged = false
-    for (const topic of new Set([...this.members.values()].flatMap(({ topics }) => topics))) {
-      const many = partitions.filter((one) => one.topic === topic).length
+    for (const topic of this.topics()) {
+      const many = this.cluster.partitionsOf([topic]).length
       hasChanged ||= (this.found.get(topic) ?? many) !== many
       this.found.set(topic, many)
     }
@@ -208,7 +234,8 @@ export class Group {
     before.isGone = true
     if (before.silentSince === undefined) this.expel(before)
     for (const [name, { member: owner }] of this.owners) if (owner === before) this.owners.delete(name)
-    for (const [name, id] of this.target) if (id === before.id) this.target.set(name, member.id)
+    for (const [name, meant] of this.target)
+      if (meant.owner === before.id) this.target.set(name, { ...meant, owner: member.id })
     this.reconcile()
   }
 
@@ -231,7 +258,7 @@ export class Group {
       const given: TopicPartition[] = []
       for (const [name, partition] of this.known()) {
         const owned = this.owners.get(name)
-        const isMeant = this.target.get(name) === member.id
+        const isMeant = this.target.get(name)?.owner === member.id
         if (owned?.member === member && !isMeant && !owned.isRevoking) {
           owned.isRevoking = true
           taken.push(partition)
@@ -281,16 +308,21 @@ export class Group {
     actor.after(member.toldAt - now, deliver)
   }
 
-  /** Those that there are, and those that somebody still has of topics that were made anew with fewer. */
+  /** Those that were found, and those that somebody has or is to have all the same. */
   private known(): ReadonlyMap<string, TopicPartition> {
     const there = this.partitions().map((partition) => [partitionName(partition), partition] as const)
-    const owned = [...this.owners].map(([name, { partition }]) => [name, partition] as const)
-    return new Map([...there, ...owned])
+    const others = [...this.target, ...this.owners].map(([name, { partition }]) => [name, partition] as const)
+    return new Map([...there, ...others])
   }
 
   private partitions(): readonly TopicPartition[] {
-    const topics = new Set([...this.members.values()].flatMap((member) => member.topics))
-    return this.cluster.partitionsOf([...topics])
+    return [...this.topics()].flatMap((topic) =>
+      Array.from({ length: this.found.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })),
+    )
+  }
+
+  private topics(): ReadonlySet<string> {
+    return new Set([...this.members.values()].flatMap((member) => member.topics))
   }
 
   private note(what: string): void {

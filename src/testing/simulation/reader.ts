@@ -1,4 +1,16 @@
-import { concat, concatMap, defer, EMPTY, ignoreElements, map, Observable, of, type Subscriber, throwError } from 'rxjs'
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  ignoreElements,
+  map,
+  Observable,
+  of,
+  type Subscriber,
+  throwError,
+} from 'rxjs'
 import {
   type AssignmentChange,
   type Epoch,
@@ -21,7 +33,9 @@ import {
   endAfterMs,
   type Finding,
   isNotIn,
+  lookEveryMs,
   type SeenTopic,
+  Sharing,
   TopicBeginning,
   type TopicRules,
 } from '../../state/topic-protocol/index.js'
@@ -62,6 +76,7 @@ export class SimulatedReader implements SourceTask {
   private readonly holdings: Holdings
   /** What the topics were when they were last read. */
   private readonly remembered = new Map<string, SeenTopic>()
+  private readonly rejoining: Rejoining = { isLeaving: false, tries: 0 }
 
   constructor(
     private readonly cluster: Cluster,
@@ -74,8 +89,8 @@ export class SimulatedReader implements SourceTask {
   readonly assignments$ = new Observable<AssignmentChange>((subscriber) => {
     this.holdings.forget()
     this.holdings.inVain.clear()
-    const { cluster, actor, options, remembered, holdings } = this
-    const session = new Session(cluster, actor, options, remembered, subscriber, holdings)
+    const { cluster, actor, options, remembered, holdings, rejoining } = this
+    const session = new Session(cluster, actor, options, remembered, subscriber, holdings, rejoining)
     this.session = session
     return () => session.close()
   })
@@ -148,6 +163,14 @@ interface Part {
 
 type Change = () => void
 
+/** What a reader knows of its membership beyond a session. */
+interface Rejoining {
+  /** Whether the group has still to be told that it leaves for good. */
+  isLeaving: boolean
+  /** How often it did, because the group goes by what topics were. */
+  tries: number
+}
+
 /** From joining the group to leaving it. */
 class Session {
   private member: Member | undefined
@@ -172,6 +195,7 @@ class Session {
   private readonly watch: SimulatedWatch
   /** What ends the session after the running epoch. */
   private over: WeirError | undefined
+  private leaves = false
   private unreadSince = 0
   private unreadMs = 0
 
@@ -182,6 +206,7 @@ class Session {
     private readonly remembered: Map<string, SeenTopic>,
     private readonly out: Subscriber<AssignmentChange>,
     private readonly holdings: Holdings,
+    private readonly rejoining: Rejoining,
   ) {
     this.unreadSince = cluster.world.now
     this.watch = new SimulatedWatch(options, cluster, actor, {
@@ -213,7 +238,11 @@ class Session {
     const { member } = this
     // A process that has died leaves nothing: its session ends.
     if (member !== undefined && this.actor.state !== 'dead') {
-      this.send(() => this.group.leave(member))
+      this.rejoining.isLeaving = this.leaves
+      this.send(() => {
+        this.group.leave(member, this.leaves)
+        this.rejoining.isLeaving = false
+      })
     }
   }
 
@@ -317,7 +346,7 @@ class Session {
   private join(): void {
     if (this.isClosed) return
     const isThere = this.options.topics.every((topic) => this.cluster.has(topic))
-    if (!isThere || !this.cluster.link.reaches(this.actor)) {
+    if (!isThere || this.rejoining.isLeaving || !this.cluster.link.reaches(this.actor)) {
       this.actor.after(retryMs, () => this.join())
       return
     }
@@ -328,6 +357,32 @@ class Session {
       revoked: (partitions) => this.next(() => this.onRevoked(partitions, false)),
       expelled: () => this.onExpelled(),
     })
+    if (this.cluster.isChanging && this.options.instance !== undefined)
+      this.watchShares(new Sharing(this.options, this.rejoining.tries))
+  }
+
+  /** Whether the group has shared out all that there is, until it has. */
+  private watchShares(machine: Sharing): void {
+    const { actor, cluster, group, options, rejoining } = this
+    actor.after(lookEveryMs, () => {
+      if (this.isClosed) return
+      const look = () => machine.look(cluster.describe(options.topics), group.given(), actor.scheduler.now())
+      this.ask('what the group has shared out', 'WEIR_SOURCE_UNREACHABLE', look)
+        .pipe(catchError(() => of(false)))
+        .subscribe((found) => {
+          if (this.isClosed) return
+          if (found === false) return this.watchShares(machine)
+          if (found === true) rejoining.tries = 0
+          else this.out.error(this.joinsAnew(found))
+        })
+    })
+  }
+
+  private joinsAnew(error: WeirError): WeirError {
+    if (error.code !== 'WEIR_SOURCE_MISASSIGNED') return error
+    this.leaves = true
+    this.rejoining.tries++
+    return error
   }
 
   /** One change after another, as the client has it. */
@@ -393,7 +448,7 @@ class Session {
         if (command.do === 'begin') this.checkResets(own, foreign, command.findings)
         if (command.do === 'begin' || command.do === 'refuse') {
           options.told(command.findings)
-          if (command.do === 'refuse') return throwError(() => command.error)
+          if (command.do === 'refuse') return throwError(() => this.joinsAnew(command.error))
           return run(() => this.begin(command, own))
         }
         return this.carryOut(command, partitions.filter(isNotIn(own))).pipe(
