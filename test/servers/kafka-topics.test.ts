@@ -239,20 +239,6 @@ describe.skipIf(missing !== undefined)('topics change', { concurrent: true }, ()
     })
   })
 
-  test('a group takes back what it has just given, and who was given it has not answered yet: both are answered', async () => {
-    const { topic, group } = await leftOf(2)
-    const first = new Member(sourceOf(connection, { topic, group }))
-    members.push(first)
-    first.answer = false
-    await first.until(() => first.assigned.length > 0, 'partitions are assigned')
-    const { member: second } = await settled(sourceOf(connection, { topic, group }), 0)
-    await first.until(() => first.revoked.length > 0, 'one is taken back')
-    expect(first.changes.map(({ kind }) => kind)).toEqual(['assigned', 'revoked'])
-    first.answer = true
-    for (const change of [...first.changes]) await first.reply(change)
-    await first.until(() => first.partitions === 1 && second.partitions === 1, 'both have one')
-  })
-
   test('another topic is read under a lasting name: the group gives it the first one until it has left', async () => {
     const [first, second] = [await filled(5), await filled(7)]
     const group = fresh('group')
