@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { ArchiveRow } from '../codecs/archive/file-format.js'
 import { instantOf, wholeMs } from '../codecs/archive/instant.js'
-import { avroFormat } from '../codecs/avro/avro-format.js'
-import { parquetFormat } from '../codecs/parquet/parquet-format.js'
+import { type AvroCompression, avroFormat } from '../codecs/avro/avro-format.js'
+import { type ParquetCompression, parquetFormat } from '../codecs/parquet/parquet-format.js'
 import {
   type Configurable,
   defineSink,
@@ -17,6 +17,7 @@ import { countingCommands, filesOf } from './archive/commands.js'
 import { archiveMetrics, Meter } from './archive/meter.js'
 import { openStore, storeOptions } from './archive/open-store.js'
 import { rowOf, versionReader } from './archive/rows.js'
+import { haveSameRecords, isDecided } from './archive/same-records.js'
 import { spoolsIn } from './archive/spool.js'
 import { ArchiveTask } from './archive/task.js'
 
@@ -85,14 +86,19 @@ export const archiveSink = defineSink({
   shows: ({ store, format }) => [...countingCommands(store, format), 'npx weir archive verify'],
   build: ({ store, format, compression, every: everyMs, time, version = versionReader(), ...settings }, context) => {
     const { clock, log, dataDirectory } = context
-    const parquet = parquetFormat(compression)
-    const avro = avroFormat(avroCompressions[compression])
+    const formats = {
+      parquet: (codec: string = compression) => parquetFormat(codec as ParquetCompression),
+      avro: (codec: string = avroCompressions[compression]) => avroFormat(codec as AvroCompression),
+    }
     const meter = new Meter(store.backend)
     return new ArchiveTask(
       {
         ...settings,
         everyMs,
-        formats: format === 'parquet' ? [parquet, avro] : [avro, parquet],
+        format: formats[format](),
+        formatOf: ({ name, codec }) => formats[name.endsWith('.avro') ? 'avro' : 'parquet'](codec),
+        isDecided,
+        haveSameRecords,
         rowOf,
         versionOf: version,
         timeOf(row) {

@@ -54,6 +54,7 @@ const faults: Readonly<Record<string, (kind: HinderedStore) => Fault>> = {
   'too much to do': ({ throttled }) => throttled,
   'a gateway that answers with a page': () => saying(502, html, { 'content-type': 'text/html' }),
   'a gateway that answers with nothing': () => saying(504, ''),
+  'somebody who answers all with a page': () => saying(200, html, { 'content-type': 'text/html' }),
   'a connection that is cut': () => cutRequest,
   'an answer that is lost': () => loseAnswer,
   'a slow answer': () => slow(100),

@@ -18,6 +18,8 @@ const {
   STORE = '{}',
   DATA = '.',
   EVERY = '1500',
+  FORMAT = 'parquet',
+  COMPRESSION = 'zstd',
   MAX_RECORDS = '500',
   HURRY,
   TELL,
@@ -31,7 +33,14 @@ const config = {
     archive: flow(
       kafka.source({ topic: IN, group: APP }),
       cloudEvents.decode({ data: 'raw' }),
-      sink({ store: JSON.parse(STORE), maxRecords: Number(MAX_RECORDS), every: Number(EVERY), time: 'arrival' }),
+      sink({
+        store: JSON.parse(STORE),
+        format: FORMAT as 'parquet',
+        compression: COMPRESSION as 'zstd',
+        maxRecords: Number(MAX_RECORDS),
+        every: Number(EVERY),
+        time: 'arrival',
+      }),
     ).with({ epoch: { every: '150ms', maxRecords: 200 }, attempts: 1_000 }),
   },
 }

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Subject } from 'rxjs'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Signal } from '../../src/cli/io.js'
@@ -21,6 +24,7 @@ import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh, makeTopic, produceAll, sharedServer } from './kafka-support.js'
 
+const bin = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 const versionOf = versionReader()
 const missing = requireKafka()
 
@@ -265,6 +269,33 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
       [...(sent[0] ?? []), ...(sent[0] ?? [])],
       [...(sent[1] ?? []), ...(sent[1]?.slice(0, 5) ?? []), ...(sent[1] ?? [])],
     ])
+  })
+
+  test('what is killed in the midst of it goes on where it was, as often as that happens', async () => {
+    const name = archive()
+    const topic = fresh('events')
+    const sent = await plain(30_000, topic)
+    const to = `${topic}.copy`
+    const argv = ['archive', 'replay', topic, '--to', to, '--config', `${name}.config.ts`]
+    const committed = async () => (await messagesIn(to, 2).catch(() => [])).flat().length
+    let before = 0
+    for (let killed = 0; killed < 3; killed++) {
+      const child = spawn(process.execPath, [bin, ...argv], { cwd, stdio: 'ignore' })
+      const exited = once(child, 'exit')
+      onTestFinished(() => void child.kill('SIGKILL'))
+      // With a part of the next transaction written, most likely.
+      await vi.waitFor(async () => expect(await committed()).toBeGreaterThan(before), {
+        timeout: 120_000,
+        interval: 20,
+      })
+      child.kill('SIGKILL')
+      expect(await exited).toEqual([null, 'SIGKILL'])
+      before = await committed()
+    }
+    expect(before).toBeLessThan(60_000)
+    const { code, said } = await replay(name, [topic, '--to', to])
+    expect([code, said]).toEqual([0, expect.stringContaining('it went on behind what an earlier run has written')])
+    expect(ids(await soon(60_000, to))).toEqual(sent)
   })
 
   test('who is taken over from can neither commit nor be seen', async () => {

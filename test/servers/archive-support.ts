@@ -31,7 +31,7 @@ export class Archive {
   readonly folder = mkdtempSync(join(tmpdir(), 'weir-archive-'))
   sent = 0
   private readonly options: object
-  private readonly store: BlobStore
+  readonly store: BlobStore
   private readonly fetched = new Map<string, string>()
 
   constructor(private readonly given: ArchiveOptions) {

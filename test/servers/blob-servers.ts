@@ -49,7 +49,7 @@ export class BlobServer {
   private constructor(
     private readonly process: ServerProcess,
     readonly port: number,
-    private readonly command: readonly [program: string, ...args: string[]],
+    private command: readonly [program: string, ...args: string[]],
   ) {}
 
   static async s3({ accessKeyId, secretAccessKey, bucket }: typeof s3Account): Promise<BlobServer> {
@@ -76,7 +76,8 @@ export class BlobServer {
     return BlobServer.start('azurite', (port, directory) => {
       const where = ['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', join(directory, 'data')]
       const how = ['--skipApiVersionCheck', '--disableTelemetry', '--silent', '--loose']
-      return ['node', join(folder, 'node_modules/azurite/dist/src/blob/main.js'), ...where, ...how]
+      const known = `AZURITE_ACCOUNTS=${azureAccount.name}:${azureAccount.key}`
+      return ['env', known, 'node', join(folder, 'node_modules/azurite/dist/src/blob/main.js'), ...where, ...how]
     })
   }
 
@@ -108,6 +109,14 @@ export class BlobServer {
 
   kill(): Promise<void> {
     return this.process.end('SIGKILL')
+  }
+
+  /** Goes on with another key in the place of that one. */
+  async renew(key: string, next: string): Promise<void> {
+    await this.kill()
+    const [program, ...args] = this.command
+    this.command = [program, ...args.map((arg) => arg.replace(key, next))]
+    await this.start()
   }
 
   /** Stops it for good and removes its files. */

@@ -24,6 +24,8 @@ export interface KafkaCluster {
   restart(broker: number): Promise<void>
   /** Where it has listeners: lets nobody but this user do nothing but this with a topic: `Describe`, say. */
   allow(user: string, operation: string, topic: string): Promise<unknown>
+  /** Where it has listeners: gives a user another password, by SCRAM-SHA-512. */
+  renew(user: string, password: string): Promise<unknown>
   /** Where the cluster stands behind proxies: those of its brokers. */
   readonly ways: readonly TcpProxy[]
   /** Cuts every connection of a client; only where the cluster stands behind proxies. */
@@ -100,6 +102,7 @@ async function start({
     stop: (broker) => nodes[broker]!.end('SIGTERM'),
     restart: (broker) => nodes[broker]!.start(),
     allow: (user, operation, topic) => kafka.allow(advertised[0]!, user, operation, topic),
+    renew: (user, password) => kafka.renew(advertised[0]!, user, password),
     cut: () => proxies.forEach((proxy) => proxy.cut()),
     close,
   }

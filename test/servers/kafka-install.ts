@@ -26,6 +26,8 @@ export interface KafkaInstallation {
   format(data: string, broker: number, cluster: string): void
   /** Lets nobody but this user do nothing but this with a topic, through the broker at that port. */
   allow(port: number, user: string, operation: string, topic: string): Promise<unknown>
+  /** Gives a user another password, through the broker at that port. */
+  renew(port: number, user: string, password: string): Promise<unknown>
 }
 
 /** Why the real broker can't be started here; undefined when it can. Errors instead where real servers are required. */
@@ -37,7 +39,21 @@ export function requireKafka(): string | undefined {
 export function installKafka(users: Readonly<Record<string, string>> = {}): KafkaInstallation {
   const jars = `${fetchJars(kafka)}/*`
   const checkpoint = exclusively('kafka', () => firstCheckpoint(jars, users))
-  return { jars, format: (data, broker, cluster) => format(data, broker, cluster, checkpoint), allow: allowing(jars) }
+  return {
+    jars,
+    format: (data, broker, cluster) => format(data, broker, cluster, checkpoint),
+    allow: allowing(jars),
+    renew: renewing(jars),
+  }
+}
+
+function renewing(jars: string): KafkaInstallation['renew'] {
+  return (port, user, password) => {
+    const what = ['--alter', '--entity-type', 'users', '--entity-name', user]
+    const login = ['--add-config', `SCRAM-SHA-512=[iterations=4096,password=${password}]`]
+    const tool = ['kafka.admin.ConfigCommand', '--bootstrap-server', `127.0.0.1:${port}`, ...what, ...login]
+    return promisify(execFile)('java', ['-cp', jars, ...tool])
+  }
 }
 
 function allowing(jars: string): KafkaInstallation['allow'] {

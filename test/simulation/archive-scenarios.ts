@@ -27,6 +27,7 @@ const archive = <T>(): Sink<T> => archiveDefinition.declare({})
 /** A line a row, in groups of three. */
 const lines: FileFormat = {
   extension: 'lines',
+  codec: 'none',
   emptyBytes: 0,
   open() {
     const rows: string[] = []
@@ -107,6 +108,10 @@ class SimulatedBlobs implements ArchiveStore {
     return EMPTY
   }
 
+  read(): Observable<never> {
+    return EMPTY
+  }
+
   sweep(): Observable<never> {
     return EMPTY
   }
@@ -168,7 +173,10 @@ function settings(days: number): ArchiveSettings {
     everyMs: 3_000,
     maxBuffered: 300,
     maxWaiting: 2_000,
-    formats: [lines],
+    format: lines,
+    formatOf: () => lines,
+    isDecided: () => of(true),
+    haveSameRecords: () => of(false),
     rowOf: ({ value, origin: { topic, partition, offset } }): ArchiveRow => ({
       id: JSON.stringify(value),
       source: 'simulation',

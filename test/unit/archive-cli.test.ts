@@ -1,11 +1,13 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { concat, defer, EMPTY, ignoreElements } from 'rxjs'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ArchiveRow } from '../../src/codecs/archive/file-format.js'
 import { avroFormat } from '../../src/codecs/avro/avro-format.js'
 import { kafkaHeaders, MessageReader } from '../../src/codecs/cloudevents/index.js'
 import { type Header, StreamRecord } from '../../src/model/index.js'
+import { FileRequests } from '../../src/sinks/archive/file/file-requests.js'
 import { rowOf } from '../../src/sinks/archive/rows.js'
 import { writeArchive } from '../support/archive-folder.js'
 import { plainRow } from '../support/archive-rows.js'
@@ -235,6 +237,74 @@ describe('weir archive verify', () => {
     const { code, found } = await findings('--deep')
     expect(code).toBe(1)
     expect(found).toMatchObject([{ kind: 'unreadable', files: [name] }])
+  })
+
+  describe('while files come and go', () => {
+    /** Something is done when the files were listed for the first time. */
+    function afterFirstList(work: () => Promise<unknown>): () => number {
+      const { list } = FileRequests.prototype
+      const spy = vi.spyOn(FileRequests.prototype, 'list').mockImplementation(function (this: FileRequests, ...args) {
+        const isFirst = spy.mock.calls.length === 1
+        return concat(list.apply(this, args), isFirst ? defer(work).pipe(ignoreElements()) : EMPTY)
+      })
+      onTestFinished(() => void spy.mockRestore())
+      return () => spy.mock.calls.length
+    }
+
+    test.each([[], ['--deep']])('what is merged into a larger file is not missing %s', async (...argv) => {
+      const small = await files(0, 100, 200)
+      const lists = afterFirstList(async () => {
+        await writeArchive(folder, rows(0, 299))
+        for (const name of small) rmSync(join(folder, name))
+      })
+      const { code, said } = await verify(...argv)
+      expect(said).toMatch(/✓ orders-0: 1 file, 300 records, offsets 0 to 299/)
+      expect([code, lists()]).toEqual([0, 2])
+    })
+
+    test('what is there as well until it is merged is doubled, if it stays', async () => {
+      await files(0, 100)
+      const lists = afterFirstList(() => Promise.resolve())
+      const whole = await writeArchive(folder, rows(0, 199))
+      const { code, found } = await findings()
+      expect(code).toBe(1)
+      expect(found.map(({ kind, files: two }) => [kind, two.includes(whole)])).toEqual([
+        ['doubled', true],
+        ['doubled', true],
+      ])
+      expect(lists()).toBe(2)
+    })
+
+    test('a later file that was there before an earlier one leaves no gap', async () => {
+      await files(0, 200)
+      afterFirstList(() => files(100))
+      expect((await verify()).said).toMatch(/✓ orders-0: 3 files, 300 records, offsets 0 to 299/)
+    })
+
+    test('what is missing is told, however much is written at the end meanwhile', async () => {
+      await files(0, 200)
+      const lists = afterFirstList(() => files(300))
+      const { found } = await findings()
+      expect(found).toMatchObject([{ kind: 'missing', offsets: [100, 199] }])
+      expect(lists()).toBe(2)
+    })
+
+    test('somebody is told at some time, though they never rest', async () => {
+      const { list } = FileRequests.prototype
+      let next = 0
+      const spy = vi.spyOn(FileRequests.prototype, 'list').mockImplementation(function (this: FileRequests, ...args) {
+        const moves = async () => {
+          for (const name of gone) rmSync(join(folder, name))
+          gone = await files((next += 1_000))
+        }
+        return concat(list.apply(this, args), defer(moves).pipe(ignoreElements()))
+      })
+      onTestFinished(() => void spy.mockRestore())
+      let gone = await files(0)
+      const { code, found } = await findings()
+      expect([code, found.map(({ kind }) => kind)]).toEqual([1, ['unreadable']])
+      expect(spy.mock.calls.length).toBe(5)
+    })
   })
 
   test('nothing is not well', async () => {

@@ -489,6 +489,68 @@ consumer:
     expect(said).toContain(`at application.yaml:${where}`)
   })
 
+  const s3 = { ARCHIVE_BACKEND: 's3', S3_BUCKET: 'events' }
+  const azure = { ARCHIVE_BACKEND: 'azure', AZURE_STORAGE_CONTAINER: 'events' }
+  const gcs = { ARCHIVE_BACKEND: 'gcs', GCS_BUCKET: 'events' }
+  const login = 'DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0'
+
+  test.each<[environment: Readonly<Record<string, string>>, by: string, said: RegExp]>([
+    [{ ...s3, S3_ENDPOINT: 'localhost:9000' }, 'S3_ENDPOINT', /begins with https:\/\/ or http:\/\//],
+    [{ ...s3, S3_ENDPOINT: 'minio' }, 'S3_ENDPOINT', /begins with https:\/\/ or http:\/\//],
+    [{ ...s3, S3_ENDPOINT: 's3://events' }, 'S3_ENDPOINT', /begins with https:\/\/ or http:\/\//],
+    [{ ...s3, S3_ENDPOINT: 'http://localhost:9000/events' }, 'S3_ENDPOINT', /without the bucket/],
+    [{ ...s3, S3_ENDPOINT: 'https://events.s3.eu-west-1.amazonaws.com' }, 'S3_ENDPOINT', /without the bucket/],
+    [{ ...s3, S3_BUCKET: 's3://events' }, 'S3_BUCKET', /the name of a bucket alone/],
+    [{ ...s3, S3_BUCKET: 'events/2025' }, 'S3_BUCKET', /its folders in `prefix`/],
+    [{ ...s3, ARCHIVE_PATH: 's3://events/2025' }, 'ARCHIVE_PATH', /expected folders such as/],
+    [{ ...s3, S3_PATH_STYLE: 'sometimes' }, 'S3_PATH_STYLE', /true/],
+    [{ ...gcs, GCS_ENDPOINT: 'localhost:4443' }, 'GCS_ENDPOINT', /begins with https:\/\/ or http:\/\//],
+    [{ ...gcs, GCS_BUCKET: 'gs://events' }, 'GCS_BUCKET', /the name of a bucket alone/],
+    [
+      { ...azure, AZURE_STORAGE_URL: 'https://a.blob.core.windows.net/events' },
+      'AZURE_STORAGE_URL',
+      /without the container/,
+    ],
+    [
+      { ...azure, AZURE_STORAGE_CONNECTION_STRING: 'a.blob.core.windows.net' },
+      'AZURE_STORAGE_CONNECTION_STRING',
+      /as the portal shows it/,
+    ],
+    [
+      { ...azure, AZURE_STORAGE_CONNECTION_STRING: 'AccountName=a;AccountKey=c2VjcmV0' },
+      'AZURE_STORAGE_CONNECTION_STRING',
+      /DefaultEndpointsProtocol=https/,
+    ],
+    [
+      { ...azure, AZURE_STORAGE_CONTAINER: 'events/2025', AZURE_STORAGE_CONNECTION_STRING: login },
+      'AZURE_STORAGE_CONTAINER',
+      /the name of a container alone/,
+    ],
+    [{ ARCHIVE_BACKEND: 'minio' }, 'ARCHIVE_BACKEND', /file, s3, azure, gcs/],
+  ])('tells of %o where it comes from, and why', async (environment, by, said) => {
+    const checked = await check('topics: a\n', environment)
+    expect(checked.code).toBe(78)
+    expect(checked.said).toMatch(said)
+    expect(checked.said).toContain(by)
+    expect(checked.said).not.toContain('c2VjcmV0')
+  })
+
+  test.each([
+    { ...s3, S3_BUCKET: 'arn:aws:s3:eu-west-1:123456789012:accesspoint/events' },
+    { ...s3, S3_ENDPOINT: 'http://localhost:9000' },
+    { ...s3, S3_ENDPOINT: 'https://events.example.com/storage/v1/s3/' },
+    { ...azure, AZURE_STORAGE_URL: 'http://127.0.0.1:10000/devstoreaccount1?sv=1&sig=x' },
+    { ...azure, AZURE_STORAGE_CONNECTION_STRING: `${login};EndpointSuffix=core.windows.net` },
+    { ...azure, AZURE_STORAGE_CONNECTION_STRING: 'UseDevelopmentStorage=true' },
+    {
+      ...azure,
+      AZURE_STORAGE_CONNECTION_STRING: 'BlobEndpoint=https://a.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=x',
+    },
+    { ...gcs, GCS_ENDPOINT: 'https://storage.googleapis.com' },
+  ])('takes %o', async (environment) => {
+    expect(await check('topics: a\n', environment)).toMatchObject({ code: 0 })
+  })
+
   test('tells of a file that ARCHIVE_CONFIG names and that is not there', async () => {
     const argv = ['check', '-c', join(root, 'flows.config.ts')]
     const { code, said } = await weirIn(cwd, argv, { ARCHIVE_CONFIG: join(cwd, 'gone.yaml') })

@@ -6,6 +6,7 @@ import {
   filter,
   from,
   ignoreElements,
+  NEVER,
   type Observable,
   of,
   Subject,
@@ -19,6 +20,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { FileFormat } from '../../src/codecs/archive/file-format.js'
 import { type SinkContext, StreamRecord, type TopicPartition } from '../../src/model/index.js'
 import { BlobFault } from '../../src/sinks/archive/blob-fault.js'
+import type { Cut } from '../../src/sinks/archive/cut.js'
 import { Meter } from '../../src/sinks/archive/meter.js'
 import type { Spools } from '../../src/sinks/archive/spool.js'
 import { type ArchiveSettings, type ArchiveStore, ArchiveTask } from '../../src/sinks/archive/task.js'
@@ -59,6 +61,7 @@ let [opened, closed] = [0, 0]
 
 const text: FileFormat = {
   extension: 'txt',
+  codec: 'none',
   emptyBytes: 0,
   open() {
     const rows: string[] = []
@@ -132,6 +135,7 @@ const store: ArchiveStore = {
   },
   list: (prefix) =>
     from([...files].filter(([name]) => name.startsWith(prefix)).map(([name, { length }]) => ({ name, bytes: length }))),
+  read: () => EMPTY,
   sweep: (before, isOurs = () => true) =>
     from(leftBehind.filter(isOurs)).pipe(tap((name) => void swept.push(`${name} of before ${before}`))),
   close: () => (closed++, EMPTY),
@@ -152,7 +156,10 @@ function heirOf(given: Partial<ArchiveSettings> = {}): ArchiveTask {
     everyMs: 60_000,
     maxBuffered: 1e9,
     maxWaiting: 1e9,
-    formats: [text],
+    format: text,
+    formatOf: () => text,
+    isDecided: () => of(true),
+    haveSameRecords: () => of(false),
     rowOf: ({ value, origin, timestamp }) => ({ ...(value as Event), ...origin, timestamp, source: '/', type: 't' }),
     timeOf: (row) => (row as unknown as Event).at,
     versionOf: (row) => (row as unknown as Event).version,
@@ -262,7 +269,7 @@ describe('a file is cut', () => {
   test('when there are so many that their buffers alone are more than may be in memory', () => {
     const wide = { ...text, emptyBytes: 1 << 20 }
     const records = ['a', 'b', 'c', 'd', 'e'].map((version, offset) => record(offset, { version }))
-    epoch(taskOf({ formats: [wide], maxBuffered: 7 << 19 }), ...records)
+    epoch(taskOf({ format: wide, maxBuffered: 7 << 19 }), ...records)
     expect(names().length).toBe(1)
   })
 
@@ -326,6 +333,19 @@ describe('as long as the store takes nothing', () => {
     state$.next({ state: 'half-open', since: 0, error })
     expect(task.trouble()).toBe(error)
     expect(epoch(task, record(0))).toBe(true)
+  })
+
+  test('an epoch waits for those who ask it whether it is back', () => {
+    const task = taskOf({ maxRecords: 1 })
+    state$.next({ state: 'half-open', since: 0, error })
+    expect(epoch(task, record(0))).toBe(true)
+    state$.next({ state: 'open', since: 0, error })
+    let isOver = false
+    task.write(of(record(1))).subscribe({ complete: () => (isOver = true) })
+    state$.next({ state: 'half-open', since: 0, error })
+    expect(isOver).toBe(false)
+    state$.next({ state: 'closed' })
+    expect(isOver).toBe(true)
   })
 
   test('who begins anew has a store of its own, that knows nothing of that', () => {
@@ -398,11 +418,17 @@ describe('a file that was decided on and not stored', () => {
     expect(names()).toEqual([])
   }
 
-  test('is made again of the format of its name, whatever the next configuration says', () => {
+  test('is made again as it was to be, whatever the next configuration says', () => {
     die({ maxRecords: 2 }, record(0), record(1))
-    const other: FileFormat = { ...text, extension: 'other' }
-    const heir = heirOf({ maxRecords: 2, formats: [other, text] })
+    const other: FileFormat = { ...text, extension: 'other', codec: 'tight' }
+    const asked: unknown[] = []
+    const formatOf = ({ name, codec }: Cut) => {
+      asked.push([name.replace(/.*\./, ''), codec])
+      return text
+    }
+    const heir = heirOf({ maxRecords: 2, format: other, formatOf })
     epoch(heir, record(0), record(1), record(2), record(3))
+    expect(asked).toEqual([['txt', 'none']])
     expect(names()).toEqual([
       'events/v1/dt=1970-01-01/pid=0/offset0_count2.txt',
       'events/v1/dt=1970-01-01/pid=0/offset2_count2.other',
@@ -435,6 +461,51 @@ describe('a file that was decided on and not stored', () => {
     files.delete(at)
     epoch(heirOf({ maxRecords: 1 }), record(0))
     expect(files.get(at)).toBe('0')
+  })
+})
+
+describe('what lies under the name of a file that was decided on', () => {
+  const at = 'events/v1/dt=1970-01-01/pid=0/19700101T000000000Z_offset0_count1.txt'
+
+  /** A file is decided on, and something is put there before anybody has stored it. */
+  function overtaken(by: string): void {
+    const task = taskOf({ maxRecords: 1 })
+    state$.next({ state: 'half-open', since: 0, error: new BlobFault('WEIR_BLOB_UNREACHABLE', 'away') })
+    epoch(task, record(0))
+    task.close().subscribe()
+    files.set(at, by)
+    state$.next({ state: 'closed' })
+  }
+
+  test('is not taken for the file because it is there', () => {
+    overtaken('foreign')
+    const heir = heirOf({ maxRecords: 1, isDecided: () => of(false) })
+    epoch(heir, record(0))
+    expect(heir.holds({ topic, partition: 0 })).toBe(0)
+    let fault: unknown
+    heir.write(EMPTY).subscribe({ error: (error: unknown) => (fault = error) })
+    expect(fault).toMatchObject({ code: 'WEIR_BLOB_CONFLICT' })
+    expect(files.get(at)).toBe('foreign')
+  })
+
+  test('is the file where it has its records, in whatever bytes', () => {
+    overtaken('other bytes')
+    const heir = heirOf({ maxRecords: 1, isDecided: () => of(false), haveSameRecords: () => of(true) })
+    epoch(heir, record(0))
+    epoch(heir)
+    expect(heir.holds({ topic, partition: 0 })).toBeUndefined()
+    expect([...files]).toEqual([[at, 'other bytes']])
+    expect(log.lines).toEqual([expect.stringMatching(/^info: .*offset0_count1.txt' is there with the same records/)])
+  })
+
+  test('is looked at no longer than until the task has something else to do', () => {
+    overtaken('foreign')
+    const heir = heirOf({ maxRecords: 1, isDecided: () => NEVER })
+    let isOver = false
+    heir.write(EMPTY).subscribe({ complete: () => (isOver = true) })
+    expect(isOver).toBe(false)
+    interrupted$.next()
+    expect(isOver).toBe(true)
   })
 })
 

@@ -32,6 +32,8 @@ interface Verified {
 
 /** How many files are looked at at a time. */
 const filesAtOnce = 8
+/** How often it is looked anew, where files come and go meanwhile: at some time somebody has to be told. */
+const mostLooks = 5
 
 /**
  * `weir archive verify [where]`: whether every record of an archive is where it says, by topic and partition. Names and footers
@@ -40,21 +42,16 @@ const filesAtOnce = 8
 export async function verify(where: string | undefined, options: VerifyOptions, io: Io): Promise<number> {
   const gaps = gapsOf(options)
   return withArchive(where, options, io, async (archive) => {
-    const { files, foreign } = await catalogOf(archive, barOf(io, 'files'))
-    const bar = barOf(io, 'footers', files.length)
-    const summaries = await summariesOf(archive, files, bar)
-    const deepBar = barOf(
-      io,
-      'records',
-      files.reduce((sum, { place }) => sum + place.records, 0),
-    )
-    let read = 0
-    const partitions: Verified[] = []
-    for (const partition of partitionsOf(files)) {
-      const passed = () => deepBar.at(++read)
-      partitions.push(await verified(archive, partition, summaries, { gaps, isDeep: options.deep === true, passed }))
+    let { files, foreign } = await catalogOf(archive, barOf(io, 'files'))
+    let partitions: readonly Verified[] = []
+    for (let looks = 1; ; looks++) {
+      partitions = await lookedAt(archive, files, { gaps, isDeep: options.deep === true, io })
+      if (looks === mostLooks || partitions.every(({ findings }) => findings.length === 0)) break
+      // What somebody merges, or has just written, is not missing, and not doubled for long.
+      const now = await catalogOf(archive, barOf(io, 'files'))
+      if (!haveMoved(files, now.files, partitions)) break
+      ;({ files, foreign } = now)
     }
-    deepBar.end()
     const ok = partitions.length > 0 && partitions.every(({ findings }) => findings.length === 0)
     const { address } = archive.store
     const text = options.json
@@ -68,6 +65,44 @@ export async function verify(where: string | undefined, options: VerifyOptions, 
 function gapsOf({ gaps = '0' }: VerifyOptions): number {
   if (/^\d{1,15}$/.test(gaps)) return Number(gaps)
   throw new UsageError(`--gaps: '${gaps}' is no number of offsets`)
+}
+
+async function lookedAt(
+  archive: OpenedArchive,
+  files: readonly PlacedFile[],
+  { gaps, isDeep, io }: { readonly gaps: number; readonly isDeep: boolean; readonly io: Io },
+): Promise<readonly Verified[]> {
+  const summaries = await summariesOf(archive, files, barOf(io, 'footers', files.length))
+  const bar = barOf(
+    io,
+    'records',
+    files.reduce((sum, { place }) => sum + place.records, 0),
+  )
+  let read = 0
+  const passed = () => bar.at(++read)
+  const partitions: Verified[] = []
+  for (const partition of partitionsOf(files))
+    partitions.push(await verified(archive, partition, summaries, { gaps, isDeep, passed }))
+  bar.end()
+  return partitions
+}
+
+/** Whether files have gone meanwhile, or have come where something was found: what is at the end is not about it. */
+function haveMoved(
+  before: readonly PlacedFile[],
+  now: readonly PlacedFile[],
+  partitions: readonly Verified[],
+): boolean {
+  const [old, names] = [before, now].map((files) => new Set(files.map(({ name }) => name))) as [
+    Set<string>,
+    Set<string>,
+  ]
+  if (before.some(({ name }) => !names.has(name))) return true
+  return now.some(({ name, topic, place }) => {
+    const partition = partitions.find((each) => each.topic === topic && each.partition === place.partition)
+    const last = partition === undefined || partition.findings.length === 0 ? -1 : (partition.offsets?.[1] ?? -1)
+    return !old.has(name) && place.first <= last
+  })
 }
 
 /** What each file says of itself, by name; or why it does not. */

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { lastValueFrom, toArray } from 'rxjs'
+import { lastValueFrom } from 'rxjs'
 import type { ArchiveFile } from '../../codecs/archive/file-reader.js'
-import { openAvro } from '../../codecs/avro/avro-file.js'
-import { openParquet } from '../../codecs/parquet/parquet-file.js'
+import { openArchive } from '../../codecs/archive/open-archive.js'
 import { sinksOf, type Topology } from '../../engine/index.js'
 import { silentLogger, systemClock } from '../../model/index.js'
 import type { BlobStore } from '../../sinks/archive/blob-store.js'
+import { bytesInStore } from '../../sinks/archive/file-bytes.js'
 import { openStore, type StoreOptions, storeOptions } from '../../sinks/archive/open-store.js'
 import { type Io, UsageError } from '../io.js'
 import { type Prepared, prepare } from '../prepare.js'
@@ -44,13 +44,7 @@ export async function withArchive<T>(
   use: (archive: OpenedArchive) => Promise<T>,
 ): Promise<T> {
   const store = openStore(await storeOf(where, options, io), { clock: systemClock, log: silentLogger, patienceMs })
-  const open = async ({ name, bytes: size }: NamedFile) => {
-    const called = `${store.address}/${name}`
-    const read = async (from: number, to: number) => {
-      return Buffer.concat(await lastValueFrom(store.read(name, { from, to }).pipe(toArray())))
-    }
-    return name.endsWith('.avro') ? openAvro(called, { size, read }) : openParquet(called, { size, read })
-  }
+  const open = (file: NamedFile) => openArchive(`${store.address}/${file.name}`, bytesInStore(store, file))
   try {
     return await use({ store, open })
   } finally {

@@ -53,6 +53,8 @@ export interface FileEncoder {
 export interface FileFormat {
   /** Of the names of its files, without a dot. */
   readonly extension: string
+  /** What compresses them, in the format's own words. */
+  readonly codec: string
   /** What an open file takes in memory beside its rows, bytes. */
   readonly emptyBytes: number
   open(): FileEncoder

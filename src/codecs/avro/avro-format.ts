@@ -28,7 +28,7 @@ export type AvroCompression = keyof typeof compressions
  */
 export function avroFormat(compression: AvroCompression): FileFormat {
   const compress = compressions[compression](`Avro with ${compression}`)
-  return { extension: 'avro', emptyBytes, open: () => new AvroEncoder(compression, compress) }
+  return { extension: 'avro', codec: compression, emptyBytes, open: () => new AvroEncoder(compression, compress) }
 }
 
 interface Block {

@@ -31,7 +31,7 @@ export type ParquetCompression = keyof typeof compressions
 export function parquetFormat(compression: ParquetCompression): FileFormat {
   const [codec, make] = compressions[compression]
   const compress = make(`Parquet with ${compression}`)
-  return { extension: 'parquet', emptyBytes, open: () => new ParquetEncoder(compress, codec) }
+  return { extension: 'parquet', codec: compression, emptyBytes, open: () => new ParquetEncoder(compress, codec) }
 }
 
 class ParquetEncoder implements FileEncoder {

@@ -5,6 +5,8 @@ export interface Cut {
   readonly first: number
   readonly last: number
   readonly records: number
+  /** What compresses it; undefined of one that was decided on before that was kept. */
+  readonly codec?: string | undefined
 }
 
 export interface DecidedCut extends Cut {

@@ -1,15 +1,23 @@
 import type { StoreCodec, StorePartition } from '../../model/index.js'
 import type { Cut, DecidedCut, FolderState } from './cut.js'
 
-type SavedCut = [name: string, first: number, last: number, records: number, isStored: boolean, isForeign: boolean]
+type SavedCut = [
+  name: string,
+  first: number,
+  last: number,
+  records: number,
+  isStored: boolean,
+  isForeign: boolean,
+  codec?: string | null,
+]
 
 export const folderCodec: StoreCodec<FolderState> = {
   version: 1,
   save: ({ id, stored, cuts }) => [
     id ?? null,
     stored,
-    cuts.map(({ name, first, last, records, isStored, isForeign }): SavedCut => {
-      return [name, first, last, records, isStored, isForeign]
+    cuts.map(({ name, first, last, records, isStored, isForeign, codec }): SavedCut => {
+      return [name, first, last, records, isStored, isForeign, codec ?? null]
     }),
   ],
   load(saved) {
@@ -17,8 +25,8 @@ export const folderCodec: StoreCodec<FolderState> = {
     return {
       id: id ?? undefined,
       stored,
-      cuts: cuts.map(([name, first, last, records, isStored, isForeign]) => {
-        return { name, first, last, records, isStored, isForeign }
+      cuts: cuts.map(([name, first, last, records, isStored, isForeign, codec]) => {
+        return { name, first, last, records, isStored, isForeign, codec: codec ?? undefined }
       }),
     }
   },

@@ -7,6 +7,7 @@ export class OpenFile {
   records = 0
   last: number
   readonly extension: string
+  readonly codec: string
   private readonly encoder: FileEncoder
   private readonly emptyBytes: number
 
@@ -24,6 +25,7 @@ export class OpenFile {
   ) {
     this.last = first
     this.extension = format.extension
+    this.codec = format.codec
     this.emptyBytes = format.emptyBytes
     this.encoder = format.open()
   }

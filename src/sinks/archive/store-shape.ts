@@ -16,6 +16,21 @@ export const prefix = z
   .default('')
   .describe('The folder that the files go to.')
 
+/** `localhost:9000` is a URL as well, of the scheme `localhost`. */
+export const httpUrl = z.url({
+  protocol: /^https?$/,
+  error: 'expected a URL that begins with https:// or http://, such as `http://localhost:9000`',
+})
+
+/** What is called a bucket or a container, and nothing else. */
+export const placeName = (word: string, more = /(?!)/) =>
+  z
+    .string()
+    .min(1)
+    .refine((name) => more.test(name) || !/[/:\s]/.test(name), {
+      error: `expected the name of a ${word} alone, such as \`events\`: without a scheme, and with its folders in \`prefix\``,
+    })
+
 /** What a store is called: `s3://bucket/prefix`. */
 export function addressBelow(root: string, prefix: string): string {
   return prefix === '' ? root : `${root}/${prefix}`

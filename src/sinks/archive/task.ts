@@ -1,6 +1,7 @@
 import {
   catchError,
   concat,
+  concatMap,
   defer,
   EMPTY,
   filter,
@@ -18,6 +19,7 @@ import {
   timer,
 } from 'rxjs'
 import type { ArchiveRow, FileFormat } from '../../codecs/archive/file-format.js'
+import type { FileBytes } from '../../codecs/archive/file-reader.js'
 import {
   describeError,
   isSamePartition,
@@ -37,6 +39,7 @@ import {
 import { isUnfinished } from './blob-name.js'
 import type { BlobStore } from './blob-store.js'
 import { type Cut, type CutLimits, type DecidedCut, type FolderState, isFull } from './cut.js'
+import { bytesInStore } from './file-bytes.js'
 import { Folders, folderCodec } from './folders.js'
 import type { Meter } from './meter.js'
 import { OpenFile } from './open-file.js'
@@ -59,7 +62,7 @@ const manyFiles = 1_000
 const sweepMs = 86_400_000
 
 /** What an archive needs of its store. */
-export type ArchiveStore = Pick<BlobStore, 'state' | 'state$' | 'create' | 'list' | 'sweep' | 'close'>
+export type ArchiveStore = Pick<BlobStore, 'state' | 'state$' | 'create' | 'list' | 'read' | 'sweep' | 'close'>
 
 export interface ArchiveSettings extends CutLimits {
   readonly name: string
@@ -67,8 +70,14 @@ export interface ArchiveSettings extends CutLimits {
   readonly maxBuffered: number
   /** How many bytes of files may wait to be stored before nothing more is read. */
   readonly maxWaiting: number
-  /** The first is that of new files, the others those of files that were decided on before it was. */
-  readonly formats: readonly [FileFormat, ...FileFormat[]]
+  /** Of new files. */
+  readonly format: FileFormat
+  /** Of a file that was decided on before, maybe by another configuration. */
+  formatOf(cut: Cut): FileFormat
+  /** Whether what lies under the name of a file is that file, by what it says of itself. */
+  isDecided(file: FileBytes, cut: Cut, partition: TopicPartition): Observable<boolean>
+  /** Whether two files have the same records, whatever their bytes are. */
+  haveSameRecords(name: string, one: FileBytes, other: FileBytes): Observable<boolean>
   rowOf(record: StreamRecord): ArchiveRow
   /** UTC, ms: says the day of a record, and names a file by that of its first one. */
   timeOf(row: ArchiveRow): number
@@ -275,17 +284,19 @@ export class ArchiveTask implements SinkTask {
 
   /** Asks what became of the cuts of before: whoever decided them may have stored them, or died before. */
   private lookForStored(): Observable<never> {
-    const unclear = [...this.lanes.values()].flatMap(({ folders }) =>
-      [...folders.all()].flatMap(([folder, { cuts }]) => cuts.map((cut) => ({ folders, folder, cut }))),
+    const unclear = [...this.lanes.values()].flatMap(({ folders, partition }) =>
+      [...folders.all()].flatMap(([folder, { cuts }]) => cuts.map((cut) => ({ folders, folder, cut, partition }))),
     )
     const isUnknown = (cut: DecidedCut) => !cut.isStored && !cut.isForeign && !this.missing.has(cut.name)
     const asked = unclear.filter(({ cut }) => isUnknown(cut) && !this.isUploading(cut))
     return from(asked).pipe(
-      mergeMap(({ folders, folder, cut }) => {
+      mergeMap(({ folders, folder, cut, partition }) => {
         let isStored = false
         return this.store.list(cut.name).pipe(
+          filter(({ name }) => name === cut.name),
+          concatMap((entry) => this.settings.isDecided(bytesInStore(this.store, entry), cut, partition)),
           tap({
-            next: ({ name }) => (isStored ||= name === cut.name),
+            next: (isIt) => (isStored ||= isIt),
             complete: () => (isStored ? folders.done(folder, cut) : this.missing.add(cut.name)),
           }),
         )
@@ -335,11 +346,10 @@ export class ArchiveTask implements SinkTask {
 
   private begin({ offset, timestamp = -1 }: ArchiveRow, time: number, again: Cut | undefined): OpenFile {
     const { clock } = this.context
-    const [format, ...others] = this.settings.formats
-    const decided = others.find(({ extension }) => again?.name.endsWith(`.${extension}`))
+    const format = again === undefined ? this.settings.format : this.settings.formatOf(again)
     const spool = (this.spools as Spools).open()
     const [openedAt, since] = [clock.scheduler.now(), timestamp < 0 ? clock.now() : timestamp]
-    const file = new OpenFile(decided ?? format, spool, offset, time, openedAt, since, this.meter.encoding)
+    const file = new OpenFile(format, spool, offset, time, openedAt, since, this.meter.encoding)
     this.grownBytes += file.buffered
     return file
   }
@@ -374,10 +384,10 @@ export class ArchiveTask implements SinkTask {
   /** Decides that a file is complete, maybe in the place of another. */
   private cut(lane: Lane, folder: string, file: OpenFile, given?: Cut): Upload {
     const { topic, partition } = lane.partition
-    const { first, last, records, time, extension } = file
+    const { first, last, records, time, extension, codec } = file
     const [version = ''] = folder.split('/')
     const name = pathOf({ topic: segment(topic), version, time, partition, first, records, extension })
-    const cut = { name, first, last, records }
+    const cut = { name, first, last, records, codec }
     lane.folders.replace(folder, given, cut)
     return this.complete(lane, folder, file, cut)
   }
@@ -395,7 +405,7 @@ export class ArchiveTask implements SinkTask {
     return defer(() => {
       const began = scheduler.now()
       return concat(
-        upload.store(this.store),
+        upload.store(this.store, this.settings.haveSameRecords),
         defer(() => {
           this.tell(upload, (scheduler.now() - began) / 1_000)
           this.ended.tell()
@@ -405,8 +415,12 @@ export class ArchiveTask implements SinkTask {
     })
   }
 
-  private tell({ isStored, error, cut, bytes }: Upload, seconds: number): void {
+  private tell({ isStored, isOtherwise, error, cut, bytes }: Upload, seconds: number): void {
     const { name: file, records } = cut
+    if (isOtherwise)
+      this.context.log.info(
+        `archiving: '${file}' is there with the same records, in the bytes of another version of it`,
+      )
     if (error !== undefined) this.meter.store.add(error)
     if (!isStored) return
     this.meter.stored({ records, bytes, seconds })
@@ -471,8 +485,8 @@ export class ArchiveTask implements SinkTask {
     this.warnOfMany()
     return concat(
       concat(this.cutOld(now), this.flush()).pipe(this.unlessInterrupted()),
-      // Nothing is read as long as the store takes nothing. How it is by then the next upload finds out, if nobody waits.
-      this.until(() => this.hasRoom() && this.store.state.state !== 'open').pipe(this.unlessInterrupted()),
+      // Nothing is read as long as the store takes nothing.
+      this.until(() => this.hasRoom() && this.takesFiles()).pipe(this.unlessInterrupted()),
     )
   }
 
@@ -530,9 +544,18 @@ export class ArchiveTask implements SinkTask {
     return takeUntil(this.context.interrupted$ ?? NEVER)
   }
 
+  /** How a store is that may be back somebody has to find out: those that wait for it, or the next upload. */
+  private takesFiles(): boolean {
+    const { state } = this.store.state
+    return state === 'closed' || (state === 'half-open' && this.running().length === 0)
+  }
+
+  private running(): readonly Upload[] {
+    return [...this.uploads.values()].filter(({ isRunning }) => isRunning)
+  }
+
   private hasRoom(): boolean {
-    const waiting = [...this.uploads.values()].filter(({ isRunning }) => isRunning)
-    return waiting.reduce((sum, { bytes }) => sum + bytes, 0) <= this.settings.maxWaiting
+    return this.running().reduce((sum, { bytes }) => sum + bytes, 0) <= this.settings.maxWaiting
   }
 
   private until(isSo: () => boolean): Observable<never> {

@@ -1,14 +1,31 @@
-import { catchError, concat, concatMap, defer, EMPTY, type Observable, takeUntil, tap } from 'rxjs'
+import {
+  catchError,
+  concat,
+  concatMap,
+  defaultIfEmpty,
+  defer,
+  EMPTY,
+  filter,
+  ignoreElements,
+  type Observable,
+  takeUntil,
+  tap,
+  throwError,
+} from 'rxjs'
 import type { TopicPartition } from '../../model/index.js'
 import { BlobFault } from './blob-fault.js'
 import type { BlobStore, BlobWriter } from './blob-store.js'
 import type { Cut } from './cut.js'
+import { bytesInSpool, bytesInStore } from './file-bytes.js'
+import type { haveSameRecords } from './same-records.js'
 import { Signal } from './signal.js'
 import type { Spool } from './spool.js'
 
 /** A file that was decided on, on its way from its spool into the store. */
 export class Upload {
   isStored = false
+  /** Whether it is stored in other bytes than those that were made here. */
+  isOtherwise = false
   /** Why it could not be stored. */
   error: unknown
   /** Whether it is kept that something else lies in its place. */
@@ -42,7 +59,7 @@ export class Upload {
 
   /** Whether something else lies in its place. */
   get isConflict(): boolean {
-    return this.error instanceof BlobFault && this.error.kind === 'WEIR_BLOB_CONFLICT'
+    return isConflict(this.error)
   }
 
   /** Whether it has begun and is not over: what is decided in an epoch waits for its commit. */
@@ -65,7 +82,7 @@ export class Upload {
   }
 
   /** Stores it. Never fails: what comes of it is in `isStored` and `error`. */
-  store(store: Pick<BlobStore, 'create'>): Observable<never> {
+  store(store: Pick<BlobStore, 'create' | 'list' | 'read'>, compare: typeof haveSameRecords): Observable<never> {
     return defer(() => {
       if (this.isDropped) return EMPTY
       let writer: BlobWriter | undefined
@@ -78,6 +95,7 @@ export class Upload {
           defer(() => opened.complete()),
         )
       }).pipe(
+        catchError((error: unknown) => this.settle(error, store, compare)),
         tap({ complete: () => (this.isStored = true) }),
         catchError((error: unknown) => {
           this.error = error
@@ -95,9 +113,33 @@ export class Upload {
     })
   }
 
+  /** Another version of Weir, or another compression, makes other bytes of the same records. */
+  private settle(
+    error: unknown,
+    store: Pick<BlobStore, 'list' | 'read'>,
+    compare: typeof haveSameRecords,
+  ): Observable<never> {
+    if (!isConflict(error)) return throwError(() => error)
+    const { name } = this.cut
+    return store.list(name).pipe(
+      filter((entry) => entry.name === name),
+      concatMap((entry) => compare(name, bytesInSpool(this.spool), bytesInStore(store, entry))),
+      defaultIfEmpty(false),
+      tap((isSame) => {
+        if (!isSame) throw error
+        this.isOtherwise = true
+      }),
+      ignoreElements(),
+    )
+  }
+
   private rest(write: (piece: Uint8Array) => Observable<never>, offset: number): Observable<never> {
     return defer(() => this.spool.readAt(offset)).pipe(
       concatMap((piece) => concat(write(piece), this.rest(write, offset + piece.length))),
     )
   }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof BlobFault && error.kind === 'WEIR_BLOB_CONFLICT'
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '../../../model/index.js'
 import type { BlobFault } from '../blob-fault.js'
-import { httpFault, type KnownAnswers } from '../http-faults.js'
+import { httpFault, isStrange, type KnownAnswers, StrangeAnswer } from '../http-faults.js'
 
 const checkKey = "Check the connection string, the signature or the identity, and this machine's clock."
 
@@ -38,6 +38,9 @@ interface RestError {
 /** Sorts what the SDK throws. */
 export function azureFault(doing: string, error: unknown): BlobFault {
   const { name = '', details, code = details?.errorCode ?? name, statusCode: status, response } = error as RestError
+  // What is of Azure has a code of its own, and what is not the SDK runs into.
+  const isOther = status === undefined ? error instanceof TypeError : isStrange(status) && code === 'RestError'
+  if (isOther) return httpFault(doing, new StrangeAnswer(), { status, name: '', message: '' }, known)
   const retryAfter = response?.headers?.get('retry-after')
   const called = status !== undefined || code in known ? code : ''
   return httpFault(doing, error, { status, name: called, message: firstLine(messageOf(error)), retryAfter }, known)

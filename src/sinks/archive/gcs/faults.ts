@@ -1,6 +1,6 @@
 import { messageOf } from '../../../model/index.js'
 import type { BlobFault } from '../blob-fault.js'
-import { httpFault, type KnownAnswers } from '../http-faults.js'
+import { httpFault, type KnownAnswers, StrangeAnswer } from '../http-faults.js'
 
 /** An answer that is a no. */
 export class GcsError extends Error {
@@ -15,7 +15,7 @@ export class GcsError extends Error {
 }
 
 const known: KnownAnswers = {
-  noBucket: ['WEIR_BLOB_REFUSED', 'Create the bucket, or correct its name.'],
+  noBucket: ['WEIR_BLOB_REFUSED', 'Create the bucket, or correct its name, or the endpoint.'],
   noCredentials: [
     'WEIR_BLOB_REFUSED',
     "Give `keyFile`, set GOOGLE_APPLICATION_CREDENTIALS, or run where Google's metadata server is.",
@@ -32,6 +32,7 @@ export function gcsFault(doing: string, error: unknown): BlobFault {
     const isBucket = status === 404 && /bucket/i.test(message)
     return httpFault(doing, error, { status, name: isBucket ? 'noBucket' : reason, message, retryAfter }, known)
   }
+  if (error instanceof StrangeAnswer) return httpFault(doing, error, { status: 200, name: '', message: '' }, known)
   // `fetch` itself only says that it failed.
   const { cause = error } = error as { readonly cause?: unknown }
   return httpFault(doing, error, { status: undefined, name: '', message: messageOf(cause) }, known)

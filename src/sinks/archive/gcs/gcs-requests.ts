@@ -5,6 +5,7 @@ import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
 import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
+import { StrangeAnswer } from '../http-faults.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { addressBelow, pageItems, partBytes } from '../store-shape.js'
 import { GcsError, gcsFault } from './faults.js'
@@ -43,23 +44,29 @@ export class GcsRequests implements BlobRequests {
   }
 
   put(name: string, body: Uint8Array): Observable<never> {
-    return this.ask.done('writing', name, (signal) =>
-      this.api.callBucket('POST', this.api.uploadUrl('media', this.root + name), { body, signal }),
-    )
+    return this.ask.done('writing', name, async (signal) => {
+      const put = await this.api.callBucket('POST', this.api.uploadUrl('media', this.root + name), { body, signal })
+      objectIn(put.text)
+    })
   }
 
   begin(name: string): Observable<Upload> {
     return this.ask.one('writing', name, async (signal) => {
-      const begun = await this.api.callBucket('POST', this.api.uploadUrl('resumable', this.root + name), { signal })
-      return new GcsUpload(this.ask, this.api, name, begun.headers.get('location') ?? '')
+      const { answer } = await this.api.callBucket('POST', this.api.uploadUrl('resumable', this.root + name), {
+        signal,
+      })
+      const session = answer.headers.get('location')
+      if (session === null) throw new StrangeAnswer()
+      return new GcsUpload(this.ask, this.api, name, session)
     })
   }
 
   stat(name: string): Observable<number> {
     return this.ask.many('looking at', name, async (signal) => {
       try {
-        const found = await this.api.call('GET', this.api.objectUrl(this.root + name, { fields: 'size' }), { signal })
-        return [Number(((await found.json()) as { size: string }).size)]
+        const url = this.api.objectUrl(this.root + name, { fields: 'size' })
+        const { answer } = await this.api.call('GET', url, { signal })
+        return [objectIn(await answer.text()).size]
       } catch (error) {
         if (gcsFault('', error).kind === 'WEIR_BLOB_MISSING') return []
         throw error
@@ -70,11 +77,9 @@ export class GcsRequests implements BlobRequests {
   read(name: string, { from, to }: ByteRange): Observable<Uint8Array> {
     return this.ask.bytes('reading', name, async (signal) => {
       const headers = { range: `bytes=${from}-${to - 1}` }
-      const found = await this.api.call('GET', this.api.objectUrl(this.root + name, { alt: 'media' }), {
-        headers,
-        signal,
-      })
-      return (found.body ?? []) as AsyncIterable<Uint8Array>
+      const url = this.api.objectUrl(this.root + name, { alt: 'media' })
+      const { answer } = await this.api.call('GET', url, { headers, signal })
+      return (answer.body ?? []) as AsyncIterable<Uint8Array>
     })
   }
 
@@ -87,7 +92,8 @@ export class GcsRequests implements BlobRequests {
         maxResults: String(pageItems),
         ...more,
       })
-      const { items = [], nextPageToken } = (await (await this.api.callBucket('GET', url, { signal })).json()) as Listed
+      const { answer } = await this.api.callBucket('GET', url, { signal })
+      const { items = [], nextPageToken } = jsonIn<Listed>(await answer.text())
       return {
         items: items.map(({ name, size }) => ({ name: name.slice(this.root.length), bytes: Number(size) })),
         next: nextPageToken,
@@ -156,8 +162,9 @@ class GcsUpload implements Upload {
     const end = start + bytes.length
     for (let at = start; at < end; ) {
       const headers = { 'content-range': `bytes ${at}-${end - 1}/${total}` }
-      const answer = await this.api.call('PUT', this.session, { body: bytes.subarray(at - start), headers, signal })
-      if (answer.status !== 308) return
+      const part = { body: bytes.subarray(at - start), headers, signal }
+      const { answer, text } = await this.api.call('PUT', this.session, part)
+      if (answer.status !== 308) return void objectIn(text)
       const kept = Number(/-(\d+)$/.exec(answer.headers.get('range') ?? '')?.[1] ?? -1) + 1
       if (kept <= at) throw new GcsError(`it has kept only ${kept} bytes`, 503, '', null)
       at = kept
@@ -171,6 +178,12 @@ interface Call {
   readonly signal: AbortSignal
 }
 
+interface Answered {
+  readonly answer: Response
+  /** What it says, if it is none to GET: what nobody reads would hold the connection. */
+  readonly text: string
+}
+
 class GcsApi {
   private storage: sdk.Storage | undefined
 
@@ -180,7 +193,7 @@ class GcsApi {
   ) {}
 
   /** Errors: `GcsError`, and those of `fetch` and of the credentials. */
-  async call(method: string, url: string, { body, headers = {}, signal }: Call): Promise<Response> {
+  async call(method: string, url: string, { body, headers = {}, signal }: Call): Promise<Answered> {
     const authorization = await this.authorization()
     // A 308 is no redirect here.
     const answer = await fetch(url, {
@@ -190,16 +203,12 @@ class GcsApi {
       redirect: 'manual',
       ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
     })
-    if (answer.ok || answer.status === 308) {
-      // What nobody reads would hold the connection.
-      if (method !== 'GET') await answer.arrayBuffer()
-      return answer
-    }
+    if (answer.ok || answer.status === 308) return { answer, text: method === 'GET' ? '' : await answer.text() }
     throw errorOf(answer.status, await answer.text(), answer.headers.get('retry-after'))
   }
 
   /** The same for a URL that names no object that could be missing. */
-  async callBucket(method: string, url: string, call: Call): Promise<Response> {
+  async callBucket(method: string, url: string, call: Call): Promise<Answered> {
     try {
       return await this.call(method, url, call)
     } catch (error) {
@@ -234,7 +243,7 @@ class GcsApi {
   private async authorization(): Promise<Readonly<Record<string, string>>> {
     const { endpoint, keyFile } = this.options
     const { Storage } = loadPeer<typeof sdk>('@google-cloud/storage', this.address)
-    if (endpoint !== undefined) return {}
+    if (endpoint !== undefined && !isGoogles(endpoint)) return {}
     this.storage ??= new Storage(keyFile === undefined ? {} : { keyFilename: keyFile })
     try {
       return { authorization: `Bearer ${await this.storage.authClient.getAccessToken()}` }
@@ -244,11 +253,31 @@ class GcsApi {
   }
 }
 
+/** One of a region, or of a private network, takes the same credentials. */
+function isGoogles(endpoint: string): boolean {
+  return /(^|\.)googleapis\.com$/.test(new URL(endpoint).hostname)
+}
+
 /** Where there is no answer, or one of a server in trouble, it passes; all else is for somebody to mend. */
 function credentialFault(error: unknown): unknown {
   const { code, status } = error as { readonly code?: unknown; readonly status?: unknown }
   const isPassing = /^E[A-Z_]+$/.test(String(code)) && code !== 'ENOENT'
   return isPassing || Number(status) >= 500 ? error : new GcsError(messageOf(error), 401, 'noCredentials', null)
+}
+
+/** What a store says of an object: how large it is, at least. */
+function objectIn(text: string): { size: number } {
+  const size = Number(jsonIn<{ size?: unknown }>(text).size ?? Number.NaN)
+  if (Number.isNaN(size)) throw new StrangeAnswer()
+  return { size }
+}
+
+function jsonIn<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    throw new StrangeAnswer()
+  }
 }
 
 interface ErrorBody {

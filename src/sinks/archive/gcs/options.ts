@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { prefix, storeShape } from '../store-shape.js'
+import { httpUrl, placeName, prefix, storeShape } from '../store-shape.js'
 
 export const gcsOptions = z.strictObject({
   backend: z.literal('gcs'),
-  bucket: z.string().min(1).describe('The bucket.'),
+  bucket: placeName('bucket').describe('The bucket.'),
   prefix,
-  endpoint: z.url().optional().describe('The URL of a store that is not Google’s, which is asked without credentials.'),
+  endpoint: httpUrl.optional().describe('The URL of a store. One that is not Google’s is asked without credentials.'),
   keyFile: z
     .string()
     .optional()

@@ -1,6 +1,6 @@
 import { messageOf } from '../../../model/index.js'
 import type { BlobFault } from '../blob-fault.js'
-import { httpFault, type KnownAnswers } from '../http-faults.js'
+import { httpFault, isStrange, type KnownAnswers, StrangeAnswer } from '../http-faults.js'
 
 const checkKey = "Check the key and its secret, or what the SDK's chain of credentials finds."
 
@@ -42,6 +42,9 @@ export function s3Fault(doing: string, error: unknown): BlobFault {
   const { name = '', $metadata, $response } = error as SdkError
   const status = $response?.statusCode ?? $metadata?.httpStatusCode
   const retryAfter = $response?.headers?.['retry-after']
+  // What the SDK can't read.
+  if (status !== undefined && isStrange(status) && /Deserialization error/.test(messageOf(error)))
+    return httpFault(doing, new StrangeAnswer(), { status, name: '', message: '' }, known)
   const called = status !== undefined || name in known ? name : ''
   return httpFault(doing, error, { status, name: called, message: messageOf(error), retryAfter }, known)
 }

@@ -7,6 +7,7 @@ import { loadPeer } from '../../../model/optional-peer.js'
 import { Asking } from '../asking.js'
 import type { BlobFault } from '../blob-fault.js'
 import type { BlobEntry, ByteRange } from '../blob-store.js'
+import { StrangeAnswer } from '../http-faults.js'
 import type { BlobRequests, Page, Unfinished, Upload } from '../requests.js'
 import { addressBelow, partBytes } from '../store-shape.js'
 import { s3Fault } from './faults.js'
@@ -47,20 +48,18 @@ export class S3Requests implements BlobRequests {
   }
 
   put(name: string, bytes: Uint8Array): Observable<never> {
-    return this.ask.done('writing', name, (abortSignal) => {
+    return this.ask.done('writing', name, async (abortSignal) => {
       const { sdk, client } = this.open()
       const file = { ...this.object(name), Body: bytes, IfNoneMatch: '*' }
-      return client.send(new sdk.PutObjectCommand(file), { abortSignal })
+      ofStore((await client.send(new sdk.PutObjectCommand(file), { abortSignal })).ETag)
     })
   }
 
   begin(name: string): Observable<Upload> {
     return this.ask.one('writing', name, async (abortSignal) => {
       const { sdk, client } = this.open()
-      const { UploadId = '' } = await client.send(new sdk.CreateMultipartUploadCommand(this.object(name)), {
-        abortSignal,
-      })
-      return this.upload(name, UploadId)
+      const begun = await client.send(new sdk.CreateMultipartUploadCommand(this.object(name)), { abortSignal })
+      return this.upload(name, ofStore(begun.UploadId))
     })
   }
 
@@ -91,6 +90,7 @@ export class S3Requests implements BlobRequests {
       const { sdk, client } = this.open()
       const asked = { Bucket: this.options.bucket, Prefix: this.root + prefix, ContinuationToken: from }
       const found = await client.send(new sdk.ListObjectsV2Command(asked), { abortSignal })
+      ofStore(found.Name ?? found.KeyCount ?? found.IsTruncated)
       const items = (found.Contents ?? []).map(({ Key, Size = 0 }) => ({ name: this.nameOf(Key), bytes: Size }))
       return { items, next: found.NextContinuationToken }
     })
@@ -158,7 +158,7 @@ interface Place {
 }
 
 class S3Upload implements Upload {
-  private readonly tags = new Map<number, string | undefined>()
+  private readonly tags = new Map<number, string>()
 
   constructor(
     private readonly ask: Asking,
@@ -177,7 +177,8 @@ class S3Upload implements Upload {
       const { sdk, client } = this.open()
       const Parts = [...this.tags].map(([part, ETag]) => ({ PartNumber: part + 1, ETag }))
       const all = { ...this.place, MultipartUpload: { Parts }, IfNoneMatch: '*' }
-      await client.send(new sdk.CompleteMultipartUploadCommand(all), { abortSignal })
+      const { ETag, Location } = await client.send(new sdk.CompleteMultipartUploadCommand(all), { abortSignal })
+      ofStore(ETag ?? Location)
     })
   }
 
@@ -196,8 +197,14 @@ class S3Upload implements Upload {
     if (this.tags.has(index)) return
     const { sdk, client } = this.open()
     const part = { ...this.place, PartNumber: index + 1, Body: bytes }
-    this.tags.set(index, (await client.send(new sdk.UploadPartCommand(part), { abortSignal })).ETag)
+    this.tags.set(index, ofStore((await client.send(new sdk.UploadPartCommand(part), { abortSignal })).ETag))
   }
+}
+
+/** What every answer of a store has: the SDK takes any page that says 200 for one. */
+function ofStore<T>(value: T | undefined): T {
+  if (value === undefined) throw new StrangeAnswer()
+  return value
 }
 
 /** The SDK finds a region in many places, and refuses each request where it finds none. */
