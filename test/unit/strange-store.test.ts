@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { lastValueFrom, toArray } from 'rxjs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { silentLogger, systemClock } from '../../src/model/index.js'
+import { azureFault } from '../../src/sinks/archive/azure/faults.js'
 import { openStore, storeOptions } from '../../src/sinks/archive/open-store.js'
 import { done, list, write } from '../contracts/blob-stores.contract.js'
 import { Authority } from '../support/certificates.js'
@@ -102,3 +103,13 @@ async function freed(): Promise<number> {
   await new Promise((resolve) => other.close(resolve))
   return port
 }
+
+test('that no identity is to be had at Azure is for somebody to mend', () => {
+  const error = Object.assign(new Error('ChainedTokenCredential authentication failed.'), {
+    name: 'AggregateAuthenticationError',
+  })
+  expect(azureFault('writing', error)).toMatchObject({
+    code: 'WEIR_BLOB_REFUSED',
+    hint: expect.stringMatching(/identity/),
+  })
+})

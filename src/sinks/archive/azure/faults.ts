@@ -12,6 +12,8 @@ const known: KnownAnswers = {
   NoAuthenticationInformation: ['WEIR_BLOB_REFUSED', checkKey],
   CredentialUnavailableError: ['WEIR_BLOB_REFUSED', checkKey],
   AuthenticationError: ['WEIR_BLOB_REFUSED', checkKey],
+  // Of all ways that `@azure/identity` knows, none.
+  AggregateAuthenticationError: ['WEIR_BLOB_REFUSED', checkKey],
   AuthorizationFailure: [
     'WEIR_BLOB_REFUSED',
     `${checkKey} The firewall of the account may keep this address out, too.`,

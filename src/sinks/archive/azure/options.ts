@@ -10,7 +10,7 @@ export const azureOptions = z
       .string()
       .refine(isConnectionString, {
         error:
-          'expected a connection string as the portal shows it: DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…',
+          'expected a connection string as the portal shows it: DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net',
       })
       .optional()
       .describe('Of the storage account, with its key or a signature; take it from the environment with `secret()`.'),
@@ -32,7 +32,7 @@ function isConnectionString(text: string): boolean {
   const has = (...names: readonly string[]) => names.every((name) => new RegExp(`(^|;)\\s*${name}=[^;]`).test(text))
   return (
     has('UseDevelopmentStorage') ||
-    has('DefaultEndpointsProtocol', 'AccountName', 'AccountKey') ||
+    (has('DefaultEndpointsProtocol', 'AccountName', 'AccountKey') && (has('EndpointSuffix') || has('BlobEndpoint'))) ||
     has('BlobEndpoint', 'SharedAccessSignature')
   )
 }
