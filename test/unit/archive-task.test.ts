@@ -53,6 +53,8 @@ let aborted$: Observable<never> = EMPTY
 const disk$ = new BehaviorSubject<Spools['state']>({ state: 'closed' })
 const log = listLog()
 let made: object[] = []
+/** What tells the topic from others of its name, where that is known. */
+let topicId: string | undefined
 /** What becomes of each file, if it is not stored. */
 let failing: Error | undefined
 let now = 0
@@ -168,7 +170,7 @@ function heirOf(given: Partial<ArchiveSettings> = {}): ArchiveTask {
   const context = {
     clock: { now: () => now, scheduler: scheduler.current },
     log,
-    time: { told: () => [] },
+    time: { told: () => [{ topic, partition: 0, id: topicId }] },
     store: (name: string, codec: never) => (kept ??= stores.declare(name, codec)),
     reject: ({ value }: StreamRecord) => rejected.push((value as Event).id),
     leaving: () => leaving,
@@ -201,6 +203,7 @@ beforeEach(() => {
   disk$.next({ state: 'closed' })
   log.lines.length = 0
   made = []
+  topicId = undefined
   failing = undefined
   now = 0
   opened = closed = 0
@@ -461,6 +464,36 @@ describe('a file that was decided on and not stored', () => {
     files.delete(at)
     epoch(heirOf({ maxRecords: 1 }), record(0))
     expect(files.get(at)).toBe('0')
+  })
+})
+
+describe('what is kept of a partition', () => {
+  /** Its first record waits, those behind are stored; and then somebody else goes on, who cuts files otherwise. */
+  function goOn(...ids: readonly (string | undefined)[]): string[] {
+    const [open, ...stored] = [record(0, { version: 'v2' }), record(1), record(2)] as const
+    taskOf()
+    ids.forEach((id, index) => {
+      topicId = id
+      epoch(heirOf({ maxRecords: index === 0 ? 2 : 1 }), ...(index === 0 ? [open, ...stored] : stored))
+    })
+    return names().filter((name) => name.includes('/v1/'))
+  }
+  const once = ['events/v1/dt=1970-01-01/pid=0/offset1_count2.txt']
+
+  test.each([
+    ['when its topic is the same', ['a', 'a']],
+    ['when what its topic is was not known', [undefined, 'a']],
+    ['when it is not known', ['a', undefined]],
+    ['when it was not known in between', ['a', undefined, 'a']],
+  ])('is kept %s', (_, ids) => {
+    expect(goOn(...ids)).toEqual(once)
+  })
+
+  test('is forgotten when another topic has its name', () => {
+    expect(goOn('a', undefined, 'b')).toEqual([
+      ...once,
+      ...[1, 2].map((at) => `${once[0]?.slice(0, -12)}${at}_count1.txt`),
+    ])
   })
 })
 

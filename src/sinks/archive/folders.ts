@@ -36,7 +36,7 @@ export const folderCodec: StoreCodec<FolderState> = {
 export class Folders {
   constructor(
     private readonly part: StorePartition<FolderState>,
-    /** Tells the topic from another that has its name later. */
+    /** Tells the topic from another that has its name later; undefined as long as no broker has said. */
     private readonly id: string | undefined,
   ) {}
 
@@ -58,7 +58,7 @@ export class Folders {
     const cuts = [...this.cuts(folder)]
     const at = given === undefined ? cuts.length : cuts.findIndex(({ name }) => name === given.name)
     cuts.splice(at, 1, ...(cut === undefined ? [] : [{ ...cut, isStored: false, isForeign: false }]))
-    this.put(folder, { id: this.id, stored: this.stored(folder), cuts })
+    this.put(folder, { stored: this.stored(folder), cuts })
   }
 
   /** A file is stored: its records come into none again. */
@@ -67,13 +67,13 @@ export class Folders {
     const open = cuts.findIndex(({ isStored }) => !isStored)
     const count = open === -1 ? cuts.length : open
     const stored = cuts[count - 1]?.last ?? this.stored(folder)
-    this.put(folder, { id: this.id, stored, cuts: cuts.slice(count) })
+    this.put(folder, { stored, cuts: cuts.slice(count) })
   }
 
   /** Something else lies where a file is to be. */
   foreign(folder: string, { name }: Cut): void {
     const cuts = this.cuts(folder).map((one) => (one.name === name ? { ...one, isForeign: true } : one))
-    this.put(folder, { id: this.id, stored: this.stored(folder), cuts })
+    this.put(folder, { stored: this.stored(folder), cuts })
   }
 
   forget(folder: string): void {
@@ -82,7 +82,8 @@ export class Folders {
 
   /** Forgets what belongs to a topic that had the name before. Returns the cuts that were still to be stored. */
   forgetOthers(): readonly Cut[] {
-    const others = [...this.all()].filter(([, { id }]) => id !== this.id)
+    const isAnother = (id = this.id) => this.id !== undefined && id !== this.id
+    const others = [...this.all()].filter(([, { id }]) => isAnother(id))
     for (const [folder] of others) this.forget(folder)
     return others.flatMap(([, { cuts }]) => cuts).filter(({ isStored }) => !isStored)
   }
@@ -91,8 +92,9 @@ export class Folders {
     return this.get(folder)?.stored ?? -1
   }
 
-  private put(folder: string, state: FolderState): void {
+  private put(folder: string, known: Omit<FolderState, 'id'>): void {
     const entry = this.part.get(0, folder)
+    const state = { id: this.id ?? entry?.value.id, ...known }
     if (entry === undefined) return void this.part.add(0, folder, state)
     entry.value = state
     this.part.touch(entry)
