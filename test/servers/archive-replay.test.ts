@@ -232,7 +232,11 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
   async function plain(records: number, topic: string): Promise<string[][]> {
     return Promise.all(
       [0, 1].map(async (partition) => {
-        const rows = Array.from({ length: records }, (_, offset) => plainRow(offset, { topic, partition, data: '{}' }))
+        // Of today: brokers throw away what is old by its timestamp.
+        const from = Date.now() - records
+        const rows = Array.from({ length: records }, (_, offset) =>
+          plainRow(offset, { topic, partition, data: '{}', timestamp: from + offset }),
+        )
         for (let start = 0; start < records; start += 4_000)
           await writeArchive(folder, rows.slice(start, start + 4_000))
         return rows.map(({ id }) => id)
