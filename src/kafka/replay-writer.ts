@@ -39,7 +39,9 @@ export class ReplayWriter {
   /** How many partitions the topic has. It is made with so many where it is not there. */
   partitions(atLeast: number): Promise<number> {
     const { topic, doing } = this
-    const request = { topic, doing, partitions: atLeast, create: true, writes: true, place: {} }
+    // Records have the times that they had: old ones would be deleted within minutes.
+    const config = { 'retention.ms': '-1' }
+    const request = { topic, doing, partitions: atLeast, create: true, writes: true, place: {}, config }
     return this.connection.topics.ensure({ ...request, unreachable: 'WEIR_SINK_UNREACHABLE' })
   }
 

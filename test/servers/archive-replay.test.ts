@@ -23,13 +23,18 @@ import { plainRow } from '../support/archive-rows.js'
 import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh, makeTopic, produceAll, sharedServer } from './kafka-support.js'
+import { settingsOfTopic } from './topic-tools.js'
 
 const bin = fileURLToPath(new URL('../../bin/weir.js', import.meta.url))
 const versionOf = versionReader()
 const missing = requireKafka()
 
 describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === undefined ? '' : ` (${missing})`}`, () => {
-  const shared = sharedServer(() => KafkaCluster.start(), missing !== undefined)
+  const shared = sharedServer(
+    // Records of these tests are old, and what reads them may be slow.
+    () => KafkaCluster.start({ settings: { 'log.retention.ms': '-1' } }),
+    missing !== undefined,
+  )
   const reader = new MessageReader({ data: 'raw', depth: 100, bigIntegers: 'reject' })
   let cwd: string
   let folder: string
@@ -232,11 +237,7 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
   async function plain(records: number, topic: string): Promise<string[][]> {
     return Promise.all(
       [0, 1].map(async (partition) => {
-        // Of today: brokers throw away what is old by its timestamp.
-        const from = Date.now() - records
-        const rows = Array.from({ length: records }, (_, offset) =>
-          plainRow(offset, { topic, partition, data: '{}', timestamp: from + offset }),
-        )
+        const rows = Array.from({ length: records }, (_, offset) => plainRow(offset, { topic, partition, data: '{}' }))
         for (let start = 0; start < records; start += 4_000)
           await writeArchive(folder, rows.slice(start, start + 4_000))
         return rows.map(({ id }) => id)
@@ -300,6 +301,8 @@ describe.skipIf(missing !== undefined)(`replaying to real Kafka${missing === und
     const { code, said } = await replay(name, [topic, '--to', to])
     expect([code, said]).toEqual([0, expect.stringContaining('it went on behind what an earlier run has written')])
     expect(ids(await soon(60_000, to))).toEqual(sent)
+    // Of old records brokers would throw away all within minutes.
+    expect(settingsOfTopic(shared.server.bootstrap, to)).toMatchObject({ 'retention.ms': '-1' })
   })
 
   test('who is taken over from can neither commit nor be seen', async () => {
