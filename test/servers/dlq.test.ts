@@ -11,6 +11,7 @@ import { LetterMarks } from '../../src/kafka/letter-marks.js'
 import type { OutgoingMessage } from '../../src/kafka/producer.js'
 import { extentOf, messagesIn } from '../../src/kafka/whole-topic.js'
 import { type Header, headerOf, StreamRecord, WeirError } from '../../src/model/index.js'
+import { foreignLetters } from '../support/foreign-letters/foreign-letters.js'
 import { weirIn } from '../support/weir.js'
 import { KafkaCluster, requireKafka } from './kafka-broker.js'
 import { fresh, makeTopic, produceAll, sharedServer } from './kafka-support.js'
@@ -255,49 +256,74 @@ describe.skipIf(missing !== undefined)(
       expect(broken.said).toContain('0 records written')
     })
 
-    test('letters of Connect and Spring go back to where their records were read', async () => {
+    test.each(foreignLetters())(
+      'letters of $by go back to where their records were read',
+      async ({ letters: made }) => {
+        const about = made.map(({ headers }) => Object.fromEntries(headers.flatMap((header) => Object.entries(header))))
+        await shop()
+        // Their times are old.
+        const config = { 'retention.ms': '-1' }
+        // Their headers name it.
+        await makeTopic(shared.connection, 'orders', { partitions: 3, config })
+        const before = (await all('orders')).length
+        const dlt = await makeTopic(shared.connection, `${app}.orders.DLT`, { config })
+        await produce(made.map((one) => ({ ...one, topic: dlt, value: Buffer.from(one.value ?? '') })))
+        const listed = JSON.parse((await dlq('ls', '--topic', dlt, '--json')).stdout)
+        expect(listed.waiting).toBe(made.length)
+        const places = listed.letters.map(({ from }: { from: string }) => from)
+        expect(places.sort()).toEqual(['orders-1@0', 'orders-2@0'])
+        for (const letter of listed.letters) {
+          expect(letter.code).toMatch(/(Exception|Error)$/)
+          const shown = JSON.parse((await dlq('show', letter.at, '--topic', dlt, '--json')).stdout)
+          expect(shown.origin).toMatchObject({ topic: 'orders', offset: 0 })
+          expect(shown.message).not.toBe('')
+        }
+        expect(about.every((headers) => 'trace' in headers)).toBe(true)
+        await dlq('replay', '--topic', dlt)
+        const written = (await soon(before + made.length, 'orders')).map(content).slice(-made.length)
+        expect(written).toEqual(
+          expect.arrayContaining([
+            expect.objectContaining({
+              partition: 1,
+              key: 'ann',
+              value: '{"amount":"much"}',
+              timestamp: 1_700_000_000_001,
+            }),
+            expect.objectContaining({ partition: 2, key: 'bob', value: 'no object', timestamp: 1_700_000_000_002 }),
+          ]),
+        )
+        // Those of its record, and none that told of its failure.
+        for (const { headers } of written)
+          expect(headers.map((header) => header.split('=')[0])).toEqual([
+            'trace',
+            'weir.correlation-id',
+            'weir.replays',
+          ])
+      },
+    )
+
+    test('what letters hold is told, and obeyed by no terminal', async () => {
       await shop()
-      const dlt = await makeTopic(shared.connection, `${app}.orders.DLT`)
-      const offset = Buffer.alloc(8)
-      offset.writeBigInt64BE(7n)
-      const made = { topic: dlt, key: 'ann', timestamp: time }
+      const binary = '\u001b]0;owned\u0007\u001b[2J\r\b'
+      const text = '\u009b31m\u202eevil\u007f'
+      const hex = (of: string) => `0x${Buffer.from(of).toString('hex')}`
+      const made = letter(`{"amount":"${text}"}`, 5, { key: binary, stage: `${binary}${text}` })
       await produce([
-        {
-          ...made,
-          value: Buffer.from('connect'),
-          headers: [
-            { '__connect.errors.topic': orders },
-            { '__connect.errors.partition': '1' },
-            { '__connect.errors.offset': '6' },
-            { '__connect.errors.connector.name': 'sink' },
-            { '__connect.errors.exception.class.name': 'org.apache.kafka.connect.errors.DataException' },
-          ],
-        },
-        {
-          ...made,
-          value: Buffer.from('spring'),
-          headers: [
-            { 'kafka_dlt-exception-cause-fqcn': 'java.lang.IllegalStateException' },
-            { 'kafka_dlt-original-topic': orders },
-            { 'kafka_dlt-original-partition': Buffer.from([0, 0, 0, 2]) },
-            { 'kafka_dlt-original-offset': offset },
-          ],
-        },
+        { ...made, headers: [...made.headers, { [`${binary}${text}`]: binary }, { more: text }] },
+        { ...made, key: text, value: Buffer.from(binary) },
       ])
-      const listed = await dlq('ls', '--topic', dlt, '--code', 'IllegalStateException', '--json')
-      expect(JSON.parse(listed.stdout)).toMatchObject({ waiting: 1, letters: [{ from: `${orders}-2@7` }] })
-      expect((await dlq('show', `${dlt}-0@1`)).stdout).toContain('kafka_dlt-original-partition: 0x00000002')
-      await dlq('replay', '--topic', dlt)
-      const written = (await soon(2)).map(content)
-      expect(written).toEqual(
-        expect.arrayContaining([
-          expect.objectContaining({ partition: 1, value: 'connect' }),
-          expect.objectContaining({ partition: 2, value: 'spring' }),
-        ]),
-      )
-      expect(written.map(({ headers }) => headers)).toEqual(
-        expect.arrayContaining([[`weir.correlation-id=${orders}-2@7`, 'weir.replays=1']]),
-      )
+      const commands = [['ls'], ['ls', '--json'], ['show', '1'], ['show', '2', '--json'], ['replay', '--dry-run']]
+      for (const argv of [...commands, ['show', '2'], ['show', '1', '--json']]) {
+        const { stdout, said } = await dlq(...argv)
+        expect(stdout).not.toBe('')
+        expect(`${stdout}${said}`.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u)
+      }
+      const shown = JSON.parse((await dlq('show', `${letters}-0@0`, '--json')).stdout)
+      expect(shown).toMatchObject({ key: hex(binary), stage: `${binary}${text}` })
+      expect(JSON.parse(shown.value.text)).toEqual({ amount: text })
+      expect(shown.headers).toContainEqual({ name: `${binary}${text}`, value: hex(binary) })
+      expect(shown.headers).toContainEqual({ name: 'more', value: text })
+      expect(JSON.parse((await dlq('show', `${letters}-0@1`, '--json')).stdout)).toMatchObject({ key: text })
     })
 
     test('records go through one flow alone, by its retry topic', async () => {
