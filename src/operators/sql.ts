@@ -1,6 +1,14 @@
 import { catchError, concatMap, defer, EMPTY, map, throwError } from 'rxjs'
 import { z } from 'zod'
-import { asWeirError, defineOperator, fn, type Operator, type StreamRecord, WeirError } from '../model/index.js'
+import {
+  asWeirError,
+  defineOperator,
+  fn,
+  type Operator,
+  type StreamRecord,
+  WeirError,
+  wellFormed,
+} from '../model/index.js'
 import type { SqlReader, SqlRow } from '../sql/index.js'
 import { type RejectingStage, rejectingStage } from './internal/stage-options.js'
 
@@ -45,7 +53,7 @@ export const sqlDefinition = defineOperator({
       return EMPTY
     }
     return concatMap((record) =>
-      defer(() => database.read(query, values?.(record.value, record) ?? [], limits)).pipe(
+      defer(() => database.read(query, parametersOf(record, values), limits)).pipe(
         map((rows) => record.with(rows)),
         catchError((error: unknown) => rejecting(record, error)),
       ),
@@ -70,7 +78,26 @@ export function sql<R extends SqlRow = SqlRow, V = unknown>(
   return sqlDefinition.declare({ ...options, connection, query })
 }
 
-/** Whose fault it is, as an error that says so: a parameter that is none is the record's, what `values` throws too. */
+/** What `values` makes of a record. Errors: WEIR_STAGE_FAILED with what it throws, and where it makes no parameters. */
+function parametersOf(record: StreamRecord, values: Values<unknown> | undefined): readonly unknown[] {
+  try {
+    const made: unknown = values?.(record.value, record) ?? []
+    if (!Array.isArray(made)) throw new TypeError(`\`values\` made a ${typeof made} in place of a list`)
+    made.forEach(checkParameter)
+    return made as readonly unknown[]
+  } catch (error) {
+    throw asWeirError(error, 'WEIR_STAGE_FAILED')
+  }
+}
+
+/** The driver would send what these are called, and for half of a surrogate pair another character. */
+function checkParameter(value: unknown): void {
+  if (typeof value === 'function' || typeof value === 'symbol') throw new TypeError(`a ${typeof value} is no parameter`)
+  if (typeof value === 'string') wellFormed(value)
+  if (Array.isArray(value)) value.forEach(checkParameter)
+}
+
+/** Whose fault it is, as an error that says so: a parameter that can't be sent is the record's. */
 function faultOf(error: unknown, { faults }: SqlReader, doing: string): WeirError {
   if (error instanceof WeirError) return error
   if (faults.of(error) === 'record' || error instanceof TypeError || error instanceof RangeError)

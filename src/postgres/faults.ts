@@ -77,6 +77,11 @@ function isOfRow({ code = '', routine, where = '' }: DatabaseError): boolean {
 /** What a server adds of itself, in whichever language: a line of a COPY, or a parameter of ours (PostgreSQL 14 and later). */
 const ofStatement = /^(COPY|[^\n"«»]*\$\d+ = )/
 
+/** Other parameters than the statement has: the server's own word for it is that of a client who does not speak as it does. */
+function isOfParameters({ code, routine }: DatabaseError): boolean {
+  return code === '08P01' && routine === 'exec_bind_message'
+}
+
 const hints: Readonly<Record<string, string | undefined>> = {
   '25006': 'This server is a standby, or read-only: it is tried again, on a new connection.',
   '53100': 'A disk of the server is full. It is tried again.',
@@ -93,7 +98,7 @@ const hints: Readonly<Record<string, string | undefined>> = {
 export const postgresFaults = new Faults({
   faultOf: (error) => {
     if (!(error instanceof pg.DatabaseError)) return undefined
-    return isOfRow(error) ? 'record' : faultOf(error.code ?? '')
+    return isOfRow(error) || isOfParameters(error) ? 'record' : faultOf(error.code ?? '')
   },
   textOf: (error) => {
     const { message, column, constraint } = error as DatabaseError

@@ -11,17 +11,20 @@ import {
   defineSource,
   type Epoch,
   fn,
+  type Key,
   nestsBeyond,
   noHeaders,
   type PartitionEnd,
   type Position,
   type RejectionPolicy,
+  recordKeyOf,
   rejectionPolicy,
   type Source,
   type SourceContext,
   type SourceTask,
   StreamRecord,
   someTime,
+  storeKeyOf,
   type TopicPartition,
   usualDepth,
 } from '../model/index.js'
@@ -278,13 +281,13 @@ class FeedTask implements SourceTask {
     const { value: valueOf, key } = this.options
     try {
       const value = valueOf === undefined ? item : valueOf(item, first)
-      return { record: this.record(value, key?.(value) ?? null), fault: undefined }
+      return { record: this.record(value, recordKeyOf(storeKeyOf(key?.(value)))), fault: undefined }
     } catch (thrown) {
       return { record: this.record(item, null), fault: thrown }
     }
   }
 
-  private record(value: unknown, key: string | null): StreamRecord {
+  private record(value: unknown, key: Key): StreamRecord {
     const timestamp = this.context.clock.now()
     const origin = { ...this.partition, offset: this.log.end, key, value, timestamp }
     return new StreamRecord(key, value, timestamp, noHeaders, origin)

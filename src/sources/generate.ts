@@ -2,6 +2,7 @@ import { defer, EMPTY, from, NEVER, type Observable, of, repeat, takeUntil, time
 import { z } from 'zod'
 import {
   type Assigned,
+  asWeirError,
   type Clock,
   type Configurable,
   defineSource,
@@ -10,9 +11,14 @@ import {
   noHeaders,
   type PartitionEnd,
   type Position,
+  type RejectionPolicy,
+  recordKeyOf,
+  rejectionPolicy,
   type Source,
+  type SourceContext,
   type SourceTask,
   StreamRecord,
+  storeKeyOf,
   type TopicPartition,
 } from '../model/index.js'
 import { type Arrivals, poisson, steady } from './generate/arrivals.js'
@@ -40,6 +46,8 @@ export interface GenerateOptions<V> {
   readonly count?: number
   /** When event 0 is due, ms since the Unix epoch; those of the past come at once. Default: when the flow starts. */
   readonly start?: number
+  /** What becomes of an event of which a function throws. Default `fail`. */
+  readonly onError?: RejectionPolicy
   /** Names the stage in graphs, logs and metrics. Default `generate`. */
   readonly name?: string
 }
@@ -58,6 +66,7 @@ const schema = z.strictObject({
     .number()
     .optional()
     .describe('When event 0 is due, ms since the Unix epoch; when the flow starts if not given.'),
+  onError: rejectionPolicy.optional().describe('What becomes of an event of which a function throws.'),
   name: z
     .string()
     .min(1)
@@ -72,7 +81,7 @@ export const generateDefinition = defineSource({
   replayable: true,
   positions: 'store',
   detail: ({ rate }) => `${rate}/s`,
-  build: (given, { stage, clock }) => new GenerateTask(given, { topic: `generate:${stage}`, partition: 0 }, clock),
+  build: (given, context) => new GenerateTask(given, context),
 })
 
 /**
@@ -86,6 +95,8 @@ export function generate<V>(options: Configurable<GenerateOptions<V>>): Source<V
 }
 
 class GenerateTask implements SourceTask {
+  private readonly partition: TopicPartition
+  private readonly clock: Clock
   private position = 0
   /** When event 0 is due, ms. */
   private origin = 0
@@ -96,9 +107,10 @@ class GenerateTask implements SourceTask {
 
   constructor(
     private readonly options: z.output<typeof schema>,
-    private readonly partition: TopicPartition,
-    private readonly clock: Clock,
+    private readonly context: SourceContext,
   ) {
+    this.partition = { topic: `generate:${context.stage}`, partition: 0 }
+    this.clock = context.clock
     const { rate, seed, arrivals } = options
     this.arrivals = arrivals === 'steady' ? steady(rate) : poisson(rate, seed)
   }
@@ -148,7 +160,8 @@ class GenerateTask implements SourceTask {
   private *due(epoch: Epoch): Generator<StreamRecord> {
     for (const last = this.position + runLength; this.position < last && this.isDue(); ) {
       if (epoch.room() === 0) return
-      yield this.event(this.position++)
+      const record = this.made(this.position++)
+      if (record !== undefined) yield record
       // Afterwards, for what fills the epoch also ends it.
       epoch.take(1, 0)
     }
@@ -160,12 +173,25 @@ class GenerateTask implements SourceTask {
     return timer(Math.max(0, Math.ceil(wait)), this.clock.scheduler)
   }
 
+  /** An event; undefined where a function throws, and it is rejected. */
+  private made(index: number): StreamRecord | undefined {
+    try {
+      return this.event(index)
+    } catch (error) {
+      const timestamp = Math.floor(this.dueAt(index))
+      const origin = { ...this.partition, offset: index, timestamp }
+      const record = new StreamRecord(null, null, timestamp, noHeaders, origin)
+      this.context.reject(record, asWeirError(error, 'WEIR_STAGE_FAILED'))
+      return undefined
+    }
+  }
+
   private event(index: number): StreamRecord {
     const { seed, key } = this.options
     const value = this.options.value(randomOf(seed, index), index, this.arrivals.at(index))
     const timestamp = Math.floor(this.dueAt(index))
     const origin = { ...this.partition, offset: index, value, timestamp }
-    return new StreamRecord(key === undefined ? null : key(value), value, timestamp, noHeaders, origin)
+    return new StreamRecord(recordKeyOf(storeKeyOf(key?.(value))), value, timestamp, noHeaders, origin)
   }
 
   private isDue(): boolean {

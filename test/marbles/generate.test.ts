@@ -7,16 +7,20 @@ import {
   type SourceTask,
   type StreamRecord,
   systemClock,
+  type WeirError,
 } from '../../src/model/index.js'
 import { poisson } from '../../src/sources/generate/arrivals.js'
 import { generate, generateDefinition } from '../../src/sources/generate.js'
 import { type MarbleHelpers, marbles } from '../../src/testing/marbles.js'
 
+const notMade = (): never => {
+  throw new Error('not made')
+}
 const indexOf = (_random: () => number, index: number) => index
 const partition = { topic: 'generate:numbers', partition: 0 }
 
-function task(options: object, clock: Clock): SourceTask {
-  const context = { stage: 'numbers', clock } as SourceContext
+function task(options: object, clock: Clock, reject?: SourceContext['reject']): SourceTask {
+  const context = { stage: 'numbers', clock, reject } as SourceContext
   return generateDefinition.build(generateDefinition.options.parse({ value: indexOf, ...options }), context)
 }
 
@@ -179,6 +183,21 @@ describe('replay', () => {
       expect(Math.max(...tenths)).toBeLessThan(140)
     }
     expect(new Set(numbers.map(([, first]) => first)).size).toBe(1_000)
+  })
+
+  test.each([
+    ['value', { value: (_: unknown, index: number) => (index % 2 === 1 ? notMade() : index) }],
+    ['key', { key: (index: number) => (index % 2 === 1 ? Symbol('no key') : index) }],
+  ])('an event of which `%s` makes nothing is rejected by itself, once, and the others come', (_, options) => {
+    const rejected: [number, string][] = []
+    const reject = (record: StreamRecord, error: unknown) =>
+      void rejected.push([record.origin.offset, (error as WeirError).code])
+    const come: number[] = []
+    const source = task({ rate: 1_000, count: 5, start: 0, ...options }, systemClock, reject)
+    read(source, [epoch(5)]).subscribe(({ origin }) => come.push(origin.offset))
+    expect(come).toEqual([0, 2, 4])
+    expect(rejected).toEqual([1, 3].map((offset) => [offset, 'WEIR_STAGE_FAILED']))
+    expect(source.positions()).toEqual([{ ...partition, offset: 5 }])
   })
 
   test('keys events, when it is told how', () => {

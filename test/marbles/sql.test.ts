@@ -6,6 +6,9 @@ import { marbles } from '../../src/testing/index.js'
 import { FakeDatabase, ServerError } from '../support/fake-database.js'
 
 const rows = (...ids: number[]) => ids.map((id) => ({ id }))
+const thrown = (what: unknown): never => {
+  throw what as Error
+}
 const byValue = { values: (value: string) => [value] }
 
 describe('sql', () => {
@@ -60,6 +63,33 @@ describe('sql', () => {
       expectRejections('a', { a: 'WEIR_STAGE_FAILED' })
       expectSubscriptions(source.subscriptions).toBe('^!')
     }),
+  )
+
+  test.each([
+    [
+      'throws whatever',
+      () => {
+        throw new Error('no id')
+      },
+    ],
+    ['throws a text', () => thrown('no id')],
+    ['makes no list', () => 'ab'],
+    ['makes a promise', () => Promise.resolve([])],
+    ['makes a symbol', () => [Symbol('id')]],
+    ['makes a function', () => [[() => 1]]],
+    ['makes half of a surrogate pair', () => ['\uD800']],
+  ])('rejects a record of which `values` %s, and asks nothing', (_what, made) =>
+    marbles(({ operator, records, expectRecords, expectRejections, expectSubscriptions, flush }) => {
+      const database = new FakeDatabase(() => [])
+      const source = records('ab|')
+      const values = (value: string) => (value === 'a' ? made() : ['b']) as never
+      const stage = operator(sql('db', 'SELECT $1', { values, onError: 'skip' }), database.context)
+      expectRecords(source.pipe(stage)).toBe('-b|', { b: [] })
+      expectRejections('a', { a: 'WEIR_STAGE_FAILED' })
+      expectSubscriptions(source.subscriptions).toBe('^-!')
+      flush()
+      expect(database.asked.map((one) => one.values)).toEqual([['b']])
+    })(),
   )
 
   test.each([

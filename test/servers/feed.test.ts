@@ -246,6 +246,7 @@ describe('one bad item', () => {
     ['updated', { updated: (item: Item) => (item.id === 'b2' ? Number.NaN : item.at) }],
     ['value', { value: (item: Item) => (item.id === 'b2' ? item.nothing!.there : item) }],
     ['key', { key: (item: Item) => (item.id === 'b2' ? item.nothing!.there : item.id) }],
+    ['key that is none', { key: (item: Item) => (item.id === 'b2' ? Symbol('b2') : item.id) }],
   ])('is one of which `%s` fails', async (_what, options) => {
     server.items = [a, b, c]
     expect(await ids(open(options), 3, server.hasTold$)).toEqual(['a1', 'a3'])

@@ -62,6 +62,15 @@ function reads(connect: () => PostgresConnection): void {
     await lastValueFrom(connection.query('DROP TABLE kept'))
   })
 
+  test('more values than a statement takes, or fewer, are the fault of who gave them, and no outage', async () => {
+    const connection = connect()
+    for (const values of [[], ['a', 'b']]) {
+      const error: unknown = await asked(connection, 'SELECT $1::text', values).catch((cause: unknown) => cause)
+      expect([error, connection.faults.of(error)]).toEqual([expect.objectContaining({ code: '08P01' }), 'record'])
+    }
+    expect(await asked(connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+
   test('a wrong statement, and a value that can not be sent, leave it as it was', async () => {
     const connection = connect()
     await expect(asked(connection, 'SELECT nothing')).rejects.toMatchObject({ code: '42703' })
