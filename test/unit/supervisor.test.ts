@@ -1,4 +1,4 @@
-import { of, Subject, VirtualTimeScheduler } from 'rxjs'
+import { NEVER, type Observable, of, Subject, VirtualTimeScheduler } from 'rxjs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/model/index.js'
 import { Crew, type Link, type Statement, type Topic, type ToSupervisor, type ToWorker } from '../../src/worker/crew.js'
@@ -28,7 +28,7 @@ class Life {
   }
 
   readonly send = (message: ToWorker) => {
-    if (message.kind === 'stop') note(`stop ${this.worker}`)
+    if (message.kind === 'stop' || message.kind === 'reload') note(`${message.kind} ${this.worker}`)
     else this.toWorker.next(message)
   }
 
@@ -52,7 +52,7 @@ class Life {
   }
 }
 
-function start(count: number) {
+function start(count: number, reload$: Observable<void> = NEVER) {
   const stop$ = new Subject<void>()
   supervise({
     count,
@@ -65,6 +65,7 @@ function start(count: number) {
     clock: { now: () => scheduler.now(), scheduler },
     log: silentLogger,
     stop$,
+    reload$,
   }).subscribe((end: SupervisorEnd) => note(JSON.stringify(end)))
   return stop$
 }
@@ -79,6 +80,18 @@ function until(ms: number): void {
 const newest = (worker: number) => lives.filter((life) => life.worker === worker).at(-1) as Life
 
 describe('a supervisor', () => {
+  test('has all workers that run load the configuration again; one that starts later has it anyway', () => {
+    const reload$ = new Subject<void>()
+    void start(2, reload$)
+    newest(2).ends(null, 'SIGKILL')
+    taken()
+    reload$.next()
+    expect(taken()).toEqual(['0 reload 1'])
+    until(1_000)
+    reload$.next()
+    expect(taken()).toEqual(['500 start 2', '1000 reload 1', '1000 reload 2'])
+  })
+
   test('starts a worker again that has died, later each time, and at once after a long life', () => {
     void start(2)
     expect(taken()).toEqual(['0 start 1', '0 start 2'])
