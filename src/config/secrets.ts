@@ -13,8 +13,8 @@ const shortest = 3
 /** In a URL, shorter pieces are words. */
 const shortestPiece = 12
 
-/** Of any URL, whether it was called a secret or not. */
-const credentials = /\/\/[^\s/?#@:"']*:[^\s/?#@"']*@/g
+/** Of any URL, whether it was called a secret or not; up to the last at sign, for a password may have one. */
+const credentials = /\/\/[^\s/?#@:"']*:[^\s/?#"']*@/g
 
 /** Takes out what needs no configuration to be known as a secret: texts from before there is one. */
 export const withoutCredentials: Redact = (text) =>

@@ -30,6 +30,7 @@ import {
 } from '../model/index.js'
 import { type Identity, KnownItems, knownCodec } from './feed/known-items.js'
 import { Poller } from './feed/poller.js'
+import { httpAddress } from './internal/http-address.js'
 import { ReplayLog } from './internal/replay-log.js'
 import { soleAssignment } from './internal/sole-partition.js'
 
@@ -66,7 +67,7 @@ export interface FeedOptions<V, W = V> {
 }
 
 const schema = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('Where the document is.'),
+  url: httpAddress.describe('Where the document is; a login in it becomes a header.'),
   items: fn<FeedOptions<unknown>['items']>().describe('The items of a document, which is parsed JSON.'),
   id: fn<FeedOptions<unknown>['id']>().describe(
     'What an item is known by, one id or several: one that was there before is not new.',

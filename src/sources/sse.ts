@@ -10,6 +10,7 @@ import {
   someTime,
 } from '../model/index.js'
 import { version } from '../model/version.js'
+import { areHeaders, httpAddress } from './internal/http-address.js'
 import { askOf } from './sse/client.js'
 import { SseTask } from './sse/task.js'
 
@@ -48,9 +49,10 @@ export const sseDefinition = defineSource({
   name: 'sse',
   summary: 'Reads a stream of server-sent events, and goes on where it was.',
   options: z.strictObject({
-    url: z.url({ protocol: /^https?$/ }).describe('Where the stream is.'),
+    url: httpAddress.describe('Where the stream is; a login in it becomes a header.'),
     headers: z
       .record(z.string(), z.string())
+      .refine(areHeaders, 'expected names and values that headers can have: of ASCII, in one line')
       .default({})
       .describe('Headers of the request; a `user-agent` takes the place of the usual one.'),
     identity: fn<(event: SseEvent) => string | undefined>()

@@ -85,6 +85,13 @@ beforeEach(() => void rejected.splice(0))
 
 const partition = { topic: 'feed:quakes', partition: 0 }
 
+test('a login in the address goes as a header, for no request takes it in its address', async () => {
+  server.items = [{ id: 'a1', at: 1 }]
+  const task = open({ url: server.url.replace('//', '//ann:s@cr et%C3%A9@') })
+  expect(await ids(task, 1, server.hasTold$)).toEqual(['a1'])
+  expect(server.asked[0]?.headers.authorization).toBe(`Basic ${Buffer.from('ann:s@cr et\u00e9').toString('base64')}`)
+})
+
 /** A task of a process that has just begun. */
 function open(options: object = {}, stores = new TaskStores()): SourceTask {
   const store: SourceContext['store'] = (name, codec) => stores.declare(name, codec)

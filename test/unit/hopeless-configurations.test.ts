@@ -19,6 +19,7 @@ import {
   min,
   otherwise,
   recordKey,
+  sse,
   sum,
   to,
   topK,
@@ -78,6 +79,11 @@ test.each<[what: string, declared: () => Flow, said: RegExp]>([
     'names a stage so that no internal topic can be called after it',
     () => stage(aggregate('orders / hour', { by: () => 'a', of: count() })),
     /'orders \/ hour' is no name that its internal topic 'weir\.flow\.orders \/ hour\.repartition' can be called after/,
+  ],
+  [
+    'sends what no header can have',
+    () => flow(sse({ url: 'https://stream.example', headers: { 'x-team': 'Zürich → Bern' } }), sink),
+    /option 'headers' expected names and values that headers can have/,
   ],
   [
     'begins nowhere',

@@ -47,6 +47,7 @@ describe('a secret', () => {
       'reading postgres://[secret]@db:5432/x and http://b.example/@c:d',
     )
     expect(redact('redis://:pw@host')).toBe('redis://[secret]@host')
+    expect(redact('polling https://ann:p@s@w@host/a')).toBe('polling https://[secret]@host/a')
   })
 
   test('that a source names in its errors is not told by health and readiness, which give the code and since when', async () => {

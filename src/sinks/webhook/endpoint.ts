@@ -1,4 +1,5 @@
 import { printableLine } from '../../model/index.js'
+import { decoded, withoutLogin } from '../../model/url-login.js'
 
 /** Shorter texts are words, and would blank out others. */
 const shortest = 4
@@ -13,14 +14,11 @@ export class Endpoint {
   private readonly hidden: readonly string[]
 
   constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
-    const parsed = new URL(url)
-    const { username, password, pathname, search, origin } = parsed
+    const { password, pathname, search, origin } = new URL(url)
     this.address = origin
-    // No request takes them in its URL.
-    const login = username === '' && password === '' ? {} : { authorization: basic(username, password) }
-    parsed.username = parsed.password = ''
-    this.url = parsed.href
-    this.headers = { ...login, ...lowerCased(headers) }
+    const bare = withoutLogin(url)
+    this.url = new URL(bare.url).href
+    this.headers = { ...bare.headers, ...lowerCased(headers) }
     const values = Object.values(this.headers)
     const parts = [url, this.url, pathname + search, pathname, search, password, decoded(password), ...values]
     const words = values.flatMap((value) => value.split(' '))
@@ -43,16 +41,4 @@ export class Endpoint {
 /** As those that the sink gives, which these go before. */
 function lowerCased(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-}
-
-function basic(username: string, password: string): string {
-  return `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

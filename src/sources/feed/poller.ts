@@ -1,5 +1,6 @@
 import { type Clock, parseJson } from '../../model/index.js'
 import { retryAfterMs } from '../../model/retry-after.js'
+import { withoutLogin } from '../../model/url-login.js'
 import { boundedText } from '../internal/bounded-text.js'
 
 interface PollerOptions {
@@ -35,8 +36,9 @@ export class Poller {
   }
 
   private async ask(signal: AbortSignal): Promise<{ readonly body: unknown } | undefined> {
-    const { url, everyMs, maxBytes, clock } = this.options
-    const response = await fetch(url, { headers: this.headers(), signal })
+    const { everyMs, maxBytes, clock } = this.options
+    const { url, headers: login } = withoutLogin(this.options.url)
+    const response = await fetch(url, { headers: { ...login, ...this.headers() }, signal })
     const { headers } = response
     const pauseMs = retryAfterMs(headers.get('retry-after'), headers.get('date'), clock.now())
     if (pauseMs > everyMs) this.dueAt = clock.scheduler.now() + pauseMs

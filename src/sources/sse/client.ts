@@ -1,4 +1,5 @@
 import { defer, from, map, Observable } from 'rxjs'
+import { withoutLogin } from '../../model/url-login.js'
 
 /** The answer to a request for a stream. */
 export interface Answer {
@@ -17,11 +18,14 @@ export interface Answer {
 export type Ask = (headers: Readonly<Record<string, string>>) => Observable<Answer>
 
 /** Asks over HTTP; redirects are followed. */
-export function askOf(url: string): Ask {
-  return (headers) =>
+export function askOf(given: string): Ask {
+  const { url, headers: login } = withoutLogin(given)
+  return (own) =>
     new Observable<Answer>((subscriber) => {
       const controller = new AbortController()
       subscriber.add(() => controller.abort())
+      const headers = new Headers({ ...login })
+      for (const [name, value] of Object.entries(own)) headers.set(name, value)
       fetch(url, { headers, signal: controller.signal }).then(
         (response) => subscriber.next(answerOf(response)),
         (error: unknown) => subscriber.error(error),
