@@ -3,6 +3,7 @@ import { type ClientError, disconnect, nativeClient } from './client.js'
 import { connectClient } from './connecting.js'
 import type { KafkaConnection } from './connection.js'
 import { kafkaError } from './errors.js'
+import { Brokers, membersOf } from './fetch/index.js'
 import { settled } from './unsettled.js'
 
 /** How long brokers may take to answer, ms. */
@@ -10,6 +11,14 @@ const answerMs = 5_000
 
 /** As the client numbers them. */
 const states = ['unknown', 'rebalancing', 'rebalancing', 'stable', 'dead', 'empty'] as const
+/** And as brokers name them. */
+const named: Readonly<Record<string, GroupState | undefined>> = {
+  PreparingRebalance: 'rebalancing',
+  CompletingRebalance: 'rebalancing',
+  Stable: 'stable',
+  Dead: 'dead',
+  Empty: 'empty',
+}
 export type GroupState = (typeof states)[number]
 
 export interface ListedGroup {
@@ -45,16 +54,26 @@ export class Groups {
       .sort((one, other) => one.group.localeCompare(other.group, 'en', { numeric: true }))
   }
 
-  /** Who is in these groups; nobody, where there is none of that name. Errors: WEIR_SOURCE_UNREACHABLE. */
-  async describe(names: readonly string[]): Promise<readonly DescribedGroup[]> {
-    if (names.length === 0) return []
-    const { groups } = await this.asked<Descriptions>('describing the groups', (admin, done) =>
-      admin.describeGroups([...names], { timeout: answerMs }, done),
-    )
-    return names.map((group) => {
-      const { state, members = [] } = groups.find(({ groupId }) => groupId === group) ?? {}
-      return { group, state: stateOf(state), members: members.map(memberOf) }
-    })
+  /**
+   * Who is in these groups; nobody, where there is none of that name. Brokers are asked past the client, which ends the process
+   * where one of them answers with an error. Errors: WEIR_SOURCE_UNREACHABLE.
+   */
+  async describe(groups: readonly string[]): Promise<readonly DescribedGroup[]> {
+    const { connection } = this
+    const brokers = new Brokers(() => connection.settings())
+    try {
+      const found = await membersOf(brokers, groups)
+      return found.map(({ group, state, members }) => ({
+        group,
+        state: named[state] ?? 'unknown',
+        members: members.map((member) => ({ ...member, instance: member.instance ?? undefined })),
+      }))
+    } catch (error) {
+      const doing = 'describing the groups'
+      throw kafkaError('WEIR_SOURCE_UNREACHABLE', doing, error as ClientError, { address: connection.address })
+    } finally {
+      brokers.close()
+    }
   }
 
   /** The next offset that a group reads, of each partition that it has one of. Errors: WEIR_SOURCE_UNREACHABLE. */
@@ -114,40 +133,15 @@ function stateOf(state: number | undefined): GroupState {
   return states[state ?? 0] ?? 'unknown'
 }
 
-function memberOf({ clientId, clientHost, groupInstanceId, assignment }: Member): GroupMember {
-  return {
-    client: clientId,
-    host: clientHost,
-    instance: groupInstanceId || undefined,
-    partitions: (assignment?.topicPartitions ?? []).map(({ topic, partition }) => ({ topic, partition })),
-  }
-}
-
 type Done<T> = (error: ClientError | null, answer: T) => void
 
 interface Admin {
   listGroups(options: object, done: Done<never>): void
-  describeGroups(groups: string[], options: object, done: Done<never>): void
   listConsumerGroupOffsets(groups: object[], options: object, done: Done<never>): void
 }
 
 interface Listing {
   readonly groups: readonly { readonly groupId: string; readonly state: number }[]
-}
-
-interface Descriptions {
-  readonly groups: readonly {
-    readonly groupId: string
-    readonly state?: number
-    readonly members?: readonly Member[]
-  }[]
-}
-
-interface Member {
-  readonly clientId: string
-  readonly clientHost: string
-  readonly groupInstanceId?: string
-  readonly assignment?: { readonly topicPartitions?: readonly TopicPartition[] }
 }
 
 interface GroupOffsets {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type Api, correlationOf, decodeAnswer, encodeRequest } from '../../src/kafka/fetch/protocol/api.js'
 import { apiVersions } from '../../src/kafka/fetch/protocol/api-versions.js'
+import { describeGroups } from '../../src/kafka/fetch/protocol/describe-groups.js'
 import { fetch } from '../../src/kafka/fetch/protocol/fetch.js'
+import { findCoordinator } from '../../src/kafka/fetch/protocol/find-coordinator.js'
 import { listOffsets } from '../../src/kafka/fetch/protocol/list-offsets.js'
 import { MalformedError } from '../../src/kafka/fetch/protocol/malformed.js'
 import { metadata } from '../../src/kafka/fetch/protocol/metadata.js'
@@ -36,6 +38,15 @@ const golden: Record<string, string> = {
   'listOffsets response v2': [
     '0000002a000000050000000100066f726465727300000002000000000000ffffffffffffffff000000012a05f20700000003',
     '0006ffffffffffffffffffffffffffffffff',
+  ].join(''),
+  'findCoordinator request v2': '000a00020000002a00047765697200106f72646572732ec3bc72737072756e6700',
+  'findCoordinator response v2': '0000002a00000005000f00046e6f6e65000000030009612e6578616d706c6500002384',
+  'describeGroups request v4': '000f00040000002a0004776569720000000200066f7264657273000676697369747300',
+  'describeGroups response v4': [
+    '0000002a0000000500000002000000066f72646572730006537461626c650008636f6e73756d65720012636f6f7065726174',
+    '6976652d737469636b790000000200036d2d3100036f6e6500047765697200092f31302e302e302e31000000020102000000',
+    '1e00030000000100066f7264657273000000020000000000000003ffffffff00036d2d32ffff00047765697200092f31302e',
+    '302e302e32000000000000000080000000001000067669736974730000000000000000000080000000',
   ].join(''),
   'fetch request v11': [
     '0001000b0000002a000477656972ffffffff000001f400000001032000000100000000ffffffff0000000100066f72646572',
@@ -94,6 +105,8 @@ describe('requests are, byte by byte, what the Java client sends', () => {
     ['saslHandshake', 1, saslHandshake, { mechanism: 'SCRAM-SHA-512' }],
     ['saslAuthenticate', 1, saslAuthenticate, { bytes: Buffer.from('\0u\0p') }],
     ['listOffsets', 2, listOffsets, { topics: [{ topic: 'orders', partitions: [0, 3] }] }],
+    ['findCoordinator', 2, findCoordinator, { group: 'orders.ürsprung' }],
+    ['describeGroups', 4, describeGroups, { groups: ['orders', 'visits'] }],
     ['fetch', 11, fetch, fetchRequest],
     ['fetch', 12, fetch, fetchRequest],
   ]
@@ -127,6 +140,26 @@ describe('answers are read as the Java client writes them', () => {
     ['in a form that is none, as the mock cluster', Buffer.from('0000002a0023010012000000020000000', 'hex')],
   ])('ApiVersions of a broker that does not know the version, and says so %s', (_, answer) => {
     expect(decodeAnswer(apiVersions, 3, answer)).toEqual({ error: 35, apis: [] })
+  })
+
+  test('FindCoordinator', () => {
+    const read = decodeAnswer(findCoordinator, 2, bytesOf('findCoordinator response v2'))
+    expect(read).toEqual({ throttleMs: 5, error: 15, node: 3, host: 'a.example', port: 9092 })
+  })
+
+  test('DescribeGroups, with a member that is given nothing yet, and a group that another broker coordinates', () => {
+    const partitions = [0, 3].map((partition) => ({ topic: 'orders', partition }))
+    const members = [
+      { instance: 'one', client: 'weir', host: '/10.0.0.1', partitions },
+      { instance: null, client: 'weir', host: '/10.0.0.2', partitions: [] },
+    ]
+    expect(decodeAnswer(describeGroups, 4, bytesOf('describeGroups response v4'))).toEqual({
+      throttleMs: 5,
+      groups: [
+        { error: 0, group: 'orders', state: 'Stable', members },
+        { error: 16, group: 'visits', state: '', members: [] },
+      ],
+    })
   })
 
   test('Metadata', () => {

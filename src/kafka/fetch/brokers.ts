@@ -73,6 +73,12 @@ export class Brokers {
     return link.open()
   }
 
+  /** To whichever broker answers first. Errors: as `refresh`. */
+  async anyConnection(): Promise<BrokerConnection> {
+    await this.refresh([])
+    return firstOf([...this.nodes.values()].map((link) => () => link.open()))
+  }
+
   /** At once; what is not answered fails. */
   close(): void {
     this.isClosed = true

@@ -3,7 +3,8 @@
  *
  *   lane-settings             what connections need, of the client's settings, or why there can be none
  *   fetcher                   what is asked for when, and what of it waits (fetched-chunk: to be emitted)
- *   brokers, link             who leads what, and one connection to each (beginnings: where partitions begin)
+ *   brokers, link             who leads what, and one connection to each (beginnings: where partitions begin; group-members:
+ *                             who is in a group)
  *   connection, frames        requests and their answers over a socket
  *   login, exchange, scram    how a connection logs in (secure-contexts, system-authorities: TLS)
  *   protocol/                 the few messages
@@ -15,4 +16,5 @@
 export { beginningsOf } from './beginnings.js'
 export { Brokers } from './brokers.js'
 export { Fetcher } from './fetcher.js'
+export { membersOf } from './group-members.js'
 export { laneObstacle, laneSettings } from './lane-settings.js'
