@@ -109,7 +109,7 @@ file_rotation: { max_records_per_file: 100, max_duration_seconds: 1 }
     }
     /** Waits for all events, and looks for any that is in two files. */
     const complete = async (more = options) => {
-      await until(async () => (await counted(more)).ids === events, 'all events are there', 90_000)
+      await until(async () => (await counted(more)).ids === events, 'all events are there', 180_000)
       const { rows, places } = await counted(more)
       expect(rows).toBe(places)
     }
