@@ -27,6 +27,10 @@ export async function setup(): Promise<void> {
       missing.push(`${name}, which is required (${error instanceof Error ? error.message : String(error)})`)
     }
   }
-  const skipped = missing.length === 0 ? 'every server is there' : `skipped is what needs ${missing.join(', ')}`
-  console.log(`weir test: ${skipped}; and the soak, which is run by npm run soak\n`)
+  const soak = 'the soak, which npm run soak runs'
+  console.log(
+    missing.length === 0
+      ? `weir test: every server is there, and nothing is skipped but ${soak}\n`
+      : `weir test: skipped is what needs ${missing.join(', ')}, and ${soak}\n`,
+  )
 }
