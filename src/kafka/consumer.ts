@@ -193,7 +193,7 @@ export class GroupConsumer {
 
   /**
    * A client that leaves its group waits, for ever, for the answer to what it has told, and then it is this one, whatever it
-   * was: the client refuses to be given partitions, and to be asked how it lost them would end the process.
+   * was: the client refuses to be given partitions, and is not safe to ask how it lost them.
    */
   private giveUp(): void {
     try {

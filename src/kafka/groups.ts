@@ -55,8 +55,8 @@ export class Groups {
   }
 
   /**
-   * Who is in these groups; nobody, where there is none of that name. Brokers are asked past the client, which ends the process
-   * where one of them answers with an error. Errors: WEIR_SOURCE_UNREACHABLE.
+   * Who is in these groups; nobody, where there is none of that name. Brokers are asked past the client, which is not safe to
+   * ask. Errors: WEIR_SOURCE_UNREACHABLE.
    */
   async describe(groups: readonly string[]): Promise<readonly DescribedGroup[]> {
     const { connection } = this
