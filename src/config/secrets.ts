@@ -12,6 +12,7 @@ const shown = '[secret]'
 const shortest = 3
 /** In a URL, shorter pieces are words. */
 const shortestPiece = 12
+const web = /^(https?|wss?):$/
 
 /** Of any URL, whether it was called a secret or not; up to the last at sign, for a password may have one. */
 const credentials = /\/\/[^\s/?#@:"']*:[^\s/?#"']*@/g
@@ -83,11 +84,14 @@ function insideUrl(text: string): string[] {
   if (!URL.canParse(text)) return []
   const { href, protocol, host, password, pathname, search, searchParams } = new URL(text)
   const parameters = [...searchParams.values()]
-  const pieces = pathname.split('/').filter((piece) => piece.length >= shortestPiece)
+  // On the web a path may be the secret. Of a database it is its name, and topics and groups are often called like it.
+  const isWeb = web.test(protocol)
+  const pieces = isWeb ? pathname.split('/') : []
   const long = [...parameters, ...pieces].filter(({ length }) => length >= shortestPiece)
-  const path = pathname.length + search.length >= shortestPiece ? [pathname + search, search.slice(1)] : []
+  const path = isWeb && pathname.length + search.length >= shortestPiece ? [pathname + search] : []
+  const query = search.length > shortestPiece ? [search.slice(1)] : []
   const bare = `${protocol}//${host}${pathname}${search}`
-  return [href, bare, password, decoded(password), ...path, ...long, ...long.map(decoded)]
+  return [href, bare, password, decoded(password), ...path, ...query, ...long, ...long.map(decoded)]
 }
 
 function decoded(text: string): string {

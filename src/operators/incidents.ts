@@ -60,8 +60,13 @@ const limit = z
     path: ['warn'],
     error: 'expected no more than `error`',
   })
-  .refine(({ warn, error }) => warn !== undefined || error !== undefined, {
-    error: 'expected `warn` or `error`: without either it is never bad',
+
+/** One of several may be left to the environment, which says neither. */
+const limits = z
+  .array(limit)
+  .min(1)
+  .refine((all) => all.some(({ warn, error }) => warn !== undefined || error !== undefined), {
+    error: 'expected `warn` or `error` in one of them: without either it is never bad',
   })
 
 const open: StageMetric = {
@@ -77,7 +82,7 @@ export const incidentsDefinition = defineOperator({
   options: z.strictObject({
     name: z.string().min(1).describe('names the stage and its store: state is found again by it'),
     level: z
-      .union([fn<LevelOf<unknown>>(), z.array(limit).min(1)], 'expected a function, or limits')
+      .union([fn<LevelOf<unknown>>(), limits], 'expected a function, or limits')
       .describe(
         "how bad it is by a record: 'ok', 'warn' or 'error', undefined where the record does not tell; or limits, of which the worst counts",
       ),

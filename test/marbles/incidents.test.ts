@@ -327,5 +327,7 @@ describe('limits', () => {
     const of = () => 1
     expect(options.safeParse({ name: 'x', level: [{ of, warn: 3, error: 2 }] }).success).toBe(false)
     expect(options.safeParse({ name: 'x', level: [] }).success).toBe(false)
+    expect(options.safeParse({ name: 'x', level: [{ of, warn: 3 }, { of }] }).success).toBe(true)
+    expect(options.safeParse({ name: 'x', level: [{ of }] }).success).toBe(false)
   })
 })

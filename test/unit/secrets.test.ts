@@ -36,6 +36,14 @@ describe('a secret', () => {
     )
   })
 
+  test('that is the URL of a database hides its password, and not what is called like the database', () => {
+    const redact = of_(secret('URL'), { URL: 'postgres://ann:hunter2@db.example/activity-metrics?sslmode=verify-full' })
+    expect(redact('group activity-metrics.visits reads activity-metrics-0@7')).toBe(
+      'group activity-metrics.visits reads activity-metrics-0@7',
+    )
+    expect(redact('postgres://ann:hunter2@db.example/activity-metrics: hunter2 is refused')).not.toContain('hunter2')
+  })
+
   test('that is a URL without one hides nothing else', () => {
     const redact = of_(secret('URL'), { URL: 'redis://127.0.0.1:6379' })
     expect(redact('{"last":null} at 127.0.0.1')).toBe('{"last":null} at 127.0.0.1')
