@@ -89,7 +89,7 @@ file_rotation: { max_records_per_file: 100, max_duration_seconds: 1 }
     /** What is in all files: rows, events, and places in the topic. */
     const counted = async (more = options) => {
       const parsed = storeOptions.parse({ ...more, prefix: `kept/${name}` })
-      const store = openStore(parsed, { clock: systemClock, log: silentLogger })
+      const store = openStore(parsed, { clock: systemClock, log: silentLogger, patienceMs: 10_000 })
       for (const each of await names(store)) {
         if (stored.has(each)) continue
         const bytes = await read(store, each)
