@@ -75,7 +75,12 @@ describe('an archive is counted', () => {
     ],
     [{ backend: 'gcs', bucket: 'events' }, "type gcs, key_id '…', secret '…'"],
     [
-      { backend: 'azure', container: 'events', connectionString: 'AccountName=me;AccountKey=hunter2' },
+      {
+        backend: 'azure',
+        container: 'events',
+        connectionString:
+          'DefaultEndpointsProtocol=https;AccountName=me;AccountKey=hunter2;EndpointSuffix=core.windows.net',
+      },
       "type azure, connection_string '…'",
     ],
   ])('with what is left blank: %j', (store, secret) => {
