@@ -4,6 +4,7 @@ import { type SchemaRegistry, schemaRegistry } from '../codecs/schema-registry.j
 import { withDotenv } from '../config/dotenv.js'
 import type { Engine } from '../engine/index.js'
 import { type ConnectionContext, silentLogger, systemClock } from '../model/index.js'
+import { decoded } from '../model/url-login.js'
 import { type Io, UsageError } from './io.js'
 import type { Prepared } from './prepare.js'
 
@@ -33,7 +34,7 @@ export async function withRegistry<T>(
   if (!/^https?:/.test(asked) || !URL.canParse(asked))
     throw new UsageError('which registry? Name it with --registry, or SCHEMA_REGISTRY_URL')
   const url = new URL(asked)
-  const [user, password] = [url.username, url.password].map(decodeURIComponent)
+  const [user, password] = [url.username, url.password].map(decoded)
   url.username = url.password = ''
   const { definition } = schemaRegistry
   const login = user === undefined || user === '' ? {} : { user, password }

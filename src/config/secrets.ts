@@ -1,6 +1,7 @@
 import type { WeirConfig } from '../engine/config.js'
 import type { Branches, Flow, FlowEnd } from '../engine/flow.js'
 import { type Environment, type Setting, type Surroundings, settingsIn } from '../model/index.js'
+import { decoded } from '../model/url-login.js'
 import { tokenSetting } from './http.js'
 
 /** Replaces every secret in a text. */
@@ -92,14 +93,6 @@ function insideUrl(text: string): string[] {
   const query = search.length > shortestPiece ? [search.slice(1)] : []
   const bare = `${protocol}//${host}${pathname}${search}`
   return [href, bare, password, decoded(password), ...path, ...query, ...long, ...long.map(decoded)]
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 function escapeRegExp(text: string): string {

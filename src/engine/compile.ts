@@ -10,6 +10,7 @@ import {
   type SourceDefinition,
   type Surroundings,
 } from '../model/index.js'
+import { isTopicName } from '../model/topic-name.js'
 import { doubledRoutes, nameFaults, sharedGroups, takenPaths, withWarnings } from './between-flows.js'
 import { checkpointsVariable, chooseCheckpoints, chooseKeeper, usualCheckpoints } from './checkpoint-choice.js'
 import type { WeirConfig } from './config.js'
@@ -463,10 +464,6 @@ function isJoinable(place: TopologyConnection | undefined): boolean {
 function joinsAt(checkpoints: string, { definition, connection }: SinkNode, isAsked: boolean): boolean {
   const { transactional = false } = definition
   return connection === checkpoints && (transactional === 'on-request' ? isAsked : transactional)
-}
-
-function isTopicName(name: string): boolean {
-  return /^[A-Za-z0-9._-]{1,249}$/.test(name)
 }
 
 function rekeys({ definition }: { readonly definition: OperatorDefinition }): boolean {

@@ -1,7 +1,7 @@
 import { UnencodableError, wellFormed } from '../model/index.js'
+import { isTopicName } from '../model/topic-name.js'
 import type { OutgoingMessage } from './producer.js'
 
-const [longestName, name] = [249, /^[\w.-]+$/]
 /** Brokers keep these for themselves; a transaction that asks for one of them is told no reason. */
 const ofBrokers = ['__consumer_offsets', '__transaction_state', '__share_group_state', '__cluster_metadata']
 
@@ -11,8 +11,7 @@ const ofBrokers = ['__consumer_offsets', '__transaction_state', '__share_group_s
  */
 export function checked(message: OutgoingMessage): OutgoingMessage {
   const { topic, key, timestamp } = message
-  if (!isTopicName(topic))
-    throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`)
+  if (!isWritable(topic)) throw unencodable(`'${String(topic).slice(0, 300)}' can't be the name of a topic to write to`)
   if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
     throw unencodable(`a ${typeof key} is no key: give it as text or bytes`)
   if (typeof key === 'string') wellFormed(key)
@@ -22,9 +21,8 @@ export function checked(message: OutgoingMessage): OutgoingMessage {
 }
 
 /** As Kafka has it; its own are none that anybody may write to. */
-function isTopicName(topic: unknown): topic is string {
-  if (typeof topic !== 'string' || topic.length > longestName || ofBrokers.includes(topic)) return false
-  return name.test(topic) && topic !== '.' && topic !== '..'
+function isWritable(topic: unknown): topic is string {
+  return typeof topic === 'string' && isTopicName(topic) && !ofBrokers.includes(topic)
 }
 
 function unencodable(text: string): UnencodableError {

@@ -119,6 +119,7 @@ class Session {
   private readonly watch: TopicWatch
   private readonly arrival: TopicArrival
   private readonly membership: Membership
+  private readonly groups: Groups
   private readonly share: ShareWatch | undefined
   /** Whether the group shall forget this member, so that it is given partitions anew. */
   leaves = false
@@ -159,6 +160,7 @@ class Session {
     })
     this.arrival = new TopicArrival(connection.topics, options)
     this.membership = new Membership(connection.topics, options)
+    this.groups = new Groups(connection)
     this.share = this.shareWatch()
     this.damage = new Outage(options)
     this.watch = new TopicWatch(connection.topics, options, {
@@ -270,7 +272,7 @@ class Session {
   private shareWatch(): ShareWatch | undefined {
     const { connection, options, lasting } = this
     if (options.instance === undefined || connection.isEmbedded) return undefined
-    return new ShareWatch(connection.topics, new Groups(connection), options, lasting.joinedAnew, (error) => {
+    return new ShareWatch(connection.topics, this.groups, options, lasting.joinedAnew, (error) => {
       if (error === undefined) lasting.joinedAnew = 0
       else this.changes.error(this.joinsAnew(error))
     })
@@ -284,7 +286,7 @@ class Session {
 
   private async isMember(): Promise<boolean> {
     const { group, instance } = this.options
-    const [described] = await new Groups(this.connection).describe([group]).catch(() => [])
+    const [described] = await this.groups.describe([group]).catch(() => [])
     return described?.members.some((member) => member.instance === instance) !== false
   }
 

@@ -8,7 +8,7 @@ export function withoutLogin(given: string): { readonly url: string; readonly he
   return { url: url.href, headers: { authorization: `Basic ${login}` } }
 }
 
-/** A part of an address as it was meant. */
+/** A part of an address, or of what is escaped as one, as it was meant; as it stands where it is not escaped. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -1,4 +1,5 @@
 import { lastValueFrom, tap, toArray } from 'rxjs'
+import { decoded } from '../../model/url-login.js'
 import { type FilePlace, placeOf } from '../../sinks/archive/path.js'
 import type { Bar } from './bar.js'
 import type { NamedFile, OpenedArchive } from './where.js'
@@ -76,13 +77,4 @@ export function partitionsOf(files: readonly PlacedFile[]): readonly PartitionFi
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** What is escaped in names is so as in URLs. */
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return segment
-  }
 }

@@ -20,7 +20,11 @@ export class Poller {
   private modified: string | undefined
   private controller = new AbortController()
 
-  constructor(private readonly options: PollerOptions) {}
+  private readonly asked: ReturnType<typeof withoutLogin>
+
+  constructor(private readonly options: PollerOptions) {
+    this.asked = withoutLogin(options.url)
+  }
 
   /** The document, or undefined when it is the same as before. Errors: whatever kept it from coming. */
   async poll(): Promise<{ readonly body: unknown } | undefined> {
@@ -37,8 +41,7 @@ export class Poller {
 
   private async ask(signal: AbortSignal): Promise<{ readonly body: unknown } | undefined> {
     const { everyMs, maxBytes, clock } = this.options
-    const { url, headers: login } = withoutLogin(this.options.url)
-    const response = await fetch(url, { headers: { ...login, ...this.headers() }, signal })
+    const response = await fetch(this.asked.url, { headers: { ...this.asked.headers, ...this.headers() }, signal })
     const { headers } = response
     const pauseMs = retryAfterMs(headers.get('retry-after'), headers.get('date'), clock.now())
     if (pauseMs > everyMs) this.dueAt = clock.scheduler.now() + pauseMs
