@@ -49,6 +49,13 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
   const servers = jobServers()
   const { pipeline, tools } = eventPipelines(servers)
 
+  /** It runs, with a topic of three partitions. */
+  const begun = async (system: Pipeline) => {
+    const log = await tools()
+    await log.create(system.topic, 3)
+    return { system, log, worker: await system.start('event-pipeline') }
+  }
+
   const eachOnce = async (system: Pipeline, count: number) => {
     await until(async () => (await system.ids()).length >= count, 'all are stored')
     const ids = await system.ids()
@@ -60,15 +67,10 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
     onTestFinished(() => primary.close())
     const standby = await primary.standby()
     onTestFinished(() => standby.close())
-    // What is acknowledged the standby has.
-    await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    await primary.query('SELECT pg_reload_conf()')
     const way = await TcpProxy.start(primary.port)
     onTestFinished(() => way.close())
-    const system = await eventPipelines({ kafka: servers.kafka, postgres: primary }).pipeline({}, way.port)
-    const log = await tools()
-    await log.create(system.topic, 3)
-    const worker = await system.start('event-pipeline')
+    const { pipeline } = eventPipelines({ kafka: servers.kafka, postgres: primary })
+    const { system, log, worker } = await begun(await pipeline({}, way.port))
     let sent = 0
     const sending = (async () => {
       for (; sent < 30_000; sent += 300) {
@@ -96,10 +98,7 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
   test('a database that is slow, and then silent for a while, is waited for', async () => {
     const way = await TcpProxy.start(servers.postgres.port)
     onTestFinished(() => way.close())
-    const system = await pipeline({}, way.port)
-    const log = await tools()
-    await log.create(system.topic, 3)
-    const worker = await system.start('event-pipeline')
+    const { system, log, worker } = await begun(await pipeline({}, way.port))
     let answers = 0
     way.disturb(() => (++answers % 3 === 0 ? 'is halved' : 'waits'))
     for (let partition = 0; partition < 3; partition++)
@@ -141,10 +140,7 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
     ['by INSERT', 1, 'date'],
     ['by COPY', 5_000, 'timestamp'],
   ])('a column that is widened while rows are written %s takes what comes as it is', async (_, many, before) => {
-    const system = await pipeline(lasting)
-    const log = await tools()
-    await log.create(system.topic, 3)
-    const worker = await system.start('event-pipeline')
+    const { system, log, worker } = await begun(await pipeline(lasting))
     await log.put(system.topic, 0, [eventText('first')])
     await eachOnce(system, 1)
     await worker.kill()
@@ -178,10 +174,7 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
 
   describe('killed', () => {
     test('as it reads, it begins again, and each event is one row', async () => {
-      const system = await pipeline(lasting)
-      const log = await tools()
-      await log.create(system.topic, 3)
-      const worker = await system.start('event-pipeline')
+      const { system, log, worker } = await begun(await pipeline(lasting))
       // No batch is full by then, and more is to come.
       await configure(servers.kafka.bootstrap, 'clients', system.name, 'consumer_byte_rate=200000')
       await log.put(system.topic, 0, events(0, 4_000, { payload: { padding: 'x'.repeat(1_000) } }))
@@ -201,14 +194,14 @@ describe.skipIf(missing !== undefined)(`faults of the event pipeline${because(mi
       ['commits, which comes to pass all the same', 'commit', 'goes on'],
       ['commits, which comes to nothing', 'commit', 'is ended'],
     ] as const)('as it %s, each event is one row', async (_, phase, then) => {
-      const system = await pipeline(lasting)
-      const log = await tools()
-      await log.create(system.topic, 3)
-      const worker = await system.start('event-pipeline')
+      const { system, log, worker } = await begun(await pipeline(lasting))
       await log.put(system.topic, 0, [eventText('first')])
       await eachOnce(system, 1)
       const release = await held(system, phase)
+      // All of it is there when it begins to read, and so goes by one COPY.
+      await worker.kill()
       await log.put(system.topic, 0, events(0, 3_000))
+      worker.start()
       await until(async () => (await waiting(system)).length > 0, 'it waits')
       const [waits] = await waiting(system)
       expect(waits?.query).toMatch(phase === 'write' ? /^COPY/ : /COMMIT/i)

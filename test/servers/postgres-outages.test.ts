@@ -65,9 +65,6 @@ describe.skipIf(missing !== undefined)('an outage of PostgreSQL', () => {
       await primary.query('CREATE TABLE numbers (id integer, text text)')
       const standby = await primary.standby()
       onTestFinished(() => standby.close())
-      // What is acknowledged the standby has.
-      await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
-      await primary.query('SELECT pg_reload_conf()')
       const way = await TcpProxy.start(primary.port)
       onTestFinished(() => way.close())
       const flow = numbers(`postgres://weir@127.0.0.1:${way.port}/postgres`, options)

@@ -68,6 +68,9 @@ export class PostgresServer {
     const process = new ServerProcess({ directory, owner: owner() })
     const server = new PostgresServer(this.binaries, process, await freePort(), this.options)
     await server.start()
+    // What is acknowledged it has.
+    await this.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await this.query('SELECT pg_reload_conf()')
     return server
   }
 
